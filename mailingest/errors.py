@@ -1,0 +1,16 @@
+"""Errors, one class for each thing the caller does next."""
+
+
+class MailingestError(Exception):
+    """Root of all errors that mailingest raises on purpose."""
+
+
+class UsageError(MailingestError):
+    """Refuse to start: configuration, patterns, a file or an address is wrong (exit code 2).
+
+    The message is one line that names the place and the cure.
+    """
+
+
+class OutputUnavailable(MailingestError):
+    """The store cannot take the batch now: try the same batch again later."""

@@ -1,0 +1,1 @@
+"""The rim that bytes come in through: sockets and log files."""
