@@ -1,8 +1,22 @@
-"""Document: what an output stores; index name, document id and JSON body."""
+"""Enriched event -> Document: index name, document id and JSON body."""
 
-from collections.abc import Mapping
+from base64 import b64encode, urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from hashlib import blake2b
+from typing import Any, Final
+
+import orjson
+
+from mailingest.core.events import Event
+
+# Identical lines of one second come close together: this many lines back is far enough.
+_RECENT: Final = 20_000
+# After a restart, lines of the last seconds may go on; older seconds are complete.
+_SNAPSHOT_SECONDS: Final = 5
+_SECONDS_OCTETS: Final = 4
+# With four octets of time: 15 octets, which are 20 characters of base64 without padding.
+_HASH_OCTETS: Final = 11
 
 
 @dataclass(slots=True)
@@ -20,3 +34,79 @@ class Document:
     body: bytes
     seconds: int
     fields: Mapping[str, Any]
+
+
+class DocumentMaker:
+    """Makes documents.
+
+    The id is a hash of host, time in whole seconds, program, process id, text and an occurrence
+    number, which tells identical lines of one second apart.  So a line has the same id however it
+    came here and whatever the precision of its time stamp.  The time comes first in the id, for
+    ids that are near in time to lie near each other in the index of a store.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+        self._day = ""
+        self._index = ""
+        # Occurrences by id, in two generations: the older one goes when the younger one is full.
+        self._recent: dict[bytes, int] = {}
+        self._older: dict[bytes, int] = {}
+
+    def make(self, event: Event) -> Document:
+        """Make a document of an event."""
+        fields = event.fields
+        day = fields["@timestamp"][:10]
+        if day != self._day:
+            self._day = day
+            self._index = f"{self._prefix}-{day.replace('-', '.')}"
+        return Document(
+            self._index,
+            self._id(event),
+            orjson.dumps(fields, default=_base64),
+            event.seconds,
+            fields,
+        )
+
+    def snapshot(self) -> Iterator[bytes]:
+        """The occurrences of the last seconds as lines of bytes, for `restore`."""
+        counts = self._older | self._recent
+        latest = max((_seconds(identity) for identity in counts), default=0)
+        for identity, count in counts.items():
+            if _seconds(identity) > latest - _SNAPSHOT_SECONDS:
+                yield b"%d %s" % (count, urlsafe_b64encode(identity))
+
+    def restore(self, lines: Iterable[bytes]) -> None:
+        """Take the occurrences of a snapshot; raises ValueError if it is damaged."""
+        for line in lines:
+            count, _, identity = line.partition(b" ")
+            self._older[urlsafe_b64decode(identity)] = int(count)
+
+    def _id(self, event: Event) -> str:
+        fields = event.fields
+        line = (
+            f"{event.hostname}\n{fields['program']}\n{fields.get('pid', '')}\n{fields['message']}"
+        ).encode("utf-8", "surrogatepass")
+        time = (event.seconds & 0xFFFFFFFF).to_bytes(_SECONDS_OCTETS)
+        identity = time + blake2b(line, digest_size=_HASH_OCTETS, key=time).digest()
+        occurrence = self._recent.get(identity)
+        if occurrence is None:
+            occurrence = self._older.get(identity, 0)
+        self._recent[identity] = occurrence + 1
+        if len(self._recent) >= _RECENT:
+            self._older, self._recent = self._recent, {}
+        if occurrence:
+            line += b"\n%d" % occurrence
+            identity = time + blake2b(line, digest_size=_HASH_OCTETS, key=time).digest()
+        return urlsafe_b64encode(identity).decode("ascii")
+
+
+def _seconds(identity: bytes) -> int:
+    return int.from_bytes(identity[:_SECONDS_OCTETS])
+
+
+def _base64(value: object) -> str:
+    """Raw bytes are base64 in JSON, as Elasticsearch's `binary` type wants them."""
+    if isinstance(value, bytes):
+        return b64encode(value).decode("ascii")
+    raise TypeError

@@ -1,0 +1,162 @@
+"""Time stamps of syslog lines -> moments in UTC; infers the year and the zone that RFC 3164 omits.
+
+An RFC 3164 time stamp (section 4.1.2) is local time without year and zone.  The zone comes from
+the caller.  The year is the latest one that does not lie in the future of a reference time: the
+present when a line is received, the modification time of the file when it is replayed.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from typing import NamedTuple
+
+
+class Moment(NamedTuple):
+    """A point in time: whole ``seconds`` since 1970, and the full time as ISO 8601 in UTC."""
+
+    seconds: int
+    text: str
+
+
+# A sender whose clock or zone is wrong may be up to a day ahead; its lines are not a year old.
+YEAR_TOLERANCE = 86_400.0
+# Of the two readings of an hour that DST repeats, clocks less than this far apart tell which.
+REPEATED_HOUR_TOLERANCE = 300.0
+# The longest gap between two leap years (1896 to 1904): 29 February always has one within it.
+_LONGEST_LEAP_GAP = 8
+# Lines come in order, so a few stamps are enough; the bound is against senders with odd clocks.
+_MEMO_SIZE = 4096
+
+_MONTHS = {
+    name: number
+    for number, name in enumerate(
+        ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"), 1
+    )
+}
+_ISO = re.compile(
+    r"(\d{4}-\d\d-\d\dT\d\d:\d\d):(\d\d)(?:[.,](\d{1,9})\d*)?(Z|z|[+-]\d\d:?\d\d)?", re.ASCII
+)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def moment_of(seconds: float) -> Moment:
+    """Make a moment of seconds since 1970; microseconds are kept."""
+    time = datetime.fromtimestamp(seconds, UTC)
+    return Moment(int(seconds // 1), _text(time, f"{time.microsecond:06d}"))
+
+
+class Clock:
+    """Reads time stamps; remembers the latest ones, since most lines share their second.
+
+    ``zone`` is the zone of RFC 3164 stamps, ``host_zones`` the exceptions by hostname.  With
+    ``in_order``, lines are read in the order in which they were written (a file), and an hour
+    that DST repeats is told by the line before; otherwise by the reference time.
+    """
+
+    def __init__(
+        self, zone: tzinfo, host_zones: Mapping[str, tzinfo] | None = None, *, in_order: bool
+    ) -> None:
+        self._zone = zone
+        self._host_zones = dict(host_zones or {})
+        self._in_order = in_order
+        self._latest: dict[tzinfo, int] = {}
+        self._legacy: dict[tuple[str, tzinfo], Moment] = {}
+        self._legacy_reference = 0.0
+        self._minutes: dict[str, tuple[int, str]] = {}
+
+    def read_legacy(self, stamp: str, hostname: str, reference: float) -> Moment | None:
+        """Read ``Nov  4 15:41:13``; None if no such day or time exists.
+
+        ``reference`` is in seconds since 1970.
+        """
+        # A repeated hour lasts an hour, and a year is only ambiguous by days: half an hour is near.
+        if abs(reference - self._legacy_reference) > 1800.0 or len(self._legacy) > _MEMO_SIZE:
+            self._legacy.clear()
+            self._legacy_reference = reference
+        zone = self._host_zones.get(hostname, self._zone) if self._host_zones else self._zone
+        moment = self._legacy.get((stamp, zone))
+        if moment is None:
+            candidates = _local_readings(stamp, zone, reference)
+            if not candidates:
+                return None
+            seconds = self._choose(candidates, zone, reference)
+            moment = moment_of(seconds)
+            if len(candidates) == 1:
+                self._legacy[(stamp, zone)] = moment
+            if seconds > self._latest.get(zone, 0):
+                self._latest[zone] = seconds
+        return moment
+
+    def read_iso(self, stamp: str, hostname: str) -> Moment | None:
+        """Read an RFC 3339 time stamp, with or without fraction and offset; None if it is none."""
+        # The minute and the offset decide everything but the digits behind them.
+        match = _ISO.fullmatch(stamp)
+        if match is None:
+            return None
+        minute, second, fraction, offset = match.groups()
+        key = minute + (offset or hostname)
+        known = self._minutes.get(key)
+        if known is None:
+            zone = _offset_zone(offset) if offset else self._host_zones.get(hostname, self._zone)
+            try:
+                time = datetime.fromisoformat(minute).replace(tzinfo=zone).astimezone(UTC)
+            except (ValueError, OverflowError):
+                return None
+            if len(self._minutes) > _MEMO_SIZE:
+                self._minutes.clear()
+            known = ((time - _EPOCH) // timedelta(seconds=1), f"{time:%Y-%m-%dT%H:%M:}")
+            self._minutes[key] = known
+        base, prefix = known
+        # 60 is a leap second (RFC 3339 section 5.7); stores do not know it.
+        second = "59" if second == "60" else second
+        if second > "59" or base < 0:
+            return None
+        return Moment(base + int(second), f"{prefix}{second}.{(fraction or '').ljust(3, '0')}Z")
+
+    def _choose(self, candidates: list[int], zone: tzinfo, reference: float) -> int:
+        if len(candidates) == 1:
+            return candidates[0]
+        first, second = candidates
+        if self._in_order:
+            latest = self._latest.get(zone, 0)
+            return first if first >= latest - REPEATED_HOUR_TOLERANCE else second
+        return second if second <= reference + REPEATED_HOUR_TOLERANCE else first
+
+
+def _local_readings(stamp: str, zone: tzinfo, reference: float) -> list[int]:
+    """All moments (one, or two in an hour that DST repeats) of a stamp in its latest past year."""
+    try:
+        month = _MONTHS[stamp[:3]]
+        day = int(stamp[3:6])
+        hour, minute, second = int(stamp[7:9]), int(stamp[10:12]), int(stamp[13:15])
+    except (KeyError, ValueError):
+        return []
+    if second == 60:
+        second = 59
+    horizon = reference + YEAR_TOLERANCE
+    latest_year = datetime.fromtimestamp(horizon, UTC).year + 1
+    for year in range(latest_year, latest_year - _LONGEST_LEAP_GAP - 2, -1):
+        try:
+            local = datetime(year, month, day, hour, minute, second, tzinfo=zone)
+        except ValueError:
+            continue
+        first = int(local.timestamp())
+        if first <= horizon:
+            second_reading = int(local.replace(fold=1).timestamp())
+            # In an hour that DST leaves out, the second reading is the earlier one: a wrong clock.
+            return [first, second_reading] if second_reading > first else [first]
+    return []
+
+
+def _offset_zone(offset: str) -> tzinfo:
+    if offset in "Zz":
+        return UTC
+    hours, minutes = int(offset[1:3]), int(offset[-2:])
+    delta = timedelta(hours=hours, minutes=minutes)
+    # RFC 3339 allows up to 23:59, and so does Python.
+    return timezone(-delta if offset[0] == "-" else delta) if delta < timedelta(days=1) else UTC
+
+
+def _text(time: datetime, fraction: str) -> str:
+    shown = fraction[:3] if fraction.endswith("000") else fraction
+    return f"{time:%Y-%m-%dT%H:%M:%S}.{shown}Z"
