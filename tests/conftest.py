@@ -1,0 +1,37 @@
+"""The real servers of a test run: each is started once, when the first test wants it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
+
+import pytest
+
+from tests.servers import KINDS, Kind, SearchServer
+
+MAX_REQUEST = 262_144
+"""Bytes.  Small, so that tests meet the limit with little data (the default is 100 MB)."""
+
+
+@pytest.fixture(scope="session")
+def search_servers() -> Iterator[Callable[[Kind], SearchServer]]:
+    """Gives the one server of a kind.
+
+    Not a parametrised session fixture: tests come in random order, and pytest would start
+    and end a server at each change of the parameter.
+    """
+    with ExitStack() as running:
+
+        @cache
+        def server(kind: Kind) -> SearchServer:
+            settings = {"http.max_content_length": f"{MAX_REQUEST}b"}
+            return running.enter_context(SearchServer(kind, settings=settings))
+
+        yield server
+
+
+@pytest.fixture(params=[pytest.param(kind, marks=pytest.mark.servers) for kind in KINDS], ids=str)
+def search_server(
+    request: pytest.FixtureRequest, search_servers: Callable[[Kind], SearchServer]
+) -> SearchServer:
+    """A running server; the test runs once for each kind."""
+    return search_servers(request.param)

@@ -1,0 +1,287 @@
+"""Real Elasticsearch and OpenSearch servers for tests, from the jars that Maven Central has."""
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+HERE = Path(__file__).parent
+
+INSTALL = "apt-get install openjdk-17-jdk-headless maven"
+
+START_SECONDS = 120.0
+"""A start takes about 10 s; a machine that is busy with other tests gets more."""
+
+STOP_SECONDS = 30.0
+
+LOGGING = """\
+status = error
+appender.console.type = Console
+appender.console.name = console
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = %d{ISO8601} %-5p %c{1.} %m%n
+rootLogger.level = info
+rootLogger.appenderRef.console.ref = console
+"""
+
+
+class ServerProblem(Exception):
+    """A test server cannot be fetched or started; the message says why and names the cure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A product and version that tests run against."""
+
+    name: str
+    version: str
+    java_options: tuple[str, ...]
+    plugins: tuple[str, ...]
+    """Class names below ``package``."""
+
+    @property
+    def package(self) -> str:
+        return f"org.{self.name}"
+
+    def __str__(self) -> str:
+        return f"{self.name}-{self.version}"
+
+
+PLUGINS = (
+    "transport.Netty4Plugin",
+    "analysis.common.CommonAnalysisPlugin",
+    "painless.PainlessPlugin",
+    "index.reindex.ReindexPlugin",
+    "index.mapper.MapperExtrasPlugin",
+)
+
+ELASTICSEARCH = Kind(
+    "elasticsearch",
+    "7.10.2",
+    (
+        "-Des.set.netty.runtime.available.processors=false",
+        "-Des.distribution.flavor=default",
+        "-Des.distribution.type=tar",
+    ),
+    (*PLUGINS, "ingest.common.IngestCommonPlugin"),
+)
+OPENSEARCH = Kind(
+    "opensearch",
+    "2.19.4",
+    ("-Dopensearch.set.netty.runtime.available.processors=false",),
+    PLUGINS,
+)
+KINDS = (ELASTICSEARCH, OPENSEARCH)
+
+
+def command(name: str) -> str:
+    """The path of a program that the servers need."""
+    found = shutil.which(name)
+    if found is None:
+        raise ServerProblem(f"{name} is not installed; as root: {INSTALL}")
+    return found
+
+
+def fetch(kind: Kind) -> Path:
+    """The folder with the server's jars, filled by Maven unless a former run has filled it.
+
+    The copy of the pom beside the jars is written last: it says for which pom they are whole.
+    """
+    pom = HERE / f"pom-{kind}.xml"
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    place = cache / "mailingest-tests" / str(kind)
+    jars, done = place / "lib", place / "pom.xml"
+    place.mkdir(parents=True, exist_ok=True)
+    with (place / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if done.exists() and done.read_bytes() == pom.read_bytes():
+            return jars
+        shutil.rmtree(jars, ignore_errors=True)
+        maven = subprocess.run(
+            [
+                *(command("mvn"), "-q", "-B", "-f", str(pom)),
+                *("dependency:copy-dependencies", f"-DoutputDirectory={jars}"),
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        if maven.returncode != 0:
+            raise ServerProblem(f"Maven could not fetch {kind}:\n{maven.stdout}")
+        shutil.copy(pom, done)
+    return jars
+
+
+class SearchServer:
+    """One single-node server on 127.0.0.1; its data live as long as the context.
+
+    ``settings`` are added to its YAML file.  ``start`` and ``stop`` may be called in turn:
+    data and ports stay the same.
+    """
+
+    def __init__(
+        self, kind: Kind, *, heap: str = "256m", settings: Mapping[str, str] | None = None
+    ) -> None:
+        self.kind = kind
+        self.home = Path(tempfile.mkdtemp(prefix=f"mailingest-{kind}-"))
+        self.log = self.home / "server.log"
+        self.port, transport_port = free_ports(2)
+        self._heap = heap
+        self._process: subprocess.Popen[bytes] | None = None
+        self._settings = {
+            "network.host": "127.0.0.1",
+            "http.port": str(self.port),
+            "transport.port": str(transport_port),
+            "discovery.type": "single-node",
+            "cluster.routing.allocation.disk.threshold_enabled": "false",
+            # The serial collector lets a small heap fill up before it works; counting that as
+            # used, the server would refuse requests (429) at random.
+            "indices.breaker.total.use_real_memory": "false",
+            **(settings or {}),
+        }
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        return self._running().pid
+
+    def start(self) -> None:
+        """Start the server and wait until it answers; raises ServerProblem with its log."""
+        if self._process is not None:
+            raise ServerProblem(f"{self.kind} runs already")
+        java, jars = command("java"), fetch(self.kind)
+        config = self.home / "config"
+        config.mkdir(exist_ok=True)
+        lines = [f"{name}: {value}\n" for name, value in self._settings.items()]
+        (config / f"{self.kind.name}.yml").write_text("".join(lines))
+        (config / "log4j2.properties").write_text(LOGGING)
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    *(java, f"-Xms{self._heap}", f"-Xmx{self._heap}", "-XX:+UseSerialGC"),
+                    *self.kind.java_options,
+                    *("-cp", f"{jars}/*", str(HERE / "Launcher.java")),
+                    *(self.kind.package, str(self.home), *self.kind.plugins),
+                ],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=self.home,
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while not self._healthy():
+            if self._process.poll() is not None:
+                raise self._failure(f"ended with code {self._process.returncode}")
+            if time.monotonic() > deadline:
+                raise self._failure(f"does not answer after {START_SECONDS:.0f} s")
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        """Close the node in good order, as an operator's restart does."""
+        process = self._running()
+        assert process.stdin is not None
+        process.stdin.close()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise self._failure(f"does not stop within {STOP_SECONDS:.0f} s") from None
+        if process.returncode != 0:
+            raise self._failure(f"stopped with code {process.returncode}")
+        self._process = None
+
+    def kill(self) -> None:
+        """End the server at once with SIGKILL, frozen or not."""
+        process = self._running()
+        process.kill()
+        process.wait()
+        assert process.stdin is not None
+        process.stdin.close()
+        self._process = None
+
+    def freeze(self) -> None:
+        """Stop its work (SIGSTOP): connections open, nothing is answered."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        os.kill(self.pid, signal.SIGCONT)
+
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        self.freeze()
+        try:
+            yield
+        finally:
+            self.thaw()
+
+    @contextlib.contextmanager
+    def stopped(self) -> Iterator[None]:
+        self.stop()
+        try:
+            yield
+        finally:
+            self.start()
+
+    def close(self) -> None:
+        """End the server and remove its data."""
+        if self._process is not None:
+            self.kill()
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            raise ServerProblem(f"{self.kind} does not run")
+        return self._process
+
+    def _healthy(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/_cluster/health", timeout=5) as answer:
+                return json.load(answer)["status"] in ("green", "yellow")
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def _failure(self, what: str) -> ServerProblem:
+        """The problem, with the end of the server's log; the server is ended."""
+        self.kill()
+        end = self.log.read_text(errors="replace")[-6000:]
+        return ServerProblem(f"{self.kind} {what}; the end of its log:\n{end}")
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports on 127.0.0.1 that nobody uses: a restart needs the same ones, so 0 will not do."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]

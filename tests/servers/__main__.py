@@ -1,0 +1,22 @@
+"""``python -m tests.servers fetch``: download the servers before the tests need them."""
+
+import sys
+
+from tests.servers import KINDS, ServerProblem, fetch
+
+
+def main(arguments: list[str]) -> int:
+    if arguments != ["fetch"]:
+        print("usage: python -m tests.servers fetch", file=sys.stderr)
+        return 2
+    try:
+        for kind in KINDS:
+            print(f"{kind}: {fetch(kind)}")
+    except ServerProblem as problem:
+        print(problem, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

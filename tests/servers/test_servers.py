@@ -1,0 +1,68 @@
+"""The test servers themselves: what they say when they cannot start, and that data stay."""
+
+import json
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.servers import ELASTICSEARCH, KINDS, Kind, SearchServer, ServerProblem, fetch
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_a_missing_program_is_named_with_the_command_that_installs_it(
+    kind: Kind, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    with pytest.raises(
+        ServerProblem, match=r"mvn is not installed; as root: apt-get install .*jdk"
+    ):
+        fetch(kind)
+    with (
+        pytest.raises(
+            ServerProblem, match=r"java is not installed; as root: apt-get install .*jdk"
+        ),
+        SearchServer(kind),
+    ):
+        pass
+
+
+def test_the_command_line_knows_only_fetch() -> None:
+    wrong = subprocess.run(
+        [sys.executable, "-m", "tests.servers", "start"], capture_output=True, text=True
+    )
+
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert wrong.stderr == "usage: python -m tests.servers fetch\n"
+
+
+@pytest.mark.servers
+def test_a_failed_start_shows_the_servers_log() -> None:
+    with (
+        pytest.raises(
+            ServerProblem, match=r"(?s)ended with code 1; .*unknown setting \[no\.such\]"
+        ),
+        SearchServer(ELASTICSEARCH, settings={"no.such": "setting"}),
+    ):
+        pass
+
+
+@pytest.mark.servers
+def test_a_killed_server_starts_again_with_its_data_at_its_address() -> None:
+    with SearchServer(ELASTICSEARCH) as server:
+        url = f"{server.url}/mail/_doc/1"
+        put = urllib.request.Request(
+            url, b'{"a":1}', {"content-type": "application/json"}, method="PUT"
+        )
+        urllib.request.urlopen(put).close()
+
+        server.kill()
+        server.start()
+
+        with urllib.request.urlopen(url) as answer:
+            assert json.load(answer)["_source"] == {"a": 1}
+    assert not server.home.exists()
