@@ -1,0 +1,346 @@
+"""Documents -> SQLite: one file a day, the store for a site without Elasticsearch."""
+
+import asyncio
+import glob
+import os
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import orjson
+import structlog
+
+from mailingest.core.documents import Document
+from mailingest.errors import OutputUnavailable, UsageError
+from mailingest.outputs import WriteResult
+
+_log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+SCHEMA_VERSION = 1
+
+# The body is stored as text, so that SQLite's own JSON functions read it.  Each searched
+# field has a column of its own; its index leaves out the documents without the field, which
+# are most of them.  Addresses and message-ids are case-folded, queue ids are not: long queue
+# ids differ by case (postconf(5), enable_long_queue_ids).
+_SEARCHED = (
+    "postfix_queueid",
+    "postfix_to",
+    "postfix_orig_to",
+    "postfix_from",
+    "postfix_message-id",
+)
+_SCHEMA = (
+    "CREATE TABLE documents (id TEXT PRIMARY KEY NOT NULL, time INTEGER NOT NULL, "
+    "body TEXT NOT NULL, " + ", ".join(f'"{name}" TEXT' for name in _SEARCHED) + ")",
+    *(
+        f'CREATE INDEX "by_{name}" ON documents("{name}") WHERE "{name}" IS NOT NULL'
+        for name in _SEARCHED
+    ),
+    f"PRAGMA user_version = {SCHEMA_VERSION}",
+)
+
+# Larger pages than the usual 4 KiB hold bodies of some 700 bytes with less waste.  The log is
+# folded into the database each 16 MiB, so that a page that many batches touch is copied once.
+# NORMAL in WAL mode: a commit survives the death of the process; a power failure may take the
+# commits since the last checkpoint, but never damages the file.
+_SETTINGS = (
+    "PRAGMA page_size = 8192",
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = NORMAL",
+    "PRAGMA wal_autocheckpoint = 2048",
+    "PRAGMA cache_size = -16384",
+    "PRAGMA journal_size_limit = 67108864",
+)
+
+# sqlite3 gives up the interpreter lock for each statement and each time may wait 5 ms (the
+# switch interval) to get it back from a busy main thread.  executemany pays that for every
+# row; one statement for a whole batch pays it once.  8 values a row, of 32766 allowed.
+_ROWS_PER_STATEMENT = 2000
+
+# Another process may hold the write lock this long before the batch is put off.
+_LOCK_TIMEOUT_SECONDS = 1.0
+
+# Today, yesterday around midnight, and one for a host whose clock is wrong.
+_MAX_OPEN_DAYS = 3
+
+
+class SqliteOutput:
+    """Stores each document in ``DIRECTORY/INDEX.sqlite``, once.
+
+    All work with the database is done in one thread of its own.  ``write`` commits once per
+    batch and day.  If one of several days fails, the whole batch is reported unavailable;
+    the days that were committed come out as duplicates when it is tried again.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite-output")
+        self._days: dict[str, _Day] = {}  # least recently used first
+
+    async def open(self) -> None:
+        """Create the directory and open the newest day, so that a bad file shows at start.
+
+        Raises UsageError (directory unusable, file of a newer version) or OutputUnavailable.
+        """
+        await self._in_thread(self._open)
+
+    async def write(self, batch: Sequence[Document]) -> WriteResult:
+        """Store a batch; raises OutputUnavailable (full, locked, damaged) or UsageError."""
+        return await self._in_thread(lambda: self._write(batch))
+
+    async def close(self) -> None:
+        """Close all files; the last close of a file folds its log into the database."""
+        await self._in_thread(lambda: self._keep_open(0))
+        self._executor.shutdown(wait=False)
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+
+    def _open(self) -> None:
+        try:
+            self._directory.mkdir(mode=0o750, parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError, PermissionError) as error:
+            raise UsageError(f"sqlite directory {self._directory}: {error.strerror}") from error
+        except OSError as error:
+            raise OutputUnavailable(f"{self._directory}: {error.strerror}") from error
+        if not os.access(self._directory, os.W_OK | os.X_OK):
+            raise UsageError(f"sqlite directory {self._directory}: not writable")
+        newest = max(self._directory.glob("*-????.??.??.sqlite"), default=None)
+        if newest is not None:
+            try:
+                self._day(newest.stem)
+            except sqlite3.DatabaseError as error:
+                raise self._failure(newest.stem, error) from error
+
+    def _write(self, batch: Sequence[Document]) -> WriteResult:
+        by_index: dict[str, list[Document]] = {}
+        for document in batch:
+            by_index.setdefault(document.index, []).append(document)
+        inserted = 0
+        begun: dict[str, sqlite3.Connection] = {}
+        index = ""
+        try:
+            for index, documents in by_index.items():
+                connection = begun[index] = self._day(index).connection
+                connection.execute("BEGIN IMMEDIATE")
+                for start in range(0, len(documents), _ROWS_PER_STATEMENT):
+                    inserted += _insert(connection, documents[start : start + _ROWS_PER_STATEMENT])
+            for index in by_index:
+                begun[index].execute("COMMIT")
+        except BaseException as error:
+            # Closing rolls back whatever was begun and leaves no half-failed connection.
+            self._keep_open(0)
+            if isinstance(error, sqlite3.DatabaseError):
+                raise self._failure(index, error) from error
+            raise
+        self._keep_open(_MAX_OPEN_DAYS)
+        return WriteResult(stored=len(batch), duplicates=len(batch) - inserted)
+
+    def _day(self, index: str) -> "_Day":
+        day = self._days.pop(index, None)
+        if day is not None and not day.in_place():
+            # Someone removed the file; rows written to it now would vanish with it.
+            day.connection.close()
+            day = None
+        if day is None:
+            day = _open_day(self._directory / f"{index}.sqlite")
+        self._days[index] = day
+        return day
+
+    def _keep_open(self, count: int) -> None:
+        while len(self._days) > count:
+            self._days.pop(next(iter(self._days))).connection.close()
+
+    def _failure(self, index: str, error: sqlite3.DatabaseError) -> Exception:
+        path = self._directory / f"{index}.sqlite"
+        match error.sqlite_errorcode & 0xFF:  # the primary result code
+            case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
+                return OutputUnavailable(f"{path} was damaged, set aside as {_set_aside(path)}")
+            case sqlite3.SQLITE_ERROR:
+                return UsageError(f"{path}: not a database of mailingest ({error})")
+            case _:
+                return OutputUnavailable(f"{path}: {error}")
+
+
+@dataclass(slots=True)
+class _Day:
+    path: Path
+    connection: sqlite3.Connection
+    identity: tuple[int, int]
+
+    def in_place(self) -> bool:
+        try:
+            return _identity(self.path) == self.identity
+        except FileNotFoundError:
+            return False
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_dev, status.st_ino
+
+
+def _open_day(path: Path) -> _Day:
+    try:
+        # SQLite would create the file readable by all; its -wal and -shm follow this mode.
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o640))
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise OutputUnavailable(f"{path}: {error.strerror}") from error
+    connection = sqlite3.connect(
+        path,
+        timeout=_LOCK_TIMEOUT_SECONDS,
+        isolation_level=None,  # BEGIN and COMMIT are ours
+        cached_statements=4,  # a statement of 2000 rows is large
+    )
+    try:
+        _schema_version(connection, path)
+        for setting in _SETTINGS:
+            connection.execute(setting)
+        connection.execute("BEGIN IMMEDIATE")
+        if _schema_version(connection, path) == 0:
+            for statement in _SCHEMA:
+                connection.execute(statement)
+        connection.execute("COMMIT")
+        return _Day(path, connection, _identity(path))
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _schema_version(connection: sqlite3.Connection, path: Path) -> int:
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > SCHEMA_VERSION:
+        raise UsageError(
+            f"{path}: written by a newer mailingest (schema {version}, known {SCHEMA_VERSION})"
+        )
+    return version
+
+
+def _set_aside(path: Path) -> Path:
+    aside = path.with_name(f"{path.name}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}")
+    _log.error("damaged database set aside", path=str(path), aside=str(aside))
+    try:
+        path.rename(aside)
+        # What the log holds belongs to the old file and would be wrong for the new one.
+        for suffix in ("-wal", "-shm"):
+            companion = path.with_name(path.name + suffix)
+            if companion.exists():
+                companion.rename(aside.with_name(aside.name + suffix))
+    except OSError as error:
+        raise OutputUnavailable(f"{path} is damaged and cannot be renamed: {error}") from error
+    return aside
+
+
+# Not INSERT OR IGNORE, which would pass over any other broken constraint in silence too.
+_PLACEHOLDERS = "(?, ?, CAST(? AS TEXT), ?, ?, ?, ?, ?)"
+
+
+def _insert(connection: sqlite3.Connection, documents: Sequence[Document]) -> int:
+    """Insert up to ``_ROWS_PER_STATEMENT`` documents; returns how many were new."""
+    values: list[object] = []
+    for document in documents:
+        get = document.fields.get
+        values += (
+            document.id,
+            document.seconds,
+            document.body,
+            get("postfix_queueid"),
+            _folded(get("postfix_to")),
+            _folded(get("postfix_orig_to")),
+            _folded(get("postfix_from")),
+            _folded(get("postfix_message-id")),
+        )
+    rows = ", ".join([_PLACEHOLDERS] * len(documents))
+    # Only the constant above goes into the text.
+    statement = f"INSERT INTO documents VALUES {rows} ON CONFLICT (id) DO NOTHING"  # noqa: S608
+    return connection.execute(statement, values).rowcount
+
+
+def _folded(value: Any) -> str | None:
+    return None if value is None else str(value).casefold()
+
+
+class SqliteReader:
+    """Reads what SqliteOutput wrote, also while it is being written."""
+
+    def __init__(self, directory: Path, prefix: str) -> None:
+        self._directory = directory
+        self._prefix = prefix
+
+    def find(
+        self,
+        *,
+        recipient: str | None = None,
+        sender: str | None = None,
+        queue_id: str | None = None,
+        message_id: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int = 1000,
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the documents that meet every criterion, newest first, at most ``limit``.
+
+        Values match whole, addresses and message-ids regardless of case; a recipient also
+        by its original address.  ``since`` (included) and ``until`` (not included) are
+        taken to the whole second.  Raises OutputUnavailable if a file cannot be read.
+        """
+        terms: list[tuple[str, list[object]]] = []
+        if recipient is not None:
+            terms.append(("(postfix_to = ? OR postfix_orig_to = ?)", [recipient.casefold()] * 2))
+        if sender is not None:
+            terms.append(("postfix_from = ?", [sender.casefold()]))
+        if queue_id is not None:
+            terms.append(("postfix_queueid = ?", [queue_id]))
+        if message_id is not None:
+            terms.append(('"postfix_message-id" = ?', [message_id.casefold()]))
+        if since is not None:
+            terms.append(("time >= ?", [int(since.timestamp())]))
+        if until is not None:
+            terms.append(("time < ?", [int(until.timestamp())]))
+        where = " AND ".join(term for term, _ in terms) or "TRUE"
+        query = f"SELECT body FROM documents WHERE {where} ORDER BY time DESC, rowid DESC LIMIT ?"  # noqa: S608
+        values = [value for _, term_values in terms for value in term_values]
+        for path in self._days(since, until):
+            try:
+                with closing(_open_for_reading(path)) as connection:
+                    if _schema_version(connection, path) == 0:
+                        continue  # just created, still without a table
+                    for (body,) in connection.execute(query, [*values, limit]):
+                        yield orjson.loads(body)
+                        limit -= 1
+            except sqlite3.DatabaseError as error:
+                raise OutputUnavailable(f"{path}: {error}") from error
+            if limit <= 0:
+                return
+
+    def _days(self, since: datetime | None, until: datetime | None) -> list[Path]:
+        first = f"{since.astimezone(UTC):%Y.%m.%d}" if since else ""
+        last = f"{until.astimezone(UTC):%Y.%m.%d}" if until else "~"
+        days = self._directory.glob(f"{glob.escape(self._prefix)}-????.??.??.sqlite")
+        return sorted(
+            (path for path in days if first <= path.stem.rpartition("-")[2] <= last), reverse=True
+        )
+
+
+def _open_for_reading(path: Path) -> sqlite3.Connection:
+    address = f"{path.absolute().as_uri()}?mode=ro"
+    connection = sqlite3.connect(address, uri=True)
+    try:
+        connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1")
+    except sqlite3.OperationalError as error:
+        connection.close()
+        if error.sqlite_errorcode != sqlite3.SQLITE_READONLY_DIRECTORY:
+            raise
+        # There is no log, so nobody is writing, and one may not be made here: a reader without
+        # the right to write.  The file may be taken as unchanging then.
+        connection = sqlite3.connect(f"{address}&immutable=1", uri=True)
+    return connection

@@ -1,0 +1,382 @@
+"""The SQLite store: faults of disk and files, and the questions of the reader."""
+
+import os
+import shutil
+import sqlite3
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailingest.core.documents import Document
+from mailingest.errors import OutputUnavailable, UsageError
+from mailingest.outputs import sqlite as module
+from mailingest.outputs.sqlite import SqliteOutput, SqliteReader
+from tests.outputs.samples import MIDNIGHT, document, files_limited_to
+
+TODAY = "mail-2026.11.24.sqlite"
+
+
+@asynccontextmanager
+async def opened(directory: Path) -> AsyncIterator[SqliteOutput]:
+    output = SqliteOutput(directory)
+    try:
+        await output.open()
+        yield output
+    finally:
+        await output.close()
+
+
+def numbers(directory: Path, **criteria: Any) -> list[int]:
+    return [found["number"] for found in SqliteReader(directory, "mail").find(**criteria)]
+
+
+# Files
+
+
+async def test_files_are_private_to_owner_and_group(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        async with opened(tmp_path / "a" / "store") as output:
+            await output.write([document(1)])
+            modes = {
+                path.name: stat.S_IMODE(path.stat().st_mode)
+                for path in [tmp_path / "a" / "store", *(tmp_path / "a" / "store").iterdir()]
+            }
+    finally:
+        os.umask(before)
+    assert modes == {"store": 0o750, TODAY: 0o640, f"{TODAY}-wal": 0o640, f"{TODAY}-shm": 0o640}
+
+
+async def test_only_the_days_in_use_stay_open(tmp_path: Path) -> None:
+    days = [f"2026.11.{day:02d}" for day in range(1, 11)]
+    async with opened(tmp_path) as output:
+        await output.write([document(number, day=day) for number, day in enumerate(days)])
+        logs = sorted(path.name for path in tmp_path.glob("*-wal"))
+        assert logs == [f"mail-{day}.sqlite-wal" for day in days[-3:]]
+        await output.write([document(99, day=days[0])])
+        logs = sorted(path.name for path in tmp_path.glob("*-wal"))
+        assert logs == [f"mail-{day}.sqlite-wal" for day in (days[0], *days[-2:])]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        f"mail-{day}.sqlite" for day in days
+    ]
+
+
+async def test_a_day_removed_while_open_is_begun_anew(tmp_path: Path) -> None:
+    async with opened(tmp_path) as output:
+        await output.write([document(1)])
+        for path in tmp_path.iterdir():
+            path.unlink()
+        await output.write([document(2)])
+        assert numbers(tmp_path) == [2]
+
+
+async def test_the_body_is_json_for_sqlites_own_functions(tmp_path: Path) -> None:
+    async with opened(tmp_path) as output:
+        await output.write([document(1, message="grün")])
+    with closing(sqlite3.connect(tmp_path / TODAY)) as connection:
+        query = "SELECT json_extract(body, '$.message'), typeof(body), id, time FROM documents"
+        assert connection.execute(query).fetchall() == [("grün", "text", f"{1:020d}", MIDNIGHT + 1)]
+
+
+async def test_documents_survive_the_death_of_the_process(tmp_path: Path) -> None:
+    program = """if True:
+        import asyncio, os, pathlib, signal, sys
+        from mailingest.outputs.sqlite import SqliteOutput
+        from tests.outputs.samples import document
+
+        async def main():
+            output = SqliteOutput(pathlib.Path(sys.argv[1]))
+            await output.open()
+            await output.write([document(number) for number in range(3000)])
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        asyncio.run(main())
+    """
+    died = subprocess.run([sys.executable, "-c", program, str(tmp_path)], timeout=60)
+    assert died.returncode == -9
+    async with opened(tmp_path) as output:
+        result = await output.write([document(number) for number in range(3001)])
+    assert (result.stored, result.duplicates) == (3001, 3000)
+
+
+# Faults
+
+
+async def test_a_directory_that_is_a_file_is_refused_at_start(tmp_path: Path) -> None:
+    (tmp_path / "store").write_bytes(b"")
+    with pytest.raises(UsageError, match="store: File exists"):
+        async with opened(tmp_path / "store"):
+            pass
+
+
+async def test_a_full_disk_puts_the_whole_batch_off_and_the_retry_stores_it(
+    tmp_path: Path,
+) -> None:
+    first = [document(number) for number in range(10)]
+    second = [document(number, message="x" * 1000) for number in range(10, 4010)]
+    async with opened(tmp_path) as output:
+        await output.write(first)
+        with files_limited_to(1_000_000), pytest.raises(OutputUnavailable, match=TODAY):
+            await output.write(second)
+        assert sorted(numbers(tmp_path)) == list(range(10))
+        result = await output.write(second)
+        assert (result.stored, result.duplicates) == (4000, 0)
+        assert len(numbers(tmp_path, limit=9999)) == 4010
+
+
+async def test_a_fault_in_the_second_day_leaves_the_first_untouched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_LOCK_TIMEOUT_SECONDS", 0.01)
+    batch = [document(1), document(2, day="2026.11.25")]
+    async with opened(tmp_path) as output:
+        await output.write([document(0), document(0, day="2026.11.25")])
+        with closing(sqlite3.connect(tmp_path / "mail-2026.11.25.sqlite")) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(OutputUnavailable, match=r"2026\.11\.25.*locked"):
+                await output.write(batch)
+            assert numbers(tmp_path) == [0, 0]
+        result = await output.write(batch)
+        assert (result.stored, result.duplicates) == (2, 0)
+        assert numbers(tmp_path) == [2, 0, 1, 0]
+
+
+async def test_readers_do_not_hold_up_the_writer(tmp_path: Path) -> None:
+    async with opened(tmp_path) as output:
+        await output.write([document(number) for number in range(100)])
+        reading = SqliteReader(tmp_path, "mail").find()
+        assert next(reading)["number"] == 99
+        assert (await output.write([document(100)])).stored == 1
+        assert len(list(reading)) == 99
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(b"this is no database at all" * 100, id="not a database"),
+        pytest.param(b"SQLite format 3\x00" + b"\xff" * 5000, id="a broken header"),
+    ],
+)
+async def test_a_damaged_file_is_set_aside_and_begun_anew(tmp_path: Path, damage: bytes) -> None:
+    (tmp_path / TODAY).write_bytes(damage)
+    output = SqliteOutput(tmp_path)
+    with pytest.raises(OutputUnavailable, match=r"was damaged, set aside as .*\.damaged-2"):
+        await output.open()
+    [aside] = tmp_path.glob("*.damaged-*")
+    assert aside.read_bytes() == damage
+    await output.open()
+    assert (await output.write([document(1)])).stored == 1
+    assert numbers(tmp_path) == [1]
+    await output.close()
+
+
+async def test_damage_inside_a_file_in_use_is_set_aside_and_nothing_new_is_lost(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path) as output:
+        await output.write([document(number, message="x" * 500) for number in range(1000)])
+    with (tmp_path / TODAY).open("r+b") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(8192)
+        file.write(b"\xa5" * (size - 8192))
+    async with opened(tmp_path) as output:
+        with pytest.raises(OutputUnavailable, match="was damaged"):
+            await output.write([document(5000)])
+        assert (await output.write([document(5000)])).stored == 1
+        assert numbers(tmp_path) == [5000]
+    assert len(list(tmp_path.glob("*.damaged-*"))) == 1
+
+
+async def test_a_file_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / TODAY)) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    before = (tmp_path / TODAY).read_bytes()
+    with pytest.raises(UsageError, match=r"newer mailingest \(schema 99, known 1\)"):
+        async with opened(tmp_path):
+            pass
+    with pytest.raises(UsageError, match="newer"):
+        numbers(tmp_path)
+    assert (tmp_path / TODAY).read_bytes() == before
+
+
+async def test_a_refused_second_day_leaves_nothing_begun_in_the_first(tmp_path: Path) -> None:
+    async with opened(tmp_path) as output:
+        with closing(sqlite3.connect(tmp_path / "mail-2026.11.25.sqlite")) as connection:
+            connection.execute("PRAGMA user_version = 99")
+        with pytest.raises(UsageError, match="newer"):
+            await output.write([document(1), document(2, day="2026.11.25")])
+        assert (await output.write([document(1)])).duplicates == 0
+
+
+async def test_a_file_with_another_name_is_not_touched(tmp_path: Path) -> None:
+    (tmp_path / "zebra.sqlite").write_bytes(b"of another program")
+    async with opened(tmp_path) as output:
+        await output.write([document(1)])
+    assert (tmp_path / "zebra.sqlite").read_bytes() == b"of another program"
+    assert numbers(tmp_path) == [1]
+
+
+async def test_a_database_of_something_else_is_refused(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / TODAY)) as connection:
+        connection.execute("CREATE TABLE documents (something TEXT)")
+    with pytest.raises(UsageError, match="not a database of mailingest"):
+        async with opened(tmp_path):
+            pass
+
+
+# Questions
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> Path:
+    async with opened(tmp_path) as output:
+        await output.write(
+            [
+                document(1, postfix_queueid="4cXyZ1", postfix_from="Anna@Example.ORG"),
+                document(2, postfix_to="bob@example.net", postfix_queueid="4CXYZ1"),
+                document(
+                    3,
+                    postfix_to="robert@example.net",
+                    postfix_orig_to="Bob@example.net",
+                    postfix_from="anna@example.org",
+                ),
+                document(4, **{"postfix_message-id": "<X.Y@Mail>"}),
+                document(5, postfix_from=""),
+                document(90_000, day="2026.11.25", postfix_to="bob@example.net"),
+            ]
+        )
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("criteria", "found"),
+    [
+        pytest.param({}, [90_000, 5, 4, 3, 2, 1], id="everything, newest first"),
+        pytest.param({"recipient": "BOB@example.net"}, [90_000, 3, 2], id="also the original one"),
+        pytest.param({"sender": "anna@example.org"}, [3, 1], id="a sender in any case"),
+        pytest.param({"sender": ""}, [5], id="the empty sender of bounces"),
+        pytest.param({"queue_id": "4cXyZ1"}, [1], id="long queue ids differ by case"),
+        pytest.param({"message_id": "<x.y@mail>"}, [4], id="a message-id in any case"),
+        pytest.param({"sender": "anna@example.org", "recipient": "bob@example.net"}, [3], id="two"),
+        pytest.param({"recipient": "bob@example"}, [], id="no part of a value"),
+        pytest.param({"recipient": "' OR '' = '"}, [], id="no SQL"),
+        pytest.param({"limit": 2}, [90_000, 5], id="only as many as wanted"),
+        pytest.param({"recipient": "bob@example.net", "limit": 1}, [90_000], id="limit per store"),
+    ],
+)
+def test_questions_are_answered(store: Path, criteria: dict[str, Any], found: list[int]) -> None:
+    assert numbers(store, **criteria) == found
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "found"),
+    [
+        pytest.param(3, None, [90_000, 5, 4, 3], id="the start belongs to it"),
+        pytest.param(None, 3, [2, 1], id="the end does not"),
+        pytest.param(2, 4, [3, 2], id="within a day"),
+        pytest.param(86_400, None, [90_000], id="the second day"),
+        pytest.param(90_001, None, [], id="after all"),
+    ],
+)
+def test_time_spans_are_kept(
+    store: Path, since: int | None, until: int | None, found: list[int]
+) -> None:
+    def at(seconds: int | None) -> datetime | None:
+        midnight = datetime.fromtimestamp(MIDNIGHT, UTC)
+        return None if seconds is None else midnight + timedelta(seconds=seconds)
+
+    assert numbers(store, since=at(since), until=at(until)) == found
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "postfix_queueid = ?",
+        "(postfix_to = ? OR postfix_orig_to = ?)",
+        "postfix_from = ?",
+        '"postfix_message-id" = ?',
+    ],
+)
+def test_each_question_uses_an_index(store: Path, condition: str) -> None:
+    with closing(sqlite3.connect(store / TODAY)) as connection:
+        query = f"EXPLAIN QUERY PLAN SELECT body FROM documents WHERE {condition}"
+        steps = [row[3] for row in connection.execute(query, ["x"] * condition.count("?"))]
+    assert any("USING INDEX by_" in step for step in steps)
+    assert not any(step.startswith("SCAN") for step in steps)
+
+
+def test_other_prefixes_and_files_are_not_read(store: Path) -> None:
+    shutil.copy(store / TODAY, store / "mail-extra-2026.11.24.sqlite")
+    shutil.copy(store / TODAY, store / f"{TODAY}.damaged-20261124T000000Z")
+    (store / "mail-2026.11.24.txt").write_text("no database")
+    assert numbers(store) == [90_000, 5, 4, 3, 2, 1]
+    assert list(SqliteReader(store, "m*").find()) == []
+
+
+def test_a_damaged_file_is_reported_to_the_reader(store: Path) -> None:
+    (store / TODAY).write_bytes(b"no database" * 1000)
+    with pytest.raises(OutputUnavailable, match=TODAY):
+        numbers(store)
+
+
+@pytest.fixture
+def world_readable() -> Iterator[Path]:
+    # tmp_path lies below a directory that only the owner may enter.
+    directory = Path(tempfile.mkdtemp())
+    directory.chmod(0o755)
+    yield directory
+    directory.chmod(0o755)
+    shutil.rmtree(directory)
+
+
+@pytest.mark.parametrize("writing", [True, False], ids=["while written", "when closed"])
+async def test_reading_needs_no_right_to_write(world_readable: Path, writing: bool) -> None:
+    output = SqliteOutput(world_readable)
+    await output.open()
+    await output.write([document(1)])
+    if not writing:
+        await output.close()
+    for path in world_readable.iterdir():
+        path.chmod(0o444)
+    world_readable.chmod(0o555)
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)  # root may write everywhere
+    try:
+        assert numbers(world_readable) == [1]
+    finally:
+        os.seteuid(user)
+    if writing:
+        await output.close()
+
+
+@given(
+    batches=st.lists(
+        st.lists(st.tuples(st.integers(0, 30), st.sampled_from(["2026.11.24", "2026.11.25"]))),
+        max_size=5,
+    )
+)
+async def test_stored_and_duplicates_add_up_whatever_is_repeated(
+    batches: list[list[tuple[int, str]]],
+) -> None:
+    known: set[tuple[int, str]] = set()
+    with tempfile.TemporaryDirectory() as directory:
+        async with opened(Path(directory)) as output:
+            for batch in batches:
+                documents: list[Document] = [document(number, day=day) for number, day in batch]
+                result = await output.write(documents)
+                new = set(batch) - known
+                assert result.stored == len(batch)
+                assert result.duplicates == len(batch) - len(new)
+                known |= new
+        assert len(numbers(Path(directory))) == len(known)
