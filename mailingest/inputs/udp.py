@@ -1,0 +1,189 @@
+"""UDP syslog in (RFC 5426): one datagram is one frame.
+
+Nothing waits here.  A datagram goes to `deliver` at once; while that works, the kernel's
+receive buffer is the only queue, and what does not fit into it is counted by the kernel.
+asyncio-dgram's own queue has no bound, so it is emptied before anything else is read: it then
+holds no more than one wake-up of the event loop brings (32 datagrams with uvloop, 1 with
+asyncio), or two.
+"""
+
+import asyncio
+import socket
+import struct
+from collections.abc import Callable
+from typing import Any
+
+import asyncio_dgram
+import structlog
+
+from mailingest.core.frames import TRAILER_OCTETS
+from mailingest.errors import MailingestError
+from mailingest.inputs.sockets import address_text, bound_socket, peer_text
+
+# Linux, not in Python's socket module: asm-generic/socket.h and include/uapi/linux/sock_diag.h.
+_SO_RCVBUFFORCE = 33
+_SO_MEMINFO = 55
+_MEMINFO = struct.Struct("=9I")
+_MEMINFO_DROPS = 8
+
+# recv() of a queue that is not empty does not let the event loop go on.  256 parsed lines take
+# some 3 ms: no timer or TCP connection notices.
+_DATAGRAMS_PER_TURN = 256
+
+# The kernel charges a buffer at least this much for a datagram, however short (struct sk_buff
+# and its data); it bounds what can be left in the buffer at the end.
+_LEAST_CHARGE = 512
+
+_LARGEST_DATAGRAM = 64 * 1024
+
+_log = structlog.get_logger(__name__)
+
+
+class UdpInput:
+    """Receives datagrams at ``host:port`` and hands each to `deliver`.
+
+    ``receive_buffer`` is the wish for the kernel's buffer in octets; `receive_buffer_got` is
+    what the kernel granted (``net.core.rmem_max`` limits it without CAP_NET_ADMIN).
+    ``deliver(payload, peer)`` takes a message without its trailer and the sender's IP
+    address, and returns False if it had to refuse it; it is counted as ``datagrams_dropped``.
+    ``address`` is where the socket is bound, with a real port even if 0 was asked for.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        receive_buffer: int,
+        deliver: Callable[[bytes, str], bool],
+        reuse_port: bool = False,
+    ) -> None:
+        self.address = address_text(host, port)
+        self.datagrams_received = 0
+        self.datagrams_dropped = 0
+        self.datagrams_empty = 0
+        self.receive_errors = 0
+        self.receive_buffer_got = 0
+        self._host = host
+        self._port = port
+        self._receive_buffer = receive_buffer
+        self._deliver = deliver
+        self._reuse_port = reuse_port
+        self._socket: socket.socket | None = None
+        self._stream: asyncio_dgram.aio.DatagramStream | None = None
+        self._kernel_drops = 0
+        self._closing = False
+
+    @property
+    def kernel_drops(self) -> int:
+        """Datagrams that the kernel dropped since `open`, mostly for want of buffer space."""
+        if self._socket is not None:
+            info = self._socket.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size)
+            self._kernel_drops = _MEMINFO.unpack(info)[_MEMINFO_DROPS]
+        return self._kernel_drops
+
+    def open(self) -> None:
+        """Bind the socket; raises UsageError if the address cannot be had."""
+        bound = bound_socket("udp", self._host, self._port, reuse_port=self._reuse_port)
+        try:
+            bound.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, self._receive_buffer)
+        except PermissionError:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._receive_buffer)
+        # Linux doubles the wish to pay for its own book-keeping, and reports the double.
+        self.receive_buffer_got = bound.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
+        self.address = address_text(*bound.getsockname()[:2])
+        self._socket = bound
+        if self.receive_buffer_got < self._receive_buffer:
+            _log.warning(
+                "udp receive buffer is smaller than asked for; raise net.core.rmem_max",
+                address=self.address,
+                asked=self._receive_buffer,
+                got=self.receive_buffer_got,
+            )
+
+    async def serve(self) -> None:
+        """Receive until `close` or cancellation.  `open` comes first."""
+        if self._closing:
+            return
+        if self._socket is None:
+            raise RuntimeError("serve() before open()")
+        # asyncio-dgram closes the socket it is given; ours must answer for its drops until
+        # the very end.
+        self._stream = stream = await asyncio_dgram.from_socket(self._socket.dup())
+        _log.info("udp input listens", address=self.address)
+        turn = 0
+        try:
+            while True:
+                try:
+                    data, peer = await stream.recv()
+                except OSError as error:
+                    self._failed(error)
+                    continue
+                self._take(data, peer)
+                turn += 1
+                if turn == _DATAGRAMS_PER_TURN:
+                    turn = 0
+                    await asyncio.sleep(0)
+        except asyncio_dgram.TransportClosed:
+            if not self._closing:
+                raise MailingestError(f"udp {self.address}: the socket was closed") from None
+        finally:
+            self._close_stream(stream)
+
+    def close(self) -> None:
+        """Deliver what the kernel has already received, then close the socket.
+
+        `serve` returns.  What a flood sends after this began is not waited for.
+        """
+        self._closing = True
+        if self._socket is None:
+            return
+        if self._stream is not None:
+            self._take_queued(self._stream)
+        for _ in range(2 * self.receive_buffer_got // _LEAST_CHARGE):
+            try:
+                data, peer = self._socket.recvfrom(_LARGEST_DATAGRAM)
+            except BlockingIOError:
+                break
+            except OSError as error:
+                self._failed(error)
+                continue
+            self._take(data, peer)
+        self._kernel_drops = self.kernel_drops
+        self._socket.close()
+        self._socket = None
+        if self._stream is not None:
+            self._close_stream(self._stream)
+
+    def _close_stream(self, stream: asyncio_dgram.aio.DatagramStream) -> None:
+        self._take_queued(stream)
+        stream.close()
+        self._stream = None
+
+    def _take_queued(self, stream: asyncio_dgram.aio.DatagramStream) -> None:
+        """Take what `stream` holds already: its recv() then ends without suspending once."""
+        while True:
+            receiving = stream.recv()
+            try:
+                receiving.send(None)
+            except StopIteration as done:
+                self._take(*done.value)
+            except OSError as error:
+                self._failed(error)
+            except asyncio_dgram.TransportClosed:
+                return
+            else:
+                receiving.close()
+                return
+
+    def _take(self, data: bytes, peer: Any) -> None:
+        self.datagrams_received += 1
+        payload = data.rstrip(TRAILER_OCTETS)
+        if not payload:
+            self.datagrams_empty += 1
+        elif not self._deliver(payload, peer_text(peer[0])):
+            self.datagrams_dropped += 1
+
+    def _failed(self, error: OSError) -> None:
+        self.receive_errors += 1
+        _log.warning("udp receive failed", address=self.address, error=str(error))
