@@ -84,11 +84,11 @@ class DocumentMaker:
 
     def _id(self, event: Event) -> str:
         fields = event.fields
-        line = (
+        time = (event.seconds & 0xFFFFFFFF).to_bytes(_SECONDS_OCTETS)
+        line = time + (
             f"{event.hostname}\n{fields['program']}\n{fields.get('pid', '')}\n{fields['message']}"
         ).encode("utf-8", "surrogatepass")
-        time = (event.seconds & 0xFFFFFFFF).to_bytes(_SECONDS_OCTETS)
-        identity = time + blake2b(line, digest_size=_HASH_OCTETS, key=time).digest()
+        identity = time + blake2b(line, digest_size=_HASH_OCTETS).digest()
         occurrence = self._recent.get(identity)
         if occurrence is None:
             occurrence = self._older.get(identity, 0)
@@ -97,7 +97,7 @@ class DocumentMaker:
             self._older, self._recent = self._recent, {}
         if occurrence:
             line += b"\n%d" % occurrence
-            identity = time + blake2b(line, digest_size=_HASH_OCTETS, key=time).digest()
+            identity = time + blake2b(line, digest_size=_HASH_OCTETS).digest()
         return urlsafe_b64encode(identity).decode("ascii")
 
 

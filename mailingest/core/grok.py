@@ -78,7 +78,7 @@ class _Candidate(Protocol):
 class _Leaf:
     """One alternative, matched from a position to the end of the text."""
 
-    __slots__ = ("_converted", "_fullmatch", "_names", "first")
+    __slots__ = ("_fullmatch", "_groups", "first")
 
     def __init__(
         self,
@@ -89,27 +89,23 @@ class _Leaf:
     ) -> None:
         self.first = first
         self._fullmatch = pattern.fullmatch
-        self._names = tuple(names)
-        self._converted = tuple(
-            (name, converters[name]) for name in dict.fromkeys(names) if name in converters
-        )
+        self._groups = tuple((name, converters.get(name)) for name in names)
 
     def match(self, text: str, position: int, fields: dict[str, Value]) -> Sequence[str] | None:
         match = self._fullmatch(text, position)
         if match is None:
             return None
-        for name, value in zip(self._names, match.groups(), strict=True):
-            if value is not None:
-                fields[name] = value
         unfit = _ALL_FIT
-        for name, convert in self._converted:
-            value = fields.get(name)
-            if type(value) is str:
-                try:
-                    fields[name] = convert(value)
-                except ValueError:
-                    del fields[name]
-                    unfit = (*unfit, f"{name}={value}")
+        for (name, convert), value in zip(self._groups, match.groups(), strict=False):
+            if value is None:
+                continue
+            if convert is None:
+                fields[name] = value
+                continue
+            try:
+                fields[name] = convert(value)
+            except ValueError:
+                unfit = (*unfit, f"{name}={value}")
         return unfit
 
 

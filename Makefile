@@ -1,0 +1,30 @@
+# `make run` and `make test` do all the set-up on a bare Debian or Ubuntu with Python >= 3.11.
+PYTHON ?= python3
+VENV ?= .venv
+STATE ?= var
+
+.PHONY: run test check bench lock clean
+
+run: $(VENV)/run
+	$(VENV)/bin/mailingest run $(if $(wildcard mailingest.toml),--config mailingest.toml)
+
+test: $(VENV)/dev
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" .ci/system-packages
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" .ci/check
+
+lock:
+	.ci/lock
+
+$(VENV)/bin/pip:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mailingest needs Python 3.11 or later")'
+	$(PYTHON) -m venv $(VENV) || { echo 'Install venv first: apt-get install python3-venv' >&2; exit 1; }
+
+$(VENV)/run: $(VENV)/bin/pip requirements/run.txt pyproject.toml
+	$(VENV)/bin/pip install --quiet --require-hashes -r requirements/run.txt
+	$(VENV)/bin/pip install --quiet --no-deps --editable .
+	touch $@
+
+$(VENV)/dev: $(VENV)/bin/pip requirements/dev.txt pyproject.toml
+	$(VENV)/bin/pip install --quiet --require-hashes -r requirements/dev.txt
+	$(VENV)/bin/pip install --quiet --no-deps --editable .
+	touch $@ $(VENV)/run

@@ -1,0 +1,63 @@
+"""Tries everything that a start of the daemon needs, and tells the result line by line."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Literal
+
+from mailingest.config import Settings
+from mailingest.errors import MailingestError
+from mailingest.inputs.sockets import address_text, bound_socket
+from mailingest.state import make_directory
+from mailingest.wiring import build_output, build_pipeline, read_definitions
+
+
+def check(settings: Settings) -> bool:
+    """Print what is right and what is wrong; True if something is wrong."""
+    checks: list[tuple[str, Callable[[], str]]] = [
+        ("patterns", lambda: _patterns(settings)),
+        ("state", lambda: _state(settings)),
+        *(("udp", _listener("udp", one.host, one.port)) for one in settings.inputs.udp),
+        *(("tcp", _listener("tcp", one.host, one.port)) for one in settings.inputs.tcp),
+        ("store", lambda: asyncio.run(_store(settings))),
+    ]
+    print("ok     configuration")
+    wrong = False
+    for name, attempt in checks:
+        try:
+            print(f"ok     {name}: {attempt()}")
+        except MailingestError as error:
+            wrong = True
+            print(f"WRONG  {name}: {error}")
+    return wrong
+
+
+def _patterns(settings: Settings) -> str:
+    count = len(list(read_definitions(settings)))
+    build_pipeline(settings, live=True)
+    return f"{count} are known, and all that are used compile"
+
+
+def _state(settings: Settings) -> str:
+    make_directory(settings.state.directory, "state.directory")
+    return f"{settings.state.directory} is writable"
+
+
+def _listener(protocol: Literal["udp", "tcp"], host: str, port: int) -> Callable[[], str]:
+    def attempt() -> str:
+        bound_socket(protocol, host, port).close()
+        return f"{address_text(host, port)} is free"
+
+    return attempt
+
+
+async def _store(settings: Settings) -> str:
+    output = build_output(settings)
+    try:
+        await output.open()
+    finally:
+        await output.close()
+    if settings.elasticsearch.hosts:
+        return f"{', '.join(settings.elasticsearch.hosts)} answers"
+    if settings.ndjson.path is not None:
+        return f"{settings.ndjson.path} is writable"
+    return f"{settings.sqlite_directory} is writable"

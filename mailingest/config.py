@@ -1,0 +1,394 @@
+"""One TOML file and the environment -> Settings; the only place for defaults.
+
+Loading reads files and the environment, and has no other effect.  All mistakes are reported at
+once, each with its place and what is allowed.
+"""
+
+import codecs
+import difflib
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
+
+from mailingest.errors import UsageError
+
+SYSTEM_CONFIG = Path("/etc/mailingest/mailingest.toml")
+ENV_PREFIX = "MAILINGEST_"
+ENV_CONFIG = "MAILINGEST_CONFIG"
+_NESTED = "__"
+
+
+def _zone(name: str) -> str:
+    load_zone(name)
+    return name
+
+
+def _charset(name: str) -> str:
+    if name == "auto":
+        return name
+    try:
+        known = codecs.lookup(name)
+        ascii_text = bytes(range(128)).decode(known.name)
+    except (LookupError, UnicodeError) as error:
+        raise ValueError("must be `auto` or a charset that contains ASCII") from error
+    if ascii_text.encode("ascii", "replace") != bytes(range(128)):
+        raise ValueError("must be `auto` or a charset that contains ASCII")
+    return known.name
+
+
+def _server(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be a URL such as https://es1.example.net:9200")
+    if parts.username or parts.password:
+        raise ValueError("must not hold a user name: set username and password_file")
+    return url
+
+
+Server = Annotated[str, AfterValidator(_server)]
+Zone = Annotated[str, AfterValidator(_zone)]
+Charset = Annotated[str, AfterValidator(_charset)]
+Port = Annotated[int, Field(ge=0, le=65_535)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class UdpListener(_Section):
+    """A UDP socket for syslog; rsyslog sends to it with `@host:port`."""
+
+    host: str = Field("127.0.0.1", description="address or name to listen on; `::` is everywhere")
+    port: Port = Field(5000, description="port to listen on; 0 takes a free one")
+    receive_buffer: int = Field(
+        4 * 1024 * 1024, ge=4096, description="receive buffer asked of the kernel, bytes"
+    )
+
+
+class TcpListener(_Section):
+    """A TCP socket for syslog; rsyslog sends to it with `@@host:port`."""
+
+    host: str = Field("127.0.0.1", description="address or name to listen on; `::` is everywhere")
+    port: Port = Field(5000, description="port to listen on; 0 takes a free one")
+    max_connections: int = Field(1000, ge=1, description="connections at a time")
+    idle_timeout: float | None = Field(
+        None, gt=0, description="seconds without a byte after which a connection is closed"
+    )
+
+
+class Inputs(_Section):
+    """Where syslog comes in."""
+
+    udp: tuple[UdpListener, ...] = Field((UdpListener(),), description="UDP listeners")
+    tcp: tuple[TcpListener, ...] = Field((TcpListener(),), description="TCP listeners")
+
+
+class Syslog(_Section):
+    """How syslog lines are read."""
+
+    charset: Charset = Field(
+        "auto", description="`auto` is UTF-8 where valid and ISO-8859-1 otherwise, or a charset"
+    )
+    timezone: Zone = Field(
+        "local", description="zone of time stamps without one: an IANA name, or `local`"
+    )
+    host_timezones: dict[str, Zone] = Field({}, description="zone by hostname of the sender")
+
+
+class Grok(_Section):
+    """Which patterns are used."""
+
+    patterns_dirs: tuple[Path, ...] = Field(
+        (), description="directories of further pattern files, later ones override by name"
+    )
+
+
+class Correlation(_Section):
+    """How long and how many queue IDs are remembered."""
+
+    max_queue_ids: int = Field(750_000, ge=1000, description="queue IDs at a time, 700 bytes each")
+    lifetime_days: float = Field(
+        6.0, gt=0, description="days; more than Postfix's maximal_queue_lifetime"
+    )
+
+
+class Index(_Section):
+    """How documents are filed."""
+
+    prefix: str = Field(
+        "mail",
+        pattern=r"^[a-z][a-z0-9_-]{0,63}$",
+        description="daily indices are PREFIX-YYYY.MM.dd",
+    )
+
+
+class Batch(_Section):
+    """When documents are written."""
+
+    max_documents: int = Field(2000, ge=1, le=100_000, description="documents in a batch")
+    max_bytes: int = Field(4 * 1024 * 1024, ge=1024, description="bytes in a batch")
+    max_age: float = Field(1.0, gt=0, le=60, description="seconds that a document waits for more")
+    capacity: int = Field(50_000, ge=1000, description="documents kept in memory at most")
+
+
+class Sqlite(_Section):
+    """The embedded store, used if no other output is set."""
+
+    directory: Path | None = Field(None, description="directory; default is `mail` below the state")
+
+
+class Ndjson(_Section):
+    """Documents as lines of JSON."""
+
+    path: str | None = Field(None, description="file to append to, or `-` for standard output")
+
+
+class Elasticsearch(_Section):
+    """Elasticsearch or OpenSearch."""
+
+    hosts: tuple[Server, ...] = Field((), description="URLs, such as https://es1.example.net:9200")
+    username: str | None = Field(None, description="user name")
+    password: SecretStr | None = Field(None, description="password; better in password_file")
+    password_file: Path | None = Field(
+        None, description="file with the password; a bare name is a systemd credential"
+    )
+    api_key: SecretStr | None = Field(None, description="API key; better in api_key_file")
+    api_key_file: Path | None = Field(
+        None, description="file with the API key; a bare name is a systemd credential"
+    )
+    ca_certs: Path | None = Field(None, description="file with the certificates to trust (PEM)")
+    verify_certs: bool = Field(True, description="false trusts any certificate")
+    timeout: float = Field(60.0, gt=0, description="seconds for a request")
+    replicas: int = Field(1, ge=0, le=10, description="copies of each index in the template")
+
+    @model_validator(mode="after")
+    def _one_way_to_log_in(self) -> "Elasticsearch":
+        if self.password and self.password_file:
+            raise ValueError("set password or password_file, not both")
+        if self.api_key and self.api_key_file:
+            raise ValueError("set api_key or api_key_file, not both")
+        if (self.password or self.password_file) and not self.username:
+            raise ValueError("a password needs a username")
+        if self.username and (self.api_key or self.api_key_file):
+            raise ValueError("set username or api_key, not both")
+        return self
+
+
+class State(_Section):
+    """What is kept from one run to the next."""
+
+    directory: Path = Field(
+        default_factory=lambda: default_state_directory(os.environ),
+        description="directory; default is $STATE_DIRECTORY (systemd) or the user's own",
+    )
+    snapshot_interval: float = Field(
+        60.0, gt=0, description="seconds between snapshots of the queue IDs"
+    )
+    max_dead_letter_bytes: int = Field(
+        256 * 1024 * 1024, ge=1024, description="bytes of rejected documents that are kept"
+    )
+
+
+class Log(_Section):
+    """mailingest's own log, on standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level")
+    format: Literal["auto", "text", "json"] = Field(
+        "auto", description="`auto` is text on a terminal and JSON elsewhere"
+    )
+    report_interval: float = Field(
+        60.0, gt=0, description="seconds between reports of the counters"
+    )
+
+
+class Settings(BaseSettings):
+    """Everything that can be set."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        env_prefix=ENV_PREFIX,
+        env_nested_delimiter=_NESTED,
+    )
+
+    inputs: Inputs = Inputs()
+    syslog: Syslog = Syslog()
+    grok: Grok = Grok()
+    correlation: Correlation = Correlation()
+    index: Index = Index()
+    batch: Batch = Batch()
+    sqlite: Sqlite = Sqlite()
+    ndjson: Ndjson = Ndjson()
+    elasticsearch: Elasticsearch = Elasticsearch()
+    state: State = Field(default_factory=State)
+    log: Log = Log()
+    shutdown_timeout: float = Field(
+        30.0, gt=0, description="seconds for writing out what is in memory at the end"
+    )
+
+    @model_validator(mode="after")
+    def _one_output(self) -> "Settings":
+        outputs = {
+            "sqlite.directory": self.sqlite.directory,
+            "ndjson.path": self.ndjson.path,
+            "elasticsearch.hosts": self.elasticsearch.hosts,
+        }
+        given = [key for key, value in outputs.items() if value]
+        if len(given) > 1:
+            raise ValueError(f"there can be one output: set one of {', '.join(given)}")
+        return self
+
+    @property
+    def sqlite_directory(self) -> Path:
+        return self.sqlite.directory or self.state.directory / "mail"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment goes before the file, which load() hands in as arguments."""
+        return env_settings, init_settings
+
+
+def default_state_directory(environment: Mapping[str, str]) -> Path:
+    """systemd's StateDirectory=, or the XDG state directory of the user."""
+    # systemd separates several directories with colons.
+    if given := environment.get("STATE_DIRECTORY", "").split(":")[0]:
+        return Path(given)
+    base = environment.get("XDG_STATE_HOME") or Path("~/.local/state").expanduser()
+    return Path(base) / "mailingest"
+
+
+def load_zone(name: str) -> ZoneInfo:
+    """The zone of an IANA name, or the system's for `local`; raises ValueError."""
+    try:
+        if name != "local":
+            return ZoneInfo(name)
+        if given := os.environ.get("TZ", "").lstrip(":"):
+            return ZoneInfo(given)
+        localtime = Path("/etc/localtime")
+        if not localtime.exists():
+            return ZoneInfo("UTC")
+        with localtime.open("rb") as file:
+            return ZoneInfo.from_file(file, key="local")
+    except (OSError, ValueError, LookupError) as error:
+        raise ValueError("must be `local` or an IANA name such as Europe/Berlin") from error
+
+
+def load(path: Path | None, environment: Mapping[str, str]) -> Settings:
+    """Read the settings; raises UsageError, one line for each mistake.
+
+    ``path`` None stands for the file named by $MAILINGEST_CONFIG, or else the system's file if
+    there is one, or else the defaults.
+    """
+    if path is None and environment.get(ENV_CONFIG):
+        path = Path(environment[ENV_CONFIG])
+    if path is None and SYSTEM_CONFIG.exists():
+        path = SYSTEM_CONFIG
+    content = _read(path) if path else {}
+    mistakes = [*_unknown_variables(environment)]
+    try:
+        settings = Settings(**content)
+    except SettingsError as error:
+        raise UsageError(f"environment: {error}: a list or table must be JSON") from None
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+        mistakes += [_describe(detail, path, environment) for detail in details]
+    if mistakes:
+        raise UsageError("\n".join(mistakes))
+    return settings
+
+
+def read_secret(value: SecretStr | None, file: Path | None, key: str) -> str | None:
+    """A secret given as it is or by a file; a bare file name is a systemd credential."""
+    if file is None:
+        return value.get_secret_value() if value else None
+    if file.parent == Path() and (credentials := os.environ.get("CREDENTIALS_DIRECTORY")):
+        file = Path(credentials) / file
+    try:
+        return file.read_text("utf-8").strip()
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise UsageError(f"{key}: cannot read {file}: {reason}") from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path}: cannot read the configuration: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeError) as error:
+        raise UsageError(f"{path}: not TOML: {error}") from None
+    return content
+
+
+def _unknown_variables(environment: Mapping[str, str]) -> Iterator[str]:
+    """pydantic-settings ignores a variable that no setting has; but it is a misspelt one."""
+    known = [ENV_PREFIX + name.upper() for name in Settings.model_fields]
+    for variable in environment:
+        name = variable.upper()
+        if not name.startswith(ENV_PREFIX) or name == ENV_CONFIG:
+            continue
+        if name.split(_NESTED)[0] not in known:
+            yield f"environment: {variable}: no such setting{_did_you_mean(name, known)}"
+
+
+def _describe(detail: ErrorDetails, path: Path | None, environment: Mapping[str, str]) -> str:
+    key = ".".join(str(part) for part in detail["loc"])
+    variable = ENV_PREFIX + _NESTED.join(str(part).upper() for part in detail["loc"])
+    from_environment = {name.upper() for name in environment}
+    parents = {variable.rsplit(_NESTED, depth)[0] for depth in range(len(detail["loc"]))}
+    place = f"environment: {variable}" if parents & from_environment else f"{path}: {key}"
+    if path is None and place.startswith("None"):
+        place = key
+    message = detail["msg"].removeprefix("Value error, ")
+    if detail["type"] == "extra_forbidden":
+        section: Any = Settings
+        for part in detail["loc"][:-1]:
+            if isinstance(part, str):
+                section = _section(section, part)
+        known = list(section.model_fields)
+        guess = _did_you_mean(str(detail["loc"][-1]), known)
+        return f"{place}: no such setting{guess}; there are {', '.join(known)}"
+    given = detail["input"]
+    shown = "" if isinstance(given, dict | BaseModel | SecretStr) else f" {given!r}:"
+    if any(word in key for word in ("password", "api_key", "hosts")):
+        shown = ""
+    return f"{place}:{shown} {message[:1].lower()}{message[1:]}"
+
+
+def _section(model: Any, name: str) -> Any:
+    annotation = model.model_fields[name].annotation
+    arguments = getattr(annotation, "__args__", None)
+    return arguments[0] if arguments else annotation
+
+
+def _did_you_mean(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, 1)
+    return f", did you mean {close[0]}?" if close else ""

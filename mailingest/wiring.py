@@ -1,0 +1,117 @@
+"""Settings -> the parts that they describe; the one place where parts meet settings."""
+
+import importlib.resources
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from mailingest.config import Settings, load_zone, read_secret
+from mailingest.core.clock import Clock
+from mailingest.core.correlation import WAIT, QueueMap
+from mailingest.core.documents import DocumentMaker
+from mailingest.core.events import EventParser
+from mailingest.core.grok import Definition, parse_definitions
+from mailingest.core.pipeline import Pipeline
+from mailingest.core.records import HEADER_NOMATCH, RecordDecoder
+from mailingest.core.template import index_template
+from mailingest.errors import UsageError
+from mailingest.outputs import Output
+
+SECONDS_OF_A_DAY = 86_400.0
+
+
+def data_directory(name: str) -> Path:
+    """`patterns` or `config`: inside the installed package, or beside it in a source tree."""
+    package = Path(str(importlib.resources.files("mailingest")))
+    installed = package / "data" / name
+    return installed if installed.is_dir() else package.parent / name
+
+
+def read_definitions(settings: Settings) -> Iterator[Definition]:
+    """All patterns, the shipped ones first; raises UsageError."""
+    for directory in (data_directory("patterns"), *settings.grok.patterns_dirs):
+        try:
+            files = sorted(path for path in directory.iterdir() if path.is_file())
+        except OSError as error:
+            raise UsageError(
+                f"grok.patterns_dirs: cannot read {directory}: {error.strerror}"
+            ) from None
+        for path in files:
+            try:
+                text = path.read_text("utf-8")
+            except OSError as error:
+                raise UsageError(f"{path}: cannot read the patterns: {error.strerror}") from None
+            except UnicodeError:
+                raise UsageError(f"{path}: the patterns are not UTF-8: convert the file") from None
+            yield from parse_definitions(str(path), text)
+
+
+def build_decoder(settings: Settings, *, live: bool) -> RecordDecoder:
+    """The reader of syslog headers."""
+    syslog = settings.syslog
+    clock = Clock(
+        load_zone(syslog.timezone),
+        {host: load_zone(name) for host, name in syslog.host_timezones.items()},
+        in_order=not live,
+    )
+    return RecordDecoder(clock, charset=syslog.charset)
+
+
+def build_pipeline(settings: Settings, *, live: bool, wait: float = WAIT) -> Pipeline:
+    """The core as one object; raises UsageError if a pattern is wrong."""
+    return Pipeline(
+        build_decoder(settings, live=live),
+        EventParser(read_definitions(settings)),
+        QueueMap(
+            wait=wait,
+            capacity=settings.correlation.max_queue_ids,
+            lifetime=settings.correlation.lifetime_days * SECONDS_OF_A_DAY,
+        ),
+        DocumentMaker(settings.index.prefix),
+        live=live,
+    )
+
+
+def first_time(settings: Settings) -> Callable[[bytes, float], float | None]:
+    """A reader of the time of a line, to put files in order; None for a line without header."""
+    decoder = build_decoder(settings, live=False)
+
+    def read(line: bytes, mtime: float) -> float | None:
+        record = decoder.decode(line, reference=mtime)
+        return None if HEADER_NOMATCH in record.problems else float(record.moment.seconds)
+
+    return read
+
+
+def build_output(settings: Settings) -> Output:
+    """The output that is set; raises UsageError if a secret cannot be read.
+
+    Only that output's module is imported: the Elasticsearch client alone takes 20 MB.
+    """
+    if settings.elasticsearch.hosts:
+        return _elasticsearch(settings)
+    if settings.ndjson.path is not None:
+        from mailingest.outputs.ndjson import NdjsonOutput
+
+        path = settings.ndjson.path
+        return NdjsonOutput(None if path == "-" else Path(path))
+    from mailingest.outputs.sqlite import SqliteOutput
+
+    return SqliteOutput(settings.sqlite_directory)
+
+
+def _elasticsearch(settings: Settings) -> Output:
+    from mailingest.outputs.elastic import ElasticOutput, IndexTemplate
+
+    section = settings.elasticsearch
+    prefix = settings.index.prefix
+    key = "elasticsearch"
+    return ElasticOutput(
+        section.hosts,
+        user=section.username,
+        password=read_secret(section.password, section.password_file, f"{key}.password_file"),
+        api_key=read_secret(section.api_key, section.api_key_file, f"{key}.api_key_file"),
+        ca_certs=section.ca_certs,
+        verify=section.verify_certs,
+        timeout=section.timeout,
+        template=IndexTemplate(prefix, f"{prefix}-*", index_template(replicas=section.replicas)),
+    )
