@@ -14,8 +14,9 @@ stream gives the same frames however the network has cut it.
 import re
 from dataclasses import dataclass
 
-# Ten times what a long Postfix line needs and eight times rsyslog's default maximal message
-# (8 KiB); it bounds the memory of a connection whose sender never sends a trailer.
+# Postfix cuts its own text at 2,000 characters, rsyslog a message at 8 KiB unless it is told
+# otherwise: eight times that is room for every sender.  It bounds the memory of a connection
+# whose sender never sends a trailer.
 MAX_FRAME_OCTETS = 64 * 1024
 
 # What senders put behind a message: LF, CR LF or NUL.
@@ -77,14 +78,11 @@ class FrameReader:
         """The connection is at its end: returns the last frame if it was not whole."""
         rest = bytes(self._pending)
         self._pending.clear()
-        if self._skip_text or not rest:
-            return []
-        self.counters.received += 1
         if count := _COUNT.match(rest):
+            self.counters.received += 1
             self.counters.truncated += 1
             return [rest[count.end() :]]
-        self.counters.unterminated += 1
-        return [rest]
+        return split_unterminated(rest, self.counters)
 
     def _cut(self, stream: bytes, frames: list[bytes]) -> int:
         """Append the whole frames of `stream` to `frames`; returns where they end."""
@@ -154,6 +152,13 @@ def split_text(text: bytes, counters: FrameCounters) -> list[bytes]:
         counters.empty += empty
         frames = [frame for frame in frames if frame]
     counters.received += len(frames)
+    return frames
+
+
+def split_unterminated(rest: bytes, counters: FrameCounters) -> list[bytes]:
+    """The frame, or none, that `rest` is: what stands behind the last trailer of a stream."""
+    frames = split_text(rest + b"\n", counters) if rest else []
+    counters.unterminated += len(frames)
     return frames
 
 

@@ -16,7 +16,13 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import cast
 
-from mailingest.core.frames import MAX_FRAME_OCTETS, FrameCounters, last_trailer, split_text
+from mailingest.core.frames import (
+    MAX_FRAME_OCTETS,
+    FrameCounters,
+    last_trailer,
+    split_text,
+    split_unterminated,
+)
 from mailingest.errors import MailingestError, UsageError
 from mailingest.inputs.compressed import DAMAGE, RawFile, decompressed
 
@@ -69,12 +75,15 @@ class LogFile:
         self.path = path
         self.counters = FrameCounters()
         try:
-            with self._source() as source:
-                status = os.fstat(source.fileno())
+            status = os.fstat(sys.stdin.fileno()) if path == STANDARD_INPUT else path.stat()
+            self.is_regular = stat.S_ISREG(status.st_mode)
+            # A pipe must be opened only once: its writer would not survive the second time.
+            if self.is_regular or stat.S_ISDIR(status.st_mode):
+                with self._source():
+                    pass
         except OSError as error:
             raise UsageError(f"{path}: {_cure(error)}") from error
         self.inode = (status.st_dev, status.st_ino)
-        self.is_regular = stat.S_ISREG(status.st_mode)
         self.size_bytes = status.st_size if self.is_regular else 0
         self.mtime = status.st_mtime if self.is_regular else time.time()
 
@@ -114,8 +123,7 @@ class LogFile:
                     rest += block[end : end + MAX_FRAME_OCTETS + 1 - len(rest)]
         except DAMAGE as error:
             damage = error
-        if lines := split_text(bytes(rest) + b"\n", counters) if rest else []:
-            counters.unterminated += 1
+        if lines := split_unterminated(bytes(rest), counters):
             yield Batch(lines, whole, progress)
         if damage:
             raise DamagedFile(self.path, offset, str(damage)) from damage

@@ -36,9 +36,10 @@ _log = structlog.get_logger(__name__)
 class TcpInput:
     """Accepts connections at ``host:port`` and hands their frames to `deliver`.
 
-    ``deliver(frames, peer)`` may wait as long as it likes; it must not raise.  ``peer`` is the
-    sender's IP address.  ``idle_timeout`` (seconds, None: never) closes a connection that
-    sends nothing.  Of more than ``max_connections`` at a time the later ones are refused.
+    ``deliver(frames, peer)`` may wait as long as it likes; if it raises, `serve` does too.
+    ``peer`` is the sender's IP address.  ``idle_timeout`` (seconds, None: never) closes a
+    connection that sends nothing.  Of more than ``max_connections`` at a time the later ones
+    are refused.
 
     ``frames`` counts the frames of all connections.  ``address`` is where the socket is bound,
     with a real port even if 0 was asked for.
@@ -79,8 +80,13 @@ class TcpInput:
 
     def open(self) -> None:
         """Bind and listen; raises UsageError if the address cannot be had."""
-        self._listener = bound_socket("tcp", self._host, self._port, reuse_port=self._reuse_port)
-        self.address = address_text(*self._listener.getsockname()[:2])
+        listener = bound_socket("tcp", self._host, self._port, reuse_port=self._reuse_port)
+        # On Linux each accepted connection inherits these.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in _KEEPALIVE:
+            listener.setsockopt(socket.IPPROTO_TCP, option, value)
+        self.address = address_text(*listener.getsockname()[:2])
+        self._listener = listener
 
     async def serve(self) -> None:
         """Receive until `close`, or until cancelled.  `open` comes first.
@@ -160,40 +166,33 @@ class TcpInput:
     async def _receive(self, connection: socket.socket, peer: str) -> None:
         """One connection from its first octet to its last frame."""
         reader = FrameReader(self.frames)
+        with connection:
+            # More than this cannot have arrived before `close`.
+            left_to_drain = connection.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+            while left_to_drain > 0 and (data := await self._chunk(connection, peer)):
+                if self._closing:
+                    left_to_drain -= len(data)
+                if frames := reader.receive_data(data):
+                    await self._deliver(frames, peer)
+                # Neither sock_recv() nor deliver() need to let the event loop go on.
+                await asyncio.sleep(0)
+        if rest := reader.close():
+            _log.warning("tcp connection ended within a frame", peer=peer)
+            await self._deliver(rest, peer)
+
+    async def _chunk(self, connection: socket.socket, peer: str) -> bytes:
+        """The next octets; none when the connection is at its end, in whatever way."""
         try:
-            with connection:
-                await self._read(connection, peer, reader)
+            async with asyncio.timeout(self._idle_timeout) as limit:
+                return await asyncio.get_running_loop().sock_recv(connection, _CHUNK_OCTETS)
         except OSError as error:
-            # Only the idle timeout's TimeoutError has no errno; ETIMEDOUT is the kernel's.
-            if isinstance(error, TimeoutError) and error.errno is None:
+            if limit.expired():
                 self.connections_timed_out += 1
                 _log.info("tcp connection was idle", peer=peer, seconds=self._idle_timeout)
             else:
                 self.connections_failed += 1
                 _log.warning("tcp connection failed", peer=peer, error=str(error))
-        if rest := reader.close():
-            _log.warning("tcp connection ended within a frame", peer=peer)
-            await self._deliver(rest, peer)
-
-    async def _read(self, connection: socket.socket, peer: str, reader: FrameReader) -> None:
-        """Read and deliver until the end of the stream; raises OSError."""
-        loop = asyncio.get_running_loop()
-        for option, value in _KEEPALIVE:
-            connection.setsockopt(socket.IPPROTO_TCP, option, value)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        # More than this cannot have arrived before `close`.
-        left_to_drain = connection.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
-        while left_to_drain > 0:
-            async with asyncio.timeout(self._idle_timeout):
-                data = await loop.sock_recv(connection, _CHUNK_OCTETS)
-            if not data:
-                return
-            if self._closing:
-                left_to_drain -= len(data)
-            if frames := reader.receive_data(data):
-                await self._deliver(frames, peer)
-            # Neither sock_recv() nor deliver() need to let the event loop go on.
-            await asyncio.sleep(0)
+            return b""
 
 
 def _shut_for_reading(shut: socket.socket) -> None:

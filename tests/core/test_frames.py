@@ -88,6 +88,13 @@ STREAMS = [
     pytest.param(
         LINE + b"\n<22>half", [LINE, b"<22>half"], {"unterminated": 1}, id="half a line at the end"
     ),
+    pytest.param(
+        b"<22>a\r\n<22>b\r",
+        [b"<22>a", b"<22>b"],
+        {"unterminated": 1},
+        id="an end between CR and LF",
+    ),
+    pytest.param(b"\r", [], {"empty": 1}, id="nothing but half a trailer"),
     pytest.param(b"100 <22>half", [b"<22>half"], {"truncated": 1}, id="half a counted frame"),
     pytest.param(b"100 ", [b"100 "], {"unterminated": 1}, id="an end before anything is decided"),
     pytest.param(

@@ -213,8 +213,14 @@ def test_an_error_of_the_socket_does_not_end_the_input() -> None:
                 sending.sendto(LINE, (host, int(port)))
             await until(lambda: udp.datagrams_received == 2)
         await until(lambda: udp.receive_errors == 1)
+        udp._socket.send(b"to nobody")
+        sending_after = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        with closing(sending_after):
+            sending_after.bind(nobody)
+            sending_after.sendto(LINE, (host, int(port)))
         udp.close()
         await serving
+        assert (udp.datagrams_received, udp.receive_errors) == (3, 2)
 
     asyncio.run(scenario())
 
