@@ -36,7 +36,10 @@ class Output(Protocol):
         """Connect or create what is needed; raises UsageError or OutputUnavailable."""
 
     async def write(self, batch: Sequence[Document]) -> WriteResult:
-        """Store a batch; raises OutputUnavailable if nothing was decided on any document."""
+        """Store a batch; raises OutputUnavailable if nothing was decided on any document.
+
+        UsageError says the same, and that the operator has to heal it.
+        """
 
     async def close(self) -> None:
         """Release files and connections."""

@@ -77,9 +77,12 @@ class NdjsonOutput:
             self._leave()
             try:
                 self._descriptor = open_for_append(self._path)
-            except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
-                raise UsageError(f"{self._path}: {error.strerror}") from error
-            except PermissionError as error:
+            except (
+                FileNotFoundError,
+                NotADirectoryError,
+                IsADirectoryError,
+                PermissionError,
+            ) as error:
                 raise UsageError(f"{self._path}: {error.strerror}") from error
             except OSError as error:
                 raise OutputUnavailable(f"{self._path}: {error.strerror}") from error
@@ -125,5 +128,5 @@ def append_whole(descriptor: int, data: bytes) -> None:
 def _is_at(descriptor: int, path: Path) -> bool:
     try:
         return os.path.samestat(os.fstat(descriptor), path.stat())
-    except FileNotFoundError:
-        return False
+    except OSError:
+        return False  # opening it anew tells what is wrong

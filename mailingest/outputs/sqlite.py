@@ -110,7 +110,7 @@ class SqliteOutput:
             raise UsageError(f"sqlite directory {self._directory}: {error.strerror}") from error
         except OSError as error:
             raise OutputUnavailable(f"{self._directory}: {error.strerror}") from error
-        if not os.access(self._directory, os.W_OK | os.X_OK):
+        if not os.access(self._directory, os.W_OK | os.X_OK, effective_ids=True):
             raise UsageError(f"sqlite directory {self._directory}: not writable")
         newest = max(self._directory.glob("*-????.??.??.sqlite"), default=None)
         if newest is not None:
@@ -230,7 +230,7 @@ def _set_aside(path: Path) -> Path:
     _log.error("damaged database set aside", path=str(path), aside=str(aside))
     try:
         path.rename(aside)
-        # What the log holds belongs to the old file and would be wrong for the new one.
+        # A log is left if someone else has the file open; SQLite would take it for the new one's.
         for suffix in ("-wal", "-shm"):
             companion = path.with_name(path.name + suffix)
             if companion.exists():

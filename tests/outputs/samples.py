@@ -1,8 +1,11 @@
-"""Documents for tests of outputs, and a disk that is full on demand."""
+"""Documents for tests of outputs, and ways to take space and rights from this process."""
 
+import os
 import resource
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -30,3 +33,25 @@ def files_limited_to(size: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@contextmanager
+def public_directory() -> Iterator[Path]:
+    """A directory that every user may enter; pytest's own are below one that is private."""
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        directory.chmod(0o755)
+        yield directory
+        directory.chmod(0o755)
+
+
+@contextmanager
+def unprivileged() -> Iterator[None]:
+    """Without root's right to everything, which modes of files do not bind."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)

@@ -20,7 +20,7 @@ from mailingest.core.template import index_template
 from mailingest.errors import MailingestError, OutputUnavailable, UsageError
 from mailingest.outputs.compatibility import BridgeNode
 from mailingest.outputs.elastic import ElasticOutput, IndexTemplate
-from tests.outputs.conftest import MAX_REQUEST
+from tests.conftest import MAX_REQUEST
 from tests.servers import SearchServer
 
 SECRET = "correct-horse-battery"

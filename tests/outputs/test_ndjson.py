@@ -12,7 +12,7 @@ import pytest
 
 from mailingest.errors import OutputUnavailable, UsageError
 from mailingest.outputs.ndjson import NdjsonOutput, append_whole
-from tests.outputs.samples import document, files_limited_to
+from tests.outputs.samples import document, files_limited_to, public_directory, unprivileged
 
 
 @asynccontextmanager
@@ -144,6 +144,27 @@ async def test_an_unusable_place_is_refused_at_start(
     with pytest.raises(UsageError, match=reason):
         async with opened(tmp_path / place):
             pass
+
+
+async def test_a_place_that_may_come_right_by_itself_is_unavailable(tmp_path: Path) -> None:
+    path = tmp_path / "out.ndjson"
+    async with opened(path) as output:
+        path.unlink()
+        path.symlink_to(path)
+        with pytest.raises(OutputUnavailable, match="Too many levels of symbolic links"):
+            await output.write([document(1)])
+        path.unlink()
+        assert (await output.write([document(1)])).stored == 1
+    assert path.read_bytes() == lines(1)
+
+
+async def test_a_file_that_may_not_be_written_is_refused() -> None:
+    with public_directory() as directory:
+        path = directory / "out.ndjson"
+        path.touch(0o444)
+        with unprivileged(), pytest.raises(UsageError, match="Permission denied"):
+            async with opened(path):
+                pass
 
 
 async def test_standard_output_gets_the_lines_and_stays_open(

@@ -7,7 +7,7 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,7 +21,13 @@ from mailingest.core.documents import Document
 from mailingest.errors import OutputUnavailable, UsageError
 from mailingest.outputs import sqlite as module
 from mailingest.outputs.sqlite import SqliteOutput, SqliteReader
-from tests.outputs.samples import MIDNIGHT, document, files_limited_to
+from tests.outputs.samples import (
+    MIDNIGHT,
+    document,
+    files_limited_to,
+    public_directory,
+    unprivileged,
+)
 
 TODAY = "mail-2026.11.24.sqlite"
 
@@ -180,21 +186,44 @@ async def test_a_damaged_file_is_set_aside_and_begun_anew(tmp_path: Path, damage
     await output.close()
 
 
+def damage(path: Path) -> None:
+    """Overwrite all but the first page."""
+    with path.open("r+b") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(8192)
+        file.write(b"\xa5" * (size - 8192))
+
+
 async def test_damage_inside_a_file_in_use_is_set_aside_and_nothing_new_is_lost(
     tmp_path: Path,
 ) -> None:
     async with opened(tmp_path) as output:
         await output.write([document(number, message="x" * 500) for number in range(1000)])
-    with (tmp_path / TODAY).open("r+b") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(8192)
-        file.write(b"\xa5" * (size - 8192))
+    damage(tmp_path / TODAY)
     async with opened(tmp_path) as output:
         with pytest.raises(OutputUnavailable, match="was damaged"):
             await output.write([document(5000)])
         assert (await output.write([document(5000)])).stored == 1
         assert numbers(tmp_path) == [5000]
     assert len(list(tmp_path.glob("*.damaged-*"))) == 1
+
+
+async def test_the_log_of_a_damaged_file_is_set_aside_with_it(tmp_path: Path) -> None:
+    async with opened(tmp_path) as output:
+        await output.write([document(number, message="x" * 500) for number in range(1000)])
+    with closing(sqlite3.connect(tmp_path / TODAY)) as other:
+        other.execute("SELECT id FROM documents LIMIT 1").fetchone()
+        async with opened(tmp_path) as output:
+            await output.write([document(1001)])
+        assert (tmp_path / f"{TODAY}-wal").stat().st_size > 0
+        damage(tmp_path / TODAY)
+        async with opened(tmp_path) as output:
+            with pytest.raises(OutputUnavailable, match="was damaged"):
+                await output.write([document(5000)])
+            await output.write([document(5000)])
+            assert numbers(tmp_path) == [5000]
+        aside = sorted(path.name.rpartition("Z")[2] for path in tmp_path.glob("*.damaged-*"))
+        assert aside == ["", "-shm", "-wal"]
 
 
 async def test_a_file_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -> None:
@@ -207,6 +236,23 @@ async def test_a_file_of_a_newer_version_is_refused_and_left_alone(tmp_path: Pat
     with pytest.raises(UsageError, match="newer"):
         numbers(tmp_path)
     assert (tmp_path / TODAY).read_bytes() == before
+
+
+async def test_a_directory_that_vanished_is_unavailable_until_it_is_back(tmp_path: Path) -> None:
+    directory = tmp_path / "store"
+    async with opened(directory) as output:
+        shutil.rmtree(directory)
+        with pytest.raises(OutputUnavailable, match="No such file or directory"):
+            await output.write([document(1)])
+        await output.open()  # as the batcher does before it tries again
+        assert (await output.write([document(1)])).stored == 1
+
+
+async def test_a_place_that_may_come_right_by_itself_is_unavailable(tmp_path: Path) -> None:
+    (tmp_path / "store").symlink_to(tmp_path / "store")
+    with pytest.raises(OutputUnavailable, match="Too many levels of symbolic links"):
+        async with opened(tmp_path / "store" / "sqlite"):
+            pass
 
 
 async def test_a_refused_second_day_leaves_nothing_begun_in_the_first(tmp_path: Path) -> None:
@@ -329,35 +375,34 @@ def test_a_damaged_file_is_reported_to_the_reader(store: Path) -> None:
         numbers(store)
 
 
-@pytest.fixture
-def world_readable() -> Iterator[Path]:
-    # tmp_path lies below a directory that only the owner may enter.
-    directory = Path(tempfile.mkdtemp())
-    directory.chmod(0o755)
-    yield directory
-    directory.chmod(0o755)
-    shutil.rmtree(directory)
-
-
 @pytest.mark.parametrize("writing", [True, False], ids=["while written", "when closed"])
-async def test_reading_needs_no_right_to_write(world_readable: Path, writing: bool) -> None:
-    output = SqliteOutput(world_readable)
-    await output.open()
-    await output.write([document(1)])
-    if not writing:
-        await output.close()
-    for path in world_readable.iterdir():
-        path.chmod(0o444)
-    world_readable.chmod(0o555)
-    user = os.geteuid()
-    if user == 0:
-        os.seteuid(65534)  # root may write everywhere
-    try:
-        assert numbers(world_readable) == [1]
-    finally:
-        os.seteuid(user)
-    if writing:
-        await output.close()
+async def test_reading_needs_no_right_to_write(writing: bool) -> None:
+    with public_directory() as directory:
+        output = SqliteOutput(directory)
+        await output.open()
+        await output.write([document(1)])
+        if not writing:
+            await output.close()
+        for path in directory.iterdir():
+            path.chmod(0o444)
+        directory.chmod(0o555)
+        with unprivileged():
+            assert numbers(directory) == [1]
+        if writing:
+            await output.close()
+
+
+async def test_a_directory_that_may_not_be_written_is_refused_at_start() -> None:
+    with public_directory() as directory:
+        directory.chmod(0o555)
+        with unprivileged(), pytest.raises(UsageError, match="not writable"):
+            async with opened(directory):
+                pass
+
+
+def test_a_day_that_was_just_created_is_empty(store: Path) -> None:
+    (store / "mail-2026.11.26.sqlite").touch()
+    assert numbers(store) == [90_000, 5, 4, 3, 2, 1]
 
 
 @given(
