@@ -57,9 +57,6 @@ def main() -> None:
     except MailingestError as error:
         _complain(error)
         sys.exit(EXIT_FAILED)
-    except BrokenPipeError:
-        # Whoever read standard output has seen enough; Python would complain again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _complain(error: MailingestError) -> None:
@@ -123,7 +120,12 @@ def parse(files: FilesArgument, config: ConfigOption = None) -> None:
     """
     from mailingest.parse import parse as parse_files
 
-    parse_files(_start(config), files, sys.stdout.buffer)
+    settings = _start(config)
+    try:
+        parse_files(settings, files, sys.stdout.buffer)
+    except BrokenPipeError:
+        # Whoever read the output has seen enough; Python would complain about it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @app.command()

@@ -77,6 +77,7 @@ class Replay:
         self._lines = 0
         self._began = time.monotonic()
         self._damaged = 0
+        self._interrupted = False
         self._position = _Position()
         make_directory(settings.state.directory, "state.directory")
         names = [identity(file.path) for file in files if file.is_regular]
@@ -108,20 +109,25 @@ class Replay:
         reading = asyncio.create_task(self._read(batcher))
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, reading.cancel)
+            loop.add_signal_handler(number, self._interrupt, reading)
         try:
             await asyncio.wait((reading, writing), return_when=asyncio.FIRST_COMPLETED)
             if writing.done():
                 reading.cancel()
                 writing.result()
-            interrupted = reading.cancelled()
-            if not interrupted:
+            if not reading.cancelled():
                 reading.result()
         finally:
             writing.cancel()
             await asyncio.gather(writing, reading, return_exceptions=True)
             await output.close()
-        return self._conclude(batcher, interrupted=interrupted)
+        return self._conclude(batcher)
+
+    def _interrupt(self, reading: asyncio.Task[None]) -> None:
+        """Stop at the next checkpoint; asked a second time (the store may be away), at once."""
+        if self._interrupted:
+            reading.cancel()
+        self._interrupted = True
 
     async def _read(self, batcher: Batcher) -> None:
         with _progress(sum(file.size_bytes for file in self._files)) as (progress, task):
@@ -137,6 +143,8 @@ class Replay:
                 except DamagedFile as error:
                     self._damaged += 1
                     _log.error("file is damaged; what could be read was", reason=str(error))
+                if self._interrupted:
+                    return
                 done += file.size_bytes
                 progress.update(task, completed=done)
             for document in self._pipeline.flush():
@@ -162,11 +170,14 @@ class Replay:
             now = time.monotonic()
             rate = self._lines / max(now - self._began, 0.001)
             progress.update(task, completed=done + batch.progress, rate=f"{rate:,.0f} lines/s")
-            if now - checkpointed >= _CHECKPOINT_SECONDS and not self._pipeline.queue_map.waiting:
+            is_due = self._interrupted or now - checkpointed >= _CHECKPOINT_SECONDS
+            if is_due and not self._pipeline.queue_map.waiting:
                 self._position.offset = batch.offset_after
                 await batcher.drain()
                 await self._save()
                 checkpointed = now
+                if self._interrupted:
+                    return
 
     async def _save(self) -> None:
         if self._checkpoint is not None:
@@ -191,10 +202,10 @@ class Replay:
         if self._checkpoint is not None:
             self._checkpoint.unlink(missing_ok=True)
 
-    def _conclude(self, batcher: Batcher, *, interrupted: bool) -> int:
+    def _conclude(self, batcher: Batcher) -> int:
         counters = self._pipeline.counters
         _log.info(
-            "replay interrupted; run it again to go on" if interrupted else "replay finished",
+            "replay interrupted; run it again to go on" if self._interrupted else "replay finished",
             files=len(self._files),
             files_damaged=self._damaged,
             lines=counters.frames,
@@ -205,7 +216,7 @@ class Replay:
             documents_rejected=batcher.documents_rejected,
             deliveries_unmatched=self._pipeline.queue_map.counters.deliveries_unmatched,
         )
-        if interrupted:
+        if self._interrupted:
             return _EXIT_INTERRUPTED
         return 1 if self._damaged or batcher.documents_rejected else 0
 

@@ -55,9 +55,9 @@ class Site:
         [event] = [one for one in self.stored() if one.get("postfix_status") == "sent"]
         return event
 
-    def counters(self, log: Path) -> dict[str, int]:
+    def counters(self, log: Path) -> dict[str, object]:
         rows = [json.loads(line) for line in log.read_text().splitlines()]
-        counted: dict[str, int] = [row for row in rows if row["event"] == "counters"][-1]
+        counted: dict[str, object] = [row for row in rows if row["event"] == "counters"][-1]
         return counted
 
 

@@ -1,0 +1,85 @@
+"""The command line as a user meets it: help, exit codes, one line for each mistake."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mailingest import __version__
+
+COMMANDS = ("run", "replay", "parse", "check")
+
+
+def mailingest(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "mailingest", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_the_version_is_told() -> None:
+    done = mailingest("--version")
+    assert (done.returncode, done.stdout) == (0, f"mailingest {__version__}\n")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_has_help(command: str) -> None:
+    done = mailingest(command, "--help")
+    assert done.returncode == 0
+    assert "--config" in done.stdout
+
+
+def test_help_lists_the_commands_and_a_first_step() -> None:
+    done = mailingest("--help")
+    assert done.returncode == 0
+    assert all(command in done.stdout for command in COMMANDS)
+    assert "mail.*" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        pytest.param(["runn"], "Did you mean", id="a command is misspelt"),
+        pytest.param(["parse"], "Missing argument", id="an argument is missing"),
+        pytest.param(["parse", "/nowhere/mail.log"], "no such file", id="a file is missing"),
+        pytest.param(["parse", "/tmp"], "is a directory", id="a directory is given"),
+        pytest.param(["parse", "/tmp/*.nothing"], "no file matches", id="a glob matches nothing"),
+        pytest.param(["run", "-c", "/nowhere.toml"], "No such file", id="there is no such config"),
+    ],
+)
+def test_a_mistake_is_refused_without_a_traceback(arguments: list[str], complaint: str) -> None:
+    done = mailingest(*arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert complaint in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_every_mistake_of_a_configuration_has_its_line(tmp_path: Path) -> None:
+    config = tmp_path / "mailingest.toml"
+    config.write_text('shutdwn_timeout = 3\n[log]\nlevel = "loud"\n')
+    done = mailingest("check", "--config", str(config))
+    assert done.returncode == 2
+    level, unknown = done.stderr.splitlines()
+    assert level == (
+        f"mailingest: {config}: log.level: 'loud': "
+        "input should be 'debug', 'info', 'warning' or 'error'"
+    )
+    assert unknown.startswith(
+        f"mailingest: {config}: shutdwn_timeout: no such setting, did you mean shutdown_timeout?"
+    )
+
+
+def test_a_bad_pattern_names_file_line_and_pattern(tmp_path: Path) -> None:
+    (tmp_path / "mine.grok").write_text("# mine\nPOSTFIX_TEXT (\n")
+    config = tmp_path / "mailingest.toml"
+    config.write_text(f'[grok]\npatterns_dirs = ["{tmp_path}"]\n')
+    (tmp_path / "mine.grok").rename(tmp_path / "patterns")
+    config.write_text(f'[grok]\npatterns_dirs = ["{tmp_path / "dir"}"]\n')
+    (tmp_path / "dir").mkdir()
+    (tmp_path / "patterns").rename(tmp_path / "dir" / "mine.grok")
+    done = mailingest("parse", "-c", str(config), "/dev/null")
+    assert done.returncode == 2
+    assert done.stderr.startswith(
+        f"mailingest: {tmp_path / 'dir' / 'mine.grok'}:2: pattern POSTFIX_TEXT: "
+    )
+    assert len(done.stderr.splitlines()) == 1
