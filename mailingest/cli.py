@@ -132,7 +132,7 @@ def parse(files: FilesArgument, config: ConfigOption = None) -> None:
 def check(config: ConfigOption = None) -> None:
     """Check configuration, patterns, addresses and the store.
 
-    Exit code 0: all is well.  2: something is wrong, and said on standard error.
+    One line for each, `ok` or `WRONG` and why.  Exit code 0: all is well; 2: something is wrong.
     """
     from mailingest.check import check as check_all
 

@@ -8,9 +8,10 @@ import codecs
 import difflib
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, tzinfo
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -23,12 +24,13 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    SettingsError,
 )
 
 from mailingest.errors import UsageError
@@ -37,6 +39,11 @@ SYSTEM_CONFIG = Path("/etc/mailingest/mailingest.toml")
 ENV_PREFIX = "MAILINGEST_"
 ENV_CONFIG = "MAILINGEST_CONFIG"
 _NESTED = "__"
+_SECRETS = tuple(("elasticsearch", name) for name in ("hosts", "password", "api_key"))
+
+# ASCII that some codecs take for more: the first of these is ASCII in no codec that has escapes
+# (idna, unicode_escape, utf-7 ...), whose text may be what no JSON can hold.
+_ASCII = (rb"xn--mxa.\u0041+AEE-", bytes(range(128)))
 
 
 def _zone(name: str) -> str:
@@ -48,19 +55,23 @@ def _charset(name: str) -> str:
     if name == "auto":
         return name
     try:
-        known = codecs.lookup(name)
-        ascii_text = bytes(range(128)).decode(known.name)
-    except (LookupError, UnicodeError) as error:
-        raise ValueError("must be `auto` or a charset that contains ASCII") from error
-    if ascii_text.encode("ascii", "replace") != bytes(range(128)):
-        raise ValueError("must be `auto` or a charset that contains ASCII")
-    return known.name
+        known = codecs.lookup(name).name
+        has_ascii = all(octets.decode(known) == octets.decode("ascii") for octets in _ASCII)
+    except (LookupError, ValueError):
+        has_ascii = False
+    if not has_ascii:
+        raise ValueError("must be `auto` or a charset that contains ASCII, such as iso-8859-1")
+    return known
 
 
 def _server(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("must be a URL such as https://es1.example.net:9200")
+    try:
+        parts = urlsplit(url)
+        is_whole = parts.scheme in ("http", "https") and parts.hostname and parts.port
+    except ValueError:
+        is_whole = None
+    if not is_whole:
+        raise ValueError("must be a URL with a port, such as https://es1.example.net:9200")
     if parts.username or parts.password:
         raise ValueError("must not hold a user name: set username and password_file")
     return url
@@ -146,10 +157,10 @@ class Index(_Section):
 class Batch(_Section):
     """When documents are written."""
 
-    max_documents: int = Field(2000, ge=1, le=100_000, description="documents in a batch")
+    max_documents: int = Field(1000, ge=1, le=100_000, description="documents in a batch")
     max_bytes: int = Field(4 * 1024 * 1024, ge=1024, description="bytes in a batch")
     max_age: float = Field(1.0, gt=0, le=60, description="seconds that a document waits for more")
-    capacity: int = Field(50_000, ge=1000, description="documents kept in memory at most")
+    capacity: int = Field(20_000, ge=1000, description="documents kept in memory at most")
 
 
 class Sqlite(_Section):
@@ -273,30 +284,47 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The environment goes before the file, which load() hands in as arguments."""
-        return env_settings, init_settings
+        return _Environment(settings_cls), init_settings
+
+
+class _Environment(EnvSettingsSource):
+    """The environment, where what should be JSON and is not stays as it is.
+
+    Settings then complain of it together with all other mistakes.
+    """
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        try:
+            return super().decode_complex_value(field_name, field, value)
+        except ValueError:
+            return value
 
 
 def default_state_directory(environment: Mapping[str, str]) -> Path:
-    """systemd's StateDirectory=, or the XDG state directory of the user."""
+    """systemd's StateDirectory=, or the XDG state directory of the user; raises UsageError."""
     # systemd separates several directories with colons.
     if given := environment.get("STATE_DIRECTORY", "").split(":")[0]:
         return Path(given)
-    base = environment.get("XDG_STATE_HOME") or Path("~/.local/state").expanduser()
+    try:
+        base = environment.get("XDG_STATE_HOME") or Path("~/.local/state").expanduser()
+    except RuntimeError:
+        raise UsageError("state.directory: this user has no home directory: set it") from None
     return Path(base) / "mailingest"
 
 
-def load_zone(name: str) -> ZoneInfo:
+def load_zone(name: str) -> tzinfo:
     """The zone of an IANA name, or the system's for `local`; raises ValueError."""
     try:
         if name != "local":
             return ZoneInfo(name)
-        if given := os.environ.get("TZ", "").lstrip(":"):
+        # tzset(3): a name or a file, with or without a colon before it; no file is UTC.
+        given = os.environ.get("TZ", "").lstrip(":") or "/etc/localtime"
+        if not given.startswith("/"):
             return ZoneInfo(given)
-        localtime = Path("/etc/localtime")
-        if not localtime.exists():
-            return ZoneInfo("UTC")
-        with localtime.open("rb") as file:
+        with Path(given).open("rb") as file:
             return ZoneInfo.from_file(file, key="local")
+    except FileNotFoundError:
+        return UTC
     except (OSError, ValueError, LookupError) as error:
         raise ValueError("must be `local` or an IANA name such as Europe/Berlin") from error
 
@@ -309,17 +337,16 @@ def load(path: Path | None, environment: Mapping[str, str]) -> Settings:
     """
     if path is None and environment.get(ENV_CONFIG):
         path = Path(environment[ENV_CONFIG])
-    if path is None and SYSTEM_CONFIG.exists():
-        path = SYSTEM_CONFIG
-    content = _read(path) if path else {}
+    file = path or SYSTEM_CONFIG
+    content = _read(file, may_be_missing=path is None)
     mistakes = [*_unknown_variables(environment)]
     try:
         settings = Settings(**content)
-    except SettingsError as error:
-        raise UsageError(f"environment: {error}: a list or table must be JSON") from None
     except ValidationError as error:
         details = error.errors(include_url=False)
-        mistakes += [_describe(detail, path, environment) for detail in details]
+        # What is not in the environment is in the file, if there is one.
+        source = file if content else None
+        mistakes += [_describe(detail, source, environment) for detail in details]
     if mistakes:
         raise UsageError("\n".join(mistakes))
     return settings
@@ -332,20 +359,24 @@ def read_secret(value: SecretStr | None, file: Path | None, key: str) -> str | N
     if file.parent == Path() and (credentials := os.environ.get("CREDENTIALS_DIRECTORY")):
         file = Path(credentials) / file
     try:
-        return file.read_text("utf-8").strip()
+        secret = file.read_text("utf-8").strip()
     except (OSError, UnicodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
         raise UsageError(f"{key}: cannot read {file}: {reason}") from None
+    if not secret:
+        raise UsageError(f"{key}: {file} is empty")
+    return secret
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path, *, may_be_missing: bool) -> dict[str, Any]:
     try:
-        content = tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
+        if may_be_missing and isinstance(error, FileNotFoundError):
+            return {}
         raise UsageError(f"{path}: cannot read the configuration: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeError) as error:
         raise UsageError(f"{path}: not TOML: {error}") from None
-    return content
 
 
 def _unknown_variables(environment: Mapping[str, str]) -> Iterator[str]:
@@ -360,33 +391,45 @@ def _unknown_variables(environment: Mapping[str, str]) -> Iterator[str]:
 
 
 def _describe(detail: ErrorDetails, path: Path | None, environment: Mapping[str, str]) -> str:
-    key = ".".join(str(part) for part in detail["loc"])
-    variable = ENV_PREFIX + _NESTED.join(str(part).upper() for part in detail["loc"])
-    from_environment = {name.upper() for name in environment}
-    parents = {variable.rsplit(_NESTED, depth)[0] for depth in range(len(detail["loc"]))}
-    place = f"environment: {variable}" if parents & from_environment else f"{path}: {key}"
-    if path is None and place.startswith("None"):
-        place = key
-    message = detail["msg"].removeprefix("Value error, ")
-    if detail["type"] == "extra_forbidden":
-        section: Any = Settings
-        for part in detail["loc"][:-1]:
-            if isinstance(part, str):
-                section = _section(section, part)
-        known = list(section.model_fields)
-        guess = _did_you_mean(str(detail["loc"][-1]), known)
-        return f"{place}: no such setting{guess}; there are {', '.join(known)}"
+    loc = detail["loc"]
     given = detail["input"]
-    shown = "" if isinstance(given, dict | BaseModel | SecretStr) else f" {given!r}:"
-    if any(word in key for word in ("password", "api_key", "hosts")):
-        shown = ""
-    return f"{place}:{shown} {message[:1].lower()}{message[1:]}"
+    message = detail["msg"].removeprefix("Value error, ")
+    message = message[:1].lower() + message[1:]
+    if detail["type"] == "extra_forbidden":
+        known = _known_keys(loc[:-1])
+        guess = _did_you_mean(str(loc[-1]), known)
+        message = f"no such setting{guess}; there are {', '.join(known)}"
+    elif loc and not isinstance(given, dict | BaseModel | SecretStr) and not _is_secret(loc):
+        message = f"{given!r}: {message}"
+    # A mistake in several settings has no place of its own.
+    return ": ".join([*_place(loc, path, environment), message]) if loc else message
 
 
-def _section(model: Any, name: str) -> Any:
-    annotation = model.model_fields[name].annotation
-    arguments = getattr(annotation, "__args__", None)
-    return arguments[0] if arguments else annotation
+def _place(
+    loc: Sequence[int | str], path: Path | None, environment: Mapping[str, str]
+) -> list[str]:
+    key = ".".join(map(str, loc))
+    variables = {name.upper() for name in environment}
+    for end in range(len(loc), 0, -1):
+        variable = ENV_PREFIX + _NESTED.join(map(str, loc[:end])).upper()
+        if variable in variables:
+            return ["environment", variable, key] if end < len(loc) else ["environment", variable]
+    return [str(path), key] if path else [key]
+
+
+def _is_secret(loc: Sequence[int | str]) -> bool:
+    """Whether a value may hold a secret, be it at the wrong place."""
+    return loc == ("elasticsearch",) or loc[:2] in _SECRETS
+
+
+def _known_keys(loc: Sequence[int | str]) -> list[str]:
+    model: Any = Settings
+    for name in loc:
+        if isinstance(name, str):
+            annotation = model.model_fields[name].annotation
+            # Of tuple[UdpListener, ...], the listener.
+            model = next(iter(get_args(annotation)), annotation)
+    return list(model.model_fields)
 
 
 def _did_you_mean(name: str, known: list[str]) -> str:

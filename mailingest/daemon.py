@@ -18,7 +18,7 @@ from mailingest.notify import notify, watchdog_interval
 from mailingest.outputs import Output
 from mailingest.outputs.batcher import Batcher
 from mailingest.outputs.deadletters import DeadLetters
-from mailingest.state import make_directory, replace_file, restore
+from mailingest.state import Replacement, make_directory, restore
 from mailingest.wiring import build_output, build_pipeline
 
 _log = structlog.get_logger(__name__)
@@ -44,6 +44,7 @@ class Daemon:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._snapshot = settings.state.directory / "queue-ids"
+        self._saving = asyncio.Lock()
         make_directory(settings.state.directory, "state.directory")
         self._pipeline: Pipeline = build_pipeline(settings, live=True)
         self._output: Output = build_output(settings)
@@ -102,7 +103,7 @@ class Daemon:
         chores = [
             asyncio.create_task(_every(_TICK_SECONDS, self._tick)),
             asyncio.create_task(
-                _every(self._settings.state.snapshot_interval, self._save_snapshot)
+                _every(self._settings.state.snapshot_interval, self._save_snapshot_to_its_end)
             ),
             asyncio.create_task(_every(self._settings.log.report_interval, self._report)),
         ]
@@ -165,12 +166,20 @@ class Daemon:
             self._batcher.add(document)
 
     async def _save_snapshot(self) -> None:
-        # The rows are made here, where nothing changes meanwhile; the disk is waited for elsewhere.
-        rows = list(self._pipeline.snapshot())
-        try:
-            await asyncio.to_thread(replace_file, self._snapshot, rows)
-        except OSError as error:
-            _log.error("snapshot not written", path=str(self._snapshot), reason=error.strerror)
+        # Rows are made between frames, a few hundred queue IDs at a time; the disk is waited for
+        # in a thread.
+        async with self._saving:
+            try:
+                with Replacement(self._snapshot) as file:
+                    for row in self._pipeline.snapshot():
+                        await asyncio.to_thread(file.write, row)
+                    await asyncio.to_thread(file.commit)
+            except OSError as error:
+                _log.error("snapshot not written", path=str(self._snapshot), reason=error.strerror)
+
+    async def _save_snapshot_to_its_end(self) -> None:
+        # Cancelled half-way, its thread would go on and meet the last snapshot's.
+        await asyncio.shield(asyncio.create_task(self._save_snapshot()))
 
     def _reload(self) -> None:
         """SIGHUP after log rotation: an NDJSON file is opened anew."""

@@ -3,16 +3,23 @@
 import os
 import socket
 
+import structlog
+
+_log = structlog.get_logger(__name__)
+
 
 def notify(state: str) -> None:
-    """Send a state such as ``READY=1`` to systemd."""
+    """Send a state such as ``READY=1`` to systemd; a failure is logged and no more."""
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return
     # An abstract socket has a leading NUL, written as @.
     address = "\0" + address[1:] if address.startswith("@") else address
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
-        sock.sendto(state.encode(), address)
+        try:
+            sock.sendto(state.encode(), address)
+        except OSError as error:
+            _log.warning("systemd could not be told", state=state, reason=error.strerror)
 
 
 def watchdog_interval() -> float | None:
@@ -21,6 +28,7 @@ def watchdog_interval() -> float | None:
     Half of the limit, as sd_watchdog_enabled(3) advises.
     """
     limit = os.environ.get("WATCHDOG_USEC", "")
-    if not limit.isdigit() or os.environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
+    own = str(os.getpid())
+    if not limit.isdecimal() or os.environ.get("WATCHDOG_PID", own) != own:
         return None
-    return int(limit) / 2_000_000
+    return int(limit) / 2_000_000 or None

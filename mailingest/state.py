@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Self
 
 import structlog
 
@@ -27,30 +28,56 @@ def make_directory(path: Path, key: str) -> None:
         raise UsageError(f"{key}: cannot write to {path}: make it writable for this user")
 
 
+class Replacement:
+    """A new content for a file: a crash at any moment leaves the old one or the new one.
+
+    Used as a context, in which `write` and then `commit` are called; without `commit` the old
+    content stays.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._temporary = path.with_name(path.name + ".new")
+
+    def __enter__(self) -> Self:
+        self._file = os.fdopen(os.open(self._temporary, _FLAGS, _FILE_MODE), "wb")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+        self._temporary.unlink(missing_ok=True)
+
+    def write(self, line: bytes) -> None:
+        """Write a line, given without its end."""
+        self._file.write(line + b"\n")
+
+    def commit(self) -> None:
+        """Put the new content in place of the old one, and wait until it is on the disk."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._temporary.replace(self._path)
+        directory = os.open(self._path.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+
+
 def replace_file(path: Path, lines: Iterable[bytes]) -> None:
-    """Write a file so that a crash at any moment leaves the old one or the new one."""
-    temporary = path.with_name(path.name + ".new")
-    with os.fdopen(os.open(temporary, _FLAGS, _FILE_MODE), "wb") as file:
-        file.writelines(line + b"\n" for line in lines)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    """Replace the content of a file, whole or not at all."""
+    with Replacement(path) as file:
+        for line in lines:
+            file.write(line)
+        file.commit()
 
 
 def restore(pipeline: Pipeline, path: Path) -> None:
     """Give a pipeline its snapshot; a damaged one is set aside, and the start goes on."""
     try:
-        lines = path.read_bytes().splitlines()
+        pipeline.restore(path.read_bytes().splitlines())
     except FileNotFoundError:
         return
-    try:
-        pipeline.restore(lines)
-    except (ValueError, TypeError) as error:
+    except (OSError, ValueError) as error:
         aside = path.with_name(path.name + ".damaged")
         path.replace(aside)
         _log.warning(

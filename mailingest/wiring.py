@@ -27,10 +27,14 @@ def data_directory(name: str) -> Path:
 
 
 def read_definitions(settings: Settings) -> Iterator[Definition]:
-    """All patterns, the shipped ones first; raises UsageError."""
+    """All patterns, the shipped ones first; hidden files have none.  Raises UsageError."""
     for directory in (data_directory("patterns"), *settings.grok.patterns_dirs):
         try:
-            files = sorted(path for path in directory.iterdir() if path.is_file())
+            files = sorted(
+                path
+                for path in directory.iterdir()
+                if path.is_file() and not path.name.startswith(".")
+            )
         except OSError as error:
             raise UsageError(
                 f"grok.patterns_dirs: cannot read {directory}: {error.strerror}"

@@ -41,8 +41,10 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def moment_of(seconds: float) -> Moment:
     """Make a moment of seconds since 1970; microseconds are kept."""
-    time = datetime.fromtimestamp(seconds, UTC)
-    return Moment(int(seconds // 1), _text(time, f"{time.microsecond:06d}"))
+    whole = int(seconds // 1)
+    microseconds = min(round((seconds - whole) * 1_000_000), 999_999)
+    fraction = f"{microseconds:06d}".removesuffix("000")
+    return Moment(whole, f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}.{fraction}Z")
 
 
 class Clock:
@@ -94,11 +96,13 @@ class Clock:
         if match is None:
             return None
         minute, second, fraction, offset = match.groups()
-        key = minute + (offset or hostname)
+        key = minute + offset if offset else f"{minute} {hostname}"
         known = self._minutes.get(key)
         if known is None:
-            zone = _offset_zone(offset) if offset else self._host_zones.get(hostname, self._zone)
             try:
+                zone = (
+                    _offset_zone(offset) if offset else self._host_zones.get(hostname, self._zone)
+                )
                 time = datetime.fromisoformat(minute).replace(tzinfo=zone).astimezone(UTC)
             except (ValueError, OverflowError):
                 return None
@@ -127,8 +131,8 @@ def _local_readings(stamp: str, zone: tzinfo, reference: float) -> list[int]:
     """All moments (one, or two in an hour that DST repeats) of a stamp in its latest past year."""
     try:
         month = _MONTHS[stamp[:3]]
-        day = int(stamp[3:6])
-        hour, minute, second = int(stamp[7:9]), int(stamp[10:12]), int(stamp[13:15])
+        day = int(stamp[3:-8])
+        hour, minute, second = int(stamp[-8:-6]), int(stamp[-5:-3]), int(stamp[-2:])
     except (KeyError, ValueError):
         return []
     if second == 60:
@@ -149,14 +153,11 @@ def _local_readings(stamp: str, zone: tzinfo, reference: float) -> list[int]:
 
 
 def _offset_zone(offset: str) -> tzinfo:
+    """ValueError unless it is in RFC 3339's range, 23:59 each way."""
     if offset in "Zz":
         return UTC
     hours, minutes = int(offset[1:3]), int(offset[-2:])
+    if minutes > 59:
+        raise ValueError
     delta = timedelta(hours=hours, minutes=minutes)
-    # RFC 3339 allows up to 23:59, and so does Python.
-    return timezone(-delta if offset[0] == "-" else delta) if delta < timedelta(days=1) else UTC
-
-
-def _text(time: datetime, fraction: str) -> str:
-    shown = fraction[:3] if fraction.endswith("000") else fraction
-    return f"{time:%Y-%m-%dT%H:%M:%S}.{shown}Z"
+    return timezone(-delta if offset[0] == "-" else delta)

@@ -5,17 +5,21 @@ The rules:
 * The key is host, Postfix instance and queue ID.  NOQUEUE is no queue ID.
 * smtpd tells the client, pickup the user id, cleanup the Message-ID, qmgr sender, size and number
   of recipients.  A delivery event gets all of it; its own values win.
-* Short queue IDs are used again.  A line that only a new mail can have (smtpd's `client=`,
-  pickup's `uid=`; cleanup's `message-id=` or qmgr's `queue active` after the end) starts afresh.
-* The end is `removed`, a reject by cleanup, or postsuper.  The entry lingers for a while, since
-  UDP may bring a delivery line after it.
+* Short queue IDs are used again.  A line that the mail known so far cannot have starts afresh:
+  `client=`, `uid=` or `message-id=` once more or after the end, `queue active` after the end or
+  with another sender.  So it is even if the line that told the end was lost.
+* The end is `removed`, a reject or discard by cleanup, or postsuper.  What is known lingers for a
+  while, since UDP may bring a delivery line after it.
 * UDP may also bring a delivery line before its qmgr line.  It then waits for a moment.
-* Memory is bounded: the entry that was not touched for the longest time goes first, counted.
+* Memory is bounded.  Mails that are over go first, then the one that no line told anything of for
+  the longest time.
 """
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
+from operator import attrgetter
 from typing import Any, Final
 
 import orjson
@@ -29,38 +33,53 @@ LIFETIME: Final = 6 * 86_400.0
 # rsyslog and the network reorder by milliseconds; a second and a bit covers a slow line.
 WAIT: Final = 2.0
 LINGER: Final = 60.0
-# About 700 bytes each: half a gigabyte at the very most.
+# Some 600 bytes each: half a gigabyte at the very most.
 CAPACITY: Final = 750_000
 # Two seconds of 10,000 deliveries each.
 MOST_WAITING: Final = 20_000
 
-# What each daemon's lines tell; the order is the order of Entry.facts.
-_FACTS: Final = (
-    "postfix_from",
-    "postfix_size",
-    "postfix_nrcpt",
-    "postfix_message-id",
+# What the daemons' lines tell: the field of an event, and the slot of an entry.
+_FACTS: Final = {
+    "postfix_from": "sender",
+    "postfix_size": "size",
+    "postfix_nrcpt": "nrcpt",
+    "postfix_message-id": "message_id",
+    "postfix_client_hostname": "client_hostname",
+    "postfix_client_ip": "client_ip",
+    "postfix_sasl_username": "sasl_username",
+    "postfix_uid": "uid",
+}
+_QMGR_FACTS = ("postfix_from", "postfix_size", "postfix_nrcpt")
+_BIRTH_FACTS = (
     "postfix_client_hostname",
     "postfix_client_ip",
     "postfix_sasl_username",
     "postfix_uid",
 )
-_SENDER, _SIZE, _NRCPT, _MESSAGE_ID, _CLIENT_HOSTNAME, _CLIENT_IP, _SASL, _UID = range(len(_FACTS))
-_QMGR_FACTS = (_SENDER, _SIZE, _NRCPT)
-_CLIENT_FACTS = (_CLIENT_HOSTNAME, _CLIENT_IP, _SASL)
-# cleanup's word that no mail comes of the queue ID, which is then free again.
+_facts = attrgetter(*_FACTS.values())
+# cleanup's word that no mail comes of the queue ID, which is then free again; a milter's result
+# may have `header-` or `body-` before it.
 _CLEANUP_ENDS = frozenset({"reject", "discard"})
+# A requeued mail goes on under another queue ID.
+_POSTSUPER_ENDS = frozenset({"removed", "requeued"})
 
-_SNAPSHOT_HEAD = b'{"mailingest_queue_map":1}'
+# So many entries are one line of a snapshot: a few milliseconds of work.
+_SNAPSHOT_ENTRIES: Final = 500
 
 
 @dataclass(slots=True)
 class Entry:
-    """What is known of a queue ID; times are seconds since 1970."""
+    """What is known of a queue ID, and when it was told last, in seconds since 1970."""
 
     touched: float
-    facts: list[Any]
-    ended: float | None = None
+    sender: str | None = None
+    size: int | None = None
+    nrcpt: int | None = None
+    message_id: str | None = None
+    client_hostname: str | None = None
+    client_ip: str | None = None
+    sasl_username: str | None = None
+    uid: int | None = None
 
 
 @dataclass(slots=True)
@@ -85,21 +104,19 @@ class QueueMap:
         self, *, wait: float = WAIT, capacity: int = CAPACITY, lifetime: float = LIFETIME
     ) -> None:
         self.counters = Counters()
+        self.waiting = 0
+        """How many delivery events are held back."""
         self._wait = wait
         self._capacity = capacity
         self._lifetime = lifetime
+        # Both have the entry that was touched first at their beginning.
         self._entries: OrderedDict[str, Entry] = OrderedDict()
-        self._ended: deque[tuple[float, str]] = deque()
-        self._waiting: dict[str, list[Event]] = {}
-        self._waiting_since: deque[tuple[float, str, Event]] = deque()
+        self._over: OrderedDict[str, Entry] = OrderedDict()
+        # By key, since the time of the first event.
+        self._waiting: OrderedDict[str, tuple[float, list[Event]]] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._entries)
-
-    @property
-    def waiting(self) -> int:
-        """How many delivery events are held back."""
-        return sum(map(len, self._waiting.values()))
+        return len(self._entries) + len(self._over)
 
     def feed(self, event: Event, now: float) -> Sequence[Event]:
         """Take an event, and give those that are ready; ``now`` is in seconds since 1970."""
@@ -114,118 +131,106 @@ class QueueMap:
             return self._qmgr(key, event, now)
         if service == "cleanup":
             self._cleanup(key, fields, now)
-        elif service == "pickup":
-            if "postfix_uid" in fields:
-                self._born(key, now).facts[_UID] = fields["postfix_uid"]
         elif service == "postsuper":
-            if fields.get("postfix_postsuper_action") == "removed":
+            if fields.get("postfix_postsuper_action") in _POSTSUPER_ENDS:
                 self._end(key, now)
-        elif "postfix_client_hostname" in fields and "postfix_action" not in fields:
-            self._client(key, fields, now)
+        elif "postfix_uid" in fields or (
+            # A line with a stage of SMTP is about something that happened later.
+            "postfix_client_hostname" in fields and "postfix_smtp_stage" not in fields
+        ):
+            self._born(key, fields, now)
         return (event,)
 
     def tick(self, now: float) -> list[Event]:
         """Let time pass: give the events that waited long enough, forget what is over."""
         ready: list[Event] = []
-        while self._waiting_since and self._waiting_since[0][0] <= now - self._wait:
-            _, key, event = self._waiting_since.popleft()
-            if self._stop_waiting(key, event):
-                ready.append(self._enrich(key, event))
-        while self._ended and self._ended[0][0] <= now - LINGER:
-            ended, key = self._ended.popleft()
-            entry = self._entries.get(key)
-            if entry is not None and entry.ended == ended:
-                del self._entries[key]
-        oldest = next(iter(self._entries.values()), None)
-        while oldest is not None and oldest.touched <= now - self._lifetime:
-            self._entries.popitem(last=False)
-            self.counters.entries_expired += 1
-            oldest = next(iter(self._entries.values()), None)
+        while self._waiting:
+            key, (since, _) = next(iter(self._waiting.items()))
+            # If the clock was set back, nobody knows how long it has been.
+            if now - self._wait < since <= now:
+                break
+            ready += self._stop_waiting(key)
+        _forget(self._over, now - LINGER)
+        self.counters.entries_expired += _forget(self._entries, now - self._lifetime)
         return ready
 
     def flush(self) -> list[Event]:
         """Give all events that wait."""
-        ready = [
-            self._enrich(key, event)
-            for _, key, event in self._waiting_since
-            if self._stop_waiting(key, event)
-        ]
-        self._waiting_since.clear()
-        return ready
+        return [event for key in list(self._waiting) for event in self._stop_waiting(key)]
 
     def snapshot(self) -> Iterator[bytes]:
-        """The entries as lines of bytes, for `restore`; a last line tells that it is whole."""
-        yield _SNAPSHOT_HEAD
-        count = 0
-        for key, entry in list(self._entries.items()):
-            yield orjson.dumps([key, entry.touched, entry.ended, *entry.facts])
-            count += 1
-        yield orjson.dumps(count)
+        """The entries as lines of bytes, for `restore`; events may be fed in between."""
+        yield orjson.dumps(list(_FACTS))
+        for entries in (self._entries, self._over):
+            is_over = entries is self._over
+            keys = list(entries)
+            for start in range(0, len(keys), _SNAPSHOT_ENTRIES):
+                yield orjson.dumps(
+                    [
+                        [key, is_over, entry.touched, *_facts(entry)]
+                        for key in keys[start : start + _SNAPSHOT_ENTRIES]
+                        if (entry := entries.get(key)) is not None
+                    ]
+                )
 
     def restore(self, lines: Iterable[bytes]) -> None:
-        """Take the entries of a snapshot; raises ValueError, and takes none, if it is damaged."""
-        entries: OrderedDict[str, Entry] = OrderedDict()
-        head, *body = lines
-        if head != _SNAPSHOT_HEAD or not body:
-            raise ValueError("not a snapshot of this version")
-        *rows, count = map(orjson.loads, body)
-        if count != len(rows):
-            raise ValueError("not whole")
-        for row in rows:
-            key, touched, ended, *facts = row
-            if not isinstance(key, str) or len(facts) != len(_FACTS):
-                raise ValueError("a row of another version")
-            entries[key] = Entry(float(touched), facts, ended)
-        self._entries = entries
-        self._ended = deque(
-            sorted((entry.ended, key) for key, entry in entries.items() if entry.ended is not None)
-        )
+        """Take the entries of a snapshot; raises ValueError if another version made it."""
+        names, *parts = map(orjson.loads, lines)
+        if names != list(_FACTS):
+            raise ValueError("a snapshot of another version")
+        for key, is_over, touched, *facts in chain.from_iterable(parts):
+            if is_over:
+                # Its end may have come while the snapshot was taken.
+                self._entries.pop(key, None)
+            (self._over if is_over else self._entries)[key] = Entry(touched, *facts)
+        self._evict()
 
     def _deliver(self, key: str, event: Event, now: float) -> Sequence[Event]:
-        entry = self._entries.get(key)
-        if entry is not None and entry.facts[_SENDER] is not None:
-            _write(entry, event.fields)
-            self.counters.deliveries_enriched += 1
+        if not self._wait or self.waiting >= MOST_WAITING or self._knows_sender(key):
+            self._enrich(key, event)
             return (event,)
-        if self._wait and len(self._waiting_since) < MOST_WAITING:
-            self._waiting.setdefault(key, []).append(event)
-            self._waiting_since.append((now, key, event))
-            return ()
-        return (self._enrich(key, event),)
+        if key not in self._waiting:
+            self._waiting[key] = (now, [])
+        self._waiting[key][1].append(event)
+        self.waiting += 1
+        return ()
 
-    def _enrich(self, key: str, event: Event) -> Event:
-        entry = self._entries.get(key)
+    def _stop_waiting(self, key: str) -> list[Event]:
+        _, events = self._waiting.pop(key)
+        self.waiting -= len(events)
+        for event in events:
+            self._enrich(key, event)
+        return events
+
+    def _knows_sender(self, key: str) -> bool:
+        entry = self._entries.get(key) or self._over.get(key)
+        return entry is not None and entry.sender is not None
+
+    def _enrich(self, key: str, event: Event) -> None:
+        fields = event.fields
+        entry = self._entries.get(key) or self._over.get(key)
         if entry is not None:
-            _write(entry, event.fields)
-        if entry is not None and entry.facts[_SENDER] is not None:
+            for name, value in zip(_FACTS, _facts(entry), strict=True):
+                if value is not None and name not in fields:
+                    fields[name] = value
+        if entry is not None and entry.sender is not None:
             self.counters.deliveries_enriched += 1
         else:
-            event.fields["tags"].append(CORRELATION_NOMATCH)
+            fields["tags"].append(CORRELATION_NOMATCH)
             self.counters.deliveries_unmatched += 1
-        return event
-
-    def _stop_waiting(self, key: str, event: Event) -> bool:
-        """False if the event went out already."""
-        events = self._waiting.get(key, [])
-        for index, waiting in enumerate(events):
-            if waiting is event:
-                del events[index]
-                if not events:
-                    del self._waiting[key]
-                return True
-        return False
 
     def _qmgr(self, key: str, event: Event, now: float) -> Sequence[Event]:
         fields = event.fields
         if "postfix_size" in fields:
-            entry = self._touch(key, now)
+            entry = self._over.get(key)
             # A line that comes just after the end was overtaken by it.
-            is_over = entry.ended is not None and entry.ended < now - self._wait
-            if is_over or entry.facts[_SENDER] not in (None, fields["postfix_from"]):
+            if entry is None or not _is_fresh(entry, now):
+                entry = self._touch(key, now)
+            if entry.sender not in (None, fields["postfix_from"]):
                 entry = self._renew(key, now)
             _learn(entry, _QMGR_FACTS, fields)
             if key in self._waiting:
-                return (event, *(self._enrich(key, one) for one in self._waiting.pop(key)))
+                return (event, *self._stop_waiting(key))
         elif fields.get("postfix_message") == "removed":
             self._end(key, now)
         return (event,)
@@ -233,37 +238,33 @@ class QueueMap:
     def _cleanup(self, key: str, fields: dict[str, Any], now: float) -> None:
         message_id = fields.get("postfix_message-id")
         if message_id is not None:
-            entry = self._touch(key, now)
-            # Several header lines are logged before qmgr's line, none after it.
-            is_other = entry.facts[_SENDER] is not None and entry.facts[_MESSAGE_ID] not in (
-                None,
-                message_id,
+            known = self._entries.get(key)
+            # qmgr's line comes after it, but for UDP; of several headers all come together.
+            is_other = (
+                known is not None
+                and (known.sender is not None or known.message_id is not None)
+                and not _is_fresh(known, now)
             )
-            if entry.ended is not None or is_other:
-                entry = self._renew(key, now)
-            if entry.facts[_MESSAGE_ID] is None:
-                entry.facts[_MESSAGE_ID] = message_id
+            entry = self._renew(key, now) if is_other else self._touch(key, now)
+            if entry.message_id is None:
+                entry.message_id = message_id
         elif (
             fields.get("postfix_action") in _CLEANUP_ENDS
-            or fields.get("postfix_milter_result") in _CLEANUP_ENDS
+            or fields.get("postfix_milter_result", "").rpartition("-")[2] in _CLEANUP_ENDS
             or fields.get("postfix_message", "").startswith(("removed (", "canceled", "discarded"))
         ):
             self._end(key, now)
 
-    def _client(self, key: str, fields: dict[str, Any], now: float) -> None:
-        _learn(self._born(key, now), _CLIENT_FACTS, fields)
-
-    def _born(self, key: str, now: float) -> Entry:
-        """The entry of a new mail; what UDP brought of the same mail before is kept."""
-        entry = self._touch(key, now)
-        facts = entry.facts
-        is_other_mail = (
-            entry.ended is not None
-            or facts[_SENDER] is not None
-            or facts[_CLIENT_HOSTNAME] is not None
-            or facts[_UID] is not None
+    def _born(self, key: str, fields: dict[str, Any], now: float) -> None:
+        known = self._entries.get(key)
+        # It is a mail's first line; what is known already is of the same mail if UDP brought it.
+        is_same = (
+            known is not None
+            and _is_fresh(known, now)
+            and known.client_hostname is None
+            and known.uid is None
         )
-        return self._renew(key, now) if is_other_mail else entry
+        _learn(self._touch(key, now) if is_same else self._renew(key, now), _BIRTH_FACTS, fields)
 
     def _touch(self, key: str, now: float) -> Entry:
         entry = self._entries.get(key)
@@ -274,28 +275,43 @@ class QueueMap:
         return entry
 
     def _renew(self, key: str, now: float) -> Entry:
-        entry = self._entries[key] = Entry(now, [None] * len(_FACTS))
+        self._over.pop(key, None)
+        entry = self._entries[key] = Entry(now)
         self._entries.move_to_end(key)
-        if len(self._entries) > self._capacity:
-            self._entries.popitem(last=False)
-            self.counters.entries_evicted += 1
+        self._evict()
         return entry
 
     def _end(self, key: str, now: float) -> None:
-        entry = self._entries.get(key)
-        if entry is not None and entry.ended is None:
-            entry.ended = now
-            self._ended.append((now, key))
+        entry = self._entries.pop(key, None)
+        if entry is not None:
+            entry.touched = now
+            self._over[key] = entry
+
+    def _evict(self) -> None:
+        while len(self) > self._capacity:
+            if self._over:
+                self._over.popitem(last=False)
+            else:
+                self._entries.popitem(last=False)
+                self.counters.entries_evicted += 1
 
 
-def _learn(entry: Entry, places: Iterable[int], fields: dict[str, Any]) -> None:
-    for place in places:
-        value = fields.get(_FACTS[place])
+def _is_fresh(entry: Entry, now: float) -> bool:
+    """Whether a line that comes now may be older than what the entry was told last."""
+    return now - entry.touched < WAIT
+
+
+def _forget(entries: OrderedDict[str, Entry], until: float) -> int:
+    """Drop the entries that were touched last then or before; how many there were."""
+    count = 0
+    while entries and next(iter(entries.values())).touched <= until:
+        entries.popitem(last=False)
+        count += 1
+    return count
+
+
+def _learn(entry: Entry, names: Iterable[str], fields: dict[str, Any]) -> None:
+    for name in names:
+        value = fields.get(name)
         if value is not None:
-            entry.facts[place] = value
-
-
-def _write(entry: Entry, fields: dict[str, Any]) -> None:
-    for name, value in zip(_FACTS, entry.facts, strict=True):
-        if value is not None and name not in fields:
-            fields[name] = value
+            setattr(entry, _FACTS[name], value)

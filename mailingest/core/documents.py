@@ -1,19 +1,22 @@
 """Enriched event -> Document: index name, document id and JSON body."""
 
-from base64 import b64encode, urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, b64encode, urlsafe_b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import chain
 from typing import Any, Final
 
 import orjson
 
 from mailingest.core.events import Event
 
-# Identical lines of one second come close together: this many lines back is far enough.
-_RECENT: Final = 20_000
-# After a restart, lines of the last seconds may go on; older seconds are complete.
-_SNAPSHOT_SECONDS: Final = 5
+# Identical lines of one second lie less than a second apart, which is fewer lines than this.
+_RECENT: Final = 65_536
+# After a restart, the seconds that the last lines are of may go on.
+_SNAPSHOT_LINES: Final = 20_000
+# So many of them are one line of a snapshot: a millisecond of work.
+_SNAPSHOT_ROWS: Final = 500
 _SECONDS_OCTETS: Final = 4
 # With four octets of time: 15 octets, which are 20 characters of base64 without padding.
 _HASH_OCTETS: Final = 11
@@ -69,18 +72,20 @@ class DocumentMaker:
         )
 
     def snapshot(self) -> Iterator[bytes]:
-        """The occurrences of the last seconds as lines of bytes, for `restore`."""
-        counts = self._older | self._recent
-        latest = max((_seconds(identity) for identity in counts), default=0)
-        for identity, count in counts.items():
-            if _seconds(identity) > latest - _SNAPSHOT_SECONDS:
-                yield b"%d %s" % (count, urlsafe_b64encode(identity))
+        """The occurrences of the last lines as lines of bytes, for `restore`."""
+        counts = [*self._older.items(), *self._recent.items()][-_SNAPSHOT_LINES:]
+        for start in range(0, len(counts), _SNAPSHOT_ROWS):
+            yield orjson.dumps(
+                [
+                    (b64encode(identity).decode("ascii"), count)
+                    for identity, count in counts[start : start + _SNAPSHOT_ROWS]
+                ]
+            )
 
     def restore(self, lines: Iterable[bytes]) -> None:
-        """Take the occurrences of a snapshot; raises ValueError if it is damaged."""
-        for line in lines:
-            count, _, identity = line.partition(b" ")
-            self._older[urlsafe_b64decode(identity)] = int(count)
+        """Take the occurrences of a snapshot."""
+        for identity, count in chain.from_iterable(map(orjson.loads, lines)):
+            self._older[b64decode(identity)] = count
 
     def _id(self, event: Event) -> str:
         fields = event.fields
@@ -99,10 +104,6 @@ class DocumentMaker:
             line += b"\n%d" % occurrence
             identity = time + blake2b(line, digest_size=_HASH_OCTETS).digest()
         return urlsafe_b64encode(identity).decode("ascii")
-
-
-def _seconds(identity: bytes) -> int:
-    return int.from_bytes(identity[:_SECONDS_OCTETS])
 
 
 def _base64(value: object) -> str:

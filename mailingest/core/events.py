@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from mailingest.core.fields import CONVERTERS
+from mailingest.core.fields import CONVERTERS, NAMES
 from mailingest.core.grok import Definition, Library, Matcher
 from mailingest.core.records import HEADER_NOMATCH, Record
 
@@ -33,11 +33,13 @@ PROGRAMS: Final[Mapping[str, str]] = {
     "postsuper": "POSTFIX_POSTSUPER",
     "": "POSTFIX_OTHER",
 }
+# What is kept of a line that its daemon's pattern does not match: the queue ID.
+_NOMATCH: Final = "POSTFIX_NOMATCH"
 # Parts of a line that are fields of their own as well.
 _OMITTED = ("postfix_keyvalue_data", "postfix_command_counter_data")
 # Programs whose lines an RFC 5424 rsyslog sends as `postfix`: it cuts the tag at the slash.
 # The order decides what a line that several of them could have written is taken for.
-_GUESSED = ("smtpd", "cleanup", "qmgr", "pickup", "bounce", "smtp")
+_GUESSED = ("smtpd", "cleanup", "qmgr", "pickup", "bounce", "smtp", "postsuper")
 # Hostile tags must not fill the memory.
 _MOST_PROGRAMS_KNOWN = 4096
 
@@ -47,8 +49,10 @@ _RESPONSES = (
     "postfix_local_response",
     "postfix_pipe_response",
     "postfix_error_response",
+    "postfix_proxy_message",
 )
-_QUEUED_AS = re.compile(r" queued as ([0-9A-Za-z]{5,64})", re.ASCII)
+# Postfix and most others, and Exim.
+_QUEUED_AS = re.compile(r" (?:queued as |OK id=)([0-9A-Za-z-]{5,64})", re.ASCII)
 _FORWARDED_AS = re.compile(r"forwarded as ([0-9A-Za-z]{5,64})", re.ASCII)
 
 
@@ -83,10 +87,11 @@ class EventParser:
     """Makes events of records; raises UsageError at once if a pattern is wrong."""
 
     def __init__(self, definitions: Iterable[Definition]) -> None:
-        library = Library(definitions, CONVERTERS, _OMITTED)
-        names = sorted(set(PROGRAMS.values()))
+        library = Library(definitions, CONVERTERS, omitted=_OMITTED, declared=NAMES)
+        names = sorted({*PROGRAMS.values(), _NOMATCH})
         matchers = dict(zip(names, library.compile(f"%{{{name}}}" for name in names), strict=True))
         self._matchers = {service: matchers[name] for service, name in PROGRAMS.items()}
+        self._nomatch = matchers[_NOMATCH]
         self._programs: dict[str, _Program] = {}
 
     def parse(self, record: Record) -> Event:
@@ -115,6 +120,7 @@ class EventParser:
             if matched is None:
                 nomatch = program.nomatch_tag
                 tags.append(nomatch)
+                self._nomatch.match(record.text, fields)
             else:
                 service = matched
         queue_id = fields.get("postfix_queueid")
@@ -141,7 +147,7 @@ class EventParser:
             if unfit:
                 tags.append(TYPE_MISMATCH)
                 fields["unfit"] = list(unfit)
-            if "postfix_status" in fields:
+            if fields.get("postfix_status") == "sent" or "postfix_proxy_message" in fields:
                 _add_links(fields)
             return service
         return None
@@ -149,7 +155,12 @@ class EventParser:
     def _program(self, tag: str) -> _Program:
         instance, _, path = tag.partition("/")
         service = path.rpartition("/")[2]
-        is_postfix = instance.startswith("postfix") or (service in PROGRAMS and service != "")
+        is_postfix = (
+            instance.startswith("postfix") or service in PROGRAMS
+            if path
+            # multi_instance_name begins with `postfix-`; `postfixadmin` is something else.
+            else instance == "postfix" or instance.startswith("postfix-")
+        )
         if not is_postfix:
             program = _Program("", "", (), "")
         elif service in self._matchers:
@@ -192,10 +203,9 @@ def _add_links(fields: dict[str, Any]) -> None:
         response = fields.get(name)
         if response is None:
             continue
-        if " queued as " in response:
-            link = _QUEUED_AS.search(response)
-            if link is not None:
-                fields["postfix_remote_queueid"] = link[1]
+        link = _QUEUED_AS.search(response)
+        if link is not None:
+            fields["postfix_remote_queueid"] = link[1]
         elif response.startswith("forwarded as "):
             link = _FORWARDED_AS.match(response)
             if link is not None:

@@ -10,7 +10,9 @@ it is used once, at start, to expand the patterns, and the result is made ready 
   are chosen by the first character that follows.
 """
 
+import math
 import re
+import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -29,16 +31,37 @@ QUEUE_ID_HEAD: Final = "%{POSTFIX_QUEUEID:postfix_queueid}: "
 
 _LINE = re.compile(r"(\w+)\s+(\S.*)", re.ASCII)
 _REFERENCE = re.compile(r"%\{(\w+)(?::([^:{}]+))?(?::(\w+))?\}", re.ASCII)
-_NAMED_GROUP = re.compile(r"\(\?P?<(?![=!])([^>]*)>")
 _FIELD_NAME = re.compile(r"@?[A-Za-z_][\w-]*(?:\[[\w-]+\])*", re.ASCII)
 # A backslash and what it escapes, a character class (a bracket that comes first stands for
 # itself), a named group as _with_group_numbers() writes it, another group, a single character.
-_TOKEN = re.compile(r"\\.|\[\^?\]?(?:[^\]\\]|\\.)*\]|\(\?P<g(\d+)>|\(\?|.", re.DOTALL)
+_ATOM = r"\\.|\[\^?\]?(?:[^\]\\]|\\.)*\]"
+_TOKEN = re.compile(_ATOM + r"|\(\?P<g(\d+)>|\(\?|.", re.DOTALL)
+_BACK_REFERENCE = re.compile(r"\\[1-9k]")
+_NAMED_GROUP = re.compile(_ATOM + r"|\(\?P?<(?![=!])([^>]*)>", re.DOTALL)
+# Flags at the beginning hold for all alternatives.
+_FLAGS = re.compile(r"\(\?[A-Za-z]+\)")
 # Stands between patterns that pygrok expands in one go; no pattern file can hold it.
 _SEPARATOR = "\x1e"
-_GROK_TYPES: Mapping[str, Converter] = {"int": int, "float": float}
 _ASCII = tuple(map(chr, range(128)))
 _ALL_FIT: Final[Sequence[str]] = ()
+
+
+def _int(text: str) -> int:
+    value = int(text)
+    # JSON writers and stores know no larger ones.
+    if not -(2**63) <= value < 2**63:
+        raise ValueError
+    return value
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError
+    return value
+
+
+_GROK_TYPES: Mapping[str, Converter] = {"int": _int, "float": _float}
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,24 +196,26 @@ class Library:
         self,
         definitions: Iterable[Definition],
         converters: Mapping[str, Converter],
+        *,
         omitted: Collection[str] = (),
+        declared: Collection[str] | None = None,
     ) -> None:
         """Check that every name is known; raises UsageError naming file, line and pattern.
 
         ``converters`` turn the text of a field into its value; ``omitted`` are fields that are
-        not captured at all.
+        not captured at all; ``declared``, if given, are the only ones that may be.
         """
         self._definitions = {definition.name: definition for definition in definitions}
         self._converters = dict(converters)
         self._omitted = frozenset(omitted)
+        self._declared = declared
         self._groups: dict[str, int] = {}
-        self._predefined = frozenset(Grok("").predefined_patterns)
-        for definition in self._definitions.values():
-            self._check_names(definition.pattern, definition.place, (definition.name,))
-        self._prepared = {
-            name: self._with_group_numbers(definition.pattern, definition.place)
-            for name, definition in self._definitions.items()
-        }
+        self._places: list[str] = []
+        self._predefined = Grok("").predefined_patterns
+        self._checked: set[str] = set()
+        self._prepared: dict[str, str] = {}
+        for definition in list(self._definitions.values()):
+            self._check(definition, ())
 
     @property
     def fields(self) -> Sequence[str]:
@@ -230,6 +255,9 @@ class Library:
 
     def _alternatives(self, pattern: str) -> Iterator[str]:
         """Split at the top level, and on into an alternative that is but another pattern."""
+        if _FLAGS.match(pattern):
+            yield pattern
+            return
         for part in _split_alternatives(pattern):
             reference = _REFERENCE.fullmatch(part)
             if reference and reference[2] is None and reference[1] in self._definitions:
@@ -237,15 +265,31 @@ class Library:
             else:
                 yield part
 
+    def _check(self, definition: Definition, path: tuple[str, ...]) -> None:
+        name = definition.name
+        if name not in self._checked:
+            self._check_names(definition.pattern, definition.place, (*path, name))
+            self._checked.add(name)
+            self._prepared[name] = self._with_group_numbers(definition.pattern, definition.place)
+
     def _check_names(self, pattern: str, place: str, path: tuple[str, ...]) -> None:
+        if "%{" in _REFERENCE.sub("", pattern):
+            raise UsageError(f"{place}: a reference must be %{{NAME}} or %{{NAME:field}}")
+        for token in _TOKEN.finditer(pattern):
+            if _BACK_REFERENCE.match(token[0]):
+                raise UsageError(f"{place}: back references ({token[0]}) are not supported")
         for reference in _REFERENCE.finditer(pattern):
             name = reference[1]
             if name in path:
                 raise UsageError(f"{place}: %{{{name}}} contains itself: break the circle")
-            if name in self._definitions:
-                self._check_names(self._definitions[name].pattern, place, (*path, name))
-            elif name not in self._predefined:
-                raise UsageError(f"{place}: there is no pattern {name}: define it or correct it")
+            if name not in self._definitions:
+                if name not in self._predefined:
+                    raise UsageError(
+                        f"{place}: there is no pattern {name}: define it or correct it"
+                    )
+                text = self._predefined[name].regex_str
+                self._definitions[name] = Definition(name, text, "pygrok", 0)
+            self._check(self._definitions[name], path)
 
     def _with_group_numbers(self, pattern: str, place: str) -> str:
         """Put numbered groups in place of field names, which need not be identifiers."""
@@ -259,21 +303,24 @@ class Library:
             return f"%{{{name}:g{self._group(field, place)}}}"
 
         def group(match: re.Match[str]) -> str:
-            return f"(?P<g{self._group(match[1], place)}>"
+            return match[0] if match[1] is None else f"(?P<g{self._group(match[1], place)}>"
 
         return _NAMED_GROUP.sub(group, _REFERENCE.sub(reference, pattern))
 
     def _group(self, field: str, place: str) -> int:
         if _FIELD_NAME.fullmatch(field) is None:
             raise UsageError(f"{place}: {field!r} is no field name: use letters, digits, - and _")
-        return self._groups.setdefault(field, len(self._groups))
+        if field not in self._groups:
+            self._groups[field] = len(self._groups)
+            self._places.append(place)
+        return self._groups[field]
 
     def _expand(self, sources: list[str]) -> list[str]:
         prepared = [self._with_group_numbers(source, f"pattern {source}") for source in sources]
         try:
             grok = Grok(_SEPARATOR.join(prepared), custom_patterns=self._prepared)
-        except regex.error as error:
-            raise self._blame(error) from None
+        except _WRONG_PATTERN as error:
+            raise self._blame(error, ", ".join(filter(None, sources))) from None
         expanded: str = grok.regex_obj.pattern
         return expanded.split(_SEPARATOR)
 
@@ -282,35 +329,42 @@ class Library:
         fields = tuple(self._groups)
         names = [""] * pattern.groups
         for group, index in pattern.groupindex.items():
-            names[index - 1] = fields[int(group[1 : group.index("_")])]
+            number = int(group[1 : group.index("_")])
+            names[index - 1] = fields[number]
+            if self._declared is not None and fields[number] not in self._declared:
+                place = self._places[number]
+                raise UsageError(f"{place}: there is no field {fields[number]}: use a declared one")
         return _Leaf(pattern, names, self._converters, first)
 
     def _pattern(self, expanded: str, source: str) -> tuple[re.Pattern[str], frozenset[str]]:
         """Compile, and find out which characters a match can begin with."""
         try:
-            translated = _for_stdlib(expanded, self._omitted_groups())
-            pattern = re.compile(translated, re.DOTALL)
-        except (re.error, _NotTranslatable) as error:
+            pattern = _for_stdlib(expanded, self._omitted_groups())
+            probe = regex.compile(pattern.pattern, regex.DOTALL)
+        except _WRONG_PATTERN as error:
             raise self._blame(error, source) from None
-        probe = regex.compile(translated, regex.DOTALL)
         return pattern, frozenset(c for c in _ASCII if probe.fullmatch(c, partial=True))
 
     def _omitted_groups(self) -> frozenset[str]:
         return frozenset(str(self._groups[field]) for field in self._omitted & self._groups.keys())
 
-    def _blame(self, error: Exception, source: str = "") -> UsageError:
+    def _blame(self, error: Exception, source: str) -> UsageError:
         """Find the definition that does not compile: the shortest one holds the fault."""
         for definition in sorted(self._definitions.values(), key=lambda one: len(one.pattern)):
             try:
                 grok = Grok(self._prepared[definition.name], custom_patterns=self._prepared)
-                re.compile(_for_stdlib(grok.regex_obj.pattern))
-            except (regex.error, re.error, _NotTranslatable) as reason:
+                _for_stdlib(grok.regex_obj.pattern)
+            except _WRONG_PATTERN as reason:
                 return UsageError(f"{definition.place}: {reason}")
         return UsageError(f"pattern {source}: {error}")
 
 
 class _NotTranslatable(Exception):
     """A spelling that the standard `re` has no equal of."""
+
+
+# `re` raises OverflowError for `a{99999999999}`, and RecursionError for brackets in brackets.
+_WRONG_PATTERN = (re.error, regex.error, _NotTranslatable, OverflowError, RecursionError)
 
 
 def _split_alternatives(pattern: str) -> list[str]:
@@ -327,8 +381,8 @@ def _split_alternatives(pattern: str) -> list[str]:
     return [*parts, pattern[begin:]]
 
 
-def _for_stdlib(expanded: str, omitted: Collection[str] = ()) -> str:
-    """Make plain groups non-capturing, and give each named group a name of its own."""
+def _for_stdlib(expanded: str, omitted: Collection[str] = ()) -> re.Pattern[str]:
+    """Compile with plain groups non-capturing, and each named group under a name of its own."""
     count = 0
 
     def translate(token: re.Match[str]) -> str:
@@ -339,8 +393,13 @@ def _for_stdlib(expanded: str, omitted: Collection[str] = ()) -> str:
             return f"(?P<g{token[1]}_{count}>"
         if text == "(" or token[1]:
             return "(?:"
-        if text[0] == "\\" and text[1] in "123456789k":
-            raise _NotTranslatable(f"back references ({text}) are not supported: write it out")
         return text
 
-    return _TOKEN.sub(translate, expanded)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", FutureWarning)
+        try:
+            return re.compile(_TOKEN.sub(translate, expanded), re.DOTALL)
+        except FutureWarning:
+            raise _NotTranslatable(
+                "classes in classes ([[:alpha:]], [a-z&&[^x]]) are not supported: write them out"
+            ) from None

@@ -2,15 +2,26 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from hashlib import blake2b
+from itertools import chain
 from typing import Final
 
-from mailingest.core.clock import moment_of
+import orjson
+
+from mailingest.core.clock import YEAR_TOLERANCE, moment_of
 from mailingest.core.correlation import QueueMap
 from mailingest.core.documents import Document, DocumentMaker
 from mailingest.core.events import Event, EventParser
-from mailingest.core.records import HEADER_NOMATCH, RecordDecoder
+from mailingest.core.records import HEADER_NOMATCH, TIME_NOMATCH, RecordDecoder
+
+# What a record has whose line does not tell the time.
+_UNTIMED: Final = frozenset({HEADER_NOMATCH, TIME_NOMATCH})
+# The names of programs are in the tags, and come from the lines.
+_MOST_TAGS_COUNTED: Final = 100
+_OTHER_TAGS: Final = "other"
 
 _SNAPSHOT_END_OF_QUEUE_MAP: Final = b"--"
+_PROOF_OCTETS: Final = 16
 
 
 @dataclass(slots=True)
@@ -18,13 +29,20 @@ class Counters:
     """What came in and what became of it.
 
     Each frame is empty or becomes one document: ``frames == empty + documents + waiting``.
-    ``unmatched`` counts those whose header or text matched nothing, by the tag that says so.
+    ``unmatched`` counts those whose header or text matched nothing, by the tag that says so;
+    where there are too many different ones, the rest is under ``other``.
     """
 
     frames: int = 0
     frames_empty: int = 0
     documents: int = 0
     unmatched: dict[str, int] = field(default_factory=dict)
+
+    def count_unmatched(self, tag: str) -> None:
+        """Count a frame under its tag."""
+        if tag not in self.unmatched and len(self.unmatched) >= _MOST_TAGS_COUNTED:
+            tag = _OTHER_TAGS
+        self.unmatched[tag] = self.unmatched.get(tag, 0) + 1
 
 
 class Pipeline:
@@ -66,15 +84,16 @@ class Pipeline:
         record = self._decoder.decode(payload, reference=reference, peer=peer)
         if self._live:
             self._now = reference
-        elif HEADER_NOMATCH not in record.problems:
-            self._now = max(self._now, float(record.moment.seconds))
+        elif _UNTIMED.isdisjoint(record.problems):
+            # No line is newer than its file; a wrong clock must not make all else look old.
+            if self._now < record.moment.seconds <= reference + YEAR_TOLERANCE:
+                self._now = float(record.moment.seconds)
         elif self._now:
             # The line before tells the time better than the file does.
             record.moment = moment_of(self._now)
         event = self._parser.parse(record)
         if event.nomatch:
-            unmatched = counters.unmatched
-            unmatched[event.nomatch] = unmatched.get(event.nomatch, 0) + 1
+            counters.count_unmatched(event.nomatch)
         ready = self.queue_map.feed(event, self._now)
         if self._now - self._ticked >= 1.0:
             self._ticked = self._now
@@ -83,7 +102,6 @@ class Pipeline:
 
     def tick(self, now: float) -> list[Document]:
         """Let time pass while no frame comes; ``now`` is in seconds since 1970."""
-        self._ticked = now
         return self._documents(self.queue_map.tick(now))
 
     def flush(self) -> list[Document]:
@@ -91,19 +109,40 @@ class Pipeline:
         return self._documents(self.queue_map.flush())
 
     def snapshot(self) -> Iterator[bytes]:
-        """All that is known of earlier lines, as lines of bytes, for `restore`."""
-        yield from self.queue_map.snapshot()
-        yield _SNAPSHOT_END_OF_QUEUE_MAP
-        yield from self._maker.snapshot()
+        """All that is known of earlier lines, as lines of bytes, for `restore`.
+
+        Each takes milliseconds at most, and frames may be fed in between.
+        """
+        return _proven(
+            chain(
+                [orjson.dumps(self._now)],
+                self.queue_map.snapshot(),
+                [_SNAPSHOT_END_OF_QUEUE_MAP],
+                self._maker.snapshot(),
+            )
+        )
 
     def restore(self, lines: Iterable[bytes]) -> None:
         """Take a snapshot; raises ValueError, and takes nothing, if it is damaged."""
-        rows = list(lines)
+        *rows, proof = lines
+        *_, expected = _proven(rows)
+        if proof != expected:
+            raise ValueError("not whole, or not as it was written")
         end = rows.index(_SNAPSHOT_END_OF_QUEUE_MAP)
-        self.queue_map.restore(rows[:end])
+        self.queue_map.restore(rows[1:end])
         self._maker.restore(rows[end + 1 :])
+        self._now = orjson.loads(rows[0])
 
     def _documents(self, events: Iterable[Event]) -> list[Document]:
         documents = [self._maker.make(event) for event in events]
         self.counters.documents += len(documents)
         return documents
+
+
+def _proven(rows: Iterable[bytes]) -> Iterator[bytes]:
+    """The rows, and a last one that proves that they are whole."""
+    digest = blake2b(digest_size=_PROOF_OCTETS)
+    for row in rows:
+        digest.update(row + b"\n")
+        yield row
+    yield digest.hexdigest().encode("ascii")

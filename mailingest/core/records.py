@@ -88,9 +88,9 @@ class RecordDecoder:
         if record is None:
             record = Record(moment_of(reference), peer, "", "", text, text)
             record.problems = (HEADER_NOMATCH,)
-            record.raw = payload
         if not lossless:
             record.problems += (CHARSET_MISMATCH,)
+        if record.problems and record.problems != (REPEATED,):
             record.raw = payload
         return record
 
@@ -127,7 +127,7 @@ class RecordDecoder:
         return record
 
     def _rfc5424(self, text: str, reference: float, peer: str) -> Record | None:
-        match = _RFC5424.match(text)
+        match = _RFC5424.fullmatch(text)
         if match is None:
             return None
         pri_text, stamp, hostname, app_name, procid, msgid, structured_data, msg = match.groups()

@@ -17,7 +17,7 @@ from mailingest.outputs import Output, Rejection, WriteResult
 _log = structlog.get_logger(__name__)
 
 # Enough to spread the cost of a commit or a request; more only adds memory and delay.
-MAX_DOCUMENTS = 2000
+MAX_DOCUMENTS = 1000
 MAX_BYTES = 4 * 1024 * 1024
 # Seconds.  A line can be searched about this long after it came.
 MAX_AGE = 1.0

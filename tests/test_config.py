@@ -1,0 +1,652 @@
+"""Settings: one file, the environment before it, and mistakes that name place and cure."""
+
+import json
+import os
+import tomllib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from pydantic import BaseModel, SecretStr
+
+from mailingest import config
+from mailingest.config import Elasticsearch, Settings, load, load_zone, read_secret
+from mailingest.errors import UsageError
+from mailingest.wiring import data_directory
+
+SHIPPED = data_directory("config") / "mailingest.toml"
+SECRET = "hunter2-and-more"
+
+# The defaults that TOML has no value for, or that depend on the machine.
+UNSET = (None, config.default_state_directory(os.environ))
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in list(os.environ):
+        if name.upper().startswith("MAILINGEST_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setattr(config, "SYSTEM_CONFIG", tmp_path / "none.toml")
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "mailingest.toml"
+    path.write_text(text)
+    return path
+
+
+def mistakes(path: Path | None) -> list[str]:
+    """The lines of the error, each without the file's name."""
+    with pytest.raises(UsageError) as caught:
+        load(path, os.environ)
+    return [line.removeprefix(f"{path}: ") for line in str(caught.value).splitlines()]
+
+
+def keys(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """All keys with their defaults; the ones of a list of tables are those of its first table."""
+    for name, field in model.model_fields.items():
+        annotation = field.annotation
+        inner = next(iter(get_args(annotation)), annotation)
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            yield from keys(inner, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", field.get_default(call_default_factory=True)
+
+
+def section(name: str) -> str:
+    """The text of a section of the shipped file, with its comments."""
+    if not name:
+        return SHIPPED.read_text().split("\n[")[0]
+    head = f"\n[[{name}]]\n" if name.startswith("inputs.") else f"\n[{name}]\n"
+    _, _, rest = SHIPPED.read_text().partition(head)
+    return rest.split("\n[")[0]
+
+
+@pytest.mark.parametrize(
+    ("key", "default"), [pytest.param(*each, id=each[0]) for each in keys(Settings)]
+)
+def test_each_key_stands_in_the_shipped_file_with_its_default(key: str, default: Any) -> None:
+    table, _, name = key.rpartition(".")
+    if default in UNSET:
+        assert f"\n# {name} = " in f"\n{section(table)}", "commented out, with an example"
+        return
+    content: Any = tomllib.loads(SHIPPED.read_text())
+    for part in key.split("."):
+        content = content[0] if isinstance(content, list) else content
+        content = content[part]
+    assert content == (list(default) if isinstance(default, tuple) else default)
+
+
+def test_the_shipped_file_has_no_other_keys() -> None:
+    known = {key for key, _ in keys(Settings)}
+
+    def walk(content: Any, prefix: str) -> Iterator[str]:
+        for name, value in content.items():
+            value = value[0] if isinstance(value, list) and value else value
+            if isinstance(value, dict) and f"{prefix}{name}" not in known:
+                yield from walk(value, f"{prefix}{name}.")
+            else:
+                yield f"{prefix}{name}"
+
+    assert set(walk(tomllib.loads(SHIPPED.read_text()), "")) <= known
+
+
+def test_the_shipped_file_is_the_defaults() -> None:
+    assert load(SHIPPED, os.environ) == load(None, os.environ) == Settings()
+
+
+def test_the_examples_in_the_shipped_file_are_right(tmp_path: Path) -> None:
+    lines = SHIPPED.read_text().splitlines()
+    examples = [
+        line.removeprefix("# ") for line in lines if line.startswith("# ") and " = " in line
+    ]
+    for example in examples:
+        if "below [" in example or "MAILINGEST" in example:
+            continue
+        assert tomllib.loads(example), example
+
+
+@pytest.mark.parametrize("field", [key for key, _ in keys(Settings)])
+def test_each_key_is_described(field: str) -> None:
+    model: Any = Settings
+    *parents, name = field.split(".")
+    for part in parents:
+        annotation = model.model_fields[part].annotation
+        model = next(iter(get_args(annotation)), annotation)
+    assert model.model_fields[name].description
+
+
+def test_a_file_is_read(tmp_path: Path) -> None:
+    path = written(
+        tmp_path,
+        """
+        [inputs]
+        udp = []
+        [[inputs.tcp]]
+        port = 6000
+        [[inputs.tcp]]
+        host = "::1"
+        [syslog]
+        timezone = "Europe/Berlin"
+        charset = "latin1"
+        [syslog.host_timezones]
+        "mx2.example.net" = "America/New_York"
+        """,
+    )
+    settings = load(path, os.environ)
+    assert settings.inputs.udp == ()
+    assert [(one.host, one.port) for one in settings.inputs.tcp] == [
+        ("127.0.0.1", 6000),
+        ("::1", 5000),
+    ]
+    assert settings.syslog.charset == "iso8859-1"
+    assert settings.syslog.host_timezones == {"mx2.example.net": "America/New_York"}
+
+
+def test_the_file_may_be_named_by_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAILINGEST_CONFIG", str(written(tmp_path, "shutdown_timeout = 7")))
+    assert load(None, os.environ).shutdown_timeout == 7
+    other = tmp_path / "other.toml"
+    other.write_text("shutdown_timeout = 8")
+    assert load(other, os.environ).shutdown_timeout == 8
+
+
+def test_the_systems_file_is_read_if_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(tmp_path, "shutdown_timeout = 7")
+    monkeypatch.setattr(config, "SYSTEM_CONFIG", path)
+    assert load(None, os.environ).shutdown_timeout == 7
+    path.write_text("shutdown_timeout = 0")
+    with pytest.raises(UsageError, match="^" + str(path)):
+        load(None, os.environ)
+
+
+def test_the_systems_file_may_be_missing_but_not_unreadable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(config, "SYSTEM_CONFIG", tmp_path)
+    with pytest.raises(UsageError, match=f"^{tmp_path}: cannot read the configuration"):
+        load(None, os.environ)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "key", "expected"),
+    [
+        ("MAILINGEST_SHUTDOWN_TIMEOUT", "5", "shutdown_timeout", 5.0),
+        ("MAILINGEST_BATCH__MAX_AGE", "0.5", "batch.max_age", 0.5),
+        ("mailingest_batch__max_age", "0.5", "batch.max_age", 0.5),
+        ("MAILINGEST_BATCH", '{"max_age": 0.5}', "batch.max_age", 0.5),
+        ("MAILINGEST_ELASTICSEARCH__VERIFY_CERTS", "false", "elasticsearch.verify_certs", False),
+        (
+            "MAILINGEST_ELASTICSEARCH__HOSTS",
+            '["https://es1.example.net:9200"]',
+            "elasticsearch.hosts",
+            ("https://es1.example.net:9200",),
+        ),
+        (
+            "MAILINGEST_GROK__PATTERNS_DIRS",
+            '["/a", "/b"]',
+            "grok.patterns_dirs",
+            (Path("/a"), Path("/b")),
+        ),
+        ("MAILINGEST_INPUTS__UDP", "[]", "inputs.udp", ()),
+        (
+            "MAILINGEST_SYSLOG__HOST_TIMEZONES",
+            '{"mx2": "UTC"}',
+            "syslog.host_timezones",
+            {"mx2": "UTC"},
+        ),
+        ("MAILINGEST_STATE__DIRECTORY", "/var/lib/x", "state.directory", Path("/var/lib/x")),
+    ],
+)
+def test_the_environment_goes_before_the_file(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    value: str,
+    key: str,
+    expected: Any,
+) -> None:
+    monkeypatch.setenv(variable, value)
+    found: Any = load(written(tmp_path, "shutdown_timeout = 9\n[batch]\nmax_age = 9"), os.environ)
+    for part in key.split("."):
+        found = getattr(found, part)
+    assert found == expected
+
+
+def test_the_environment_leaves_the_rest_of_a_section_to_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAILINGEST_BATCH__MAX_AGE", "0.5")
+    batch = load(written(tmp_path, "[batch]\nmax_documents = 9"), os.environ).batch
+    assert (batch.max_age, batch.max_documents) == (0.5, 9)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        pytest.param(
+            "[batch]\nmax_age = 0",
+            "batch.max_age: 0: input should be greater than 0",
+            id="too small",
+        ),
+        pytest.param(
+            "[batch]\nmax_documents = 1000000",
+            "batch.max_documents: 1000000: input should be less than or equal to 100000",
+            id="too large",
+        ),
+        pytest.param(
+            '[[inputs.udp]]\nport = 5000\n[[inputs.udp]]\nport = "smtp"',
+            "inputs.udp.1.port: 'smtp': input should be a valid integer, unable to parse string "
+            "as an integer",
+            id="not a number, in the second of several tables",
+        ),
+        pytest.param(
+            '[log]\nlevel = "loud"',
+            "log.level: 'loud': input should be 'debug', 'info', 'warning' or 'error'",
+            id="none of the words",
+        ),
+        pytest.param(
+            '[index]\nprefix = "Mail"',
+            "index.prefix: 'Mail': string should match pattern '^[a-z][a-z0-9_-]{0,63}$'",
+            id="no name for an index",
+        ),
+        pytest.param(
+            'batch = "x"',
+            "batch: 'x': input should be a valid dictionary or instance of Batch",
+            id="not a section",
+        ),
+        pytest.param(
+            "[batch]\nmax_agee = 1",
+            "batch.max_agee: no such setting, did you mean max_age?; there are max_documents, "
+            "max_bytes, max_age, capacity",
+            id="misspelt",
+        ),
+        pytest.param(
+            "[[inputs.tcp]]\nprot = 1",
+            "inputs.tcp.0.prot: no such setting, did you mean port?; there are host, port, "
+            "max_connections, idle_timeout",
+            id="misspelt, in a list of tables",
+        ),
+        pytest.param(
+            '[syslog.host_timezones]\n"mx2.example.net" = "Mars/Base"',
+            "syslog.host_timezones.mx2.example.net: 'Mars/Base': must be `local` or an IANA name "
+            "such as Europe/Berlin",
+            id="no zone, for one host",
+        ),
+        pytest.param(
+            '[sqlite]\ndirectory = "/a"\n[ndjson]\npath = "-"',
+            "there can be one output: set one of sqlite.directory, ndjson.path",
+            id="two outputs",
+        ),
+    ],
+)
+def test_a_mistake_names_key_value_and_what_is_allowed(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    path = written(tmp_path, text)
+    assert mistakes(path) == [message]
+
+
+def test_a_section_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    (message,) = mistakes(written(tmp_path, "[elastic]\nhosts = []"))
+    assert message.startswith("elastic: no such setting, did you mean elasticsearch?; there are ")
+    assert message.endswith("shutdown_timeout")
+
+
+def test_a_mistake_names_the_file(tmp_path: Path) -> None:
+    path = written(tmp_path, "[batch]\nmax_age = 0")
+    with pytest.raises(UsageError, match=rf"^{path}: batch\.max_age: 0: "):
+        load(path, os.environ)
+
+
+def test_all_mistakes_are_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAILINGEST_BATCH__MAX_BYTES", "1")
+    monkeypatch.setenv("MAILINGEST_INPUTS__UDP", "[broken")
+    monkeypatch.setenv("MAILINGEST_BACTH", "{}")
+    path = written(tmp_path, 'oops = 1\n[batch]\nmax_age = 0\n[log]\nlevel = "loud"')
+    places = sorted(": ".join(line.split(": ")[:2]) for line in mistakes(path))
+    assert places == [
+        "batch.max_age: 0",
+        "environment: MAILINGEST_BACTH",
+        "environment: MAILINGEST_BATCH__MAX_BYTES",
+        "environment: MAILINGEST_INPUTS__UDP",
+        "log.level: 'loud'",
+        "oops: no such setting; there are inputs, syslog, grok, correlation, index, batch, sqlite, "
+        "ndjson, elasticsearch, state, log, shutdown_timeout",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        pytest.param(
+            "MAILINGEST_BATHC__MAX_AGE",
+            "1",
+            "environment: MAILINGEST_BATHC__MAX_AGE: no such setting",
+            id="a misspelt section",
+        ),
+        pytest.param(
+            "MAILINGEST_SHUTDOWN_TIMEOT",
+            "1",
+            "environment: MAILINGEST_SHUTDOWN_TIMEOT: no such setting, did you mean "
+            "MAILINGEST_SHUTDOWN_TIMEOUT?",
+            id="a misspelt key",
+        ),
+        pytest.param(
+            "MAILINGEST_BATCH__MAXAGE",
+            "1",
+            "environment: MAILINGEST_BATCH__MAXAGE: no such setting, did you mean max_age?; there "
+            "are max_documents, max_bytes, max_age, capacity",
+            id="a misspelt key of a section",
+        ),
+        pytest.param(
+            "MAILINGEST_BATCH__MAX_AGE",
+            "soon",
+            "environment: MAILINGEST_BATCH__MAX_AGE: 'soon': input should be a valid number, "
+            "unable to parse string as a number",
+            id="not a number",
+        ),
+        pytest.param(
+            "MAILINGEST_INPUTS__UDP",
+            '[{"port": 1}, {"port": -1}]',
+            "environment: MAILINGEST_INPUTS__UDP: inputs.udp.1.port: -1: input should be greater "
+            "than or equal to 0",
+            id="wrong within JSON",
+        ),
+        pytest.param(
+            "MAILINGEST_GROK__PATTERNS_DIRS",
+            "/etc/grok",
+            "environment: MAILINGEST_GROK__PATTERNS_DIRS: '/etc/grok': input should be a valid "
+            "tuple",
+            id="a list that is no JSON",
+        ),
+        pytest.param(
+            "MAILINGEST_BATCH",
+            "x",
+            "environment: MAILINGEST_BATCH: 'x': input should be a valid dictionary or instance "
+            "of Batch",
+            id="a section that is no JSON",
+        ),
+    ],
+)
+def test_a_mistake_in_the_environment_names_the_variable(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, message: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    (line,) = mistakes(None)
+    assert line == message or line.startswith(f"{message}, did you mean MAILINGEST_BATCH")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        pytest.param(
+            None, "cannot read the configuration: No such file or directory", id="missing"
+        ),
+        pytest.param(b"[batch\n", "not TOML: Expected ']'", id="not TOML"),
+        pytest.param(b"a = 1\na = 2\n", "not TOML: Cannot overwrite a value", id="twice"),
+        pytest.param(b'a = "\xff"\n', "not TOML: 'utf-8' codec can't decode", id="not UTF-8"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named(
+    tmp_path: Path, content: bytes | None, reason: str
+) -> None:
+    path = tmp_path / "mailingest.toml"
+    if content is not None:
+        path.write_bytes(content)
+    (line,) = mistakes(path)
+    assert line.startswith(reason)
+
+
+def test_a_directory_is_no_configuration(tmp_path: Path) -> None:
+    assert mistakes(tmp_path) == ["cannot read the configuration: Is a directory"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("utf-16", "utf-32", "cp037", "utf-7", "idna", "punycode", "hz"),
+        *("unicode_escape", "raw_unicode_escape", "undefined"),
+        *("base64", "rot13", "hex", "zlib", "bz2", "mbcs"),
+        *("nonsense", "", " ", "ü", "a\\u0000b", "../../etc/passwd"),
+    ],
+)
+def test_what_is_no_charset_of_log_lines_is_refused(tmp_path: Path, name: str) -> None:
+    (line,) = mistakes(written(tmp_path, f'[syslog]\ncharset = "{name}"'))
+    assert line.startswith("syslog.charset: ")
+    assert line.endswith(": must be `auto` or a charset that contains ASCII, such as iso-8859-1")
+
+
+@pytest.mark.parametrize(
+    "name", ["auto", "iso-8859-1", "ISO-8859-15", "utf-8", "windows-1252", "koi8-r", "shift_jis"]
+)
+def test_a_charset_that_contains_ascii_decodes_or_says_that_it_cannot(
+    tmp_path: Path, name: str
+) -> None:
+    charset = load(written(tmp_path, f'[syslog]\ncharset = "{name}"'), os.environ).syslog.charset
+    if charset != "auto":
+        for octet in range(256):
+            try:
+                text = bytes([octet, 0x2E, 0x2E]).decode(charset)
+            except UnicodeDecodeError:
+                continue
+            text.encode("utf-8")
+
+
+@pytest.mark.parametrize("name", ["", "Mars/Base", "Europe", "../etc/passwd", "a\\u0000b", "+1"])
+def test_what_is_no_zone_is_refused(tmp_path: Path, name: str) -> None:
+    (line,) = mistakes(written(tmp_path, f'[syslog]\ntimezone = "{name}"'))
+    assert line.endswith(": must be `local` or an IANA name such as Europe/Berlin")
+
+
+@pytest.mark.parametrize(
+    ("variable", "hours"),
+    [
+        pytest.param("Asia/Tokyo", 9, id="a name"),
+        pytest.param(":Asia/Tokyo", 9, id="a name after a colon"),
+        pytest.param("/usr/share/zoneinfo/Asia/Tokyo", 9, id="a file"),
+        pytest.param(":/usr/share/zoneinfo/Asia/Tokyo", 9, id="a file after a colon"),
+        pytest.param("/nowhere", 0, id="no such file, as on a machine without /etc/localtime"),
+    ],
+)
+def test_the_local_zone_is_that_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch, variable: str, hours: int
+) -> None:
+    monkeypatch.setenv("TZ", variable)
+    offset = datetime(2026, 11, 24, tzinfo=load_zone("local")).utcoffset()
+    assert offset is not None
+    assert offset.total_seconds() == hours * 3600
+
+
+def test_the_local_zone_is_else_that_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TZ", raising=False)
+    moment = datetime(2026, 11, 24, 12, tzinfo=UTC)
+    here = moment.astimezone().utcoffset()
+    assert moment.astimezone(load_zone("local")).utcoffset() == here
+
+
+@pytest.mark.parametrize("content", [b"", b"no zone"])
+def test_a_local_zone_that_is_broken_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    (tmp_path / "zone").write_bytes(content)
+    monkeypatch.setenv("TZ", str(tmp_path / "zone"))
+    with pytest.raises(ValueError, match="IANA"):
+        load_zone("local")
+
+
+@pytest.mark.parametrize(
+    ("url", "cure"),
+    [
+        pytest.param(f"https://ann:{SECRET}@es1:9200", "username and password_file", id="login"),
+        pytest.param(f"{SECRET}://es1:9200", "a URL with a port", id="another scheme"),
+        pytest.param(f"https://{SECRET}", "a URL with a port", id="no port"),
+        pytest.param(f"https://{SECRET}:99999", "a URL with a port", id="no such port"),
+        pytest.param(f"https://[{SECRET}:9200", "a URL with a port", id="half a bracket"),
+        pytest.param(f"{SECRET}:9200", "a URL with a port", id="no scheme"),
+        pytest.param("https://:9200", "a URL with a port", id="no host"),
+    ],
+)
+def test_what_is_no_address_of_a_server_is_refused(tmp_path: Path, url: str, cure: str) -> None:
+    (line,) = mistakes(written(tmp_path, f'[elasticsearch]\nhosts = ["{url}"]'))
+    assert line.startswith("elasticsearch.hosts.0: must ")
+    assert cure in line
+    assert SECRET not in line
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9200", "https://[::1]:9200", "https://es:443/x"])
+def test_an_address_of_a_server_is_taken_as_it_is(tmp_path: Path, url: str) -> None:
+    path = written(tmp_path, f'[elasticsearch]\nhosts = ["{url}"]')
+    assert load(path, os.environ).elasticsearch.hosts == (url,)
+
+
+@pytest.mark.parametrize(
+    ("text", "cure"),
+    [
+        ('password = "x"\npassword_file = "y"', "set password or password_file, not both"),
+        ('api_key = "x"\napi_key_file = "y"', "set api_key or api_key_file, not both"),
+        ('username = "a"\npassword = "x"\napi_key = "y"', "set username or api_key, not both"),
+        ('password = "x"', "a password needs a username"),
+        ('password_file = "x"', "a password needs a username"),
+    ],
+)
+def test_there_is_one_way_to_log_in(tmp_path: Path, text: str, cure: str) -> None:
+    assert mistakes(written(tmp_path, f"[elasticsearch]\n{text}")) == [f"elasticsearch: {cure}"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(f'password = "{SECRET}"', id="without the username"),
+        pytest.param(f'password = ["{SECRET}"]', id="of another type"),
+        pytest.param(f'api_key = {{ x = "{SECRET}" }}', id="a table"),
+        pytest.param(f'pasword = "{SECRET}"', id="under a misspelt key"),
+        pytest.param(f'hosts = "{SECRET}"', id="in place of the hosts"),
+        pytest.param(
+            f'username = "a"\npassword = "{SECRET}"\nreplicas = -1', id="beside a mistake"
+        ),
+    ],
+)
+def test_no_secret_is_in_an_error(tmp_path: Path, text: str) -> None:
+    assert SECRET not in str(mistakes(written(tmp_path, f"[elasticsearch]\n{text}")))
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("MAILINGEST_ELASTICSEARCH__PASSWORD", SECRET),
+        ("MAILINGEST_ELASTICSEARCH__HOSTS", SECRET),
+        ("MAILINGEST_ELASTICSEARCH", f'{{"password": "{SECRET}"'),
+        ("MAILINGEST_ELASTICSEARCH", json.dumps({"password": SECRET})),
+    ],
+)
+def test_no_secret_of_the_environment_is_in_an_error(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    (line,) = mistakes(None)
+    assert line.startswith((f"environment: {variable}: ", "elasticsearch: a password needs"))
+    assert SECRET not in line
+
+
+def test_no_secret_is_shown_with_the_settings(tmp_path: Path) -> None:
+    login = f'username = "ann"\npassword = "{SECRET}"'
+    settings = load(written(tmp_path, f"[elasticsearch]\n{login}"), os.environ)
+    for shown in (repr(settings), str(settings), settings.model_dump_json(), f"{settings!s}"):
+        assert SECRET not in shown
+    assert read_secret(settings.elasticsearch.password, None, "x") == SECRET
+
+
+def test_a_secret_is_read_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text(f"{SECRET}\n")
+    assert read_secret(None, file, "elasticsearch.password_file") == SECRET
+    assert read_secret(None, None, "elasticsearch.password_file") is None
+    assert read_secret(SecretStr(""), None, "elasticsearch.password_file") is None
+
+
+def test_a_bare_file_name_is_a_credential_of_systemd(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "password").write_text(SECRET)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert read_secret(None, Path("password"), "x") == SECRET
+    with pytest.raises(UsageError, match="cannot read sub/password"):
+        read_secret(None, Path("sub/password"), "x")
+
+
+def test_without_systemd_a_bare_file_name_is_in_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "password").write_text(SECRET)
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert read_secret(None, Path("password"), "x") == SECRET
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "cannot read {file}: No such file or directory"),
+        (b"\xff", "cannot read {file}: not UTF-8"),
+        (b" \n", "{file} is empty"),
+    ],
+)
+def test_a_secret_that_cannot_be_read_is_named(
+    tmp_path: Path, content: bytes | None, reason: str
+) -> None:
+    file = tmp_path / "password"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(UsageError) as caught:
+        read_secret(None, file, "elasticsearch.password_file")
+    assert str(caught.value) == "elasticsearch.password_file: " + reason.format(file=file)
+
+
+@pytest.mark.parametrize(
+    ("environment", "directory"),
+    [
+        ({"STATE_DIRECTORY": "/var/lib/mailingest"}, "/var/lib/mailingest"),
+        ({"STATE_DIRECTORY": "/var/lib/a:/var/lib/b", "XDG_STATE_HOME": "/x"}, "/var/lib/a"),
+        ({"XDG_STATE_HOME": "/home/ann/state"}, "/home/ann/state/mailingest"),
+    ],
+)
+def test_the_state_is_where_systemd_or_the_user_has_it(
+    environment: dict[str, str], directory: str
+) -> None:
+    assert config.default_state_directory(environment) == Path(directory)
+
+
+def test_the_state_is_else_in_the_home_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ann")
+    assert config.default_state_directory({}) == Path("/home/ann/.local/state/mailingest")
+
+
+def test_a_user_without_a_home_has_to_set_the_state_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HOME", "XDG_STATE_HOME", "STATE_DIRECTORY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 3_999_999_999)
+    with pytest.raises(UsageError, match=r"^state\.directory: "):
+        load(None, os.environ)
+    path = written(tmp_path, f'[state]\ndirectory = "{tmp_path}"')
+    assert load(path, os.environ).state.directory == tmp_path
+
+
+def test_the_embedded_store_is_below_the_state_unless_it_is_set() -> None:
+    settings = Settings.model_validate({"state": {"directory": "/state"}})
+    assert settings.sqlite_directory == Path("/state/mail")
+    settings = Settings.model_validate({"sqlite": {"directory": "/mail"}})
+    assert settings.sqlite_directory == Path("/mail")
+
+
+def test_settings_do_not_change() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        Elasticsearch().timeout = 5  # type: ignore[misc]
