@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from operator import attrgetter
+from sys import intern
 from typing import Any, Final
 
 import orjson
@@ -56,6 +57,7 @@ _BIRTH_FACTS = (
     "postfix_sasl_username",
     "postfix_uid",
 )
+_SHARED = frozenset({"postfix_client_hostname", "postfix_client_ip", "postfix_sasl_username"})
 _facts = attrgetter(*_FACTS.values())
 # cleanup's word that no mail comes of the queue ID, which is then free again; a milter's result
 # may have `header-` or `body-` before it.
@@ -314,4 +316,5 @@ def _learn(entry: Entry, names: Iterable[str], fields: dict[str, Any]) -> None:
     for name in names:
         value = fields.get(name)
         if value is not None:
-            setattr(entry, _FACTS[name], value)
+            # Most mail comes from few clients: their names are kept once.
+            setattr(entry, _FACTS[name], intern(value) if name in _SHARED else value)
