@@ -20,7 +20,11 @@ REQUEST_SECONDS = 60.0
 """A bulk request may wait for a full queue or a long garbage collection, but not for ever."""
 
 TEMPLATE_PRIORITY = 200
-"""Above the 100 that Elastic's own templates have."""
+"""Above the 100 that Elastic's own templates have, plus the length of the index pattern.
+
+A server refuses two templates of one priority whose patterns overlap, as ``mail-*`` and
+``mail-test-*`` do; so the longer one goes first.
+"""
 
 BULK_ANSWER = ("errors", "items.*.status", "items.*.error")
 """The parts of a bulk answer that are read: a tenth of the whole."""
@@ -86,7 +90,7 @@ class ElasticOutput:
                     name=self._template.name,
                     index_patterns=[self._template.pattern],
                     template=self._template.body,
-                    priority=TEMPLATE_PRIORITY,
+                    priority=TEMPLATE_PRIORITY + len(self._template.pattern),
                 )
         except (ApiError, TransportError) as error:
             raise explain(error) from error
