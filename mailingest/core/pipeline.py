@@ -9,6 +9,7 @@ from typing import Final
 import orjson
 
 from mailingest.core.clock import YEAR_TOLERANCE, moment_of
+from mailingest.core.connections import Connections
 from mailingest.core.correlation import QueueMap
 from mailingest.core.documents import Document, DocumentMaker
 from mailingest.core.events import Event, EventParser
@@ -20,7 +21,8 @@ _UNTIMED: Final = frozenset({HEADER_NOMATCH, TIME_NOMATCH})
 _MOST_TAGS_COUNTED: Final = 100
 _OTHER_TAGS: Final = "other"
 
-_SNAPSHOT_END_OF_QUEUE_MAP: Final = b"--"
+# Stands behind each part of a snapshot; rows are JSON or begin with a digit.
+_SNAPSHOT_END_OF_PART: Final = b"--"
 _PROOF_OCTETS: Final = 16
 
 
@@ -65,6 +67,7 @@ class Pipeline:
         self.queue_map = queue_map
         self._decoder = decoder
         self._parser = parser
+        self._connections = Connections()
         self._maker = maker
         self._live = live
         self._now = 0.0
@@ -94,6 +97,7 @@ class Pipeline:
         event = self._parser.parse(record)
         if event.nomatch:
             counters.count_unmatched(event.nomatch)
+        self._connections.feed(event)
         ready = self.queue_map.feed(event, self._now)
         if self._now - self._ticked >= 1.0:
             self._ticked = self._now
@@ -117,7 +121,9 @@ class Pipeline:
             chain(
                 [orjson.dumps(self._now)],
                 self.queue_map.snapshot(),
-                [_SNAPSHOT_END_OF_QUEUE_MAP],
+                [_SNAPSHOT_END_OF_PART],
+                self._connections.snapshot(),
+                [_SNAPSHOT_END_OF_PART],
                 self._maker.snapshot(),
             )
         )
@@ -128,9 +134,10 @@ class Pipeline:
         *_, expected = _proven(rows)
         if proof != expected:
             raise ValueError("not whole, or not as it was written")
-        end = rows.index(_SNAPSHOT_END_OF_QUEUE_MAP)
-        self.queue_map.restore(rows[1:end])
-        self._maker.restore(rows[end + 1 :])
+        first, second = (place for place, row in enumerate(rows) if row == _SNAPSHOT_END_OF_PART)
+        self.queue_map.restore(rows[1:first])
+        self._connections.restore(rows[first + 1 : second])
+        self._maker.restore(rows[second + 1 :])
         self._now = orjson.loads(rows[0])
 
     def _documents(self, events: Iterable[Event]) -> list[Document]:
