@@ -1,0 +1,34 @@
+"""What a user types for a point in time -> that point."""
+
+import re
+from datetime import datetime, time, timedelta, tzinfo
+
+from mailingest.errors import UsageError
+
+_AGO = re.compile(r"(\d{1,6})\s*(s|sec|m|min|h|d|w)[a-z]*", re.ASCII)
+_SECONDS = {"s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
+FORMS = "30m, 12h, 7d, today, yesterday, 15:40, 2026-11-24, 2026-11-24T15:40"
+
+
+def read_time(text: str, *, now: datetime, zone: tzinfo) -> datetime:
+    """Read an absolute time in a zone, or how long ago; raises UsageError naming the forms."""
+    wanted = text.strip().lower().removesuffix(" ago")
+    local = now.astimezone(zone)
+    midnight = datetime.combine(local.date(), time(), zone)
+    if wanted == "now":
+        return now
+    if wanted == "today":
+        return midnight
+    if wanted == "yesterday":
+        return datetime.combine(local.date() - timedelta(days=1), time(), zone)
+    if ago := _AGO.fullmatch(wanted):
+        return now - timedelta(seconds=int(ago[1]) * _SECONDS[ago[2]])
+    try:
+        return datetime.combine(local.date(), time.fromisoformat(wanted), zone)
+    except ValueError:
+        pass
+    try:
+        read = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise UsageError(f"{text!r} is no time: write it as one of {FORMS}") from None
+    return read if read.tzinfo else read.replace(tzinfo=zone)

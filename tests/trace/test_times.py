@@ -1,0 +1,39 @@
+"""Points in time as people type them."""
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from mailingest.errors import UsageError
+from mailingest.trace.times import read_time
+
+BERLIN = ZoneInfo("Europe/Berlin")
+NOW = datetime(2026, 11, 24, 15, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("now", "2026-11-24T15:30:00+00:00"),
+        ("30m", "2026-11-24T15:00:00+00:00"),
+        ("12h", "2026-11-24T03:30:00+00:00"),
+        ("7d ago", "2026-11-17T15:30:00+00:00"),
+        ("2 weeks", "2026-11-10T15:30:00+00:00"),
+        ("today", "2026-11-24T00:00:00+01:00"),
+        ("yesterday", "2026-11-23T00:00:00+01:00"),
+        ("15:40", "2026-11-24T15:40:00+01:00"),
+        ("2026-07-01", "2026-07-01T00:00:00+02:00"),
+        ("2026-11-24T15:40", "2026-11-24T15:40:00+01:00"),
+        ("2026-11-24 15:40:10", "2026-11-24T15:40:10+01:00"),
+        ("2026-11-24T15:40:00Z", "2026-11-24T15:40:00+00:00"),
+    ],
+)
+def test_a_time_is_read(text: str, expected: str) -> None:
+    assert read_time(text, now=NOW, zone=BERLIN) == datetime.fromisoformat(expected)
+
+
+@pytest.mark.parametrize("text", ["", "soon", "24.11.2026", "2026-13-01", "-5d", "9999999999d"])
+def test_what_is_no_time_is_refused_with_the_forms(text: str) -> None:
+    with pytest.raises(UsageError, match="is no time: write it as one of 30m"):
+        read_time(text, now=NOW, zone=BERLIN)
