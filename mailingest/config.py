@@ -152,6 +152,17 @@ class Index(_Section):
         pattern=r"^[a-z][a-z0-9_-]{0,63}$",
         description="daily indices are PREFIX-YYYY.MM.dd",
     )
+    events: Literal["all", "deliveries"] = Field(
+        "all", description="`all`, or `deliveries`: only what tracing a mail needs"
+    )
+
+
+class Retention(_Section):
+    """How long documents are kept."""
+
+    days: int | None = Field(
+        None, ge=1, le=36_500, description="days that are kept, today included; not set: for ever"
+    )
 
 
 class Batch(_Section):
@@ -248,6 +259,7 @@ class Settings(BaseSettings):
     grok: Grok = Grok()
     correlation: Correlation = Correlation()
     index: Index = Index()
+    retention: Retention = Retention()
     batch: Batch = Batch()
     sqlite: Sqlite = Sqlite()
     ndjson: Ndjson = Ndjson()

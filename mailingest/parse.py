@@ -14,7 +14,7 @@ def parse(settings: Settings, arguments: Sequence[str], out: BinaryIO) -> None:
     Each event comes out at once, so that a delivery line that comes before its qmgr line stays
     without what that one tells.
     """
-    pipeline = build_pipeline(settings, live=False, wait=0.0)
+    pipeline = build_pipeline(settings, live=False, wait=0.0, everything=True)
     for file in expand(arguments, first_time(settings)):
         for batch in file.batches():
             documents = [

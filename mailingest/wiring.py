@@ -3,6 +3,7 @@
 import importlib.resources
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mailingest.config import Settings, load_zone, read_secret
 from mailingest.core.clock import Clock
@@ -10,11 +11,16 @@ from mailingest.core.correlation import WAIT, QueueMap
 from mailingest.core.documents import DocumentMaker
 from mailingest.core.events import EventParser
 from mailingest.core.grok import Definition, parse_definitions
+from mailingest.core.lifecycle import index_patterns
 from mailingest.core.pipeline import Pipeline
 from mailingest.core.records import HEADER_NOMATCH, RecordDecoder
+from mailingest.core.selection import is_of_a_mail
 from mailingest.core.template import index_template
 from mailingest.errors import UsageError
 from mailingest.outputs import Output
+
+if TYPE_CHECKING:
+    from mailingest.outputs.elastic import ElasticOutput, IndexTemplate
 
 SECONDS_OF_A_DAY = 86_400.0
 
@@ -60,8 +66,14 @@ def build_decoder(settings: Settings, *, live: bool) -> RecordDecoder:
     return RecordDecoder(clock, charset=syslog.charset)
 
 
-def build_pipeline(settings: Settings, *, live: bool, wait: float = WAIT) -> Pipeline:
-    """The core as one object; raises UsageError if a pattern is wrong."""
+def build_pipeline(
+    settings: Settings, *, live: bool, wait: float = WAIT, everything: bool = False
+) -> Pipeline:
+    """The core as one object; raises UsageError if a pattern is wrong.
+
+    With ``everything``, a document is made of each event, whatever the store is set to want.
+    """
+    is_selecting = settings.index.events == "deliveries" and not everything
     return Pipeline(
         build_decoder(settings, live=live),
         EventParser(read_definitions(settings)),
@@ -72,6 +84,7 @@ def build_pipeline(settings: Settings, *, live: bool, wait: float = WAIT) -> Pip
         ),
         DocumentMaker(settings.index.prefix),
         live=live,
+        wanted=is_of_a_mail if is_selecting else None,
     )
 
 
@@ -92,7 +105,7 @@ def build_output(settings: Settings) -> Output:
     Only that output's module is imported: the Elasticsearch client alone takes 20 MB.
     """
     if settings.elasticsearch.hosts:
-        return _elasticsearch(settings)
+        return build_elasticsearch(settings, index_template_of(settings))
     if settings.ndjson.path is not None:
         from mailingest.outputs.ndjson import NdjsonOutput
 
@@ -103,11 +116,20 @@ def build_output(settings: Settings) -> Output:
     return SqliteOutput(settings.sqlite_directory)
 
 
-def _elasticsearch(settings: Settings) -> Output:
-    from mailingest.outputs.elastic import ElasticOutput, IndexTemplate
+def index_template_of(settings: Settings) -> "IndexTemplate":
+    """The template of the daily indices."""
+    from mailingest.outputs.elastic import IndexTemplate
+
+    prefix = settings.index.prefix
+    body = index_template(replicas=settings.elasticsearch.replicas)
+    return IndexTemplate(prefix, index_patterns(prefix), body)
+
+
+def build_elasticsearch(settings: Settings, template: "IndexTemplate | None") -> "ElasticOutput":
+    """The connection to the cluster that is set; without a template it changes nothing there."""
+    from mailingest.outputs.elastic import ElasticOutput
 
     section = settings.elasticsearch
-    prefix = settings.index.prefix
     key = "elasticsearch"
     return ElasticOutput(
         section.hosts,
@@ -117,5 +139,5 @@ def _elasticsearch(settings: Settings) -> Output:
         ca_certs=section.ca_certs,
         verify=section.verify_certs,
         timeout=section.timeout,
-        template=IndexTemplate(prefix, f"{prefix}-*", index_template(replicas=section.replicas)),
+        template=template,
     )

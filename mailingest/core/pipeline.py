@@ -1,6 +1,6 @@
 """Frames in, documents out: all stages of the core in one object, for every way of running it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import chain
@@ -30,7 +30,8 @@ _PROOF_OCTETS: Final = 16
 class Counters:
     """What came in and what became of it.
 
-    Each frame is empty or becomes one document: ``frames == empty + documents + waiting``.
+    Each frame is empty, or becomes one document, or is not wanted in the store:
+    ``frames == empty + documents + left_out + waiting``.
     ``unmatched`` counts those whose header or text matched nothing, by the tag that says so;
     where there are too many different ones, the rest is under ``other``.
     """
@@ -38,6 +39,7 @@ class Counters:
     frames: int = 0
     frames_empty: int = 0
     documents: int = 0
+    documents_left_out: int = 0
     unmatched: dict[str, int] = field(default_factory=dict)
 
     def count_unmatched(self, tag: str) -> None:
@@ -51,7 +53,8 @@ class Pipeline:
     """Turns frames into documents.
 
     Live, time is what the caller says; in a replay it is the time of the latest line, so that
-    both give the same documents.
+    both give the same documents.  An event that is not ``wanted`` is parsed and correlated like
+    any other, and counted, but no document is made of it; None wants all.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class Pipeline:
         maker: DocumentMaker,
         *,
         live: bool,
+        wanted: Callable[[Event], bool] | None = None,
     ) -> None:
         self.counters = Counters()
         self.queue_map = queue_map
@@ -70,6 +74,7 @@ class Pipeline:
         self._connections = Connections()
         self._maker = maker
         self._live = live
+        self._wanted = wanted
         self._now = 0.0
         self._ticked = 0.0
 
@@ -141,6 +146,10 @@ class Pipeline:
         self._now = orjson.loads(rows[0])
 
     def _documents(self, events: Iterable[Event]) -> list[Document]:
+        if self._wanted is not None:
+            given = list(events)
+            events = list(filter(self._wanted, given))
+            self.counters.documents_left_out += len(given) - len(events)
         documents = [self._maker.make(event) for event in events]
         self.counters.documents += len(documents)
         return documents

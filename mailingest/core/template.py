@@ -15,8 +15,8 @@ _LONGEST_KEYWORD: Final = 8191
 _LONGEST_TEXT_KEYWORD: Final = 256
 
 _KEYWORD: Final = {"type": "keyword", "ignore_above": _LONGEST_KEYWORD}
-# An address is case-blind: whole by `.keyword`, and by its parts, so that a match_phrase of
-# `example.com` finds `john.smith@mail.example.com`.
+# An address is case-blind: whole by `.keyword`, by `.domain`, and by its parts, so that a
+# match_phrase of `example.com` finds `john.smith@mail.example.com`.
 _ADDRESS: Final = {
     "type": "text",
     "analyzer": "mailingest_address",
@@ -26,7 +26,12 @@ _ADDRESS: Final = {
             "type": "keyword",
             "normalizer": "mailingest_lowercase",
             "ignore_above": _LONGEST_KEYWORD,
-        }
+        },
+        "domain": {
+            "type": "keyword",
+            "normalizer": "mailingest_domain",
+            "ignore_above": _LONGEST_KEYWORD,
+        },
     },
 }
 _TEXT: Final = {
@@ -65,7 +70,22 @@ def index_template(*, replicas: int) -> dict[str, Any]:
                         "lowercase": True,
                     }
                 },
-                "normalizer": {"mailingest_lowercase": {"type": "custom", "filter": ["lowercase"]}},
+                "char_filter": {
+                    # A quoted local part may have an @ of its own.
+                    "mailingest_after_at": {
+                        "type": "pattern_replace",
+                        "pattern": "^.*@",
+                        "replacement": "",
+                    }
+                },
+                "normalizer": {
+                    "mailingest_lowercase": {"type": "custom", "filter": ["lowercase"]},
+                    "mailingest_domain": {
+                        "type": "custom",
+                        "char_filter": ["mailingest_after_at"],
+                        "filter": ["lowercase"],
+                    },
+                },
             },
         },
         "mappings": {

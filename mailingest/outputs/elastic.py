@@ -12,6 +12,7 @@ from elasticsearch import ApiError, AsyncElasticsearch, TransportError
 
 from mailingest.core.bulk import REASON_LENGTH, cut, encode, reason, sort_response
 from mailingest.core.documents import Document
+from mailingest.core.lifecycle import with_lifecycle
 from mailingest.errors import MailingestError, OutputUnavailable, UsageError
 from mailingest.outputs import Rejection, WriteResult
 from mailingest.outputs.compatibility import BridgeNode, Server, recognise
@@ -35,8 +36,20 @@ class IndexTemplate:
     """A composable index template: ``body`` has ``settings``, ``mappings`` and ``aliases``."""
 
     name: str
-    pattern: str
+    patterns: Sequence[str]
     body: Mapping[str, Any]
+
+    @property
+    def priority(self) -> int:
+        return TEMPLATE_PRIORITY + len(self.patterns[0])
+
+    def request(self, lifecycle: Mapping[str, Any]) -> dict[str, Any]:
+        """The body of ``PUT _index_template``; ``lifecycle`` is for ``index.lifecycle``."""
+        return {
+            "index_patterns": list(self.patterns),
+            "priority": self.priority,
+            "template": with_lifecycle(self.body, lifecycle),
+        }
 
 
 class ElasticOutput:
@@ -78,7 +91,8 @@ class ElasticOutput:
     async def open(self) -> None:
         """Recognise the server and put the index template there; may be repeated.
 
-        Putting the template that it has already changes nothing on the server.  Repeated
+        Putting the template that it has already changes nothing on the server, and the
+        lifecycle policy that its template names is left to ``mailingest setup``.  Repeated
         after an outage, this makes good one that is gone.  Raises UsageError for what only
         the operator can heal, else OutputUnavailable.
         """
@@ -86,12 +100,7 @@ class ElasticOutput:
             if self._client is None:
                 self._client = await self._connect()
             if self._template is not None:
-                await self._client.indices.put_index_template(
-                    name=self._template.name,
-                    index_patterns=[self._template.pattern],
-                    template=self._template.body,
-                    priority=TEMPLATE_PRIORITY + len(self._template.pattern),
-                )
+                await put_template(self._client, self._template)
         except (ApiError, TransportError) as error:
             raise explain(error) from error
 
@@ -101,15 +110,14 @@ class ElasticOutput:
         A request that the server will not take as a whole is halved, as often as it takes to
         find the one document at fault.
         """
-        if self._client is None:
-            raise OutputUnavailable("the connection to the store is not open yet")
+        client = self.client
         result = WriteResult()
         waiting: list[tuple[Document, str]] = []
         parts = deque(cut(batch))
         while parts:
             part = parts.popleft()
             try:
-                answer = await self._bulk(self._client, part)
+                answer = await self._bulk(client, part)
                 outcome = sort_response(part, answer)
             except OutputUnavailable as error:
                 waiting += [(document, str(error)) for document in chain(part, *parts)]
@@ -134,6 +142,13 @@ class ElasticOutput:
         if self._client is not None:
             await self._client.close()
             self._client = None
+
+    @property
+    def client(self) -> AsyncElasticsearch:
+        """The open client, for what is not writing; raises OutputUnavailable before ``open``."""
+        if self._client is None:
+            raise OutputUnavailable("the connection to the store is not open yet")
+        return self._client
 
     def _new_client(self, node_class: type[AiohttpHttpNode]) -> AsyncElasticsearch:
         try:
@@ -183,6 +198,26 @@ class ElasticOutput:
         except TransportError as error:
             raise OutputUnavailable(str(explain(error))) from error
         return cast(Mapping[str, Any], answer.body)
+
+
+async def present_template(client: AsyncElasticsearch, name: str) -> dict[str, Any]:
+    """The index template of this name that the server has; empty if there is none."""
+    answer = await client.options(ignore_status=404).indices.get_index_template(name=name)
+    for found in answer.body.get("index_templates", []):
+        return cast(dict[str, Any], found["index_template"])
+    return {}
+
+
+def lifecycle_of(template: Mapping[str, Any]) -> dict[str, Any]:
+    """What an index template of a server has below ``index.lifecycle``."""
+    index = template.get("template", {}).get("settings", {}).get("index", {})
+    return dict(index.get("lifecycle", {}))
+
+
+async def put_template(client: AsyncElasticsearch, template: IndexTemplate) -> None:
+    """Put an index template, and keep the policy that the server's names."""
+    lifecycle = lifecycle_of(await present_template(client, template.name))
+    await client.indices.put_index_template(name=template.name, **template.request(lifecycle))
 
 
 def api_error(error: ApiError) -> object:

@@ -44,9 +44,12 @@ def test_all_declared_fields_are_mapped_and_no_others() -> None:
                 "type": "text",
                 "analyzer": "mailingest_address",
                 "norms": False,
-                "fields": {"keyword": {**KEYWORD, "normalizer": "mailingest_lowercase"}},
+                "fields": {
+                    "keyword": {**KEYWORD, "normalizer": "mailingest_lowercase"},
+                    "domain": {**KEYWORD, "normalizer": "mailingest_domain"},
+                },
             },
-            id="a mail address, case-blind, whole and by its parts",
+            id="a mail address, case-blind, whole, by its domain and by its parts",
         ),
     ],
 )
@@ -76,5 +79,6 @@ def test_what_the_mapping_names_is_defined() -> None:
     analysis = template["settings"]["analysis"]
 
     assert set(analysis["analyzer"]) == {"mailingest_address"}
-    assert set(analysis["normalizer"]) == {"mailingest_lowercase"}
+    assert set(analysis["normalizer"]) == {"mailingest_lowercase", "mailingest_domain"}
+    assert set(analysis["char_filter"]) == {"mailingest_after_at"}
     assert json.loads(json.dumps(template)) == template

@@ -42,7 +42,7 @@ def prefix() -> str:
 
 def template_for(prefix: str, **settings: object) -> IndexTemplate:
     settings = {"number_of_shards": 1, "number_of_replicas": 0} | settings
-    return IndexTemplate(prefix, f"{prefix}-*", {"settings": settings, "mappings": MAPPINGS})
+    return IndexTemplate(prefix, (f"{prefix}-*",), {"settings": settings, "mappings": MAPPINGS})
 
 
 def document(prefix: str, number: int, day: str = "2026.03.01", **fields: object) -> Document:
@@ -231,7 +231,7 @@ async def test_a_recipient_is_found_as_a_phrase_within_a_time_range(
         document(prefix, 2, postfix_to="info@example.net"),
         document(prefix, 3, "2026.03.02", postfix_to="info@example.org"),
     ]
-    template = IndexTemplate(prefix, f"{prefix}-*", index_template(replicas=0))
+    template = IndexTemplate(prefix, (f"{prefix}-*",), index_template(replicas=0))
     async with opened(search_server.url, template=template) as output:
         await output.write(batch)
 
@@ -311,7 +311,7 @@ async def test_opening_again_makes_good_a_template_that_is_gone(
 async def test_a_template_that_the_server_refuses_is_an_error_of_the_operator(
     search_server: SearchServer, prefix: str
 ) -> None:
-    wrong = IndexTemplate(prefix, f"{prefix}-*", {"settings": {"no_such_setting": 1}})
+    wrong = IndexTemplate(prefix, (f"{prefix}-*",), {"settings": {"no_such_setting": 1}})
 
     with pytest.raises(UsageError, match=r"unknown setting \[index.no_such_setting\]"):
         async with opened(search_server.url, template=wrong):
@@ -596,7 +596,7 @@ async def test_what_was_stored_before_the_outage_is_told_and_the_rest_is_for_lat
 async def test_a_proxy_that_takes_away_the_product_header_is_told() -> None:
     # Elasticsearch 9 sends it, and the client insists on it.
     async with Canned((200, ELASTIC_9), [(200, {})]).running() as url:
-        template = IndexTemplate("mail", "mail-*", {})
+        template = IndexTemplate("mail", ("mail-*",), {})
         with pytest.raises(UsageError, match="the server is not Elasticsearch"):
             async with opened(url, template=template):
                 pass
