@@ -6,6 +6,8 @@ import orjson
 import pytest
 
 from mailingest.config import Settings
+from mailingest.core import connections
+from mailingest.core.connections import Connections
 from mailingest.core.pipeline import Pipeline
 from mailingest.wiring import build_pipeline
 
@@ -66,3 +68,17 @@ def test_an_old_connection_is_not_taken_for_a_new_one(pipeline: Pipeline) -> Non
     late = STAMP.format(20, "smtp", 7, DELIVERY.format("192.0.2.9")).replace("15:41", "16:41")
     event = deliver(pipeline, [STAMP.format(19, "smtp", 7, TLS), late])
     assert "postfix_tls_version" not in event
+
+
+def test_a_snapshot_of_another_version_is_refused() -> None:
+    with pytest.raises(ValueError, match="another version"):
+        Connections().restore([b'["mx1 postfix/smtp 7",1,["192.0.2.9"],["Trusted"]]'])
+
+
+def test_the_connections_of_the_oldest_processes_are_forgotten(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "_CAPACITY", 2)
+    deliver(pipeline, [STAMP.format(19, "smtp", pid, TLS) for pid in (7, 8, 9)])
+    lines = [STAMP.format(20, "smtp", pid, DELIVERY.format("192.0.2.9")) for pid in (7, 9)]
+    assert ["postfix_tls_version" in deliver(pipeline, [line]) for line in lines] == [False, True]
