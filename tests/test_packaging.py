@@ -40,7 +40,7 @@ def test_the_installed_program_runs_without_the_source_tree(wheel: Path, tmp_pat
     environment = tmp_path / "installed"
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
     subprocess.run([*install, "--target", str(environment), str(wheel)], check=True, timeout=60)
-    code = "import mailingest; print(mailingest.__file__); import mailingest.__main__"
+    code = "import mailingest; print(mailingest.__file__, flush=True); import mailingest.__main__"
     done = subprocess.run(
         [sys.executable, "-c", code, "parse", "-"],
         input="Nov 24 15:41:22 mx1 postfix/qmgr[550]: 652D1A4A862: removed\n",
