@@ -17,6 +17,8 @@ set -e
 mount --make-rprivate /
 mount -t tmpfs tmpfs /run
 mount -t tmpfs -o mode=755 tmpfs /var/lib
+# A mount from outside shows the machine's control groups, not those of this namespace.
+if mountpoint -q /sys/fs/cgroup; then umount -R /sys/fs/cgroup; fi
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 # Nothing of the machine's own start: systemd-tmpfiles alone would empty its real /tmp.
 for directory in /lib/systemd/system/*.wants /etc/systemd/system; do
