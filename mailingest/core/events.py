@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from mailingest.core.fields import CONVERTERS, NAMES
 from mailingest.core.grok import Definition, Library, Matcher
+from mailingest.core.links import add_links
 from mailingest.core.records import HEADER_NOMATCH, Record
 
 POSTFIX_SUCCESS: Final = "_grok_postfix_success"
@@ -44,16 +45,21 @@ _GUESSED = ("smtpd", "cleanup", "qmgr", "pickup", "bounce", "smtp", "postsuper")
 _MOST_PROGRAMS_KNOWN = 4096
 
 _SERVICE_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}", re.ASCII)
-_RESPONSES = (
-    "postfix_smtp_response",
-    "postfix_local_response",
-    "postfix_pipe_response",
-    "postfix_error_response",
-    "postfix_proxy_message",
-)
-# Postfix and most others, and Exim.
-_QUEUED_AS = re.compile(r" (?:queued as |OK id=)([0-9A-Za-z-]{5,64})", re.ASCII)
-_FORWARDED_AS = re.compile(r"forwarded as ([0-9A-Za-z]{5,64})", re.ASCII)
+
+# Other programs on a mail's way: the tag, and the pattern, which is in a file of its own; without
+# it the lines are kept plain.  A line that the pattern does not match is no fault either, since
+# these programs also write of other things than mail.
+NEIGHBOURS: Final[Mapping[str, str]] = {
+    "amavis": "AMAVIS",
+    "dovecot": "DOVECOT",
+    "opendkim": "OPENDKIM",
+    "opendmarc": "OPENDMARC",
+    "policyd-spf": "POLICYD_SPF",
+    # The one in Perl, as its documentation names it in master.cf.
+    "postfix/policy-spf": "POLICYD_SPF",
+    "postgrey": "POSTGREY",
+    "rspamd": "RSPAMD",
+}
 
 
 @dataclass(slots=True)
@@ -62,8 +68,9 @@ class Event:
 
     ``fields`` has declared names only (see mailingest.core.fields).  ``service`` is the Postfix
     daemon, "" if the program is not Postfix; ``instance`` is its Postfix instance.  ``queue_id``
-    is None for NOQUEUE and for lines without one.  ``nomatch`` is the tag that says what did not
-    match, "" if all did.
+    is None for NOQUEUE, for lines without one, and for other programs, which do not say whose it
+    is.  ``nomatch`` is the tag that says what did not match, "" if all did.  ``id`` is that of its
+    document, "" as long as it has none.
     """
 
     seconds: int
@@ -73,25 +80,39 @@ class Event:
     queue_id: str | None
     nomatch: str
     fields: dict[str, Any]
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class _Program:
+    """How to read the lines of a tag.
+
+    ``service`` is "" if only the text tells it; ``nomatch_tag`` is "" for all but Postfix.
+    """
+
     instance: str
     service: str
     matchers: Sequence[tuple[str, Matcher]]
     nomatch_tag: str
+    success_tag: str = POSTFIX_SUCCESS
 
 
 class EventParser:
     """Makes events of records; raises UsageError at once if a pattern is wrong."""
 
     def __init__(self, definitions: Iterable[Definition]) -> None:
+        definitions = list(definitions)
         library = Library(definitions, CONVERTERS, omitted=_OMITTED, declared=NAMES)
-        names = sorted({*PROGRAMS.values(), _NOMATCH})
+        neighbours = {one.name for one in definitions}.intersection(NEIGHBOURS.values())
+        names = sorted({*PROGRAMS.values(), _NOMATCH, *neighbours})
         matchers = dict(zip(names, library.compile(f"%{{{name}}}" for name in names), strict=True))
         self._matchers = {service: matchers[name] for service, name in PROGRAMS.items()}
         self._nomatch = matchers[_NOMATCH]
+        self._neighbours = {
+            tag: _neighbour(tag, matchers[name])
+            for tag, name in NEIGHBOURS.items()
+            if name in neighbours
+        }
         self._programs: dict[str, _Program] = {}
 
     def parse(self, record: Record) -> Event:
@@ -116,14 +137,14 @@ class EventParser:
         service = program.service
         nomatch = HEADER_NOMATCH if HEADER_NOMATCH in tags else ""
         if program.matchers:
-            matched = self._match(program.matchers, record.text, fields)
-            if matched is None:
+            matched = self._match(program, record.text, fields)
+            if matched is not None:
+                service = matched
+            elif program.nomatch_tag:
                 nomatch = program.nomatch_tag
                 tags.append(nomatch)
                 self._nomatch.match(record.text, fields)
-            else:
-                service = matched
-        queue_id = fields.get("postfix_queueid")
+        queue_id = fields.get("postfix_queueid") if program.nomatch_tag else None
         return Event(
             record.moment.seconds,
             record.hostname,
@@ -134,25 +155,27 @@ class EventParser:
             fields,
         )
 
-    def _match(
-        self, matchers: Sequence[tuple[str, Matcher]], text: str, fields: dict[str, Any]
-    ) -> str | None:
+    def _match(self, program: _Program, text: str, fields: dict[str, Any]) -> str | None:
         """Add what the text says to the fields; the daemon that it was taken for, or None."""
-        for service, matcher in matchers:
+        for service, matcher in program.matchers:
             unfit = matcher.match(text, fields)
             if unfit is None:
                 continue
             tags = fields["tags"]
-            tags.append(POSTFIX_SUCCESS)
+            tags.append(program.success_tag)
             if unfit:
                 tags.append(TYPE_MISMATCH)
                 fields["unfit"] = list(unfit)
+            if not program.service and "postfix_relay" in fields:
+                service = _delivery_agent(fields)
             if fields.get("postfix_status") == "sent" or "postfix_proxy_message" in fields:
-                _add_links(fields)
+                add_links(fields)
             return service
         return None
 
     def _program(self, tag: str) -> _Program:
+        if tag in self._neighbours:
+            return self._neighbours[tag]
         instance, _, path = tag.partition("/")
         service = path.rpartition("/")[2]
         is_postfix = (
@@ -180,6 +203,29 @@ class EventParser:
         return _Program(instance, service, matchers, _nomatch_tag(service or "postfix"))
 
 
+def _neighbour(tag: str, matcher: Matcher) -> _Program:
+    name = tag.rpartition("/")[2]
+    return _Program("", "", (("", matcher),), "", f"_grok_{name}_success")
+
+
+def _delivery_agent(fields: dict[str, Any]) -> str:
+    """Who wrote a delivery line whose tag was cut, as far as the relay tells."""
+    service = fields.get("postfix_relay_service")
+    if service is None:
+        return "smtp"
+    if "/" in service:
+        return "lmtp"
+    if service == "none":
+        # Not sent: it may be any agent; smtp(8) is the one with connections that fail.
+        return "discard" if fields.get("postfix_status") == "sent" else "smtp"
+    if service == "virtual":
+        return "virtual"
+    agent = "local" if service == "local" else "pipe"
+    if "postfix_smtp_response" in fields:
+        fields[f"postfix_{agent}_response"] = fields.pop("postfix_smtp_response")
+    return agent
+
+
 def _nomatch_tag(service: str) -> str:
     # The name of an unknown daemon comes from the line, so it may be anything.
     name = service if _SERVICE_NAME.fullmatch(service) else "other"
@@ -195,19 +241,3 @@ def _add_rarities(record: Record, fields: dict[str, Any]) -> None:
         fields["syslog_structured_data"] = record.structured_data
     if record.raw is not None:
         fields["raw"] = record.raw
-
-
-def _add_links(fields: dict[str, Any]) -> None:
-    """Tell the queue ID that a delivered mail goes on under, at the next hop or here."""
-    for name in _RESPONSES:
-        response = fields.get(name)
-        if response is None:
-            continue
-        link = _QUEUED_AS.search(response)
-        if link is not None:
-            fields["postfix_remote_queueid"] = link[1]
-        elif response.startswith("forwarded as "):
-            link = _FORWARDED_AS.match(response)
-            if link is not None:
-                fields["postfix_forwarded_queueid"] = link[1]
-        return

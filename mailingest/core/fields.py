@@ -80,6 +80,17 @@ FIELDS: tuple[Field, ...] = (
     Field("postfix_error_response", "text", "text of a delivery's outcome (error, retry)"),
     Field("postfix_remote_queueid", "keyword", "queue ID that the next hop gave"),
     Field("postfix_forwarded_queueid", "keyword", "queue ID that the mail goes on under here"),
+    Field(
+        "postfix_lmtp_session",
+        "keyword",
+        "session of the mail store, in the LMTP server's reply and in its own lines",
+    ),
+    Field(
+        "postfix_disposition",
+        "keyword",
+        "what became of a mail that was sent but not passed on: discarded, quarantined, blocked, "
+        "or bounced by a filter",
+    ),
     Field("postfix_bounce_queueid", "keyword", "queue ID of the notification"),
     Field("postfix_bounce_recipient", "keyword", "who is notified: sender or postmaster"),
     Field("postfix_bounce_reason", "keyword", "non-delivery, delay, delivery status"),
@@ -132,6 +143,58 @@ FIELDS: tuple[Field, ...] = (
         )
         for suffix, meaning in (("", "in the session"), ("_accepted", "accepted"))
     ),
+    # --- Neighbours: amavis, dovecot, opendkim, opendmarc, policyd-spf, postgrey, rspamd ----------
+    # What means the same as in Postfix has the same name there: queue ID, Message-ID, client,
+    # sender, and the recipient if there is but one.
+    Field("amavis_id", "keyword", "amavis's number for the mail, also in its replies"),
+    Field("amavis_mail_id", "keyword", "amavis's name for the mail, also of its quarantine"),
+    Field("amavis_action", "keyword", "Passed or Blocked; FWD or SEND as it goes out"),
+    Field("amavis_category", "keyword", "CLEAN, SPAM, SPAMMY, BANNED, INFECTED, BAD-HEADER-7 ..."),
+    Field("amavis_reason", "keyword", "what was found: names of viruses or of banned parts"),
+    Field("amavis_actions", "keyword", "what was done, such as `DiscardedInbound,Quarantined`"),
+    Field("amavis_policy", "keyword", "policy banks, and LOCAL for a client of the own network"),
+    Field("amavis_rcpts", "address", "recipients, if there are several, as logged"),
+    Field("amavis_quarantine", "keyword", "place in the quarantine"),
+    Field("amavis_hits", "float", "spam score"),
+    Field("amavis_size", "integer", "size of the mail as amavis got it, bytes"),
+    Field("amavis_duration", "integer", "time that amavis took, milliseconds"),
+    Field("amavis_response", "text", "reply of the server that amavis gave the mail"),
+    Field("dovecot_service", "keyword", "lmtp, lda or deliver"),
+    Field("dovecot_user", "address", "whose mailbox it is"),
+    Field(
+        "dovecot_action", "keyword", "saved, stored, forwarded, discarded, rejected, vacation ..."
+    ),
+    Field("dovecot_mailbox", "keyword", "mailbox that the mail was put in"),
+    Field("dovecot_address", "address", "to whom Sieve forwarded or replied"),
+    Field("dovecot_reason", "text", "why it failed or was rejected, or other text about the mail"),
+    Field("opendkim_result", "keyword", "what opendkim did or found, in its words"),
+    Field("opendkim_domain", "keyword", "domain of the signature (d=)"),
+    Field("opendkim_selector", "keyword", "selector of the signature (s=)"),
+    Field("opendkim_algorithm", "keyword", "algorithm of the signature (a=)"),
+    Field("opendkim_message", "text", "other text about the mail"),
+    Field("opendmarc_result", "keyword", "pass, fail, none ..."),
+    Field("opendmarc_domain", "keyword", "domain that the result is about, of the From header"),
+    Field("opendmarc_spf_identity", "keyword", "what opendmarc checked SPF of: mailfrom or helo"),
+    Field("opendmarc_spf_domain", "keyword", "domain or address that opendmarc checked SPF of"),
+    Field("opendmarc_spf_result", "keyword", "result of opendmarc's own check of SPF"),
+    Field("opendmarc_message", "text", "other text about the mail"),
+    Field("postgrey_action", "keyword", "pass or greylist"),
+    Field("postgrey_reason", "keyword", "why: new, early-retry (10s missing), triplet found ..."),
+    Field("postgrey_delay", "integer", "seconds from the first try to this one"),
+    Field("rspamd_id", "keyword", "rspamd's number for the task"),
+    Field("rspamd_spam", "keyword", "T if the score is that of spam, F if not, S if skipped"),
+    Field("rspamd_action", "keyword", "no action, add header, reject, soft reject, greylist ..."),
+    Field("rspamd_score", "float", "spam score"),
+    Field("rspamd_required_score", "float", "score from which mail is rejected"),
+    Field("rspamd_size", "integer", "size of the mail as rspamd got it, bytes"),
+    Field("rspamd_duration", "float", "time that rspamd took, milliseconds"),
+    Field("rspamd_rcpts", "address", "envelope recipients, if there are several, as logged"),
+    Field("rspamd_forced_action", "keyword", "why the action is not that of the score"),
+    Field("spf_action", "keyword", "what the policy server told Postfix to do"),
+    Field("spf_result", "keyword", "Pass, Fail, SoftFail, Neutral, None, PermError, TempError"),
+    Field("spf_identity", "keyword", "what was checked: mailfrom or helo"),
+    Field("spf_receiver", "address", "recipient or domain for which it was checked"),
+    Field("spf_message", "text", "reason as told to the client or written into the header"),
 )
 
 Value = str | int | float
@@ -153,6 +216,10 @@ def _float(text: str) -> float:
     return float(text)
 
 
+def _signed(text: str) -> float:
+    return -_float(text[1:]) if text.startswith("-") else _float(text)
+
+
 @lru_cache(maxsize=65_536)
 def _ip(text: str) -> str:
     # A zone (fe80::1%eth0) means something on its own host only, and stores refuse it.
@@ -167,8 +234,12 @@ _BY_TYPE: dict[FieldType, Callable[[str], Value]] = {
     "float": _float,
     "ip": _ip,
 }
+# Only spam scores can be below zero.
+_SIGNED = ("amavis_hits", "rspamd_score", "rspamd_required_score")
 CONVERTERS: dict[str, Callable[[str], Value]] = {
-    field.name: _BY_TYPE[field.type] for field in FIELDS if field.type in _BY_TYPE
+    field.name: _signed if field.name in _SIGNED else _BY_TYPE[field.type]
+    for field in FIELDS
+    if field.type in _BY_TYPE
 }
 """Conversion from the matched text, by field name; ValueError where the text does not fit."""
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from mailingest.core.events import NEIGHBOURS
+
 Event = Mapping[str, Any]
 
 # Lines of one moment may be stored in any order, and clocks of daemons on one host agree.
@@ -139,12 +141,16 @@ class _Collector:
     def __init__(self) -> None:
         self.facts = Facts()
         self._latest: dict[Key, Queue] = {}
+        self._by_host: dict[tuple[str, str], Queue] = {}
         # smtpd logs HOLD and DISCARD of an access map before the queue ID is known.
         self._pending: dict[tuple[str, str, str], Refusal] = {}
         # The mail that a session is about; its end is told without a queue ID.
         self._open: dict[tuple[str, str, str], Queue] = {}
 
     def add(self, event: Event) -> None:
+        if event.get("program") in NEIGHBOURS:
+            self._attach(event)
+            return
         instance, service = instance_of(event)
         queue_id = event.get("postfix_queueid")
         session = (event["host"], event.get("program", ""), event.get("pid", ""))
@@ -172,6 +178,12 @@ class _Collector:
             if refusal is not None:
                 queue.events.insert(0, refusal.event)
                 self.facts.refusals.remove(refusal)
+
+    def _attach(self, event: Event) -> None:
+        """A line of a filter or mail store belongs to a mail, and decides nothing about it."""
+        queue = self._by_host.get((event["host"], event.get("postfix_queueid", "")))
+        if queue is not None:
+            queue.events.append(event)
 
     def _session(self, event: Event, session: tuple[str, str, str]) -> None:
         """A line without queue ID: a session that ends takes an unfinished mail along."""
@@ -207,6 +219,7 @@ class _Collector:
         time = time_of(event)
         if queue is None or (_is_birth(event, service) and _is_another(queue, event, time)):
             queue = self._latest[key] = Queue(key, time)
+            self._by_host[key.host, key.queue_id] = queue
             self.facts.queues.append(queue)
         return queue
 

@@ -159,6 +159,10 @@ class _Teller:
         if final.service == "discard" or _disposition(final) in _THROWN_AWAY:
             yield _with(base, verdict="discarded")
             return
+        if _disposition(final) == "bounced":
+            # A filter took it, and bounced it itself.
+            yield _with(base, verdict="bounced", notification=_notification(queue, "non-delivery"))
+            return
         child = self._child(queue, final)
         if child is not None and child not in path and len(path) < _DEEPEST:
             yield from self._continued(final, base, child, path)

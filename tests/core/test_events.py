@@ -246,6 +246,35 @@ def test_a_delivery_is_a_delivery_also_where_the_daemon_is_not_known() -> None:
 
 
 @pytest.mark.parametrize(
+    ("relay", "outcome", "service", "name"),
+    [
+        pytest.param("a[192.0.2.9]:25", "sent", "smtp", "smtp_response", id="a host"),
+        pytest.param("a[private/lmtp]", "sent", "lmtp", "smtp_response", id="a socket"),
+        pytest.param("local", "sent", "local", "local_response", id="local"),
+        pytest.param("virtual", "sent", "virtual", "smtp_response", id="virtual"),
+        pytest.param("maildrop", "sent", "pipe", "pipe_response", id="a transport of pipe"),
+        pytest.param("none", "sent", "discard", "smtp_response", id="nowhere"),
+        pytest.param("none", "deferred", "smtp", "smtp_response", id="no connection"),
+    ],
+)
+def test_the_relay_tells_who_delivered_where_the_tag_was_cut(
+    relay: str, outcome: str, service: str, name: str
+) -> None:
+    event = parse("postfix", f"{DELIVERY}{outcome} (why)".replace("relay=none", f"relay={relay}"))
+    texts = {one for one in event.fields if one.endswith("_response")}
+
+    assert (event.service, event.fields["postfix_status"]) == (service, outcome)
+    assert (texts, event.fields[f"postfix_{name}"]) == ({f"postfix_{name}"}, "why")
+
+
+def test_a_cut_tag_and_a_cut_line_have_no_text() -> None:
+    event = parse("postfix", DELIVERY.replace("relay=none", "relay=local"))
+
+    assert event.service == "local"
+    assert not any(name.endswith("_response") for name in event.fields)
+
+
+@pytest.mark.parametrize(
     ("program", "text", "name", "value"),
     [
         pytest.param(

@@ -141,9 +141,9 @@ DELIVERIES = [
          {**QID, **NO_RELAY, **delays(1.0, 0.0, 0.0, 1.0, 0.0), "to": "b@example.net",
          "dsn": "4.4.1", "status": "deferred", "smtp_response": "no"}),
     line("smtp", "cut on its way within the text",
-         "4F2A11E0ABC: to=<b@example.net>, relay=none, delay=1, delays=0/0/1/0, dsn=2.0.0, "
+         f"4F2A11E0ABC: to=<b@example.net>, relay={MX}, delay=1, delays=0/0/1/0, dsn=2.0.0, "
          "status=sent (250 2.0.0 Ok: queu",
-         {**QID, **NO_RELAY, **delays(1.0, 0.0, 0.0, 1.0, 0.0), "to": "b@example.net",
+         {**QID, **MX_RELAY, **delays(1.0, 0.0, 0.0, 1.0, 0.0), "to": "b@example.net",
          "dsn": "2.0.0", "status": "sent", "smtp_response": "250 2.0.0 Ok: queu"}),
     line("smtp", "cut on its way before the text",
          "4F2A11E0ABC: to=<b@example.net>, relay=none, delay=1, delays=0/0/1/0, dsn=2.0.0, "
@@ -168,7 +168,8 @@ DELIVERIES = [
          "relay": "mx1.example.com[private/dovecot-lmtp]",
          "relay_hostname": "mx1.example.com", "relay_service": "private/dovecot-lmtp",
          "dsn": "2.0.0", "status": "sent",
-         "smtp_response": "250 2.0.0 <b@example.net> qYyyBMsl9FRuZQAAA15QOA Saved"}),
+         "smtp_response": "250 2.0.0 <b@example.net> qYyyBMsl9FRuZQAAA15QOA Saved",
+         "lmtp_session": "qYyyBMsl9FRuZQAAA15QOA"}),
     line("lmtp", "a filter that throws the mail away",
          "4F2A11E0ABC: to=<b@example.net>, relay=127.0.0.1[127.0.0.1]:10024, delay=3.6, "
          "delays=0.2/0.02/0.04/3.3, dsn=2.7.0, status=sent (250 2.7.0 Ok, discarded, "
@@ -176,7 +177,8 @@ DELIVERIES = [
          {**QID, **delays(3.6, 0.2, 0.02, 0.04, 3.3), "to": "b@example.net",
          "relay": "127.0.0.1[127.0.0.1]:10024", "relay_hostname": "127.0.0.1",
          "relay_ip": "127.0.0.1", "relay_port": 10024, "dsn": "2.7.0", "status": "sent",
-         "smtp_response": "250 2.7.0 Ok, discarded, id=01234-05"}),
+         "smtp_response": "250 2.7.0 Ok, discarded, id=01234-05",
+         "remote_queueid": "01234-05", "disposition": "discarded"}),
     line("local", "a command",
          "4F2A11E0ABC: to=<user@example.org>, orig_to=<root>, relay=local, delay=0.07, "
          "delays=0.04/0/0/0.03, dsn=2.0.0, status=sent (delivered to command: procmail -a "
@@ -232,7 +234,8 @@ DELIVERIES = [
          "4F2A11E0ABC: to=<b@example.net>, relay=none, delay=0.05, delays=0.05/0/0/0, "
          "dsn=2.0.0, status=sent (example.net)",
          {**QID, **NO_RELAY, **delays(0.05, 0.05, 0.0, 0.0, 0.0), "to": "b@example.net",
-         "dsn": "2.0.0", "status": "sent", "smtp_response": "example.net"}),
+         "dsn": "2.0.0", "status": "sent", "smtp_response": "example.net",
+         "disposition": "discarded"}),
     line("qmgr", "there is no such transport",
          "4F2A11E0ABC: to=<b@example.net>, relay=none, delay=0.02, delays=0/0.01/0/0, "
          "dsn=4.3.0, status=deferred (mail transport unavailable)",
