@@ -34,8 +34,9 @@ CLOCKS_DIFFER = timedelta(seconds=120)
 # Postfix tries a mail again at the latest after maximal_backoff_time (4000 s): a mail that was
 # active and of which nothing was heard for longer has lost its lines.
 SILENCE = timedelta(seconds=8000)
-# cleanup(8) and syslog cut texts, but none as short as this.
-_CUT_MESSAGE_ID = 500
+# smtp(8) breaks lines at 998 octets (smtp_line_length_limit) and cleanup(8) cuts what it logs, so
+# that the rest of a long Message-ID is not the same at each hop.
+_SAFE_MESSAGE_ID = 900
 # Loops in a broken log must end.
 _DEEPEST = 16
 
@@ -141,7 +142,7 @@ class _Teller:
             final.recipient,
             final.original_recipient,
             attempt=final,
-            attempts=len(attempts),
+            attempts=attempts.index(final) + 1,
             evidence=final.event,
         )
         if final.status == "sent":
@@ -182,7 +183,7 @@ class _Teller:
     ) -> Iterator[Story]:
         stories = list(self._of_queue(child, (*path, child)))
         if "postfix_forwarded_queueid" not in final.event:
-            own = [story for story in stories if _is_for(story, final.recipient)]
+            own = _of_recipient(stories, final.recipient)
             # A filter may have changed the address; with one recipient there is no doubt.
             stories = own or [story for story in stories if len(stories) == 1]
             if not stories:
@@ -215,8 +216,7 @@ class _Teller:
             yield _with(base, note="requeued, and no line tells the new queue ID")
             return
         stories = list(self._of_queue(child, (*path, child)))
-        own = [story for story in stories if base.recipient and _is_for(story, base.recipient)]
-        yield from own or stories
+        yield from (_of_recipient(stories, base.recipient) if base.recipient else []) or stories
 
     def _without_attempt(self, queue: Queue, path: tuple[Queue, ...]) -> Iterator[Story]:
         """A mail that no delivery was tried for; its recipients may not be known."""
@@ -383,18 +383,23 @@ def _can_be_same(child: Queue, queue: Queue) -> bool:
         return False
     if not child.message_id or not queue.message_id:
         return True
-    # Postfix cuts a long header in the log, at a place that depends on the daemon.
-    shorter, longer = sorted((child.message_id, queue.message_id), key=len)
-    return longer.startswith(shorter) if len(shorter) >= _CUT_MESSAGE_ID else longer == shorter
+    return child.message_id[:_SAFE_MESSAGE_ID] == queue.message_id[:_SAFE_MESSAGE_ID]
 
 
 def _has_recipient(queue: Queue, recipient: str) -> bool:
     return any(attempt.recipient.lower() == recipient.lower() for attempt in queue.attempts)
 
 
-def _is_for(story: Story, recipient: str) -> bool:
+def _of_recipient(stories: list[Story], recipient: str) -> list[Story]:
+    """The stories that a mail to this recipient became.
+
+    The same address may be there for itself and by way of an alias: the one that the mail came
+    in for counts.
+    """
     wanted = recipient.lower()
-    return wanted in ((story.recipient or "").lower(), (story.original_recipient or "").lower())
+    origins = [(story.original_recipient or story.recipient or "").lower() for story in stories]
+    exact = [story for story, origin in zip(stories, origins, strict=True) if origin == wanted]
+    return exact or [story for story in stories if (story.recipient or "").lower() == wanted]
 
 
 def _disposition(attempt: Attempt) -> str:

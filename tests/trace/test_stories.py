@@ -346,3 +346,24 @@ def test_the_object_has_the_keys_that_scripts_read() -> None:
     assert (row["size"], row["attempts"], row["dsn"]) == (500, 1, "2.0.0")
     assert row["evidence"] in row["proof"]
     assert len(row["proof"]) == 5
+
+
+def test_an_address_that_is_a_recipient_and_in_an_alias_has_a_story_for_each() -> None:
+    log = """
+24T10:00:00 mx1 postfix/smtpd: AAAAAA1: client=pc.example.com[192.0.2.7]
+24T10:00:00 mx1 postfix/cleanup: AAAAAA1: message-id=<one@example.com>
+24T10:00:00 mx1 postfix/qmgr: AAAAAA1: from=<ann@example.com>, size=500, nrcpt=2 (queue active)
+24T10:00:01 mx1 postfix/smtpd: AAAAAA2: client=localhost[127.0.0.1], orig_queue_id=AAAAAA1, orig_client=pc.example.com[192.0.2.7]
+24T10:00:01 mx1 postfix/cleanup: AAAAAA2: message-id=<one@example.com>
+24T10:00:01 mx1 postfix/qmgr: AAAAAA2: from=<ann@example.com>, size=600, nrcpt=2 (queue active)
+24T10:00:01 mx1 postfix/smtp: AAAAAA1: to=<bob@example.com>, relay=127.0.0.1[127.0.0.1]:10024, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as AAAAAA2)
+24T10:00:01 mx1 postfix/smtp: AAAAAA1: to=<all@example.com>, relay=127.0.0.1[127.0.0.1]:10024, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as AAAAAA2)
+24T10:00:02 mx1 postfix/lmtp: AAAAAA2: to=<bob@example.com>, relay=mx1[private/lmtp], delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (250 Saved)
+24T10:00:02 mx1 postfix/lmtp: AAAAAA2: to=<bob@example.com>, orig_to=<all@example.com>, relay=mx1[private/lmtp], delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (250 Saved)
+24T10:00:03 mx1 postfix/qmgr: AAAAAA2: removed
+"""
+    told = [(story.recipient, story.original_recipient) for story in stories_of(log)]
+    assert sorted(told, key=str) == [
+        ("bob@example.com", "all@example.com"),
+        ("bob@example.com", None),
+    ]
