@@ -1,12 +1,14 @@
 # `make run` and `make test` do all the set-up on a bare Debian or Ubuntu with Python >= 3.11.
 PYTHON ?= python3
 VENV ?= .venv
-STATE ?= var
 
-.PHONY: run test check bench lock clean
+.PHONY: run test lock
+
+CONFIG = $(if $(wildcard mailingest.toml),--config mailingest.toml)
 
 run: $(VENV)/run
-	$(VENV)/bin/mailingest run $(if $(wildcard mailingest.toml),--config mailingest.toml)
+	@$(VENV)/bin/mailingest web $(CONFIG) & web=$$!; trap 'kill $$web 2>/dev/null' EXIT; \
+	$(VENV)/bin/mailingest run $(CONFIG)
 
 test: $(VENV)/dev
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" .ci/system-packages

@@ -5,16 +5,19 @@ from collections.abc import Callable
 from typing import Literal
 
 from mailingest.config import Settings
+from mailingest.core.grok import Library
 from mailingest.errors import MailingestError
 from mailingest.inputs.sockets import address_text, bound_socket
+from mailingest.probing import Probe, find_slow
 from mailingest.state import make_directory
-from mailingest.wiring import build_output, build_pipeline, read_definitions
+from mailingest.wiring import build_output, build_parser, read_definitions
 
 
 def check(settings: Settings) -> bool:
     """Print what is right and what is wrong; True if something is wrong."""
+    warnings: list[str] = []
     checks: list[tuple[str, Callable[[], str]]] = [
-        ("patterns", lambda: _patterns(settings)),
+        ("patterns", lambda: _patterns(settings, warnings)),
         ("state", lambda: _state(settings)),
         *(("udp", _listener("udp", one.host, one.port)) for one in settings.inputs.udp),
         *(("tcp", _listener("tcp", one.host, one.port)) for one in settings.inputs.tcp),
@@ -28,13 +31,28 @@ def check(settings: Settings) -> bool:
         except MailingestError as error:
             wrong = True
             print(f"WRONG  {name}: {error}")
+        for warning in warnings:
+            print(f"warn   {name}: {warning}")
+        warnings.clear()
     return wrong
 
 
-def _patterns(settings: Settings) -> str:
-    count = len(list(read_definitions(settings)))
-    build_pipeline(settings, live=True)
-    return f"{count} are known, and all that are used compile"
+def _patterns(settings: Settings, warnings: list[str]) -> str:
+    definitions = list(read_definitions(settings))
+    library = Library(definitions, {})
+    alternatives = list(library.alternatives())
+    build_parser(settings)
+    places = {definition.name: definition.place for definition, _ in alternatives}
+    slow, not_tried = find_slow(
+        [
+            Probe(definition.name, library.references(definition), pattern)
+            for definition, pattern in alternatives
+        ]
+    )
+    warnings += [f"{places[one.name]} {one}" for one in slow]
+    if not_tried:
+        warnings.append(f"no time was left to look whether {not_tried} parts of them are slow")
+    return f"{len(definitions)} compile"
 
 
 def _state(settings: Settings) -> str:

@@ -6,6 +6,7 @@ patterns, files, addresses), 130 interrupted.
 
 import os
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -27,6 +28,27 @@ app = typer.Typer(
     epilog="Start with `mailingest run`: it listens on UDP and TCP port 5000 of 127.0.0.1 and "
     "keeps events in SQLite files.  In rsyslog: mail.* @127.0.0.1:5000",
 )
+
+deadletter_app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="The documents that the store refused.",
+)
+app.add_typer(deadletter_app, name="deadletter")
+
+patterns_app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="The patterns that lines are read with.",
+)
+app.add_typer(patterns_app, name="patterns")
+
+spool_app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="The lines that were received and are not stored yet.",
+)
+app.add_typer(spool_app, name="spool")
 
 ConfigOption = Annotated[
     Path | None,
@@ -84,8 +106,8 @@ def _options(
 def run(config: ConfigOption = None) -> None:
     """Receive syslog and store mail events, until SIGTERM or Ctrl-C.
 
-    The counters go to standard error every minute.  Exit code 1 means that documents could not be
-    written before shutdown_timeout.
+    The counters go to standard error every minute.  What could not be stored before
+    shutdown_timeout is in the spool, and is stored after the next start.
     """
     from mailingest.daemon import run as run_daemon
 
@@ -113,30 +135,303 @@ def replay(
 
 
 @app.command()
-def parse(files: FilesArgument, config: ConfigOption = None) -> None:
+def parse(
+    files: FilesArgument,
+    config: ConfigOption = None,
+    unmatched: Annotated[
+        bool,
+        typer.Option(
+            "--unmatched",
+            help="Show the lines of Postfix that no pattern matches instead, grouped by program "
+            "and shape, with counts and examples.",
+        ),
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="With --unmatched: one JSON object a group.")
+    ] = False,
+) -> None:
     """Show what is made of log lines: one JSON object a line, in order.
 
     Nothing is stored.  Example: tail -n 100 /var/log/mail.log | mailingest parse - | jq .
     """
     from mailingest.parse import parse as parse_files
+    from mailingest.parse import unmatched as show_unmatched
 
     settings = _start(config)
     try:
-        parse_files(settings, files, sys.stdout.buffer)
+        if unmatched:
+            show_unmatched(settings, files, sys.stdout, as_json=as_json)
+            sys.stdout.flush()
+        else:
+            parse_files(settings, files, sys.stdout.buffer)
     except BrokenPipeError:
-        # Whoever read the output has seen enough; Python would complain about it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _close_output()
 
 
 @app.command()
 def check(config: ConfigOption = None) -> None:
     """Check configuration, patterns, addresses and the store.
 
-    One line for each, `ok` or `WRONG` and why.  Exit code 0: all is well; 2: something is wrong.
+    One line for each, `ok`, `warn` or `WRONG` and why.  Exit code 0: all is well, but for the
+    warnings; 2: something is wrong.
     """
     from mailingest.check import check as check_all
 
     raise typer.Exit(EXIT_REFUSED if check_all(_start(config)) else 0)
+
+
+@app.command()
+def setup(
+    config: ConfigOption = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the requests and send none that change.")
+    ] = False,
+    diff: Annotated[
+        bool, typer.Option("--diff", help="Show what would change on the server; change nothing.")
+    ] = False,
+    saved_objects: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Only write the dashboard for Kibana or OpenSearch Dashboards; - is stdout.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Put index template and lifecycle policy on Elasticsearch or OpenSearch.
+
+    What is there already is left alone, so that this may be repeated.  The policy deletes indices
+    after retention.days, if that is set and the server can (ILM, ISM).
+    """
+    settings = _start(config)
+    if saved_objects is not None:
+        from mailingest.saved_objects import write
+
+        write(settings.index.prefix, saved_objects)
+        return
+    from mailingest.setup import run as run_setup
+
+    run_setup(settings, "diff" if diff else "requests" if dry_run else None)
+
+
+@app.command()
+def retention(
+    config: ConfigOption = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be deleted, and delete nothing.")
+    ] = False,
+) -> None:
+    """Delete the days that are older than retention.days from the store; made for a timer.
+
+    Only indices and files named PREFIX-YYYY.MM.dd are deleted.  Without retention.days, none are.
+    """
+    from mailingest.retention import run as run_retention
+
+    run_retention(_start(config), dry_run=dry_run)
+
+
+@patterns_app.command("test")
+def try_patterns(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="DIR...", help="Directories of YAML files, or such files.", show_default=False
+        ),
+    ],
+    config: ConfigOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a case.")] = False,
+) -> None:
+    """Try patterns on cases: YAML documents of `pattern`, `data` and `results`.
+
+    The pattern, such as ^%{POSTFIX_SMTPD}$, is looked for in the data as Logstash does, and has to
+    capture the results, which are texts by field.  Exit code 0: all cases pass; 1: some fail.
+    """
+    from mailingest.pattern_cases import run as run_cases
+
+    passed = run_cases(_start(config), paths, sys.stdout, as_json=as_json)
+    raise typer.Exit(0 if passed else EXIT_FAILED)
+
+
+@deadletter_app.command("list")
+def list_dead_letters(
+    config: ConfigOption = None,
+    limit: Annotated[int, typer.Option(min=0, help="How many of the newest; 0 is all.")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """List the documents that the store refused, with the reasons."""
+    from mailingest.deadletter_commands import list_letters
+
+    list_letters(_start(config), limit=limit, as_json=as_json)
+
+
+@deadletter_app.command("show")
+def show_dead_letter(
+    identity: Annotated[str, typer.Argument(metavar="ID", show_default=False)],
+    config: ConfigOption = None,
+) -> None:
+    """Show a document and why it was refused, as JSON."""
+    from mailingest.deadletter_commands import show_letters
+
+    show_letters(_start(config), identity)
+
+
+@deadletter_app.command("retry")
+def retry_dead_letters(
+    identities: Annotated[
+        list[str] | None, typer.Argument(metavar="ID", show_default=False)
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Send documents to the store again: all, or those named.
+
+    Those that it takes are dead letters no more.  Exit code 1: some were refused again.
+    """
+    from mailingest.deadletter_commands import retry_letters
+
+    raise typer.Exit(0 if retry_letters(_start(config), identities or []) else EXIT_FAILED)
+
+
+@deadletter_app.command("purge")
+def purge_dead_letters(
+    config: ConfigOption = None,
+    before: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"],
+            help="Those refused before this time, UTC.",
+            show_default=False,
+        ),
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Remove documents from the dead letters for good."""
+    from mailingest.deadletter_commands import purge_letters
+
+    if everything == (before is not None):
+        raise UsageError("deadletter purge: say which ones: --before TIME or --all")
+    if not yes and not sys.stdin.isatty():
+        raise UsageError("deadletter purge: nobody is there to ask: confirm with --yes")
+    purge_letters(
+        _start(config),
+        before=None if before is None else before.replace(tzinfo=UTC),
+        confirm=lambda question: yes or typer.confirm(question),
+    )
+
+
+@spool_app.command("status")
+def show_spool_status(
+    config: ConfigOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Tell what is in the spool and whether it has room, while the daemon runs or not.
+
+    Exit code 1: it is full.
+    """
+    from mailingest.spool_status import as_json as show_json
+    from mailingest.spool_status import as_text, spool_status
+
+    status = spool_status(_start(config))
+    print(show_json(status) if as_json else as_text(status, datetime.now(UTC)))
+    raise typer.Exit(0 if status.full is None else EXIT_FAILED)
+
+
+@app.command()
+def trace(
+    sender: Annotated[
+        str | None, typer.Option("--from", help="Sender; <> is a bounce.", show_default=False)
+    ] = None,
+    recipient: Annotated[
+        str | None, typer.Option("--to", help="Recipient, also the original one.")
+    ] = None,
+    queue_id: Annotated[
+        str | None, typer.Option(help="Queue ID, ours or the next server's.")
+    ] = None,
+    message_id: Annotated[str | None, typer.Option(help="Message-ID, with or without <>.")] = None,
+    client: Annotated[str | None, typer.Option(help="Part of the client's name or IP.")] = None,
+    relay: Annotated[str | None, typer.Option(help="Part of the next server's name or IP.")] = None,
+    text: Annotated[str | None, typer.Option(help="Text in any line of the mail.")] = None,
+    host: Annotated[str | None, typer.Option(help="Part of the mail server's hostname.")] = None,
+    since: Annotated[
+        str | None, typer.Option(help="30m, 7d, yesterday, 15:40, 2026-11-24.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="The same forms.")] = None,
+    status: Annotated[
+        list[str] | None, typer.Option(help="Verdict, such as bounced; may be repeated.")
+    ] = None,
+    file: Annotated[
+        list[str] | None,
+        typer.Option(help="Log file to ask instead of the store; may be repeated, - is stdin."),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=0, help="The newest so many; 0 is all.")] = 100,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values.")] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="Show all log lines of each mail.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Tell what became of mails: one answer for each mail and recipient, newest last.
+
+    Criteria hold together and are case-blind.  Of addresses, a whole one asks for that address,
+    @example.net for a domain, bob@ for a local part, anything else for a part.  Without criteria
+    all mails of the time are told.
+
+    Exit code 0: there are answers; 1: there is none, and standard error tells whether there are
+    logs for that time.  Example: mailingest trace --to bob@example.net --since 2d
+    """
+    from mailingest.trace.command import Question
+    from mailingest.trace.command import run as run_trace
+
+    if as_json and as_csv:
+        raise UsageError("trace: --json or --csv, not both")
+    question = Question(
+        sender=sender,
+        recipient=recipient,
+        queue_id=queue_id,
+        message_id=message_id,
+        client=client,
+        relay=relay,
+        text=text,
+        host=host,
+        since=since,
+        until=until,
+        status=status or (),
+        files=file or (),
+        limit=limit,
+        form="json" if as_json else "csv" if as_csv else "text",
+        raw=raw,
+    )
+    settings = _start(config)
+    try:
+        code = run_trace(settings, question)
+    except BrokenPipeError:
+        _close_output()
+    else:
+        raise typer.Exit(code)
+
+
+@app.command()
+def web(config: ConfigOption = None) -> None:
+    """Serve the trace page until SIGTERM or Ctrl-C.
+
+    It is on http://127.0.0.1:8025 unless set otherwise.
+    """
+    from mailingest.web.server import run as run_web
+
+    raise typer.Exit(run_web(_start(config)))
+
+
+@app.command("web-user")
+def web_user(
+    name: Annotated[str, typer.Argument(show_default=False)],
+) -> None:
+    """Ask for a password, and print the line of a user for web.users_file.
+
+    Example: mailingest web-user ann >> /etc/mailingest/users
+    """
+    from mailingest.web.security import hash_password
+
+    password = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    print(f"{name}:{hash_password(password)}")
 
 
 def _start(config: Path | None) -> Settings:
@@ -145,3 +440,8 @@ def _start(config: Path | None) -> Settings:
     settings = load(config, os.environ)
     configure(settings.log)
     return settings
+
+
+def _close_output() -> None:
+    """Whoever read the output has seen enough; Python would complain about it at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -7,6 +7,7 @@ once, each with its place and what is allowed.
 import codecs
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, tzinfo
@@ -33,13 +34,18 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from mailingest.core.fields import NAMES
 from mailingest.errors import UsageError
 
 SYSTEM_CONFIG = Path("/etc/mailingest/mailingest.toml")
 ENV_PREFIX = "MAILINGEST_"
 ENV_CONFIG = "MAILINGEST_CONFIG"
 _NESTED = "__"
-_SECRETS = tuple(("elasticsearch", name) for name in ("hosts", "password", "api_key"))
+_SECRETS = tuple(
+    ("elasticsearch", name) for name in ("hosts", "password", "api_key", "bearer_token")
+)
+
+_OWN_FIELD = re.compile(r"@?[A-Za-z_][\w-]*(?:\.[\w@-]+)*", re.ASCII)
 
 # ASCII that some codecs take for more: the first of these is ASCII in no codec that has escapes
 # (idna, unicode_escape, utf-7 ...), whose text may be what no JSON can hold.
@@ -77,7 +83,33 @@ def _server(url: str) -> str:
     return url
 
 
+def _fingerprint(digest: str) -> str:
+    """Colons and capitals, as ``openssl`` prints it, are for people only."""
+    plain = digest.replace(":", "").lower()
+    if not re.fullmatch("[0-9a-f]{64}", plain):
+        raise ValueError("must be a SHA-256 fingerprint, 64 hexadecimal digits")
+    return plain
+
+
+def _own_fields(fields: dict[str, str]) -> dict[str, str]:
+    for name in fields:
+        if _OWN_FIELD.fullmatch(name) is None:
+            raise ValueError(f"{name}: a name has letters, digits, _, - and dots between")
+        if name in NAMES:
+            raise ValueError(f"{name}: there is such a field already: take another name")
+        parent = name.rpartition(".")[0]
+        while parent:
+            if parent in NAMES or parent in fields:
+                raise ValueError(f"{name}: {parent} is a field, and can have no parts")
+            parent = parent.rpartition(".")[0]
+    return fields
+
+
+OwnFields = Annotated[
+    dict[str, Literal["keyword", "text", "integer", "float", "ip"]], AfterValidator(_own_fields)
+]
 Server = Annotated[str, AfterValidator(_server)]
+Fingerprint = Annotated[str, AfterValidator(_fingerprint)]
 Zone = Annotated[str, AfterValidator(_zone)]
 Charset = Annotated[str, AfterValidator(_charset)]
 Port = Annotated[int, Field(ge=0, le=65_535)]
@@ -132,6 +164,12 @@ class Grok(_Section):
 
     patterns_dirs: tuple[Path, ...] = Field(
         (), description="directories of further pattern files, later ones override by name"
+    )
+    fields: OwnFields = Field(
+        {}, description="type by name of further fields: keyword, text, integer, float or ip"
+    )
+    programs: dict[str, str] = Field(
+        {}, description="pattern by syslog tag of further programs, which are not Postfix"
     )
 
 
@@ -199,8 +237,20 @@ class Elasticsearch(_Section):
     api_key_file: Path | None = Field(
         None, description="file with the API key; a bare name is a systemd credential"
     )
+    bearer_token: SecretStr | None = Field(None, description="token; better in bearer_token_file")
+    bearer_token_file: Path | None = Field(
+        None, description="file with the token; a bare name is a systemd credential"
+    )
     ca_certs: Path | None = Field(None, description="file with the certificates to trust (PEM)")
+    fingerprint: Fingerprint | None = Field(
+        None, description="SHA-256 of the one certificate to trust, the server's or its authority's"
+    )
     verify_certs: bool = Field(True, description="false trusts any certificate")
+    client_cert: Path | None = Field(None, description="file with the own certificate (PEM)")
+    client_key: Path | None = Field(
+        None, description="file with its key (PEM), if it is not in client_cert"
+    )
+    compress: bool = Field(False, description="true sends requests compressed (gzip)")
     timeout: float = Field(60.0, gt=0, description="seconds for a request")
     replicas: int = Field(1, ge=0, le=10, description="copies of each index in the template")
 
@@ -210,10 +260,30 @@ class Elasticsearch(_Section):
             raise ValueError("set password or password_file, not both")
         if self.api_key and self.api_key_file:
             raise ValueError("set api_key or api_key_file, not both")
+        if self.bearer_token and self.bearer_token_file:
+            raise ValueError("set bearer_token or bearer_token_file, not both")
         if (self.password or self.password_file) and not self.username:
             raise ValueError("a password needs a username")
-        if self.username and (self.api_key or self.api_key_file):
-            raise ValueError("set username or api_key, not both")
+        ways = {
+            "username": self.username,
+            "api_key": self.api_key or self.api_key_file,
+            "bearer_token": self.bearer_token or self.bearer_token_file,
+        }
+        given = [name for name, value in ways.items() if value]
+        if len(given) > 1:
+            raise ValueError(
+                f"set {' or '.join(given)}, not {'both' if len(given) == 2 else 'all'}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _one_way_to_trust(self) -> "Elasticsearch":
+        if self.ca_certs and self.fingerprint:
+            raise ValueError("set ca_certs or fingerprint, not both")
+        if not self.verify_certs and (self.ca_certs or self.fingerprint):
+            raise ValueError("verify_certs = false trusts all: take out ca_certs and fingerprint")
+        if self.client_key and not self.client_cert:
+            raise ValueError("a client_key needs a client_cert")
         return self
 
 
@@ -230,6 +300,34 @@ class State(_Section):
     max_dead_letter_bytes: int = Field(
         256 * 1024 * 1024, ge=1024, description="bytes of rejected documents that are kept"
     )
+
+
+class Spool(_Section):
+    """What was received and is not stored yet, on disk below the state directory."""
+
+    max_bytes: int = Field(
+        4 * 1024**3, ge=16 * 1024**2, description="bytes kept while the store is down or slow"
+    )
+
+
+class Web(_Section):
+    """The trace page."""
+
+    host: str = Field("127.0.0.1", description="address or name to listen on")
+    port: Port = Field(8025, description="port to listen on; 0 takes a free one")
+    users_file: Path | None = Field(
+        None, description="file of lines name:hash, made by `mailingest web-user`"
+    )
+    proxy_header: str | None = Field(
+        None, description="header in which a trusted proxy names the user"
+    )
+    proxies: tuple[str, ...] = Field(
+        ("127.0.0.1", "::1"), description="addresses of the proxies that are trusted"
+    )
+    mask_local_parts: bool = Field(
+        False, description="true shows addresses as a***@example.net only"
+    )
+    questions_a_minute: int = Field(60, ge=1, description="requests a minute and user")
 
 
 class Log(_Section):
@@ -265,9 +363,11 @@ class Settings(BaseSettings):
     ndjson: Ndjson = Ndjson()
     elasticsearch: Elasticsearch = Elasticsearch()
     state: State = Field(default_factory=State)
+    spool: Spool = Spool()
+    web: Web = Web()
     log: Log = Log()
     shutdown_timeout: float = Field(
-        30.0, gt=0, description="seconds for writing out what is in memory at the end"
+        30.0, gt=0, description="seconds for storing what is in the spool at the end"
     )
 
     @model_validator(mode="after")

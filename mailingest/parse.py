@@ -1,11 +1,17 @@
-"""Lines in, lines of JSON out, in order: to try patterns, and to use as a filter."""
+"""Lines in, what is made of them out: to try patterns, and to use as a filter."""
 
 from collections.abc import Sequence
-from typing import BinaryIO
+from dataclasses import asdict
+from typing import BinaryIO, TextIO
+
+import orjson
 
 from mailingest.config import Settings
+from mailingest.core.records import HEADER_NOMATCH
+from mailingest.core.shapes import Shapes
 from mailingest.inputs.rotation import expand
-from mailingest.wiring import build_pipeline, first_time
+from mailingest.trace.render import clean
+from mailingest.wiring import build_decoder, build_parser, build_pipeline, first_time
 
 
 def parse(settings: Settings, arguments: Sequence[str], out: BinaryIO) -> None:
@@ -22,3 +28,50 @@ def parse(settings: Settings, arguments: Sequence[str], out: BinaryIO) -> None:
             ]
             out.write(b"".join([document.body + b"\n" for document in documents]))
             out.flush()
+
+
+def unmatched(
+    settings: Settings, arguments: Sequence[str], out: TextIO, *, as_json: bool = False
+) -> None:
+    """Write the lines of Postfix that no pattern matches, grouped by program and shape.
+
+    As JSON, it is an object a group; the one without a program has the count of the lines whose
+    shapes were too many to tell apart.
+    """
+    shapes = Shapes()
+    lines, without_header = _collect(settings, arguments, shapes)
+    groups = list(shapes.groups())
+    count = sum(group.count for group in groups) + shapes.other
+    if as_json:
+        rows = [asdict(group) for group in groups]
+        if shapes.other:
+            rows.append({"program": None, "shape": None, "count": shapes.other, "example": None})
+        out.writelines(orjson.dumps(row).decode() + "\n" for row in rows)
+        return
+    for group in groups:
+        out.write(f"{group.count:>8}  {clean(group.program)}: {clean(group.shape)}\n")
+        out.write(f"{'':8}  {'':{len(group.program)}}  {clean(group.example)}\n")
+    if shapes.other:
+        out.write(f"{shapes.other:>8}  lines of further shapes\n")
+    out.write(f"{lines} lines, {count} of Postfix that no pattern matches")
+    out.write(f", {without_header} without a syslog header\n" if without_header else "\n")
+
+
+def _collect(settings: Settings, arguments: Sequence[str], shapes: Shapes) -> tuple[int, int]:
+    """Count what does not match; how many lines there are, and how many have no header."""
+    decoder = build_decoder(settings, live=False)
+    parser = build_parser(settings)
+    lines = without_header = 0
+    for file in expand(arguments, first_time(settings)):
+        for batch in file.batches():
+            for line in batch.lines:
+                if not line or line.isspace():
+                    continue
+                lines += 1
+                record = decoder.decode(line, reference=file.mtime)
+                event = parser.parse(record)
+                if event.nomatch == HEADER_NOMATCH:
+                    without_header += 1
+                elif event.nomatch:
+                    shapes.add(event.service or record.program, record.text)
+    return lines, without_header

@@ -214,6 +214,7 @@ class Replay:
             documents_stored=batcher.documents_stored,
             documents_duplicate=batcher.documents_duplicate,
             documents_rejected=batcher.documents_rejected,
+            documents_left_out=counters.documents_left_out,
             deliveries_unmatched=self._pipeline.queue_map.counters.deliveries_unmatched,
         )
         if self._interrupted:

@@ -4,11 +4,14 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
+from zlib import crc32
 
+import orjson
 import structlog
 
 from mailingest.core.pipeline import Pipeline
 from mailingest.errors import UsageError
+from mailingest.journal import Position
 
 _log = structlog.get_logger(__name__)
 
@@ -71,13 +74,32 @@ def replace_file(path: Path, lines: Iterable[bytes]) -> None:
         file.commit()
 
 
-def restore(pipeline: Pipeline, path: Path) -> None:
-    """Give a pipeline its snapshot; a damaged one is set aside, and the start goes on."""
+def position_row(position: Position) -> bytes:
+    """The first line of a snapshot: which place in the spool it belongs to."""
+    return orjson.dumps([*position, crc32(repr(position).encode())])
+
+
+def read_position(row: bytes) -> Position:
+    """The place that a first line tells; raises ValueError if it is damaged."""
+    octets, frames, proof = orjson.loads(row)
+    position = Position(octets, frames)
+    if proof != crc32(repr(position).encode()):
+        raise ValueError("not as it was written")
+    return position
+
+
+def restore(pipeline: Pipeline, path: Path) -> Position | None:
+    """Give a pipeline its snapshot, and say where to read on in the spool.
+
+    None stands for the beginning.  A damaged snapshot is set aside, and the start goes on.
+    """
     try:
-        pipeline.restore(path.read_bytes().splitlines())
+        first, *rows = path.read_bytes().splitlines()
+        position = read_position(first)
+        pipeline.restore(rows)
     except FileNotFoundError:
-        return
-    except (OSError, ValueError) as error:
+        return None
+    except (OSError, ValueError, TypeError) as error:
         aside = path.with_name(path.name + ".damaged")
         path.replace(aside)
         _log.warning(
@@ -85,5 +107,6 @@ def restore(pipeline: Pipeline, path: Path) -> None:
             path=str(aside),
             reason=str(error),
         )
-        return
+        return None
     _log.info("snapshot restored", path=str(path), queue_ids=len(pipeline.queue_map))
+    return position

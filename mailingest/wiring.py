@@ -1,7 +1,8 @@
 """Settings -> the parts that they describe; the one place where parts meet settings."""
 
 import importlib.resources
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from mailingest.core.clock import Clock
 from mailingest.core.correlation import WAIT, QueueMap
 from mailingest.core.documents import DocumentMaker
 from mailingest.core.events import EventParser
+from mailingest.core.fields import Field
 from mailingest.core.grok import Definition, parse_definitions
 from mailingest.core.lifecycle import index_patterns
 from mailingest.core.pipeline import Pipeline
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
 
 SECONDS_OF_A_DAY = 86_400.0
 
+_LEFT_BEHIND = re.compile(
+    r"\A[.#]|~\Z|\.(?:bak|orig|rej|sw[a-p]|rpm(?:save|new|orig)|dpkg-[a-z]+|ucf-[a-z]+)\Z"
+)
+
 
 def data_directory(name: str) -> Path:
     """`patterns` or `config`: inside the installed package, or beside it in a source tree."""
@@ -33,13 +39,16 @@ def data_directory(name: str) -> Path:
 
 
 def read_definitions(settings: Settings) -> Iterator[Definition]:
-    """All patterns, the shipped ones first; hidden files have none.  Raises UsageError."""
+    """All patterns, the shipped ones first; raises UsageError.
+
+    Every file is read, whatever its name, but those that editors and packages leave behind.
+    """
     for directory in (data_directory("patterns"), *settings.grok.patterns_dirs):
         try:
             files = sorted(
                 path
                 for path in directory.iterdir()
-                if path.is_file() and not path.name.startswith(".")
+                if path.is_file() and _LEFT_BEHIND.search(path.name) is None
             )
         except OSError as error:
             raise UsageError(
@@ -66,6 +75,23 @@ def build_decoder(settings: Settings, *, live: bool) -> RecordDecoder:
     return RecordDecoder(clock, charset=syslog.charset)
 
 
+def own_fields(settings: Settings) -> Sequence[Field]:
+    """The fields that are declared in the configuration."""
+    return [
+        Field(name, kind, "declared in the configuration", "")
+        for name, kind in settings.grok.fields.items()
+    ]
+
+
+def build_parser(settings: Settings) -> EventParser:
+    """The parser with all patterns; raises UsageError if one is wrong."""
+    return EventParser(
+        read_definitions(settings),
+        own_fields=own_fields(settings),
+        own_programs=settings.grok.programs,
+    )
+
+
 def build_pipeline(
     settings: Settings, *, live: bool, wait: float = WAIT, everything: bool = False
 ) -> Pipeline:
@@ -76,7 +102,7 @@ def build_pipeline(
     is_selecting = settings.index.events == "deliveries" and not everything
     return Pipeline(
         build_decoder(settings, live=live),
-        EventParser(read_definitions(settings)),
+        build_parser(settings),
         QueueMap(
             wait=wait,
             capacity=settings.correlation.max_queue_ids,
@@ -121,23 +147,34 @@ def index_template_of(settings: Settings) -> "IndexTemplate":
     from mailingest.outputs.elastic import IndexTemplate
 
     prefix = settings.index.prefix
-    body = index_template(replicas=settings.elasticsearch.replicas)
+    body = index_template(replicas=settings.elasticsearch.replicas, own=own_fields(settings))
     return IndexTemplate(prefix, index_patterns(prefix), body)
 
 
 def build_elasticsearch(settings: Settings, template: "IndexTemplate | None") -> "ElasticOutput":
     """The connection to the cluster that is set; without a template it changes nothing there."""
-    from mailingest.outputs.elastic import ElasticOutput
+    from mailingest.outputs.elastic import ElasticOutput, Login
+    from mailingest.outputs.tls import Tls
 
     section = settings.elasticsearch
-    key = "elasticsearch"
+
+    def secret(name: str) -> str | None:
+        value, file = getattr(section, name), getattr(section, f"{name}_file")
+        return read_secret(value, file, f"elasticsearch.{name}_file")
+
     return ElasticOutput(
         section.hosts,
-        user=section.username,
-        password=read_secret(section.password, section.password_file, f"{key}.password_file"),
-        api_key=read_secret(section.api_key, section.api_key_file, f"{key}.api_key_file"),
-        ca_certs=section.ca_certs,
-        verify=section.verify_certs,
+        login=lambda: Login(
+            section.username, secret("password"), secret("api_key"), secret("bearer_token")
+        ),
+        tls=Tls(
+            ca_certs=section.ca_certs,
+            fingerprint=section.fingerprint,
+            client_cert=section.client_cert,
+            client_key=section.client_key,
+            verify=section.verify_certs,
+        ),
+        compress=section.compress,
         timeout=section.timeout,
         template=template,
     )

@@ -6,7 +6,7 @@ from functools import cache
 
 import pytest
 
-from tests.servers import KINDS, Kind, SearchServer
+from tests.servers import KINDS, SECURED_KINDS, Kind, SearchServer
 
 MAX_REQUEST = 262_144
 """Bytes.  Small, so that tests meet the limit with little data (the default is 100 MB)."""
@@ -34,4 +34,25 @@ def search_server(
     request: pytest.FixtureRequest, search_servers: Callable[[Kind], SearchServer]
 ) -> SearchServer:
     """A running server; the test runs once for each kind."""
+    return search_servers(request.param)
+
+
+@pytest.fixture(
+    params=[pytest.param(kind, marks=pytest.mark.servers) for kind in SECURED_KINDS], ids=str
+)
+def secured_server(
+    request: pytest.FixtureRequest, search_servers: Callable[[Kind], SearchServer]
+) -> SearchServer:
+    """A running server with TLS and logins; the test runs once for each kind."""
+    return search_servers(request.param)
+
+
+@pytest.fixture(
+    params=[pytest.param(kind, marks=pytest.mark.servers) for kind in (*KINDS, *SECURED_KINDS)],
+    ids=str,
+)
+def any_server(
+    request: pytest.FixtureRequest, search_servers: Callable[[Kind], SearchServer]
+) -> SearchServer:
+    """A running server, plain or secured; the test runs once for each kind."""
     return search_servers(request.param)

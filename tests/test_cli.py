@@ -8,12 +8,14 @@ import pytest
 
 from mailingest import __version__
 
-COMMANDS = ("run", "replay", "parse", "check")
+COMMANDS = ("run", "replay", "parse", "check", "setup", "retention")
 
 
 def mailingest(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "mailingest", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=60
+    )
 
 
 def test_the_version_is_told() -> None:
@@ -44,6 +46,8 @@ def test_help_lists_the_commands_and_a_first_step() -> None:
         pytest.param(["parse", "/tmp"], "is a directory", id="a directory is given"),
         pytest.param(["parse", "/tmp/*.nothing"], "no file matches", id="a glob matches nothing"),
         pytest.param(["run", "-c", "/nowhere.toml"], "No such file", id="there is no such config"),
+        pytest.param(["deadletter", "purge"], "--before TIME or --all", id="nothing is chosen"),
+        pytest.param(["deadletter", "purge", "--all"], "confirm with --yes", id="nobody is asked"),
     ],
 )
 def test_a_mistake_is_refused_without_a_traceback(arguments: list[str], complaint: str) -> None:

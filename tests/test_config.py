@@ -317,8 +317,8 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path, monkeypatch: pytest.Monke
         "environment: MAILINGEST_BATCH__MAX_BYTES",
         "environment: MAILINGEST_INPUTS__UDP",
         "log.level: 'loud'",
-        "oops: no such setting; there are inputs, syslog, grok, correlation, index, retention, batch, "
-        "sqlite, ndjson, elasticsearch, state, log, shutdown_timeout",
+        "oops: no such setting; there are inputs, syslog, grok, correlation, index, retention, "
+        "batch, sqlite, ndjson, elasticsearch, state, spool, log, shutdown_timeout",
     ]
 
 

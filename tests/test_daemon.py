@@ -1,18 +1,30 @@
 """The daemon as a process: what it takes in, what it stores, how it starts and ends."""
 
+import asyncio
 import json
 import os
+import resource
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
-from mailingest.outputs.sqlite import SqliteReader
+from mailingest.config import load
+from mailingest.core.documents import Document
+from mailingest.core.pipeline import Pipeline
+from mailingest.daemon import Daemon as InProcess
 from tests.lab.daemon import Daemon, free_port
 from tests.lab.polling import wait_until
+from tests.outputs.reading import SqliteReader
 
 LIFE = (
     "Nov 24 15:41:22 mx1 postfix/smtpd[867]: 652D1A4A862: client=pc1.example.com[192.0.2.7]",
@@ -43,13 +55,31 @@ class Site:
         with socket.create_connection(("127.0.0.1", self.tcp)) as connection:
             connection.sendall("".join(f"{line}\n" for line in lines).encode("latin-1"))
 
+    def hand_over(self, *lines: str) -> None:
+        """Send by TCP, and wait until the daemon has closed the connection: all is accepted."""
+        with socket.create_connection(("127.0.0.1", self.tcp), timeout=30) as connection:
+            connection.sendall("".join(f"{line}\n" for line in lines).encode("latin-1"))
+            connection.shutdown(socket.SHUT_WR)
+            assert connection.recv(1) == b""
+
     def send_udp(self, *lines: str) -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             for line in lines:
                 sender.sendto(f"<22>{line}".encode("latin-1"), ("127.0.0.1", self.udp))
 
     def stored(self) -> list[dict[str, object]]:
-        return list(SqliteReader(self.state / "mail", "mail").find(limit=1000))
+        return list(SqliteReader(self.state / "mail", "mail").find(limit=100_000))
+
+    def messages(self) -> Counter[object]:
+        return Counter(one["message"] for one in self.stored())
+
+    @contextmanager
+    def store_locked(self) -> Iterator[None]:
+        """Nobody can write into the store, as if another process did so for a long time."""
+        [path] = (self.state / "mail").glob("*.sqlite")
+        with closing(sqlite3.connect(path, isolation_level=None)) as holder:
+            holder.execute("BEGIN IMMEDIATE")
+            yield
 
     def delivery(self) -> dict[str, object]:
         [event] = [one for one in self.stored() if one.get("postfix_status") == "sent"]
@@ -164,8 +194,174 @@ def test_an_ndjson_file_is_opened_anew_after_rotation(tmp_path: Path) -> None:
     assert len(file.read_text().splitlines()) == 1
 
 
+# What was accepted is stored, whatever ends the daemon or holds up the store
+
+
+def numbered(first: int, count: int) -> list[str]:
+    return [
+        f"Nov 24 15:41:22 mx1 postfix/smtpd[867]: connect from a[192.0.2.1] number {number}"
+        for number in range(first, first + count)
+    ]
+
+
+def texts(lines: list[str]) -> Counter[object]:
+    return Counter(line.partition(": ")[2] for line in lines)
+
+
+def test_a_killed_daemon_loses_nothing_that_it_accepted(site: Site) -> None:
+    lines = [*numbered(0, 5000), *LIFE[:3]]
+    with Daemon(site.config) as daemon:
+        site.hand_over(*lines)
+        daemon.kill()
+    assert len(site.stored()) < len(lines)
+    with Daemon(site.config):
+        site.hand_over(*LIFE[3:])
+        wait_until(lambda: len(site.stored()) == 5000 + len(LIFE), "all is stored")
+    assert site.messages() == texts([*lines, *LIFE[3:]])
+    assert site.delivery()["postfix_from"] == "ann@example.com"
+
+
+def test_a_delivery_line_that_waits_survives_a_kill(site: Site) -> None:
+    with Daemon(site.config) as daemon:
+        site.hand_over(LIFE[3])
+        daemon.kill()
+    with Daemon(site.config):
+        wait_until(lambda: len(site.stored()) == 1, "the line is stored")
+    assert site.messages() == texts([LIFE[3]])
+
+
+def test_lines_sent_again_after_a_kill_are_stored_once(site: Site) -> None:
+    # Two of them are identical, and both are kept.
+    lines = [*numbered(0, 100), *numbered(99, 1)]
+    with Daemon(site.config) as daemon:
+        site.hand_over(*lines)
+        daemon.kill()
+    with Daemon(site.config):
+        site.hand_over(*lines)
+        site.hand_over(*numbered(200, 1))
+        wait_until(lambda: len(site.stored()) == 102, "all is stored")
+    assert site.messages() == texts([*lines, *numbered(200, 1)])
+
+
+def test_what_is_stored_is_not_read_again_after_the_next_snapshot(tmp_path: Path) -> None:
+    site = Site(tmp_path, "snapshot_interval = 0.2\n[log]\nreport_interval = 0.2\n")
+    with Daemon(site.config) as daemon:
+        site.hand_over(*numbered(0, 1000), *LIFE[:3])
+        wait_until(lambda: (site.state / "queue-ids").exists(), "a first snapshot")
+        before = (site.state / "queue-ids").read_bytes()
+        site.hand_over(*numbered(1000, 1))
+        wait_until(
+            lambda: (site.state / "queue-ids").read_bytes() != before, "a snapshot with the last"
+        )
+        daemon.kill()
+    with Daemon(site.config) as daemon:
+        site.hand_over(*LIFE[3:])
+        wait_until(lambda: len(site.stored()) == 1001 + len(LIFE), "all is stored")
+    assert site.counters(daemon.log)["documents_duplicate"] == 0
+    assert site.delivery()["postfix_from"] == "ann@example.com"
+
+
+def test_while_the_store_is_away_lines_are_accepted_and_survive_a_stop(tmp_path: Path) -> None:
+    site = Site(tmp_path, "[batch]\ncapacity = 1000\n")
+    config = site.config.read_text()
+    site.config.write_text(f"shutdown_timeout = 0.5\n{config}")
+    with Daemon(site.config):
+        site.hand_over(*numbered(0, 1))
+        wait_until(lambda: len(site.stored()) == 1, "the store is there")
+        with site.store_locked():
+            site.hand_over(*numbered(1, 10_000))
+            site.send_udp(*numbered(20_000, 1))
+    with Daemon(site.config):
+        wait_until(lambda: len(site.stored()) == 10_002, "all is stored")
+    assert site.messages() == texts([*numbered(0, 10_001), *numbered(20_000, 1)])
+
+
+def test_a_server_that_is_not_there_yet_refuses_no_start(tmp_path: Path) -> None:
+    port = free_port(socket.SOCK_STREAM)
+    site = Site(tmp_path, f'[elasticsearch]\nhosts = ["http://127.0.0.1:{port}"]\n')
+    config = site.config.read_text()
+    site.config.write_text(f"shutdown_timeout = 0.5\n{config}")
+    with Daemon(site.config) as daemon:
+        site.hand_over(*numbered(0, 10))
+    assert "lines are in the spool until the next start" in daemon.log.read_text()
+    with Daemon(site.config) as daemon:
+        pass
+    assert "the spool has frames of an earlier run" in daemon.log.read_text()
+
+
+def test_a_full_disk_makes_senders_wait_and_ends_nothing(tmp_path: Path) -> None:
+    site = Site(tmp_path, "[log]\nreport_interval = 0.2\n")
+    with Daemon(site.config) as daemon:
+        site.hand_over(*numbered(0, 10_000))
+        wait_until(lambda: len(site.stored()) == 10_000, "all is stored")
+        [segment] = (site.state / "spool").glob("*.frames")
+        # No file may grow beyond what the spool's has now; the log is far below.
+        before = resource.prlimit(
+            daemon.pid, resource.RLIMIT_FSIZE, (segment.stat().st_size, resource.RLIM_INFINITY)
+        )
+        with socket.create_connection(("127.0.0.1", site.tcp)) as connection:
+            connection.sendall("".join(f"{line}\n" for line in numbered(10_000, 100)).encode())
+            wait_until(
+                lambda: site.counters(daemon.log)["spool_full"] == "File too large", "it is full"
+            )
+            site.send_udp(*numbered(20_000, 5))
+            wait_until(
+                lambda: site.counters(daemon.log)["datagrams_dropped"] == 5, "datagrams are counted"
+            )
+            resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE, before)
+            wait_until(lambda: len(site.stored()) == 10_100, "what waited is stored")
+        site.hand_over(*numbered(30_000, 1))
+        wait_until(lambda: len(site.stored()) == 10_101, "it goes on")
+    assert site.messages() == texts([*numbered(0, 10_100), *numbered(30_000, 1)])
+    log = daemon.log.read_text()
+    assert log.count("the spool is full") == log.count("the spool has room again") == 1
+
+
+async def test_a_line_that_makes_the_pipeline_fail_holds_up_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Pipeline.feed
+
+    def feed(self: Pipeline, payload: bytes, *rest: Any) -> list[Document]:
+        if b"number 3" in payload:
+            raise RuntimeError("a fault")
+        return real(self, payload, *rest)
+
+    monkeypatch.setattr(Pipeline, "feed", feed)
+    site = Site(tmp_path)
+    daemon = InProcess(load(site.config, {}))
+    serving = asyncio.create_task(daemon.main())
+    while not _connects(site.tcp):
+        await asyncio.sleep(0.01)
+    with capture_logs() as logs:
+        await asyncio.to_thread(site.hand_over, *numbered(0, 6))
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert await asyncio.wait_for(serving, 30) == 0
+    assert site.messages() == texts([*numbered(0, 3), *numbered(4, 2)])
+    assert daemon.counters()["frames_failed"] == 1
+    [told] = [log for log in logs if log["event"] == "a line made the pipeline fail"]
+    assert "number 3" in told["line"]
+
+
+def test_two_daemons_do_not_share_a_state_directory(tmp_path: Path) -> None:
+    first, second = Site(tmp_path), tmp_path / "second.toml"
+    second.write_text(f'[inputs]\nudp = []\ntcp = []\n[state]\ndirectory = "{first.state}"\n')
+    with Daemon(first.config):
+        done = subprocess.run(
+            [sys.executable, "-m", "mailingest", "run", "--config", str(second)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+        )
+    assert done.returncode == 2
+    assert "another mailingest works in" in done.stderr
+
+
 def test_an_address_in_use_is_refused_in_one_line(site: Site) -> None:
     with Daemon(site.config):
+        config = site.config.read_text().replace("/state", "/other-state")
+        site.config.write_text(config)
         done = subprocess.run(
             [sys.executable, "-m", "mailingest", "run", "--config", str(site.config)],
             capture_output=True,

@@ -17,12 +17,12 @@ import pytest
 from elasticsearch import ApiError, AsyncElasticsearch
 
 from mailingest.outputs.compatibility import BridgeNode
-from mailingest.outputs.sqlite import SqliteReader
 from tests.lab import HOSTNAME, TIMEZONE, MailLab
 from tests.lab.daemon import Daemon, free_port, replay
 from tests.lab.facts import Recipient, Refused, SentMail
 from tests.lab.polling import wait_until
 from tests.lab.scenarios import GREYLISTED, SCENARIOS
+from tests.outputs.reading import SqliteReader
 from tests.servers import ELASTICSEARCH, SearchServer
 
 pytest_plugins = ["tests.lab.fixture"]

@@ -67,3 +67,74 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     process.stdout = None
     _, errors = process.communicate(LINES * 2000, timeout=60)
     assert (process.returncode, errors) == (0, b"")
+
+
+UNMATCHED = b"""\
+Nov 24 07:00:00 mx1 postfix/smtpd[7]: never seen from mx.example[192.0.2.5]
+Nov 24 07:00:01 mx1 postfix/qmgr[8]: 4F2A11E0ABC: removed
+Nov 24 07:00:02 mx1 postfix/qmgr[8]: \x1b]0;title\x07 7
+Nov 24 07:00:03 mx1 postfix-in/smtpd[7]: never seen from b.example.net[2001:db8::5]
+Nov 24 07:00:04 mx1 dovecot: nothing of Postfix
+
+no header
+"""
+
+
+def test_unmatched_lines_are_grouped_by_program_and_shape(tmp_path: Path) -> None:
+    (tmp_path / "mail.log").write_bytes(UNMATCHED)
+    done = parse("--unmatched", str(tmp_path / "mail.log"))
+
+    assert done.returncode == 0
+    assert done.stdout.decode().splitlines() == [
+        "       2  smtpd: never seen from HOST[...]",
+        "                 never seen from mx.example[192.0.2.5]",
+        r"       1  qmgr: \x1b]NUMBER;title\x07 NUMBER",
+        r"                \x1b]0;title\x07 7",
+        "6 lines, 3 of Postfix that no pattern matches, 1 without a syslog header",
+    ]
+
+
+def test_unmatched_lines_as_json_are_an_object_a_group(tmp_path: Path) -> None:
+    (tmp_path / "mail.log").write_bytes(UNMATCHED)
+    done = parse("--unmatched", "--json", str(tmp_path / "mail.log"))
+
+    assert [json.loads(line) for line in done.stdout.splitlines()] == [
+        {
+            "program": "smtpd",
+            "shape": "never seen from HOST[...]",
+            "count": 2,
+            "example": "never seen from mx.example[192.0.2.5]",
+        },
+        {
+            "program": "qmgr",
+            "shape": "\x1b]NUMBER;title\x07 NUMBER",
+            "count": 1,
+            "example": "\x1b]0;title\x07 7",
+        },
+    ]
+
+
+def test_further_shapes_are_counted_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mail.log").write_bytes(UNMATCHED)
+    monkeypatch.setattr("mailingest.parse.Shapes", lambda: Shapes(most=1))
+    shown, rows = io.StringIO(), io.StringIO()
+    settings = Settings.model_validate({})
+    unmatched(settings, [str(tmp_path / "mail.log")], shown)
+    unmatched(settings, [str(tmp_path / "mail.log")], rows, as_json=True)
+
+    assert shown.getvalue().splitlines()[2] == "       1  lines of further shapes"
+    assert json.loads(rows.getvalue().splitlines()[1]) == {
+        "program": None,
+        "shape": None,
+        "count": 1,
+        "example": None,
+    }
+
+
+def test_all_lines_of_a_log_that_is_known_match(tmp_path: Path) -> None:
+    (tmp_path / "mail.log").write_bytes(LINES)
+    done = parse("--unmatched", str(tmp_path / "mail.log"))
+
+    assert done.stdout.splitlines()[-1] == b"4 lines, 0 of Postfix that no pattern matches"

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from mailingest.outputs.sqlite import SqliteReader
 from tests.lab.polling import wait_until
+from tests.outputs.reading import SqliteReader
 
 COMPRESS: dict[str, Callable[[bytes], bytes]] = {
     ".gz": gzip.compress,

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from tests.systemd_host import SystemdHost
 
 ROOT = Path(__file__).parent.parent
 UNIT = ROOT / "systemd" / "mailingest.service"
+RETENTION = ROOT / "systemd" / "mailingest-retention.service"
 PROGRAM = "/usr/local/bin/mailingest"
 # What systemd-analyze gives a unit without any protection is 9.6; below 2.0 is its best class.
 HIGHEST_EXPOSURE = 2.0
@@ -22,7 +24,7 @@ pytestmark = pytest.mark.system
 
 
 def installed(directory: Path) -> Path:
-    """The unit, with the program of this environment in place of the installed one.
+    """The units, with the program of this environment in place of the installed one.
 
     Interpreter and libraries may lie in a home directory, which the unit hides: they are shown
     to it elsewhere.
@@ -36,10 +38,15 @@ def installed(directory: Path) -> Path:
         "/run/source": str(ROOT),
     }
     binds = "".join(f"BindReadOnlyPaths={there}:{here}\n" for here, there in places.items())
-    text = UNIT.read_text().replace(PROGRAM, f"/run/python/{interpreter} -m mailingest")
     # An interpreter may be linked to a library beside it.
     paths = "Environment=PYTHONPATH=/run/libraries:/run/source LD_LIBRARY_PATH=/run/python/lib\n"
-    (units / UNIT.name).write_text(text.replace("[Install]", f"{binds}{paths}\n[Install]"))
+    days = "Environment=MAILINGEST_RETENTION__DAYS=3\n"
+    for unit in (UNIT, RETENTION):
+        text = unit.read_text().replace(PROGRAM, f"/run/python/{interpreter} -m mailingest")
+        text = text.replace("[Service]", f"[Service]\n{binds}{paths}{days}")
+        (units / unit.name).write_text(text)
+    timer = RETENTION.with_suffix(".timer")
+    (units / timer.name).write_text(timer.read_text())
     return units
 
 
@@ -93,3 +100,27 @@ def test_it_starts_receives_restarts_and_stops(host: SystemdHost) -> None:
     stopped = host.run("systemctl", "stop", "mailingest")
     assert stopped.returncode == 0
     assert host.show("mailingest", "Result") == "success"
+
+
+def test_retention_deletes_old_days_of_its_user_and_its_timer_waits(host: SystemdHost) -> None:
+    state = "/var/lib/private/mailingest"
+    directory = f"{state}/mail"
+    # The first run makes the directory of the state.
+    assert host.run("systemctl", "start", "mailingest-retention.service").returncode == 0
+    today = datetime.now(UTC)
+    over = f"mail-{today - timedelta(days=3):%Y.%m.%d}.sqlite"
+    made = [f"{directory}/{over}", f"{directory}/mail-archive.sqlite"]
+    host.run("mkdir", "-p", directory)
+    host.run("touch", *made)
+    host.run("chown", "-R", f"--reference={state}", directory)
+
+    started = host.run("systemctl", "start", "mailingest-retention.service")
+    assert started.returncode == 0, started.stderr + host.log()
+    left = host.run("ls", directory).stdout.split()
+    assert over not in left
+    assert "mail-archive.sqlite" in left
+
+    assert host.run("systemctl", "start", "mailingest-retention.timer").returncode == 0
+    assert host.show("mailingest-retention.timer", "ActiveState") == "active"
+    assert host.show("mailingest-retention.timer", "NextElapseUSecRealtime") != ""
+    host.run("systemctl", "stop", "mailingest-retention.timer")

@@ -14,9 +14,11 @@ from mailingest.outputs.ndjson import NdjsonOutput
 from mailingest.outputs.sqlite import SqliteOutput
 from mailingest.wiring import (
     build_output,
+    build_parser,
     build_pipeline,
     data_directory,
     first_time,
+    index_template_of,
     read_definitions,
 )
 
@@ -166,3 +168,115 @@ async def test_the_default_output_writes_below_the_state(tmp_path: Path) -> None
     await output.write([document])
     await output.close()
     assert f"{document.index}.sqlite" in os.listdir(tmp_path / "mail")
+
+
+OWN_PATTERNS = "MINE %{WORD:[mine][verdict]} %{NUMBER:mine_score} (?<mine_ip>\\S+)\n"
+OWN_FIELDS = {"mine.verdict": "keyword", "mine_score": "float", "mine_ip": "ip"}
+
+
+def own_settings(tmp_path: Path, **grok: Any) -> Settings:
+    (tmp_path / "own").mkdir(exist_ok=True)
+    (tmp_path / "own" / "mine").write_text(OWN_PATTERNS)
+    defaults = {"fields": OWN_FIELDS, "programs": {"mine": "MINE"}}
+    return settings(grok={"patterns_dirs": [tmp_path / "own"], **defaults, **grok})
+
+
+@pytest.mark.parametrize(
+    ("text", "fields", "tags"),
+    [
+        pytest.param(
+            "pass -1.5 192.0.2.5",
+            {"mine.verdict": "pass", "mine_score": -1.5, "mine_ip": "192.0.2.5"},
+            ["_grok_mine_success"],
+            id="typed",
+        ),
+        pytest.param(
+            "pass 7 nowhere",
+            {"mine.verdict": "pass", "mine_score": 7.0, "unfit": ["mine_ip=nowhere"]},
+            ["_grok_mine_success", "_type_mismatch"],
+            id="a value that does not fit",
+        ),
+        pytest.param("something else", {}, [], id="no match is no fault"),
+    ],
+)
+def test_users_have_programs_and_fields_of_their_own(
+    tmp_path: Path, text: str, fields: dict[str, Any], tags: list[str]
+) -> None:
+    pipeline = build_pipeline(own_settings(tmp_path), live=True)
+    (document,) = pipeline.feed(f"Nov 24 07:00:00 mx1 mine[7]: {text}".encode(), NOW)
+    given = {
+        name: value
+        for name, value in document.fields.items()
+        if name.startswith("mine") or name == "unfit"
+    }
+
+    assert given == fields
+    assert document.fields["tags"] == tags
+
+
+def test_own_fields_are_in_the_index_template(tmp_path: Path) -> None:
+    properties = index_template_of(own_settings(tmp_path)).request(None)["template"]["mappings"][
+        "properties"
+    ]
+
+    assert properties["mine_score"] == {"type": "float"}
+    assert properties["mine"]["properties"]["verdict"] == properties["postfix_status"]
+
+
+@pytest.mark.parametrize(
+    ("grok", "message"),
+    [
+        pytest.param(
+            {"fields": {"mine.verdict": "keyword", "mine_score": "float"}},
+            "{own}/mine:1: pattern MINE: there is no field mine_ip: declare its type in the "
+            "configuration, in [grok.fields]",
+            id="an undeclared field",
+        ),
+        pytest.param(
+            {"programs": {"mine": "YOURS"}},
+            "grok.programs: 'mine': there is no pattern YOURS: define it in a pattern file",
+            id="no such pattern",
+        ),
+        pytest.param(
+            {"programs": {"postfix/smtpd": "MINE"}},
+            "grok.programs: 'postfix/smtpd': that is Postfix: give its patterns another text",
+            id="a program of Postfix",
+        ),
+        pytest.param(
+            {"programs": {"postfix": "MINE"}},
+            "grok.programs: 'postfix': that is Postfix: give its patterns another text",
+            id="all of Postfix",
+        ),
+    ],
+)
+def test_what_users_declare_has_to_fit(
+    tmp_path: Path, grok: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UsageError) as refused:
+        build_parser(own_settings(tmp_path, **grok))
+
+    assert str(refused.value).startswith(message.format(own=tmp_path / "own"))
+
+
+def test_a_directory_of_another_program_may_hold_anything_readable(tmp_path: Path) -> None:
+    for name in ("mine", "postfix.grok", "linux-syslog"):
+        (tmp_path / name).write_text(f"{name[:4].upper()} a\n")
+    for name in (".hidden", "mine~", "#mine#", "mine.bak", "mine.dpkg-old", "mine.rpmsave", "x.swp"):
+        (tmp_path / name).write_text("not patterns")
+    definitions = read_definitions(settings(grok={"patterns_dirs": [tmp_path]}))
+    own = [one for one in definitions if one.file.startswith(str(tmp_path))]
+
+    assert [(one.name, Path(one.file).name) for one in own] == [
+        *(("LINU", "linux-syslog"), ("MINE", "mine"), ("POST", "postfix.grok")),
+    ]
+
+
+def test_directories_are_read_in_their_order(tmp_path: Path) -> None:
+    for name in ("b", "a"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "mine").write_text(f"MINE (?<mine_ip>{name}.*)\n")
+    dirs = [tmp_path / "b", tmp_path / "a"]
+    parser = build_pipeline(own_settings(tmp_path, patterns_dirs=dirs), live=True)
+    fed = [parser.feed(f"Nov 24 07:00:00 mx1 mine: {text}".encode(), NOW)[0] for text in "ab"]
+
+    assert [one.fields["tags"] != [] for one in fed] == [True, False]

@@ -54,9 +54,8 @@ class Connections:
                         fields.setdefault(name, value)
 
     def snapshot(self) -> Iterator[bytes]:
-        """What is known as lines of bytes, for `restore`."""
-        for key, known in self._latest.items():
-            yield orjson.dumps([key, *known])
+        """What is known as lines of bytes, for `restore`; events may be fed in between."""
+        return (orjson.dumps([key, *known]) for key, known in list(self._latest.items()))
 
     def restore(self, lines: Iterable[bytes]) -> None:
         """Take a snapshot; raises ValueError if another version made it."""

@@ -108,14 +108,16 @@ class QueueMap:
         self.counters = Counters()
         self.waiting = 0
         """How many delivery events are held back."""
+        self.held = 0
+        """How many have been held back since the start."""
         self._wait = wait
         self._capacity = capacity
         self._lifetime = lifetime
         # Both have the entry that was touched first at their beginning.
         self._entries: OrderedDict[str, Entry] = OrderedDict()
         self._over: OrderedDict[str, Entry] = OrderedDict()
-        # By key, since the time of the first event.
-        self._waiting: OrderedDict[str, tuple[float, list[Event]]] = OrderedDict()
+        # By key: the number of the first event, its time, and all of them.
+        self._waiting: OrderedDict[str, tuple[int, float, list[Event]]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._entries) + len(self._over)
@@ -147,7 +149,7 @@ class QueueMap:
         """Let time pass: give the events that waited long enough, forget what is over."""
         ready: list[Event] = []
         while self._waiting:
-            key, (since, _) = next(iter(self._waiting.items()))
+            key, (_, since, _) = next(iter(self._waiting.items()))
             # If the clock was set back, nobody knows how long it has been.
             if now - self._wait < since <= now:
                 break
@@ -160,20 +162,21 @@ class QueueMap:
         """Give all events that wait."""
         return [event for key in list(self._waiting) for event in self._stop_waiting(key)]
 
+    @property
+    def released(self) -> int:
+        """How many of the ``held`` events, counted from the first, are all out."""
+        return next(iter(self._waiting.values()))[0] if self._waiting else self.held
+
     def snapshot(self) -> Iterator[bytes]:
-        """The entries as lines of bytes, for `restore`; events may be fed in between."""
-        yield orjson.dumps(list(_FACTS))
-        for entries in (self._entries, self._over):
-            is_over = entries is self._over
-            keys = list(entries)
-            for start in range(0, len(keys), _SNAPSHOT_ENTRIES):
-                yield orjson.dumps(
-                    [
-                        [key, is_over, entry.touched, *_facts(entry)]
-                        for key in keys[start : start + _SNAPSHOT_ENTRIES]
-                        if (entry := entries.get(key)) is not None
-                    ]
-                )
+        """The entries at the time of the call as lines of bytes, for `restore`.
+
+        Events may be fed in between.
+        """
+        return chain(
+            [orjson.dumps(list(_FACTS))],
+            _rows(list(self._entries), list(self._entries.values()), is_over=False),
+            _rows(list(self._over), list(self._over.values()), is_over=True),
+        )
 
     def restore(self, lines: Iterable[bytes]) -> None:
         """Take the entries of a snapshot; raises ValueError if another version made it."""
@@ -181,9 +184,6 @@ class QueueMap:
         if names != list(_FACTS):
             raise ValueError("a snapshot of another version")
         for key, is_over, touched, *facts in chain.from_iterable(parts):
-            if is_over:
-                # Its end may have come while the snapshot was taken.
-                self._entries.pop(key, None)
             (self._over if is_over else self._entries)[key] = Entry(touched, *facts)
         self._evict()
 
@@ -192,13 +192,14 @@ class QueueMap:
             self._enrich(key, event)
             return (event,)
         if key not in self._waiting:
-            self._waiting[key] = (now, [])
-        self._waiting[key][1].append(event)
+            self._waiting[key] = (self.held, now, [])
+        self._waiting[key][2].append(event)
+        self.held += 1
         self.waiting += 1
         return ()
 
     def _stop_waiting(self, key: str) -> list[Event]:
-        _, events = self._waiting.pop(key)
+        _, _, events = self._waiting.pop(key)
         self.waiting -= len(events)
         for event in events:
             self._enrich(key, event)
@@ -228,6 +229,8 @@ class QueueMap:
             # A line that comes just after the end was overtaken by it.
             if entry is None or not _is_fresh(entry, now):
                 entry = self._touch(key, now)
+            else:
+                entry = self._over[key] = _copy(entry, entry.touched)
             if entry.sender not in (None, fields["postfix_from"]):
                 entry = self._renew(key, now)
             _learn(entry, _QMGR_FACTS, fields)
@@ -272,7 +275,7 @@ class QueueMap:
         entry = self._entries.get(key)
         if entry is None:
             return self._renew(key, now)
-        entry.touched = now
+        entry = self._entries[key] = _copy(entry, now)
         self._entries.move_to_end(key)
         return entry
 
@@ -286,8 +289,7 @@ class QueueMap:
     def _end(self, key: str, now: float) -> None:
         entry = self._entries.pop(key, None)
         if entry is not None:
-            entry.touched = now
-            self._over[key] = entry
+            self._over[key] = _copy(entry, now)
 
     def _evict(self) -> None:
         while len(self) > self._capacity:
@@ -296,6 +298,22 @@ class QueueMap:
             else:
                 self._entries.popitem(last=False)
                 self.counters.entries_evicted += 1
+
+
+def _copy(entry: Entry, touched: float) -> Entry:
+    """An entry to write into: a snapshot that is being taken keeps the old one as it was."""
+    return Entry(touched, *_facts(entry))
+
+
+def _rows(keys: list[str], entries: list[Entry], *, is_over: bool) -> Iterator[bytes]:
+    for start in range(0, len(keys), _SNAPSHOT_ENTRIES):
+        part = slice(start, start + _SNAPSHOT_ENTRIES)
+        yield orjson.dumps(
+            [
+                [key, is_over, entry.touched, *_facts(entry)]
+                for key, entry in zip(keys[part], entries[part], strict=True)
+            ]
+        )
 
 
 def _is_fresh(entry: Entry, now: float) -> bool:

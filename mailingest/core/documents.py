@@ -4,7 +4,7 @@ from base64 import b64decode, b64encode, urlsafe_b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, Final
 
 import orjson
@@ -18,6 +18,9 @@ _SNAPSHOT_LINES: Final = 20_000
 # So many of them are one line of a snapshot: a millisecond of work.
 _SNAPSHOT_ROWS: Final = 500
 _SECONDS_OCTETS: Final = 4
+# An occurrence is kept in one integer: the number below, the stream above.
+_COUNT_BITS: Final = 32
+_COUNT_MASK: Final = (1 << _COUNT_BITS) - 1
 # With four octets of time: 15 octets, which are 20 characters of base64 without padding.
 _HASH_OCTETS: Final = 11
 
@@ -46,6 +49,9 @@ class DocumentMaker:
     number, which tells identical lines of one second apart.  So a line has the same id however it
     came here and whatever the precision of its time stamp.  The time comes first in the id, for
     ids that are near in time to lie near each other in the index of a store.
+
+    Occurrences are counted within a stream (a TCP connection).  A sender whose connection broke
+    sends again, over a new one, what may have been lost: that line has the id that it had before.
     """
 
     def __init__(self, prefix: str) -> None:
@@ -55,9 +61,12 @@ class DocumentMaker:
         # Occurrences by id, in two generations: the older one goes when the younger one is full.
         self._recent: dict[bytes, int] = {}
         self._older: dict[bytes, int] = {}
+        self._stream = 0
+        # The first occurrence in that stream; most lines are one, and share this object.
+        self._first = 1
 
     def make(self, event: Event) -> Document:
-        """Make a document of an event."""
+        """Make a document of an event, which has its id already or gets the next one."""
         fields = event.fields
         day = fields["@timestamp"][:10]
         if day != self._day:
@@ -65,39 +74,53 @@ class DocumentMaker:
             self._index = f"{self._prefix}-{day.replace('-', '.')}"
         return Document(
             self._index,
-            self._id(event),
+            event.id or self.identify(event),
             orjson.dumps(fields, default=_base64),
             event.seconds,
             fields,
         )
 
     def snapshot(self) -> Iterator[bytes]:
-        """The occurrences of the last lines as lines of bytes, for `restore`."""
-        counts = [*self._older.items(), *self._recent.items()][-_SNAPSHOT_LINES:]
-        for start in range(0, len(counts), _SNAPSHOT_ROWS):
-            yield orjson.dumps(
-                [
-                    (b64encode(identity).decode("ascii"), count)
-                    for identity, count in counts[start : start + _SNAPSHOT_ROWS]
-                ]
-            )
+        """The occurrences of the last lines as lines of bytes, for `restore`.
+
+        They are those of the call; lines may be counted while the rows are taken.
+        """
+        latest_first = chain(reversed(self._recent.items()), reversed(self._older.items()))
+        return self._rows([*islice(latest_first, _SNAPSHOT_LINES)][::-1])
 
     def restore(self, lines: Iterable[bytes]) -> None:
         """Take the occurrences of a snapshot."""
-        for identity, count in chain.from_iterable(map(orjson.loads, lines)):
-            self._older[b64decode(identity)] = count
+        for identity, stream, count in chain.from_iterable(map(orjson.loads, lines)):
+            self._older[b64decode(identity)] = (stream << _COUNT_BITS) + count
 
-    def _id(self, event: Event) -> str:
+    @staticmethod
+    def _rows(latest: list[tuple[bytes, int]]) -> Iterator[bytes]:
+        for start in range(0, len(latest), _SNAPSHOT_ROWS):
+            yield orjson.dumps(
+                [
+                    (b64encode(identity).decode("ascii"), seen >> _COUNT_BITS, seen & _COUNT_MASK)
+                    for identity, seen in latest[start : start + _SNAPSHOT_ROWS]
+                ]
+            )
+
+    def identify(self, event: Event, stream: int = 0) -> str:
+        """The id of an event; asked for once, and in the order in which lines came.
+
+        So the ids are the same again when the same lines come again from a snapshot on.
+        """
+        if stream != self._stream:
+            self._stream, self._first = stream, (stream << _COUNT_BITS) + 1
         fields = event.fields
         time = (event.seconds & 0xFFFFFFFF).to_bytes(_SECONDS_OCTETS)
         line = time + (
             f"{event.hostname}\n{fields['program']}\n{fields.get('pid', '')}\n{fields['message']}"
         ).encode("utf-8", "surrogatepass")
         identity = time + blake2b(line, digest_size=_HASH_OCTETS).digest()
-        occurrence = self._recent.get(identity)
-        if occurrence is None:
-            occurrence = self._older.get(identity, 0)
-        self._recent[identity] = occurrence + 1
+        seen = self._recent.get(identity)
+        if seen is None:
+            seen = self._older.get(identity, 0)
+        occurrence = seen & _COUNT_MASK if seen >> _COUNT_BITS == stream else 0
+        self._recent[identity] = self._first + occurrence if occurrence else self._first
         if len(self._recent) >= _RECENT:
             self._older, self._recent = self._recent, {}
         if occurrence:

@@ -1,21 +1,24 @@
 """Record -> Event: the program chosen, the text matched, the values typed."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 
-from mailingest.core.fields import CONVERTERS, NAMES
-from mailingest.core.grok import Definition, Library, Matcher
+from mailingest.core.fields import CONVERTERS, NAMES, Field, own_converters
+from mailingest.core.grok import Definition, Library
 from mailingest.core.links import add_links
+from mailingest.core.matchers import Matcher
 from mailingest.core.records import HEADER_NOMATCH, Record
+from mailingest.errors import UsageError
 
 POSTFIX_SUCCESS: Final = "_grok_postfix_success"
 TYPE_MISMATCH: Final = "_type_mismatch"
 
 NOQUEUE: Final = "NOQUEUE"
 
-# The pattern for each Postfix daemon.  "" stands for any other one: a transport with a name of
+# The pattern for each Postfix program.  "" stands for any other one: a transport with a name of
 # its own, or one that the rsyslog in between has cut off from the tag.
 PROGRAMS: Final[Mapping[str, str]] = {
     "smtpd": "POSTFIX_SMTPD",
@@ -32,15 +35,62 @@ PROGRAMS: Final[Mapping[str, str]] = {
     "retry": "POSTFIX_ERROR",
     "discard": "POSTFIX_DISCARD",
     "postsuper": "POSTFIX_POSTSUPER",
+    "postscreen": "POSTFIX_POSTSCREEN",
+    "dnsblog": "POSTFIX_DNSBLOG",
+    "tlsproxy": "POSTFIX_TLSPROXY",
+    "anvil": "POSTFIX_ANVIL",
+    "scache": "POSTFIX_SCACHE",
+    "verify": "POSTFIX_VERIFY",
+    "qmqpd": "POSTFIX_QMQPD",
+    "trivial-rewrite": "POSTFIX_TRIVIAL_REWRITE",
+    "tlsmgr": "POSTFIX_TLSMGR",
+    "proxymap": "POSTFIX_PROXYMAP",
+    "proxywrite": "POSTFIX_PROXYMAP",
+    "flush": "POSTFIX_FLUSH",
+    "showq": "POSTFIX_SHOWQ",
+    "spawn": "POSTFIX_SPAWN",
+    "master": "POSTFIX_MASTER",
+    "postfix-script": "POSTFIX_SCRIPT",
+    "postfix-tls-script": "POSTFIX_SCRIPT",
+    "postmulti-script": "POSTFIX_SCRIPT",
+    "post-install": "POSTFIX_SCRIPT",
+    "postlog": "POSTFIX_POSTLOG",
+    "postlogd": "POSTFIX_POSTLOGD",
+    "posttls-finger": "POSTFIX_POSTTLS_FINGER",
+    "postdrop": "POSTFIX_POSTDROP",
+    "postmap": "POSTFIX_POSTMAP",
+    "postalias": "POSTFIX_POSTMAP",
+    "sendmail": "POSTFIX_SENDMAIL",
+    "mailq": "POSTFIX_SENDMAIL",
+    "newaliases": "POSTFIX_SENDMAIL",
+    # The queue manager of old, and the one of 2.1 before it became the usual one.
+    "oqmgr": "POSTFIX_QMGR",
+    "nqmgr": "POSTFIX_QMGR",
+    "postcat": "POSTFIX_COMMAND",
+    "postconf": "POSTFIX_COMMAND",
+    "postkick": "POSTFIX_COMMAND",
+    "postlock": "POSTFIX_COMMAND",
+    "postmulti": "POSTFIX_COMMAND",
+    "postqueue": "POSTFIX_COMMAND",
     "": "POSTFIX_OTHER",
 }
-# What is kept of a line that its daemon's pattern does not match: the queue ID.
+# What is kept of a line that its program's pattern does not match: level, queue ID and text.
 _NOMATCH: Final = "POSTFIX_NOMATCH"
 # Parts of a line that are fields of their own as well.
 _OMITTED = ("postfix_keyvalue_data", "postfix_command_counter_data")
-# Programs whose lines an RFC 5424 rsyslog sends as `postfix`: it cuts the tag at the slash.
-# The order decides what a line that several of them could have written is taken for.
-_GUESSED = ("smtpd", "cleanup", "qmgr", "pickup", "bounce", "smtp", "postsuper")
+# Programs whose lines an RFC 5424 rsyslog sends as `postfix`, since it cuts the tag at the slash,
+# with their patterns.  The order decides what a line that several could have written is taken for.
+_GUESSED: Final[Sequence[tuple[str, str]]] = (
+    ("smtp", "POSTFIX_GUESSED_SMTP"),
+    ("verify", "POSTFIX_GUESSED_VERIFY"),
+    *(
+        (service, PROGRAMS[service])
+        for service in (
+            *("smtpd", "cleanup", "qmgr", "pickup", "bounce", "smtp", "postsuper", "postscreen"),
+            *("dnsblog", "tlsproxy", "anvil", "scache", "master", "postfix-script", ""),
+        )
+    ),
+)
 # Hostile tags must not fill the memory.
 _MOST_PROGRAMS_KNOWN = 4096
 
@@ -98,19 +148,38 @@ class _Program:
 
 
 class EventParser:
-    """Makes events of records; raises UsageError at once if a pattern is wrong."""
+    """Makes events of records; raises UsageError at once if a pattern is wrong.
 
-    def __init__(self, definitions: Iterable[Definition]) -> None:
+    Users may have fields of their own, and programs: the tag, and the name of its pattern.
+    """
+
+    def __init__(
+        self,
+        definitions: Iterable[Definition],
+        *,
+        own_fields: Sequence[Field] = (),
+        own_programs: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         definitions = list(definitions)
-        library = Library(definitions, CONVERTERS, omitted=_OMITTED, declared=NAMES)
-        neighbours = {one.name for one in definitions}.intersection(NEIGHBOURS.values())
-        names = sorted({*PROGRAMS.values(), _NOMATCH, *neighbours})
+        library = Library(
+            definitions,
+            {**CONVERTERS, **own_converters(own_fields)},
+            omitted=_OMITTED,
+            declared={*NAMES, *(field.name for field in own_fields)},
+        )
+        defined = {one.name for one in definitions}
+        _check_programs(own_programs, defined)
+        programs = {**NEIGHBOURS, **own_programs}
+        neighbours = defined.intersection(programs.values())
+        guessed = {pattern for _, pattern in _GUESSED}
+        names = sorted({*PROGRAMS.values(), *guessed, _NOMATCH, *neighbours})
         matchers = dict(zip(names, library.compile(f"%{{{name}}}" for name in names), strict=True))
         self._matchers = {service: matchers[name] for service, name in PROGRAMS.items()}
+        self._guessed = [(service, matchers[pattern]) for service, pattern in _GUESSED]
         self._nomatch = matchers[_NOMATCH]
         self._neighbours = {
             tag: _neighbour(tag, matchers[name])
-            for tag, name in NEIGHBOURS.items()
+            for tag, name in programs.items()
             if name in neighbours
         }
         self._programs: dict[str, _Program] = {}
@@ -198,9 +267,17 @@ class EventParser:
         return program
 
     def _known_program(self, instance: str, service: str) -> _Program:
-        services = (service,) if service else (*_GUESSED, "")
-        matchers = [(one, self._matchers[one]) for one in services]
+        matchers = [(service, self._matchers[service])] if service else self._guessed
         return _Program(instance, service, matchers, _nomatch_tag(service or "postfix"))
+
+
+def _check_programs(programs: Mapping[str, str], defined: Collection[str]) -> None:
+    for tag, name in programs.items():
+        place = f"grok.programs: {tag!r}"
+        if name not in defined:
+            raise UsageError(f"{place}: there is no pattern {name}: define it in a pattern file")
+        if tag.startswith("postfix") and tag.rpartition("/")[2] in {*PROGRAMS, "postfix"}:
+            raise UsageError(f"{place}: that is Postfix: give its patterns another text instead")
 
 
 def _neighbour(tag: str, matcher: Matcher) -> _Program:

@@ -12,18 +12,22 @@ it is used once, at start, to expand the patterns, and the result is made ready 
 
 import math
 import re
-import warnings
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final, Protocol
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
 
 import regex
 from pygrok import Grok
 
-from mailingest.core.fields import Value
+from mailingest.core.matchers import ASCII, Candidate, Converter, Head, Leaf, Matcher, Searcher
+from mailingest.core.spelling import (
+    ATOM,
+    NotTranslatable,
+    compile_plain,
+    split_alternatives,
+    translate,
+)
 from mailingest.errors import UsageError
-
-Converter = Callable[[str], Value]
 
 # What a line about a queue ID begins with.  No queue ID has a colon, so that matching the head
 # alone, and never coming back to it, finds the same as matching all at once.
@@ -31,19 +35,11 @@ QUEUE_ID_HEAD: Final = "%{POSTFIX_QUEUEID:postfix_queueid}: "
 
 _LINE = re.compile(r"(\w+)\s+(\S.*)", re.ASCII)
 _REFERENCE = re.compile(r"%\{(\w+)(?::([^:{}]+))?(?::(\w+))?\}", re.ASCII)
-_FIELD_NAME = re.compile(r"@?[A-Za-z_][\w-]*(?:\[[\w-]+\])*", re.ASCII)
-# A backslash and what it escapes, a character class (a bracket that comes first stands for
-# itself), a named group as _with_group_numbers() writes it, another group, a single character.
-_ATOM = r"\\.|\[\^?\]?(?:[^\]\\]|\\.)*\]"
-_TOKEN = re.compile(_ATOM + r"|\(\?P<g(\d+)>|\(\?|.", re.DOTALL)
-_BACK_REFERENCE = re.compile(r"\\[1-9k]")
-_NAMED_GROUP = re.compile(_ATOM + r"|\(\?P?<(?![=!])([^>]*)>", re.DOTALL)
-# Flags at the beginning hold for all alternatives.
-_FLAGS = re.compile(r"\(\?[A-Za-z]+\)")
+_FIELD_NAME = re.compile(r"@?[A-Za-z_][\w.-]*", re.ASCII)
+_NESTED_NAME = re.compile(r"(?:\[[\w@-]+\])+", re.ASCII)
+_NAMED_GROUP = re.compile(ATOM + r"|\(\?P?<(?![=!])([^>]*)>", re.DOTALL)
 # Stands between patterns that pygrok expands in one go; no pattern file can hold it.
 _SEPARATOR = "\x1e"
-_ASCII = tuple(map(chr, range(128)))
-_ALL_FIT: Final[Sequence[str]] = ()
 
 
 def _int(text: str) -> int:
@@ -90,105 +86,6 @@ def parse_definitions(file: str, text: str) -> Iterator[Definition]:
         yield Definition(match[1], match[2], file, number)
 
 
-class _Candidate(Protocol):
-    """Something that may match: an alternative, or several behind one head."""
-
-    first: frozenset[str]
-
-    def match(self, text: str, position: int, fields: dict[str, Value]) -> Sequence[str] | None: ...
-
-
-class _Leaf:
-    """One alternative, matched from a position to the end of the text."""
-
-    __slots__ = ("_fullmatch", "_groups", "first")
-
-    def __init__(
-        self,
-        pattern: re.Pattern[str],
-        names: Sequence[str],
-        converters: Mapping[str, Converter],
-        first: frozenset[str],
-    ) -> None:
-        self.first = first
-        self._fullmatch = pattern.fullmatch
-        self._groups = tuple((name, converters.get(name)) for name in names)
-
-    def match(self, text: str, position: int, fields: dict[str, Value]) -> Sequence[str] | None:
-        match = self._fullmatch(text, position)
-        if match is None:
-            return None
-        unfit = _ALL_FIT
-        for (name, convert), value in zip(self._groups, match.groups(), strict=False):
-            if value is None:
-                continue
-            if convert is None:
-                fields[name] = value
-                continue
-            try:
-                fields[name] = convert(value)
-            except ValueError:
-                unfit = (*unfit, f"{name}={value}")
-        return unfit
-
-
-class _Head:
-    """A queue ID, and the alternatives that may follow it."""
-
-    __slots__ = ("_match", "_tails", "first")
-
-    def __init__(self, head: tuple[re.Pattern[str], frozenset[str]], tails: list[_Leaf]) -> None:
-        pattern, self.first = head
-        self._match = pattern.match
-        self._tails = _Choice(tails)
-
-    def match(self, text: str, position: int, fields: dict[str, Value]) -> Sequence[str] | None:
-        head = self._match(text, position)
-        if head is None:
-            return None
-        unfit = self._tails.match(text, head.end(), fields)
-        if unfit is not None:
-            fields["postfix_queueid"] = head[1]
-        return unfit
-
-
-class _Choice:
-    """Candidates in order, looked up by the character that they can begin with."""
-
-    __slots__ = ("_all", "_by_first")
-
-    def __init__(self, candidates: Sequence[_Candidate]) -> None:
-        self._all = tuple(candidates)
-        self._by_first = {
-            character: tuple(one for one in candidates if character in one.first)
-            for character in _ASCII
-        }
-
-    def match(self, text: str, position: int, fields: dict[str, Value]) -> Sequence[str] | None:
-        for candidate in self._by_first.get(text[position : position + 1], self._all):
-            unfit = candidate.match(text, position, fields)
-            if unfit is not None:
-                return unfit
-        return None
-
-
-class Matcher:
-    """Matches whole texts against one pattern."""
-
-    __slots__ = ("_choice",)
-
-    def __init__(self, candidates: Sequence[_Candidate]) -> None:
-        self._choice = _Choice(candidates)
-
-    def match(self, text: str, fields: dict[str, Value]) -> Sequence[str] | None:
-        """Add the captured values to ``fields``; None if the text does not match.
-
-        What is returned otherwise are the values that did not fit their type, as ``name=value``;
-        nearly always there are none.
-        """
-        return self._choice.match(text, 0, fields)
-
-
 class Library:
     """All definitions by name, later ones in place of earlier ones of the same name."""
 
@@ -200,12 +97,13 @@ class Library:
         omitted: Collection[str] = (),
         declared: Collection[str] | None = None,
     ) -> None:
-        """Check that every name is known; raises UsageError naming file, line and pattern.
+        """Check spelling and names; raises UsageError naming file, line and pattern.
 
         ``converters`` turn the text of a field into its value; ``omitted`` are fields that are
         not captured at all; ``declared``, if given, are the only ones that may be.
         """
-        self._definitions = {definition.name: definition for definition in definitions}
+        given = {definition.name: definition for definition in definitions}
+        self._definitions = {name: _translated(one) for name, one in given.items()}
         self._converters = dict(converters)
         self._omitted = frozenset(omitted)
         self._declared = declared
@@ -213,6 +111,7 @@ class Library:
         self._places: list[str] = []
         self._predefined = Grok("").predefined_patterns
         self._checked: set[str] = set()
+        # A definition is put here behind those that it refers to.
         self._prepared: dict[str, str] = {}
         for definition in list(self._definitions.values()):
             self._check(definition, ())
@@ -223,16 +122,48 @@ class Library:
         return tuple(self._groups)
 
     def compile(self, patterns: Iterable[str]) -> list[Matcher]:
-        """Compile expressions such as ``%{POSTFIX_SMTPD}``; raises UsageError."""
-        sources = [list(self._alternatives(pattern)) for pattern in patterns]
+        """Matchers of expressions such as ``%{POSTFIX_SMTPD}``; raises UsageError."""
+        sources = [list(self._alternatives(self._expression(pattern))) for pattern in patterns]
         headed = any(source.startswith(QUEUE_ID_HEAD) for group in sources for source in group)
         flat = [source.removeprefix(QUEUE_ID_HEAD) for group in sources for source in group]
-        for source in flat:
-            self._check_names(source, f"pattern {source}", ())
         head_expanded, *expanded = self._expand([QUEUE_ID_HEAD if headed else "", *flat])
         head = self._pattern(head_expanded, QUEUE_ID_HEAD)
         tails = iter(expanded)
         return [self._matcher(group, tails, head) for group in sources]
+
+    def searcher(self, pattern: str) -> Searcher:
+        """The searcher of an expression such as ``^%{POSTFIX_SMTPD}$``; raises UsageError."""
+        (expanded,) = self._expand([self._expression(pattern)])
+        compiled = self._compiled(expanded, pattern)
+        return Searcher(compiled, self._names(compiled))
+
+    def alternatives(self) -> Iterator[tuple[Definition, re.Pattern[str]]]:
+        """Compile each alternative of each definition, used or not; raises UsageError.
+
+        Those that are but a reference to another definition come with that one.  The definitions
+        are in an order in which none comes before those that it refers to.
+        """
+        parts = [
+            (self._definitions[name], part)
+            for name in self._prepared
+            for part in split_alternatives(self._definitions[name].pattern)
+            if self._referred_to(part) is None
+        ]
+        expanded = self._expand([part for _, part in parts])
+        for (definition, part), text in zip(parts, expanded, strict=True):
+            yield definition, self._compiled(text, part)
+
+    def references(self, definition: Definition) -> Collection[str]:
+        """The names that a definition refers to, also by way of others."""
+        names = {match[1] for match in _REFERENCE.finditer(definition.pattern)}
+        return names.union(*(self.references(self._definitions[name]) for name in names))
+
+    def _expression(self, pattern: str) -> str:
+        """A translated and checked expression."""
+        place = f"pattern {pattern}"
+        translated = _translated(Definition(pattern, pattern, "", 0), place).pattern
+        self._check_names(translated, place, ())
+        return translated
 
     def _matcher(
         self,
@@ -240,30 +171,34 @@ class Library:
         expanded: Iterator[str],
         head: tuple[re.Pattern[str], frozenset[str]],
     ) -> Matcher:
-        candidates: list[_Candidate] = []
-        tails: list[_Leaf] = []
+        candidates: list[Candidate] = []
+        tails: list[Leaf] = []
         for source in sources:
             leaf = self._leaf(next(expanded), source)
             if source.startswith(QUEUE_ID_HEAD):
                 tails.append(leaf)
                 continue
             if tails:
-                candidates.append(_Head(head, tails))
+                candidates.append(Head(head, tails))
                 tails = []
             candidates.append(leaf)
-        return Matcher([*candidates, _Head(head, tails)] if tails else candidates)
+        return Matcher([*candidates, Head(head, tails)] if tails else candidates)
 
     def _alternatives(self, pattern: str) -> Iterator[str]:
         """Split at the top level, and on into an alternative that is but another pattern."""
-        if _FLAGS.match(pattern):
-            yield pattern
-            return
-        for part in _split_alternatives(pattern):
-            reference = _REFERENCE.fullmatch(part)
-            if reference and reference[2] is None and reference[1] in self._definitions:
-                yield from self._alternatives(self._definitions[reference[1]].pattern)
-            else:
+        for part in split_alternatives(pattern):
+            definition = self._referred_to(part)
+            if definition is None:
                 yield part
+            else:
+                yield from self._alternatives(definition.pattern)
+
+    def _referred_to(self, part: str) -> Definition | None:
+        """The definition that an alternative consists of, if it is but a reference."""
+        reference = _REFERENCE.fullmatch(part)
+        if reference is None or reference[2] is not None:
+            return None
+        return self._definitions.get(reference[1])
 
     def _check(self, definition: Definition, path: tuple[str, ...]) -> None:
         name = definition.name
@@ -275,9 +210,6 @@ class Library:
     def _check_names(self, pattern: str, place: str, path: tuple[str, ...]) -> None:
         if "%{" in _REFERENCE.sub("", pattern):
             raise UsageError(f"{place}: a reference must be %{{NAME}} or %{{NAME:field}}")
-        for token in _TOKEN.finditer(pattern):
-            if _BACK_REFERENCE.match(token[0]):
-                raise UsageError(f"{place}: back references ({token[0]}) are not supported")
         for reference in _REFERENCE.finditer(pattern):
             name = reference[1]
             if name in path:
@@ -288,7 +220,7 @@ class Library:
                         f"{place}: there is no pattern {name}: define it or correct it"
                     )
                 text = self._predefined[name].regex_str
-                self._definitions[name] = Definition(name, text, "pygrok", 0)
+                self._definitions[name] = _translated(Definition(name, text, "pygrok", 0))
             self._check(self._definitions[name], path)
 
     def _with_group_numbers(self, pattern: str, place: str) -> str:
@@ -298,18 +230,18 @@ class Library:
             name, field, grok_type = match.groups()
             if field is None:
                 return match[0]
+            number = self._group(field, place)
             if grok_type in _GROK_TYPES:
-                self._converters.setdefault(field, _GROK_TYPES[grok_type])
-            return f"%{{{name}:g{self._group(field, place)}}}"
+                self._converters.setdefault(self.fields[number], _GROK_TYPES[grok_type])
+            return f"%{{{name}:g{number}}}"
 
         def group(match: re.Match[str]) -> str:
             return match[0] if match[1] is None else f"(?P<g{self._group(match[1], place)}>"
 
         return _NAMED_GROUP.sub(group, _REFERENCE.sub(reference, pattern))
 
-    def _group(self, field: str, place: str) -> int:
-        if _FIELD_NAME.fullmatch(field) is None:
-            raise UsageError(f"{place}: {field!r} is no field name: use letters, digits, - and _")
+    def _group(self, target: str, place: str) -> int:
+        field = _field_name(target, place)
         if field not in self._groups:
             self._groups[field] = len(self._groups)
             self._places.append(place)
@@ -324,82 +256,65 @@ class Library:
         expanded: str = grok.regex_obj.pattern
         return expanded.split(_SEPARATOR)
 
-    def _leaf(self, expanded: str, source: str) -> _Leaf:
+    def _leaf(self, expanded: str, source: str) -> Leaf:
         pattern, first = self._pattern(expanded, source)
-        fields = tuple(self._groups)
+        return Leaf(pattern, self._names(pattern), self._converters, first)
+
+    def _names(self, pattern: re.Pattern[str]) -> Sequence[str]:
+        """The field of each group; raises UsageError if one is not declared."""
+        fields = self.fields
         names = [""] * pattern.groups
         for group, index in pattern.groupindex.items():
             number = int(group[1 : group.index("_")])
             names[index - 1] = fields[number]
             if self._declared is not None and fields[number] not in self._declared:
-                place = self._places[number]
-                raise UsageError(f"{place}: there is no field {fields[number]}: use a declared one")
-        return _Leaf(pattern, names, self._converters, first)
+                raise UsageError(
+                    f"{self._places[number]}: there is no field {fields[number]}: "
+                    "declare its type in the configuration, in [grok.fields]"
+                )
+        return names
 
     def _pattern(self, expanded: str, source: str) -> tuple[re.Pattern[str], frozenset[str]]:
         """Compile, and find out which characters a match can begin with."""
-        try:
-            pattern = _for_stdlib(expanded, self._omitted_groups())
-            probe = regex.compile(pattern.pattern, regex.DOTALL)
-        except _WRONG_PATTERN as error:
-            raise self._blame(error, source) from None
-        return pattern, frozenset(c for c in _ASCII if probe.fullmatch(c, partial=True))
+        pattern = self._compiled(expanded, source)
+        probe = regex.compile(pattern.pattern, regex.ASCII | regex.DOTALL | regex.MULTILINE)
+        return pattern, frozenset(c for c in ASCII if probe.fullmatch(c, partial=True))
 
-    def _omitted_groups(self) -> frozenset[str]:
-        return frozenset(str(self._groups[field]) for field in self._omitted & self._groups.keys())
+    def _compiled(self, expanded: str, source: str) -> re.Pattern[str]:
+        omitted = {str(self._groups[field]) for field in self._omitted & self._groups.keys()}
+        try:
+            return compile_plain(expanded, omitted)
+        except NotTranslatable as error:
+            raise self._blame(error, source) from None
 
     def _blame(self, error: Exception, source: str) -> UsageError:
-        """Find the definition that does not compile: the shortest one holds the fault."""
-        for definition in sorted(self._definitions.values(), key=lambda one: len(one.pattern)):
+        """Find the definition that does not compile: the first one, since those that it refers to
+        come before it."""
+        for name, prepared in self._prepared.items():
             try:
-                grok = Grok(self._prepared[definition.name], custom_patterns=self._prepared)
-                _for_stdlib(grok.regex_obj.pattern)
+                compile_plain(Grok(prepared, custom_patterns=self._prepared).regex_obj.pattern)
             except _WRONG_PATTERN as reason:
-                return UsageError(f"{definition.place}: {reason}")
+                return UsageError(f"{self._definitions[name].place}: {reason}")
         return UsageError(f"pattern {source}: {error}")
 
 
-class _NotTranslatable(Exception):
-    """A spelling that the standard `re` has no equal of."""
+# `regex` raises OverflowError for `a{99999999999}`, and RecursionError for brackets in brackets.
+_WRONG_PATTERN = (regex.error, NotTranslatable, OverflowError, RecursionError)
 
 
-# `re` raises OverflowError for `a{99999999999}`, and RecursionError for brackets in brackets.
-_WRONG_PATTERN = (re.error, regex.error, _NotTranslatable, OverflowError, RecursionError)
+def _translated(definition: Definition, place: str = "") -> Definition:
+    try:
+        return replace(definition, pattern=translate(definition.pattern))
+    except NotTranslatable as error:
+        raise UsageError(f"{place or definition.place}: {error}") from None
 
 
-def _split_alternatives(pattern: str) -> list[str]:
-    parts: list[str] = []
-    depth = begin = 0
-    for token in _TOKEN.finditer(pattern):
-        if token[0].startswith("("):
-            depth += 1
-        elif token[0] == ")":
-            depth -= 1
-        elif token[0] == "|" and depth == 0:
-            parts.append(pattern[begin : token.start()])
-            begin = token.end()
-    return [*parts, pattern[begin:]]
-
-
-def _for_stdlib(expanded: str, omitted: Collection[str] = ()) -> re.Pattern[str]:
-    """Compile with plain groups non-capturing, and each named group under a name of its own."""
-    count = 0
-
-    def translate(token: re.Match[str]) -> str:
-        nonlocal count
-        text = token[0]
-        if token[1] and token[1] not in omitted:
-            count += 1
-            return f"(?P<g{token[1]}_{count}>"
-        if text == "(" or token[1]:
-            return "(?:"
-        return text
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", FutureWarning)
-        try:
-            return re.compile(_TOKEN.sub(translate, expanded), re.DOTALL)
-        except FutureWarning:
-            raise _NotTranslatable(
-                "classes in classes ([[:alpha:]], [a-z&&[^x]]) are not supported: write them out"
-            ) from None
+def _field_name(target: str, place: str) -> str:
+    """The name of a field; a path such as ``[client][ip]`` is ``client.ip``, as stores read it."""
+    if _NESTED_NAME.fullmatch(target):
+        target = target[1:-1].replace("][", ".")
+    if _FIELD_NAME.fullmatch(target) is None:
+        raise UsageError(
+            f"{place}: {target!r} is no field name: use letters, digits, - and _, or [a][b]"
+        )
+    return target

@@ -78,11 +78,13 @@ class Pipeline:
         self._now = 0.0
         self._ticked = 0.0
 
-    def feed(self, payload: bytes, reference: float, peer: str = "") -> list[Document]:
+    def feed(
+        self, payload: bytes, reference: float, peer: str = "", stream: int = 0
+    ) -> list[Document]:
         """Take a frame, give the documents that are ready, in order.
 
         ``reference`` is the present when live, the file's modification time in a replay, in
-        seconds since 1970.
+        seconds since 1970.  ``stream`` names the connection that the frame came over (0: none).
         """
         counters = self.counters
         counters.frames += 1
@@ -102,6 +104,8 @@ class Pipeline:
         event = self._parser.parse(record)
         if event.nomatch:
             counters.count_unmatched(event.nomatch)
+        if self._wanted is None or self._wanted(event):
+            event.id = self._maker.identify(event, stream)
         self._connections.feed(event)
         ready = self.queue_map.feed(event, self._now)
         if self._now - self._ticked >= 1.0:
@@ -120,7 +124,8 @@ class Pipeline:
     def snapshot(self) -> Iterator[bytes]:
         """All that is known of earlier lines, as lines of bytes, for `restore`.
 
-        Each takes milliseconds at most, and frames may be fed in between.
+        It is the state at the time of the call, but for the events that wait.  Each line takes
+        milliseconds at most, and frames may be fed in between.
         """
         return _proven(
             chain(
@@ -146,12 +151,10 @@ class Pipeline:
         self._now = orjson.loads(rows[0])
 
     def _documents(self, events: Iterable[Event]) -> list[Document]:
-        if self._wanted is not None:
-            given = list(events)
-            events = list(filter(self._wanted, given))
-            self.counters.documents_left_out += len(given) - len(events)
-        documents = [self._maker.make(event) for event in events]
+        given = list(events)
+        documents = [self._maker.make(event) for event in given if event.id]
         self.counters.documents += len(documents)
+        self.counters.documents_left_out += len(given) - len(documents)
         return documents
 
 

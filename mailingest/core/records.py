@@ -32,6 +32,8 @@ _RFC5424 = re.compile(
     rf"<(\d{{1,3}})>[1-9]\d? (\S++) (\S++) (\S++) (\S++) (\S++) {_STRUCTURED_DATA}(?: (.*))?",
     re.DOTALL | re.ASCII,
 )
+# What RFC 3164 (section 4.1.3) allows for a tag; rsyslog keeps to it when it forwards.
+_CUT_TAG = 32
 # rsyslog's $RepeatedMsgReduction, and the older form of sysklogd, which has no tag.
 _REPEATED = re.compile(
     r"(?:message repeated (\d{1,9}) times: \[ ?(.*)\]|last message repeated (\d{1,9}) times)",
@@ -119,6 +121,8 @@ class RecordDecoder:
             moment = self._clock.read_iso(iso, host)
         if moment is None:
             return None
+        if program is None:
+            program, msg = _cut_tag(msg)
         if msg[:1] == " ":
             msg = msg.lstrip(" ")
         record = Record(moment, host, program or "", procid or "", msg, msg, pri)
@@ -154,6 +158,16 @@ class RecordDecoder:
         if "message repeated " in msg:
             _unwrap(record)
         return record
+
+
+def _cut_tag(msg: str) -> tuple[str, str]:
+    """Program and text of a line whose tag rsyslog's forward format has cut (%syslogtag:1:32%)."""
+    tag, _, text = msg.partition(" ")
+    if len(tag) != _CUT_TAG:
+        return "", msg
+    program, bracket, _ = tag.partition("[")
+    # Without a bracket the name itself may be cut, as smtp of smtpd: only the instance is sure.
+    return (program if bracket else program.partition("/")[0]), text
 
 
 def _without_bom(msg: str) -> str:

@@ -5,9 +5,10 @@ Sources: index templates (`PUT _index_template`), mapping types `keyword`, `text
 Elasticsearch reference; OpenSearch takes the same.
 """
 
+from collections.abc import Iterable
 from typing import Any, Final
 
-from mailingest.core.fields import FIELDS, FieldType
+from mailingest.core.fields import FIELDS, Field, FieldType
 
 # Lucene refuses terms over 32,766 bytes; a character may take four.
 _LONGEST_KEYWORD: Final = 8191
@@ -39,6 +40,7 @@ _TEXT: Final = {
     "norms": False,
     "fields": {"keyword": {"type": "keyword", "ignore_above": _LONGEST_TEXT_KEYWORD}},
 }
+_LINE: Final = {"type": "text", "norms": False}
 _MAPPINGS: Final[dict[FieldType, dict[str, Any]]] = {
     # Dashboards made for Logstash ask for `postfix_status.keyword`, so every keyword has it.
     "keyword": {**_KEYWORD, "fields": {"keyword": _KEYWORD}},
@@ -52,8 +54,11 @@ _MAPPINGS: Final[dict[FieldType, dict[str, Any]]] = {
 }
 
 
-def index_template(*, replicas: int) -> dict[str, Any]:
-    """Settings and mappings of the daily indices, with ``replicas`` copies of each."""
+def index_template(*, replicas: int, own: Iterable[Field] = ()) -> dict[str, Any]:
+    """Settings and mappings of the daily indices, with ``replicas`` copies of each.
+
+    ``own`` are fields that users have declared besides.
+    """
     return {
         "settings": {
             "index": {
@@ -91,6 +96,24 @@ def index_template(*, replicas: int) -> dict[str, Any]:
         "mappings": {
             # Only declared fields are indexed; anything else stays in the document.
             "dynamic": False,
-            "properties": {field.name: _MAPPINGS[field.type] for field in FIELDS},
+            "properties": _properties([*FIELDS, *own]),
         },
     }
+
+
+def _properties(fields: Iterable[Field]) -> dict[str, Any]:
+    """The mappings by name; of ``client.ip``, the server makes an object with an ``ip``."""
+    properties: dict[str, Any] = {}
+    for field in fields:
+        *path, name = field.name.split(".")
+        inner = properties
+        for part in path:
+            inner = inner.setdefault(part, {"properties": {}})["properties"]
+        inner[name] = _mapping(field)
+    return properties
+
+
+def _mapping(field: Field) -> dict[str, Any]:
+    # Nearly every line is another one: `message.keyword` would be a third of the whole index, and
+    # nobody counts lines by their text.
+    return _LINE if field.name == "message" else _MAPPINGS[field.type]

@@ -62,6 +62,21 @@ class Batch:
     progress: int
 
 
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Successive lines of a file as they are, each with its trailer, LF or NUL.
+
+    If the text ``is_unterminated``, it is one line without a trailer, at the end of the file.
+    Of a line that is too long there are MAX_FRAME_OCTETS and some more.
+    ``offset_after`` and ``progress`` are as in `Batch`.
+    """
+
+    octets: bytes
+    is_unterminated: bool
+    offset_after: int
+    progress: int
+
+
 class LogFile:
     """A file, plain or compressed by gzip, bzip2, xz or zstd, or ``-`` for the standard input.
 
@@ -93,6 +108,16 @@ class LogFile:
         Raises DamagedFile after everything that can be read.
         """
         self.counters = counters = FrameCounters()
+        for text in self.texts(start):
+            split = split_unterminated if text.is_unterminated else split_text
+            if lines := split(text.octets, counters):
+                yield Batch(lines, text.offset_after, text.progress)
+
+    def texts(self, start: int = 0) -> Iterator[Text]:
+        """All lines as `batches` gives them, but not taken apart.
+
+        Raises DamagedFile after everything that can be read.
+        """
         offset = 0
         whole = start  # where the last line with a trailer ends
         progress = 0
@@ -114,17 +139,16 @@ class LogFile:
                         block = block[start - offset :] if offset > start else b""
                     end = last_trailer(block) + 1
                     if end:
-                        lines = split_text(bytes(rest) + block[:end], counters)
+                        text = bytes(rest) + block[:end]
                         rest.clear()
                         whole = offset - len(block) + end
-                        if lines:
-                            yield Batch(lines, whole, progress)
+                        yield Text(text, False, whole, progress)
                     # One octet more than allowed shows that the line is too long.
                     rest += block[end : end + MAX_FRAME_OCTETS + 1 - len(rest)]
         except DAMAGE as error:
             damage = error
-        if lines := split_unterminated(bytes(rest), counters):
-            yield Batch(lines, whole, progress)
+        if rest:
+            yield Text(bytes(rest), True, whole, progress)
         if damage:
             raise DamagedFile(self.path, offset, str(damage)) from damage
 

@@ -11,6 +11,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
+from itertools import count
 
 import structlog
 
@@ -30,16 +31,18 @@ _KEEPALIVE = (
 # accept() fails for want of file descriptors or memory: some connection must end first.
 _ACCEPT_PAUSE_SECONDS = 1.0
 
+_connection_numbers = count(1)
+
 _log = structlog.get_logger(__name__)
 
 
 class TcpInput:
     """Accepts connections at ``host:port`` and hands their frames to `deliver`.
 
-    ``deliver(frames, peer)`` may wait as long as it likes; if it raises, `serve` does too.
-    ``peer`` is the sender's IP address.  ``idle_timeout`` (seconds, None: never) closes a
-    connection that sends nothing.  Of more than ``max_connections`` at a time the later ones
-    are refused.
+    ``deliver(frames, peer, connection)`` may wait as long as it likes; if it raises, `serve` does
+    too.  ``peer`` is the sender's IP address; ``connection`` is a number that no other connection
+    of this process has.  ``idle_timeout`` (seconds, None: never) closes a connection that sends
+    nothing.  Of more than ``max_connections`` at a time the later ones are refused.
 
     ``frames`` counts the frames of all connections.  ``address`` is where the socket is bound,
     with a real port even if 0 was asked for.
@@ -52,7 +55,7 @@ class TcpInput:
         *,
         max_connections: int,
         idle_timeout: float | None,
-        deliver: Callable[[list[bytes], str], Awaitable[None]],
+        deliver: Callable[[list[bytes], str, int], Awaitable[None]],
         reuse_port: bool = False,
     ) -> None:
         self.address = address_text(host, port)
@@ -166,6 +169,7 @@ class TcpInput:
     async def _receive(self, connection: socket.socket, peer: str) -> None:
         """One connection from its first octet to its last frame."""
         reader = FrameReader(self.frames)
+        number = next(_connection_numbers)
         with connection:
             # More than this cannot have arrived before `close`.
             left_to_drain = connection.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
@@ -173,12 +177,12 @@ class TcpInput:
                 if self._closing:
                     left_to_drain -= len(data)
                 if frames := reader.receive_data(data):
-                    await self._deliver(frames, peer)
+                    await self._deliver(frames, peer, number)
                 # Neither sock_recv() nor deliver() need to let the event loop go on.
                 await asyncio.sleep(0)
         if rest := reader.close():
             _log.warning("tcp connection ended within a frame", peer=peer)
-            await self._deliver(rest, peer)
+            await self._deliver(rest, peer, number)
 
     async def _chunk(self, connection: socket.socket, peer: str) -> bytes:
         """The next octets; none when the connection is at its end, in whatever way."""

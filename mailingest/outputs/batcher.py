@@ -5,13 +5,14 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
 
 from mailingest.core.bulk import backoff
 from mailingest.core.documents import Document
-from mailingest.errors import MailingestError, OutputUnavailable
+from mailingest.errors import MailingestError, OutputUnavailable, UsageError
 from mailingest.outputs import Output, Rejection, WriteResult
 
 _log = structlog.get_logger(__name__)
@@ -23,6 +24,14 @@ MAX_BYTES = 4 * 1024 * 1024
 MAX_AGE = 1.0
 # Documents.  About 80 MB with their fields: a second or more of a full core's work.
 CAPACITY = 20_000
+
+
+@dataclass(slots=True, eq=False)
+class _Batch:
+    """``unsettled`` of so many documents are neither stored nor in the dead letters."""
+
+    size: int
+    unsettled: int
 
 
 class RejectionSink(Protocol):
@@ -61,6 +70,7 @@ class Batcher:
         max_age: float = MAX_AGE,
         capacity: int = CAPACITY,
         in_flight: int = 1,
+        keep_trying: bool = False,
         rng: random.Random | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -71,18 +81,25 @@ class Batcher:
         self._max_age = max_age
         self._capacity = capacity
         self._in_flight = in_flight
+        self._keep_trying = keep_trying
         self._rng = rng or random.Random()  # noqa: S311 - jitter, not a secret
         self._clock = clock
         self._gathering: list[Document] = []
         self._gathered_bytes = 0
         self._gathering_since = 0.0
-        self._cut: deque[list[Document]] = deque()
-        self._rejections: list[Rejection] = []
+        self._cut: deque[tuple[_Batch, list[Document]]] = deque()
+        self._unsettled: deque[_Batch] = deque()  # all that were cut, in order
+        self._rejections: list[tuple[_Batch, list[Rejection]]] = []
         self._draining = False
         self._work = asyncio.Event()  # a batch was begun or cut
         self._rejected = asyncio.Event()  # there are rejections to put away
         self._settled = asyncio.Event()  # there is room again
         self.pending = 0
+        self.low_water = 0
+        """So many documents, counted from the first one taken, are all stored or rejected.
+
+        It moves on by whole batches.
+        """
         self.documents_stored = 0
         self.documents_duplicate = 0
         self.documents_rejected = 0
@@ -131,17 +148,19 @@ class Batcher:
     async def run(self) -> None:
         """Open the output, then write batches until cancelled; does not close the output.
 
-        Raises UsageError if the output refuses to open at the start.  Later the same error
-        is waited out like an outage, since documents are in memory and an operator can heal
-        it.  Any other error of the output ends this (BrokenPipeError: the reader of standard
-        output has gone).
+        Raises UsageError if the output refuses to open at the start, unless told to
+        ``keep_trying``.  Later the same error is waited out like an outage, since an operator
+        can heal it.  Any other error of the output ends this (BrokenPipeError: the reader of
+        standard output has gone).
         """
         attempt = 0
         while True:
             try:
                 await self._output.open()
                 break
-            except OutputUnavailable as error:
+            except MailingestError as error:
+                if isinstance(error, UsageError) and not self._keep_trying:
+                    raise
                 await self._back_off(attempt, error)
                 attempt += 1
         work = [
@@ -174,15 +193,21 @@ class Batcher:
             self._draining = False
         return self.pending
 
+    async def settled(self, documents: int) -> None:
+        """Wait until the first so many documents taken are all stored or rejected."""
+        while self.low_water < documents:
+            self._settled.clear()
+            await self._settled.wait()
+
     async def _write_batches(self) -> None:
         while True:
-            batch = await self._next_batch()
+            batch, documents = await self._next_batch()
             # If the next batch is cut already, its write begins before those who wait for room
             # are woken, so that the output works while they produce.
-            await self._settle(batch)
+            await self._settle(batch, documents)
             self.batches += 1
 
-    async def _next_batch(self) -> list[Document]:
+    async def _next_batch(self) -> tuple[_Batch, list[Document]]:
         while not self._cut:
             self._work.clear()
             if not self._gathering:
@@ -200,13 +225,15 @@ class Batcher:
         return self._cut.popleft()
 
     def _cut_batch(self) -> None:
-        self._cut.append(self._gathering)
+        batch = _Batch(len(self._gathering), len(self._gathering))
+        self._cut.append((batch, self._gathering))
+        self._unsettled.append(batch)
         self._gathering = []
         self._work.set()
 
-    async def _settle(self, batch: list[Document]) -> None:
+    async def _settle(self, batch: _Batch, documents: list[Document]) -> None:
         attempt = 0
-        left = batch
+        left = documents
         while left:
             try:
                 if attempt:
@@ -216,7 +243,7 @@ class Batcher:
                 await self._back_off(attempt, error)
                 attempt += 1
                 continue
-            self._account(result)
+            self._account(batch, result)
             if len(result.retry) == len(left):
                 await self._back_off(attempt, "the store takes no document")
                 attempt += 1
@@ -225,19 +252,25 @@ class Batcher:
                 attempt = 0
             left = result.retry
 
-    def _account(self, result: WriteResult) -> None:
+    def _account(self, batch: _Batch, result: WriteResult) -> None:
         self.documents_stored += result.stored
         self.documents_duplicate += result.duplicates
-        self.pending -= result.stored
-        self._settled.set()
+        self._count_settled(batch, result.stored)
         if result.rejected:
             _log.warning(
                 "documents rejected by the store",
                 documents=len(result.rejected),
                 reason=result.rejected[0].reason,
             )
-            self._rejections += result.rejected
+            self._rejections.append((batch, result.rejected))
             self._rejected.set()
+
+    def _count_settled(self, batch: _Batch, documents: int) -> None:
+        self.pending -= documents
+        batch.unsettled -= documents
+        while self._unsettled and not self._unsettled[0].unsettled:
+            self.low_water += self._unsettled.popleft().size
+        self._settled.set()
 
     async def _write_dead_letters(self) -> None:
         # A task of its own: one bad document and a full state directory must not hold up mail.
@@ -245,17 +278,17 @@ class Batcher:
         while True:
             await self._rejected.wait()
             try:
-                self._dead_letters.write(self._rejections)
+                self._dead_letters.write([one for _, some in self._rejections for one in some])
             except OutputUnavailable as error:
                 await self._back_off(attempt, error)
                 attempt += 1
                 continue
             attempt = 0
-            self.documents_rejected += len(self._rejections)
-            self.pending -= len(self._rejections)
-            self._rejections = []
             self._rejected.clear()
-            self._settled.set()
+            rejections, self._rejections = self._rejections, []
+            for batch, some in rejections:
+                self.documents_rejected += len(some)
+                self._count_settled(batch, len(some))
 
     async def _back_off(self, attempt: int, why: object) -> None:
         seconds = backoff(attempt, self._rng)

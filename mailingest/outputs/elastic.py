@@ -1,13 +1,12 @@
 """Output into Elasticsearch or OpenSearch: index template at the start, then bulk requests."""
 
 from collections import deque
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import chain
-from pathlib import Path
 from typing import Any, cast
 
-from elastic_transport import AiohttpHttpNode, ConnectionTimeout, SerializationError, TlsError
+from elastic_transport import AiohttpHttpNode, ConnectionTimeout, SerializationError
 from elasticsearch import ApiError, AsyncElasticsearch, TransportError
 
 from mailingest.core.bulk import REASON_LENGTH, cut, encode, reason, sort_response
@@ -16,6 +15,7 @@ from mailingest.core.lifecycle import with_lifecycle
 from mailingest.errors import MailingestError, OutputUnavailable, UsageError
 from mailingest.outputs import Rejection, WriteResult
 from mailingest.outputs.compatibility import BridgeNode, Server, recognise
+from mailingest.outputs.tls import Tls, cure
 
 REQUEST_SECONDS = 60.0
 """A bulk request may wait for a full queue or a long garbage collection, but not for ever."""
@@ -25,6 +25,12 @@ TEMPLATE_PRIORITY = 200
 
 A server refuses two templates of one priority whose patterns overlap, as ``mail-*`` and
 ``mail-test-*`` do; so the longer one goes first.
+"""
+
+DEAD_NODE_SECONDS = 300.0
+"""The longest rest of a host that fails, while others do the work.
+
+One that hangs costs a whole ``timeout`` each time it is tried.
 """
 
 BULK_ANSWER = ("errors", "items.*.status", "items.*.error")
@@ -52,53 +58,87 @@ class IndexTemplate:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Login:
+    """One way to log in, or none.
+
+    ``api_key`` is the encoded form or ``id:key``; ``bearer_token`` is a token of the server's or
+    a JWT.
+    """
+
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    api_key: str | None = field(default=None, repr=False)
+    bearer_token: str | None = field(default=None, repr=False)
+
+    def options(self) -> dict[str, Any]:
+        """What the client calls it."""
+        if self.user is not None:
+            return {"basic_auth": (self.user, self.password or "")}
+        if self.api_key is not None:
+            key_id, colon, key = self.api_key.partition(":")
+            return {"api_key": (key_id, key) if colon else self.api_key}
+        if self.bearer_token is not None:
+            return {"bearer_auth": self.bearer_token}
+        return {}
+
+
+PRIVILEGES = (
+    "monitor and manage_index_templates on the cluster, create_doc and create_index on the indices "
+    "(OpenSearch: cluster_monitor, cluster_manage_index_templates and indices:data/write/bulk, "
+    "write and create_index)"
+)
+"""What writing takes; tests log in with no more than that."""
+
+
 class ElasticOutput:
     """Writes documents to Elasticsearch 7.10 to 9 or to OpenSearch.
 
-    ``hosts`` are URLs with scheme, host and port, tried in turn.  ``api_key`` is the encoded
-    form or ``id:key``.  ``ca_certs`` is a PEM file or folder for servers whose certificate no
-    public authority has signed.  ``timeout`` is in seconds, for one request.
+    ``hosts`` are URLs with scheme, host and port.  Requests go to them in turn, but for those
+    that have failed lately.  ``login`` is asked at each ``open``, so that a password or token may
+    be renewed meanwhile.  ``timeout`` is in seconds, for one request.  Proxies that the
+    environment names are not used.
+
+    Raises UsageError if a secret, a certificate or a host cannot be used.
     """
 
     def __init__(
         self,
         hosts: Sequence[str],
         *,
-        user: str | None = None,
-        password: str | None = None,
-        api_key: str | None = None,
-        ca_certs: Path | None = None,
-        verify: bool = True,
+        login: Callable[[], Login] = Login,
+        tls: Tls | None = None,
         compress: bool = False,
         timeout: float = REQUEST_SECONDS,
         template: IndexTemplate | None = None,
     ) -> None:
         self.server: Server | None = None
         self._hosts = list(hosts)
-        self._auth: dict[str, Any] = {}
-        if user is not None:
-            self._auth["basic_auth"] = (user, password or "")
-        if api_key is not None:
-            key_id, colon, key = api_key.partition(":")
-            self._auth["api_key"] = (key_id, key) if colon else api_key
-        self._ca_certs = ca_certs
-        self._verify = verify
+        self._login = login
         self._compress = compress
         self._timeout = timeout
         self._template = template
         self._client: AsyncElasticsearch | None = None
+        self._tls = tls or Tls()
+        self._context = self._tls.context() if self._tls_hosts else None
+        login()
 
     async def open(self) -> None:
         """Recognise the server and put the index template there; may be repeated.
 
         Putting the template that it has already changes nothing on the server, and the
         lifecycle policy that its template names is left to ``mailingest setup``.  Repeated
-        after an outage, this makes good one that is gone.  Raises UsageError for what only
-        the operator can heal, else OutputUnavailable.
+        after an outage, this makes good one that is gone, and takes renewed secrets and
+        certificates.  Raises UsageError for what only the operator can heal, here or on the
+        server, else OutputUnavailable.
         """
         try:
             if self._client is None:
                 self._client = await self._connect()
+            else:
+                if self._context is not None:
+                    self._tls.load(self._context)
+                self._client = self._client.options(**self._login().options())
             if self._template is not None:
                 await put_template(self._client, self._template)
         except (ApiError, TransportError) as error:
@@ -107,20 +147,21 @@ class ElasticOutput:
     async def write(self, batch: Sequence[Document]) -> WriteResult:
         """Store a batch; raises OutputUnavailable if the store takes no document of it now.
 
+        It is UsageError if only the operator can heal that.
         A request that the server will not take as a whole is halved, as often as it takes to
         find the one document at fault.
         """
         client = self.client
         result = WriteResult()
-        waiting: list[tuple[Document, str]] = []
+        waiting: list[tuple[Document, MailingestError]] = []
         parts = deque(cut(batch))
         while parts:
             part = parts.popleft()
             try:
                 answer = await self._bulk(client, part)
                 outcome = sort_response(part, answer)
-            except OutputUnavailable as error:
-                waiting += [(document, str(error)) for document in chain(part, *parts)]
+            except MailingestError as error:
+                waiting += [(document, error) for document in chain(part, *parts)]
                 break
             except ApiError as error:
                 if len(part) == 1:
@@ -132,9 +173,12 @@ class ElasticOutput:
             result.stored += outcome.created + outcome.duplicates
             result.duplicates += outcome.duplicates
             result.rejected += [Rejection(document, why) for document, why in outcome.rejected]
-            waiting += outcome.retry
+            waiting += [
+                (document, OutputUnavailable(f"the store takes no document: {why}"))
+                for document, why in outcome.retry
+            ]
         if waiting and len(waiting) == len(batch):
-            raise OutputUnavailable(f"the store takes no document: {waiting[0][1]}")
+            raise waiting[0][1]
         result.retry = [document for document, _ in waiting]
         return result
 
@@ -150,13 +194,13 @@ class ElasticOutput:
             raise OutputUnavailable("the connection to the store is not open yet")
         return self._client
 
+    @property
+    def _tls_hosts(self) -> list[str]:
+        return [host for host in self._hosts if host.startswith("https:")]
+
     def _new_client(self, node_class: type[AiohttpHttpNode]) -> AsyncElasticsearch:
+        tls: dict[str, Any] = {"ssl_context": self._context} if self._context else {}
         try:
-            tls: dict[str, Any] = {}
-            if any(host.startswith("https:") for host in self._hosts):
-                tls = {"verify_certs": self._verify, "ssl_show_warn": False}
-                if self._ca_certs is not None:
-                    tls["ca_certs"] = str(self._ca_certs)
             return AsyncElasticsearch(
                 self._hosts,
                 node_class=node_class,
@@ -164,13 +208,18 @@ class ElasticOutput:
                 request_timeout=self._timeout,
                 # One try at each host; waiting and trying again is the batcher's part.
                 max_retries=len(self._hosts) - 1,
-                **self._auth,
+                max_dead_node_backoff=DEAD_NODE_SECONDS,
+                **self._login().options(),
                 **tls,
             )
-        except (ValueError, OSError) as error:
+        except ValueError as error:
             raise UsageError(f"cannot connect to Elasticsearch or OpenSearch: {error}") from error
 
     async def _connect(self) -> AsyncElasticsearch:
+        if self._context is not None:
+            self._tls.load(self._context)
+            if self._tls.fingerprint is not None:
+                await self._tls.pin(self._context, self._tls_hosts)
         client = self._new_client(BridgeNode)
         try:
             answer = await client.info()
@@ -194,9 +243,9 @@ class ElasticOutput:
         except ApiError as error:
             if error.status_code == 413 or (error.status_code == 400 and api_error(error)):
                 raise
-            raise OutputUnavailable(str(explain(error))) from error
+            raise explain(error) from error
         except TransportError as error:
-            raise OutputUnavailable(str(explain(error))) from error
+            raise explain(error) from error
         return cast(Mapping[str, Any], answer.body)
 
 
@@ -242,12 +291,13 @@ def explain(error: ApiError | TransportError) -> MailingestError:
         node = error.meta.node
         where = f"{node.scheme}://{node.host}:{node.port}"
         if status == 401:
-            return UsageError(f"{where} refuses the login: check user and password, or api_key")
+            return UsageError(
+                f"{where} refuses the login: check username and password_file, api_key_file or "
+                "bearer_token_file, and that the server knows them"
+            )
         if status == 403:
             return UsageError(
-                f"{where} denies access: the role needs the cluster privileges monitor and "
-                f"manage_index_templates, and create_doc and create_index on the indices"
-                f" ({told(error)})"
+                f"{where} denies access: give the user's role {PRIVILEGES} ({told(error)})"
             )
         if status == 429 or status >= 500:
             return OutputUnavailable(f"{where} is not ready: {told(error)}")
@@ -257,14 +307,8 @@ def explain(error: ApiError | TransportError) -> MailingestError:
         return OutputUnavailable(f"the server did not answer in time: {detail}")
     if isinstance(error, SerializationError):
         return OutputUnavailable(f"the answer is not JSON: check for a proxy in between ({detail})")
-    if isinstance(error, TlsError):
-        if "CERTIFICATE_VERIFY_FAILED" in detail:
-            return UsageError(
-                f"the server's certificate is not trusted: set ca_certs to the PEM file of the "
-                f"authority that signed it ({detail})"
-            )
-        if "WRONG_VERSION_NUMBER" in detail or "RECORD_LAYER_FAILURE" in detail:
-            return UsageError(f"the server does not speak TLS: write http:// in hosts ({detail})")
+    if (what_to_do := cure(detail)) is not None:
+        return UsageError(f"{what_to_do} ({detail})")
     return OutputUnavailable(
         f"the server cannot be reached: check that it runs, and address and scheme in hosts "
         f"({detail})"

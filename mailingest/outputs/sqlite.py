@@ -1,21 +1,20 @@
 """Documents -> SQLite: one file a day, the store for a site without Elasticsearch."""
 
 import asyncio
-import glob
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-import orjson
 import structlog
 
 from mailingest.core.documents import Document
+from mailingest.core.lifecycle import day_of
+from mailingest.core.lookups import is_of_session, linked_queue_id
 from mailingest.errors import OutputUnavailable, UsageError
 from mailingest.outputs import WriteResult
 
@@ -28,19 +27,23 @@ SCHEMA_VERSION = 1
 # The body is stored as text, so that SQLite's own JSON functions read it.  Each searched
 # field has a column of its own; its index leaves out the documents without the field, which
 # are most of them.  Addresses and message-ids are case-folded, queue ids are not: long queue
-# ids differ by case (postconf(5), enable_long_queue_ids).
+# ids differ by case (postconf(5), enable_long_queue_ids).  The time in an index gives the newest
+# documents first without a look at any other.  `linked` is what only a trace asks for: the other
+# queue id that a line names, or the process id of a line about a session.
 _SEARCHED = (
     "postfix_queueid",
     "postfix_to",
     "postfix_orig_to",
     "postfix_from",
     "postfix_message-id",
+    "linked",
 )
 _SCHEMA = (
     "CREATE TABLE documents (id TEXT PRIMARY KEY NOT NULL, time INTEGER NOT NULL, "
     "body TEXT NOT NULL, " + ", ".join(f'"{name}" TEXT' for name in _SEARCHED) + ")",
+    "CREATE INDEX by_time ON documents(time)",
     *(
-        f'CREATE INDEX "by_{name}" ON documents("{name}") WHERE "{name}" IS NOT NULL'
+        f'CREATE INDEX "by_{name}" ON documents("{name}", time) WHERE "{name}" IS NOT NULL'
         for name in _SEARCHED
     ),
     f"PRAGMA user_version = {SCHEMA_VERSION}",
@@ -61,7 +64,7 @@ _SETTINGS = (
 
 # sqlite3 gives up the interpreter lock for each statement and each time may wait 5 ms (the
 # switch interval) to get it back from a busy main thread.  executemany pays that for every
-# row; one statement for a whole batch pays it once.  8 values a row, of 32766 allowed.
+# row; one statement for a whole batch pays it once.  9 values a row, of 32766 allowed.
 _ROWS_PER_STATEMENT = 2000
 
 # Another process may hold the write lock this long before the batch is put off.
@@ -241,7 +244,7 @@ def _set_aside(path: Path) -> Path:
 
 
 # Not INSERT OR IGNORE, which would pass over any other broken constraint in silence too.
-_PLACEHOLDERS = "(?, ?, CAST(? AS TEXT), ?, ?, ?, ?, ?)"
+_PLACEHOLDERS = "(?, ?, CAST(? AS TEXT), ?, ?, ?, ?, ?, ?)"
 
 
 def _insert(connection: sqlite3.Connection, documents: Sequence[Document]) -> int:
@@ -258,6 +261,7 @@ def _insert(connection: sqlite3.Connection, documents: Sequence[Document]) -> in
             _folded(get("postfix_orig_to")),
             _folded(get("postfix_from")),
             _folded(get("postfix_message-id")),
+            _linked(document.fields),
         )
     rows = ", ".join([_PLACEHOLDERS] * len(documents))
     # Only the constant above goes into the text.
@@ -269,78 +273,57 @@ def _folded(value: Any) -> str | None:
     return None if value is None else str(value).casefold()
 
 
-class SqliteReader:
-    """Reads what SqliteOutput wrote, also while it is being written."""
-
-    def __init__(self, directory: Path, prefix: str) -> None:
-        self._directory = directory
-        self._prefix = prefix
-
-    def find(
-        self,
-        *,
-        recipient: str | None = None,
-        sender: str | None = None,
-        queue_id: str | None = None,
-        message_id: str | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        limit: int = 1000,
-    ) -> Iterator[dict[str, Any]]:
-        """Yield the documents that meet every criterion, newest first, at most ``limit``.
-
-        Values match whole, addresses and message-ids regardless of case; a recipient also
-        by its original address.  ``since`` (included) and ``until`` (not included) are
-        taken to the whole second.  Raises OutputUnavailable if a file cannot be read.
-        """
-        terms: list[tuple[str, list[object]]] = []
-        if recipient is not None:
-            terms.append(("(postfix_to = ? OR postfix_orig_to = ?)", [recipient.casefold()] * 2))
-        if sender is not None:
-            terms.append(("postfix_from = ?", [sender.casefold()]))
-        if queue_id is not None:
-            terms.append(("postfix_queueid = ?", [queue_id]))
-        if message_id is not None:
-            terms.append(('"postfix_message-id" = ?', [message_id.casefold()]))
-        if since is not None:
-            terms.append(("time >= ?", [int(since.timestamp())]))
-        if until is not None:
-            terms.append(("time < ?", [int(until.timestamp())]))
-        where = " AND ".join(term for term, _ in terms) or "TRUE"
-        query = f"SELECT body FROM documents WHERE {where} ORDER BY time DESC, rowid DESC LIMIT ?"  # noqa: S608
-        values = [value for _, term_values in terms for value in term_values]
-        for path in self._days(since, until):
-            try:
-                with closing(_open_for_reading(path)) as connection:
-                    if _schema_version(connection, path) == 0:
-                        continue  # just created, still without a table
-                    for (body,) in connection.execute(query, [*values, limit]):
-                        yield orjson.loads(body)
-                        limit -= 1
-            except sqlite3.DatabaseError as error:
-                raise OutputUnavailable(f"{path}: {error}") from error
-            if limit <= 0:
-                return
-
-    def _days(self, since: datetime | None, until: datetime | None) -> list[Path]:
-        first = f"{since.astimezone(UTC):%Y.%m.%d}" if since else ""
-        last = f"{until.astimezone(UTC):%Y.%m.%d}" if until else "~"
-        days = self._directory.glob(f"{glob.escape(self._prefix)}-????.??.??.sqlite")
-        return sorted(
-            (path for path in days if first <= path.stem.rpartition("-")[2] <= last), reverse=True
-        )
+def _linked(fields: Mapping[str, Any]) -> str | None:
+    return fields.get("pid") if is_of_session(fields) else linked_queue_id(fields)
 
 
-def _open_for_reading(path: Path) -> sqlite3.Connection:
+def day_files(
+    directory: Path, prefix: str, since: datetime | None = None, until: datetime | None = None
+) -> list[Path]:
+    """The files of the days from ``since`` to ``until``, the newest first.
+
+    There are none as long as there is no such directory.  Raises UsageError if it cannot be read.
+    """
+    first = f"{since.astimezone(UTC):%Y.%m.%d}" if since else ""
+    last = f"{until.astimezone(UTC):%Y.%m.%d}" if until else "~"
+    try:
+        # Path.glob() passes over what it may not read.
+        paths = [path for path in directory.iterdir() if path.suffix == ".sqlite"]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise UsageError(f"sqlite directory {directory}: {error.strerror}") from error
+    days = {day: path for path in paths if (day := day_of(path.stem, prefix))}
+    return [
+        path
+        for day, path in sorted(days.items(), reverse=True)
+        if first <= f"{day:%Y.%m.%d}" <= last
+    ]
+
+
+def open_for_reading(path: Path) -> sqlite3.Connection | None:
+    """A connection that cannot write, also while the file is being written; close it.
+
+    It is None for a file that was just created and still has no table.  Raises UsageError for one
+    of a newer version, and what sqlite3 raises.
+    """
     address = f"{path.absolute().as_uri()}?mode=ro"
     connection = sqlite3.connect(address, uri=True)
     try:
-        connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1")
-    except sqlite3.OperationalError as error:
+        try:
+            version = _schema_version(connection, path)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_READONLY_DIRECTORY:
+                raise
+            # There is no log, so nobody is writing, and one may not be made here: a reader
+            # without the right to write.  The file may be taken as unchanging then.
+            connection.close()
+            connection = sqlite3.connect(f"{address}&immutable=1", uri=True)
+            version = _schema_version(connection, path)
+    except BaseException:
         connection.close()
-        if error.sqlite_errorcode != sqlite3.SQLITE_READONLY_DIRECTORY:
-            raise
-        # There is no log, so nobody is writing, and one may not be made here: a reader without
-        # the right to write.  The file may be taken as unchanging then.
-        connection = sqlite3.connect(f"{address}&immutable=1", uri=True)
+        raise
+    if version == 0:
+        connection.close()
+        return None
     return connection

@@ -6,8 +6,10 @@ domain and nothing else; ``bob@`` for the local part; anything else for a part o
 
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import Literal
 
+from mailingest.trace.facts import Event
 from mailingest.trace.stories import Story
 
 Comparison = Literal["equals", "starts", "ends", "contains"]
@@ -142,5 +144,14 @@ def _hosts(story: Story) -> list[object]:
     return [*hosts, story.refusal.host] if story.refusal is not None else hosts
 
 
-def _deliveries(story: Story) -> list[dict[str, object]]:
-    return [dict(event) for event in story.proof if "postfix_relay" in event]
+def _deliveries(story: Story) -> list[Event]:
+    """The delivery lines of this recipient: the last one, and those that led to its queue ID."""
+    lines = [story.attempt.event] if story.attempt is not None else []
+    for queue, child in pairwise(story.queues):
+        lines += [
+            one.event
+            for one in queue.attempts
+            if child.key.queue_id
+            in (one.event.get("postfix_remote_queueid"), one.event.get("postfix_forwarded_queueid"))
+        ]
+    return lines

@@ -1,13 +1,13 @@
 """Criteria and a source -> stories: finds the first lines, and all that is linked to them."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
 from mailingest.trace.criteria import Criteria
 from mailingest.trace.facts import Event, gather, time_of
-from mailingest.trace.sources import Source, Span
+from mailingest.trace.sources import Found, Source, Span
 from mailingest.trace.stories import Story, tell
 
 # A deferred mail lives for 5 days (maximal_queue_lifetime), and its bounce as long again.
@@ -30,11 +30,15 @@ _LINKS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Stories, oldest first; ``span`` is what the source has; ``is_cut``: there may be more."""
+    """Stories, oldest first; ``span`` is what the source has; ``is_cut``: there may be more.
+
+    ``notes`` name what could not be read, one line each.
+    """
 
     stories: list[Story]
     span: Span | None
     is_cut: bool
+    notes: list[str] = field(default_factory=list)
 
 
 async def trace(source: Source, criteria: Criteria, *, limit: int = 100) -> Answer:
@@ -47,47 +51,50 @@ async def trace(source: Source, criteria: Criteria, *, limit: int = 100) -> Answ
         return Answer([], None, is_cut=False)
     # Several lines make a story; more than enough are looked at to fill the limit.
     most = min(MOST_EVENTS, 200 * limit) if limit else MOST_EVENTS
-    found = await source.find(criteria, most)
     events = _Events()
-    events.add(found.events)
-    is_cut = found.is_cut
-    if found.events:
-        is_cut |= await _follow(source, events)
+    events.add(await source.find(criteria, most))
+    if events.all:
+        await _follow(source, events)
     stories = [
-        story for story in tell(gather(events.all), until=span.last) if criteria.meets(story)
+        story for story in tell(gather(events.in_order()), until=span.last) if criteria.meets(story)
     ]
-    if limit and len(stories) > limit:
-        return Answer(stories[-limit:], span, is_cut=True)
-    return Answer(stories, span, is_cut=is_cut)
+    is_cut = events.is_cut or 0 < limit < len(stories)
+    return Answer(stories[-limit:], span, is_cut=is_cut, notes=events.notes)
 
 
 class _Events:
-    """Events, each once, with the identifiers that lead to others."""
+    """Events, each once, and whether some were left out."""
 
     def __init__(self) -> None:
         self.all: list[Event] = []
+        self.is_cut = False
+        self.notes: list[str] = []
         self._seen: set[str] = set()
 
-    def add(self, events: Iterable[Event]) -> list[Event]:
+    def add(self, found: Found) -> list[Event]:
         """Take events; those that were not there yet."""
         new = []
-        # Newest first, so that of one moment the stored order is restored by turning round.
-        for event in reversed(list(events)):
+        for event in found.events:
             if event["_id"] not in self._seen:
                 self._seen.add(event["_id"])
                 new.append(event)
         self.all += new
+        self.is_cut |= found.is_cut
+        self.notes += [note for note in found.notes if note not in self.notes]
         return new
 
+    def in_order(self) -> list[Event]:
+        """All events as they were written; those of one moment were found in several steps."""
+        return sorted(self.all, key=lambda event: (event["@timestamp"], event["_position"]))
 
-async def _follow(source: Source, events: _Events) -> bool:
-    """Fetch all that is linked to the events, step by step; True if something was left out."""
+
+async def _follow(source: Source, events: _Events) -> None:
+    """Fetch all that is linked to the events, step by step."""
     new = list(events.all)
     ids: set[str] = set()
     messages: set[str] = set()
     times = [time_of(event) for event in new]
     since, until = min(times) - REACH, max(times) + REACH
-    is_cut = False
     for _ in range(_MOST_STEPS):
         new_ids = _values(new, _LINKS) - ids - {"NOQUEUE"}
         new_messages = _values(new, ("postfix_message-id",)) - messages - {""}
@@ -97,36 +104,26 @@ async def _follow(source: Source, events: _Events) -> bool:
         messages |= new_messages
         left = MOST_EVENTS - len(events.all)
         if left <= 0:
-            return True
-        new = []
-        if new_ids:
-            found = await source.of_queue_ids(new_ids, since, until, left)
-            new += events.add(found.events)
-            is_cut |= found.is_cut
-        if new_messages:
-            found = await source.of_messages(new_messages, since, until, left)
-            new += events.add(found.events)
-            is_cut |= found.is_cut
-    is_cut |= await _follow_sessions(source, events)
-    return is_cut
+            events.is_cut = True
+            return
+        new = events.add(await source.of_mails(new_ids, new_messages, since, until, left))
+    await _follow_sessions(source, events)
 
 
-async def _follow_sessions(source: Source, events: _Events) -> bool:
+async def _follow_sessions(source: Source, events: _Events) -> None:
     """Fetch the sessions of mails that never became active: their end tells why."""
-    queues = gather(events.all).queues
+    queues = gather(events.in_order()).queues
     unfinished = [
         queue
         for queue in queues
         if queue.session is not None and not queue.is_active and not queue.attempts
     ]
     if not unfinished:
-        return False
+        return
     sessions = {queue.session for queue in unfinished if queue.session is not None}
     since = min(queue.born for queue in unfinished) - timedelta(minutes=1)
     until = max(queue.born for queue in unfinished) + _SESSION
-    found = await source.of_sessions(sessions, since, until, MOST_EVENTS)
-    events.add(found.events)
-    return found.is_cut
+    events.add(await source.of_sessions(sessions, since, until, MOST_EVENTS))
 
 
 def _values(events: Iterable[Event], names: Iterable[str]) -> set[str]:

@@ -117,7 +117,7 @@ def rank_in_moment(event: Event) -> int:
         return 0
     if event.get("postfix_queueid") == "NOQUEUE":
         return 1
-    if _is_accept(event, service) or "postfix_uid" in event:
+    if _is_birth(event, service) and service != "cleanup":
         return 2
     if service == "cleanup":
         return 3
@@ -238,7 +238,8 @@ def _is_accept(event: Event, service: str) -> bool:
 
 
 def _is_birth(event: Event, service: str) -> bool:
-    return (
+    # Delivery events carry the facts of a birth, but are none.
+    return "postfix_status" not in event and (
         _is_accept(event, service)
         or "postfix_uid" in event
         or (service == "cleanup" and "postfix_message-id" in event and "postfix_to" not in event)

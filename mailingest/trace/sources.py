@@ -1,12 +1,23 @@
 """Where events are looked up: what each kind of store does for a trace."""
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
-from mailingest.trace.criteria import Criteria
+from mailingest.trace.criteria import Criteria, Term
 from mailingest.trace.facts import Event
+
+FIELDS_OF: Final[Mapping[str, tuple[str, ...]]] = {
+    "message_id": ("postfix_message-id",),
+    "recipient": ("postfix_to", "postfix_orig_to"),
+    "sender": ("postfix_from",),
+    "text": ("message",),
+    "client": ("postfix_client_hostname", "postfix_client_ip"),
+    "relay": ("postfix_relay",),
+    "host": ("host",),
+}
+"""The fields that each term of `Criteria` is about; the terms that few lines meet come first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,14 +30,16 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Events, newest first; ``is_cut`` tells that there are more than were asked for.
+    """Events, newest first; ``is_cut`` tells that there may be more than were asked for.
 
-    An event is the document as stored, with its id as ``_id``.  Of one moment, the line that was
-    written last comes first, as far as the source can tell.
+    An event is the document as stored, with its id as ``_id``.  Its ``_position``, an integer,
+    tells events of one moment apart: the line that was written last has the greatest, as far as
+    the source can tell.  ``notes`` name what could not be read, one line each.
     """
 
     events: list[Event]
     is_cut: bool
+    notes: list[str] = field(default_factory=list)
 
 
 class Source(Protocol):
@@ -34,7 +47,8 @@ class Source(Protocol):
 
     ``since`` and ``until`` are aware, None is no bound; ``since`` is included, ``until`` is not.
     ``limit`` bounds the events that are given.  Queue IDs are matched case-exactly, everything
-    else case-blind.  Raises OutputUnavailable if the store cannot be asked now.
+    else case-blind.  Raises OutputUnavailable if the store cannot be asked now, and UsageError if
+    only the operator can heal that.  A call that is cancelled ends its work soon.
     """
 
     async def span(self) -> Span | None:
@@ -45,18 +59,24 @@ class Source(Protocol):
 
         At least one line of each answer is found if `limit` allows; of which term does not
         matter, since stories are checked against all criteria later.  Without any term, all
-        lines about a queue ID and all refusals within the time are candidates.
+        lines about a queue ID and all refusals within the time are candidates.  The events are
+        within the time, but log files, where a delivery line does not tell the sender, may give
+        earlier ones of mails that may still have been there.
         """
 
-    async def of_queue_ids(
-        self, ids: Collection[str], since: datetime | None, until: datetime | None, limit: int
+    async def of_mails(
+        self,
+        queue_ids: Collection[str],
+        message_ids: Collection[str],
+        since: datetime | None,
+        until: datetime | None,
+        limit: int,
     ) -> Found:
-        """All events of these queue IDs, on whatever host."""
+        """All events of these queue IDs, on whatever host, and of these Message-IDs.
 
-    async def of_messages(
-        self, ids: Collection[str], since: datetime | None, until: datetime | None, limit: int
-    ) -> Found:
-        """All events with these Message-IDs."""
+        Events that name one of the queue IDs as the next, the one before or the one of a
+        notification belong to it (see `mailingest.core.lookups`).
+        """
 
     async def of_sessions(
         self,
@@ -65,7 +85,28 @@ class Source(Protocol):
         until: datetime | None,
         limit: int,
     ) -> Found:
-        """All events of these processes, each given as host, program and process id."""
+        """The lines about SMTP sessions of processes, each given as host, program and process id.
+
+        They are those of `mailingest.core.lookups.is_of_session`.
+        """
 
     async def close(self) -> None:
         """Release files and connections."""
+
+
+def terms_of(criteria: Criteria) -> dict[str, Term]:
+    """The terms that are asked for, by name, in the order of `FIELDS_OF`."""
+    terms = {name: getattr(criteria, name) for name in FIELDS_OF}
+    return {name: term for name, term in terms.items() if term is not None}
+
+
+def meets_term(event: Event, name: str, term: Term) -> bool:
+    """Whether a field of an event meets the term."""
+    return any(term.matches(event.get(field)) for field in FIELDS_OF[name])
+
+
+def newest_first(events: Iterable[Event]) -> list[Event]:
+    """The order that `Found` promises."""
+    return sorted(
+        events, key=lambda event: (str(event["@timestamp"]), event["_position"]), reverse=True
+    )

@@ -603,21 +603,31 @@ def test_a_snapshot_that_is_larger_than_the_map_loses_the_oldest(feed: Feed) -> 
     assert small.delivery(queue_id="4AB12CD33") == ENVELOPE
 
 
-def test_lines_may_be_fed_while_a_snapshot_is_taken(feed: Feed) -> None:
-    for number in range(2000):
-        feed(ACTIVE, queue_id=f"4AB12C{number:04X}")
-    snapshot = feed.queue_map.snapshot()
-    rows = [next(snapshot), next(snapshot)]
-    feed(ACTIVE, queue_id="4AB12CFFFF")
-    feed(REMOVED, queue_id="4AB12C07CF")
-    feed.queue_map.tick(START + LINGER)
-    feed(REMOVED, queue_id="4AB12C0000", at=LINGER)
-    other = Feed()
-    other.queue_map.restore([*rows, *snapshot])
-    assert len(other.queue_map) == 1999
-    assert other.delivery(queue_id="4AB12C07CE") == ENVELOPE
-    other.tick(LINGER * 2)
-    assert len(other.queue_map) == 1998
+@given(interleavings(), st.data())
+def test_a_snapshot_is_of_the_time_of_its_call_whatever_is_fed_while_it_is_taken(
+    lines: list[tuple[float, Line]], data: st.DataObject
+) -> None:
+    cut = data.draw(st.integers(0, len(lines)))
+    queue_map = QueueMap()
+    enriched(queue_map, lines[:cut])
+    at_once = list(queue_map.snapshot())
+    later = queue_map.snapshot()
+    enriched(queue_map, lines[cut:])
+    queue_map.tick(START + LINGER * 2)
+    assert list(later) == at_once
+
+
+def test_events_that_wait_are_counted_until_they_are_out(feed: Feed) -> None:
+    queue_map = feed.queue_map
+    assert (queue_map.held, queue_map.released) == (0, 0)
+    feed(SENT, queue_id="4AB12CD31")
+    feed(SENT, queue_id="4AB12CD32")
+    feed(SENT, queue_id="4AB12CD31")
+    assert (queue_map.held, queue_map.released) == (3, 0)
+    feed(ACTIVE, queue_id="4AB12CD31")
+    assert (queue_map.held, queue_map.released) == (3, 1)
+    feed(ACTIVE, queue_id="4AB12CD32")
+    assert (queue_map.held, queue_map.released) == (3, 3)
 
 
 def test_an_entry_takes_no_more_memory_than_documented(feed: Feed) -> None:

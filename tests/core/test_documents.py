@@ -108,16 +108,50 @@ def test_identical_lines_of_a_second_have_ids_of_their_own_in_the_same_order() -
     assert ids(DocumentMaker("mail"), events) == first
 
 
-@given(st.lists(st.sampled_from("abc"), max_size=20), st.data())
-def test_ids_are_the_same_with_and_without_a_restart(texts: list[str], data: st.DataObject) -> None:
-    events = [event(text) for text in texts]
+LINES = st.tuples(st.sampled_from("abc"), st.integers(0, 3))
+
+
+@given(st.lists(LINES, max_size=20), st.data())
+def test_ids_are_the_same_with_and_without_a_restart(
+    lines: list[tuple[str, int]], data: st.DataObject
+) -> None:
+    events = [(event(text), stream) for text, stream in lines]
+
+    def ids(maker: DocumentMaker, some: Iterable[tuple[Event, int]]) -> list[str]:
+        return [maker.identify(*one) for one in some]
+
     whole = ids(DocumentMaker("mail"), events)
-    assert len(set(whole)) == len(whole)
+    if len({stream for _, stream in lines}) == 1:
+        assert len(set(whole)) == len(whole)
     cut = data.draw(st.integers(0, len(events)))
     before, after = DocumentMaker("mail"), DocumentMaker("mail")
     first = ids(before, events[:cut])
     after.restore(list(before.snapshot()))
     assert first + ids(after, events[cut:]) == whole
+
+
+def test_what_is_sent_again_over_a_new_connection_has_the_ids_that_it_had() -> None:
+    maker = DocumentMaker("mail")
+    removed, other = event(), event("4AB12CD35: removed")
+    first = [maker.identify(one, 1) for one in (removed, removed, other)]
+    again = [maker.identify(one, 2) for one in (removed, removed, other)]
+    assert again == first
+    assert len(set(first)) == 3
+    assert maker.identify(removed, 2) not in first
+
+
+def test_lines_that_several_connections_bring_in_turn_are_counted_once() -> None:
+    maker = DocumentMaker("mail")
+    assert len({maker.identify(event(), stream) for stream in (1, 2, 1, 2, 0)}) == 1
+
+
+def test_a_snapshot_is_of_the_time_of_its_call() -> None:
+    maker = DocumentMaker("mail")
+    ids(maker, [event(str(number)) for number in range(1500)])
+    at_once = list(maker.snapshot())
+    later = maker.snapshot()
+    ids(maker, [event(str(number)) for number in range(3000)])
+    assert list(later) == at_once
 
 
 def test_a_snapshot_has_only_the_last_lines(monkeypatch: pytest.MonkeyPatch) -> None:

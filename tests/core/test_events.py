@@ -15,8 +15,12 @@ from mailingest.core.grok import Definition, parse_definitions
 from mailingest.core.records import HEADER_NOMATCH, REPEATED, Record, RecordDecoder
 from mailingest.errors import UsageError
 
-PATTERNS = Path(__file__).parents[2] / "patterns" / "postfix.grok"
-SHIPPED = list(parse_definitions("postfix.grok", PATTERNS.read_text("utf-8")))
+PATTERNS = Path(__file__).parents[2] / "patterns"
+SHIPPED = [
+    definition
+    for path in sorted(PATTERNS.glob("postfix*.grok"))
+    for definition in parse_definitions(path.name, path.read_text("utf-8"))
+]
 PARSER = EventParser(SHIPPED)
 
 REFERENCE = 1_795_534_873.0
@@ -102,7 +106,8 @@ def test_the_program_tells_instance_and_daemon(program: str, instance: str, serv
         *(
             pytest.param(f"postfix/{service}", f"_grok_postfix_{service}_nomatch", id=service)
             for service in PROGRAMS
-            if service
+            # postlog(1) writes what it is given.
+            if service and service != "postlog"
         ),
         pytest.param("postfix/my-transport", "_grok_postfix_my-transport_nomatch", id="own name"),
         pytest.param("postfix", "_grok_postfix_postfix_nomatch", id="no daemon"),
@@ -117,14 +122,16 @@ def test_what_does_not_match_is_tagged_and_keeps_its_queue_id(program: str, tag:
     event = parse(program, f"{QID}: no daemon writes this")
 
     assert (event.nomatch, event.fields["tags"]) == (tag, [tag])
-    assert (event.queue_id, postfix_fields(event)) == (QID, {"postfix_queueid": QID})
+    assert (event.queue_id, postfix_fields(event)) == (
+        QID,
+        {"postfix_queueid": QID, "postfix_message": "no daemon writes this"},
+    )
     assert event.fields["message"] == f"{QID}: no daemon writes this"
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        pytest.param("", id="empty"),
         pytest.param("DEBUG: no queue ID", id="a word"),
         pytest.param("4F2A11E0ABCx: not hexadecimal", id="a letter too many"),
         pytest.param("4F2A1: too short", id="too short"),
@@ -135,7 +142,21 @@ def test_what_does_not_match_is_tagged_and_keeps_its_queue_id(program: str, tag:
 def test_what_only_looks_like_a_queue_id(text: str) -> None:
     event = parse("postfix/smtpd", text)
 
-    assert (event.queue_id, postfix_fields(event)) == (None, {})
+    assert (event.queue_id, postfix_fields(event)) == (None, {"postfix_message": text})
+
+
+def test_an_empty_line_has_no_fields() -> None:
+    event = parse("postfix/smtpd", "")
+
+    assert (event.nomatch, postfix_fields(event)) == ("_grok_postfix_smtpd_nomatch", {})
+
+
+def test_what_does_not_match_keeps_the_level_that_it_has_behind_its_queue_id() -> None:
+    assert postfix_fields(parse("postfix/my-transport", f"{QID}: panic: no daemon says so")) == {
+        "postfix_queueid": QID,
+        "postfix_message_level": "panic",
+        "postfix_message": "no daemon says so",
+    }
 
 
 def test_noqueue_is_a_field_but_no_queue_id() -> None:
@@ -181,6 +202,9 @@ def test_other_programs_are_kept_without_postfix_fields(program: str) -> None:
             {
                 "postfix_milter_result": "reject",
                 "postfix_milter_message": "END-OF-MESSAGE from a[192.0.2.5]: no",
+                "postfix_smtp_stage": "END-OF-MESSAGE",
+                "postfix_client_hostname": "a",
+                "postfix_client_ip": "192.0.2.5",
                 "postfix_from": "a",
                 "postfix_to": "b",
             },
@@ -225,6 +249,59 @@ def test_other_programs_are_kept_without_postfix_fields(program: str) -> None:
             "postsuper",
             {"postfix_postsuper_action": "placed on hold"},
             id="postsuper",
+        ),
+        pytest.param(
+            "PASS OLD [192.0.2.5]:4711",
+            "postscreen",
+            {
+                "postfix_postscreen_access": "PASS OLD",
+                "postfix_client_ip": "192.0.2.5",
+                "postfix_client_port": 4711,
+            },
+            id="postscreen",
+        ),
+        pytest.param(
+            "cache btree:/var/lib/postfix/verify_cache full cleanup: retained=2 dropped=1 entries",
+            "verify",
+            {
+                "postfix_verify_cleanup_type": "full",
+                "postfix_verify_cache_retained": 2,
+                "postfix_verify_cache_dropped": 1,
+            },
+            id="verify, by the name of its cache",
+        ),
+        pytest.param(
+            "cache btree:/var/lib/postfix/psc full cleanup: retained=2 dropped=1 entries",
+            "postscreen",
+            {
+                "postfix_postscreen_cleanup_type": "full",
+                "postfix_postscreen_cache_retained": 2,
+                "postfix_postscreen_cache_dropped": 1,
+            },
+            id="postscreen, by the name of its cache",
+        ),
+        pytest.param(
+            "certificate verification failed for a[192.0.2.9]:25: self-signed certificate",
+            "smtp",
+            {
+                "postfix_relay_hostname": "a",
+                "postfix_relay_ip": "192.0.2.9",
+                "postfix_relay_port": 25,
+                "postfix_tls_error": "self-signed certificate",
+            },
+            id="smtp, not smtpd, by the port of the other side",
+        ),
+        pytest.param(
+            "statistics: max cache size 1 at Nov 24 15:41:13",
+            "anvil",
+            {"postfix_anvil_cache_size": 1, "postfix_anvil_timestamp": "Nov 24 15:41:13"},
+            id="anvil",
+        ),
+        pytest.param(
+            "terminating on signal 15",
+            "master",
+            {"postfix_message": "terminating", "postfix_termination_signal": 15},
+            id="master",
         ),
     ],
 )

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from mailingest.core.fields import CONVERTERS, FIELDS, NAMES, Value
 from mailingest.core.grok import Library, parse_definitions
 
-PATTERNS = Path(__file__).parents[2] / "patterns" / "postfix.grok"
+PATTERNS = Path(__file__).parents[2] / "patterns"
 
 INTEGER, FLOAT, IP = "postfix_size", "postfix_delay", "postfix_client_ip"
 
@@ -23,7 +23,12 @@ def test_every_field_says_what_it_means() -> None:
 
 
 def test_all_that_the_shipped_patterns_capture_is_declared_or_split_into_what_is() -> None:
-    library = Library(parse_definitions("postfix.grok", PATTERNS.read_text("utf-8")), {})
+    definitions = (
+        definition
+        for path in sorted(PATTERNS.glob("*.grok"))
+        for definition in parse_definitions(path.name, path.read_text("utf-8"))
+    )
+    library = Library(definitions, {})
 
     assert set(library.fields) - NAMES == {"postfix_keyvalue_data", "postfix_command_counter_data"}
 

@@ -126,6 +126,23 @@ def test_a_restart_in_the_middle_gives_the_same_documents(
     assert documents == expected
 
 
+@given(st.lists(FRAMES, max_size=30), st.data())
+def test_lines_that_come_again_from_a_snapshot_on_have_the_ids_that_they_had(
+    frames: list[bytes], data: st.DataObject
+) -> None:
+    # Also if events waited when it was taken: they are out, and not fed again.
+    cut = data.draw(st.integers(0, len(frames)))
+    before, after = pipeline(live=True), pipeline(live=True)
+    made = feed(before, frames[:cut])
+    rows = list(before.snapshot())
+    made += feed(before, frames[cut:]) + before.flush()
+    after.restore(rows)
+    again = feed(after, frames[cut:]) + after.flush()
+    assert {one.id for one in again} <= {one.id for one in made}
+    assert len({one.id for one in made}) == len(made)
+    assert len({one.id for one in again}) == len(again)
+
+
 def test_live_and_replay_give_the_same_documents() -> None:
     live, later = pipeline(live=True), pipeline(live=False)
     received = feed(live, MAIL) + live.flush()

@@ -4,6 +4,7 @@ The lines follow Postfix 2.x to 3.11 (src/<daemon>/, global/log_adhoc.c, tls/tls
 front of the ids tell daemon and version.  Expected names are without their `postfix_`.
 """
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,12 @@ from mailingest.core.events import POSTFIX_SUCCESS, Event, EventParser
 from mailingest.core.grok import parse_definitions
 from mailingest.core.records import Record
 
-PATTERNS = Path(__file__).parents[2] / "patterns" / "postfix.grok"
-PARSER = EventParser(parse_definitions("postfix.grok", PATTERNS.read_text("utf-8")))
+PATTERNS = Path(__file__).parents[2] / "patterns"
+PARSER = EventParser(
+    definition
+    for path in sorted(PATTERNS.glob("postfix*.grok"))
+    for definition in parse_definitions(path.name, path.read_text("utf-8"))
+)
 
 
 def parse(tag: str, text: str) -> Event:
@@ -121,7 +126,8 @@ DELIVERIES = [
          f"4F2A11E0ABC: to=<b@example.net>, relay={MX}, delay=1, delays=0/0/1/0, "
          "tls=dane/!requiretls:nostarttls, dsn=5.7.30, status=bounced (no)",
          {**QID, **MX_RELAY, **delays(1.0, 0.0, 0.0, 1.0, 0.0), "to": "b@example.net",
-         "tls_security_level": "dane", "tls_policy_violated": "!", "dsn": "5.7.30",
+         "tls_security_level": "dane", "tls_policy_violated": "!", "tls_policy": "requiretls",
+         "tls_policy_reason": "nostarttls", "dsn": "5.7.30",
          "status": "bounced", "smtp_response": "no"}),
     line("smtp", "3.11: TLS level undecided",
          "4F2A11E0ABC: to=<b@example.net>, relay=none, delay=1, delays=0/0/1/0, tls=dane?, "
@@ -133,8 +139,8 @@ DELIVERIES = [
          "4F2A11E0ABC: to=<b@example.net>, relay=none, delay=1, delays=0/0/1/0, "
          "tls=dane/requiretls?, dsn=4.4.1, status=deferred (no)",
          {**QID, **NO_RELAY, **delays(1.0, 0.0, 0.0, 1.0, 0.0), "to": "b@example.net",
-         "tls_security_level": "dane", "tls_policy_undecided": "?", "dsn": "4.4.1",
-         "status": "deferred", "smtp_response": "no"}),
+         "tls_security_level": "dane", "tls_policy": "requiretls", "tls_policy_undecided": "?",
+         "dsn": "4.4.1", "status": "deferred", "smtp_response": "no"}),
     line("smtp", "TLS words of a later version do not spoil the line",
          "4F2A11E0ABC: to=<b@example.net>, relay=none, delay=1, delays=0/0/1/0, "
          "tls=NEW|forms, dsn=4.4.1, status=deferred (no)",
@@ -338,22 +344,25 @@ QUEUE = [
     line("cleanup", "milter-reject",
          f"4F2A11E0ABC: milter-reject: END-OF-MESSAGE from {CLIENT}: 5.7.1 Blocked by "
          f"SpamAssassin; {SESSION}",
-         {**QID, **SESSION_FIELDS, "milter_result": "reject",
+         {**QID, **CLIENT_FIELDS, **SESSION_FIELDS, "smtp_stage": "END-OF-MESSAGE",
+         "status_code_enhanced": "5.7.1", "milter_result": "reject",
          "milter_message": f"END-OF-MESSAGE from {CLIENT}: 5.7.1 Blocked by SpamAssassin"}),
     line("cleanup", "milter-hold",
          f"4F2A11E0ABC: milter-hold: END-OF-MESSAGE from {CLIENT}: milter triggers HOLD "
          f"action; {SESSION}",
-         {**QID, **SESSION_FIELDS, "milter_result": "hold",
+         {**QID, **CLIENT_FIELDS, **SESSION_FIELDS, "smtp_stage": "END-OF-MESSAGE",
+         "milter_result": "hold",
          "milter_message": f"END-OF-MESSAGE from {CLIENT}: milter triggers HOLD action"}),
     line("cleanup", "milter-discard",
          f"4F2A11E0ABC: milter-discard: END-OF-MESSAGE from {CLIENT}: milter triggers DISCARD "
          f"action; {SESSION}",
-         {**QID, **SESSION_FIELDS, "milter_result": "discard",
+         {**QID, **CLIENT_FIELDS, **SESSION_FIELDS, "smtp_stage": "END-OF-MESSAGE",
+         "milter_result": "discard",
          "milter_message": f"END-OF-MESSAGE from {CLIENT}: milter triggers DISCARD action"}),
     line("cleanup", "milter-header-redirect: a header that looks like the end",
          "4F2A11E0ABC: milter-header-redirect: header X-Spam-Status: Yes, score=39.3; "
          f"from=<x> from {CLIENT}; {SESSION}: c@example.com",
-         {**QID, **SESSION_FIELDS, "milter_result": "header-redirect",
+         {**QID, **CLIENT_FIELDS, **SESSION_FIELDS, "milter_result": "header-redirect",
          "milter_message": f"header X-Spam-Status: Yes, score=39.3; from=<x> from {CLIENT}",
          "milter_data": "c@example.com"}),
     *(
@@ -363,24 +372,40 @@ QUEUE = [
              {**QID, "action": action, "message": "header Subject: x from local",
               "from": "a@example.org", "to": "b@example.net", "status_message": "why"})
         for action in (
-            *("reject", "filter", "pass", "discard", "hold", "delay", "prepend", "replace"),
-            *("redirect", "bcc", "strip"),
+            *("reject", "filter", "pass", "discard", "hold", "delay", "replace", "redirect"),
+            *("bcc", "strip", "ignore"),
         )
     ),
+    line("cleanup", "header check: prepend",
+         f"4F2A11E0ABC: prepend: header Subject: x from {CLIENT}; {SESSION}: X-Seen: y",
+         {**QID, **CLIENT_FIELDS, **SESSION_FIELDS, "action": "prepend",
+         "message": f"header Subject: x from {CLIENT}", "prepend_type": "header",
+         "prepend_trigger": "Subject: x", "prepend_value": "X-Seen: y"}),
+    line("cleanup", "header check: prepend, mail from pickup",
+         "4F2A11E0ABC: prepend: body x from local; from=<a@example.org> to=<b@example.net>: y",
+         {**QID, "action": "prepend", "message": "body x from local", "prepend_type": "body",
+         "prepend_trigger": "x", "from": "a@example.org", "to": "b@example.net",
+         "prepend_value": "y"}),
+    line("cleanup", "a mail that is no MIME",
+         "4F2A11E0ABC: reject: mime-error MIME nesting exceeds safety limit: multipart from "
+         f"{CLIENT}; from=<a@example.org> to=<b@example.net>",
+         {**QID, **CLIENT_FIELDS, "action": "reject",
+         "message": "mime-error MIME nesting exceeds safety limit: multipart from "
+         f"{CLIENT}", "from": "a@example.org", "to": "b@example.net"}),
     line("cleanup", "header check: info",
          f"4F2A11E0ABC: info: header Subject: =?UTF-8?B?SU5W?= from {CLIENT}; {SESSION}",
-         {**QID, **SESSION_FIELDS, "message_level": "info",
+         {**QID, **CLIENT_FIELDS, **SESSION_FIELDS, "message_level": "info",
          "message": f"header Subject: =?UTF-8?B?SU5W?= from {CLIENT}"}),
     line("cleanup", "header check: a header that looks like the end",
          "4F2A11E0ABC: warning: header Subject: Hello; from=<fake@x> to=<y@z> proto=ESMTP "
          f"helo=<h> status=sent from {CLIENT}; {SESSION}: odd subject",
-         {**QID, **SESSION_FIELDS, "message_level": "warning",
+         {**QID, **CLIENT_FIELDS, **SESSION_FIELDS, "message_level": "warning",
          "message": "header Subject: Hello; from=<fake@x> to=<y@z> proto=ESMTP helo=<h> "
          f"status=sent from {CLIENT}", "status_message": "odd subject"}),
     line("cleanup", "body check: a sender that looks like the end",
          f'4F2A11E0ABC: reject: body http://example.net/?a=b; c from {CLIENT}; from=<"; '
          'from=<x> to=<y>"@example.org> to=<b@example.net> proto=SMTP helo=<h>',
-         {**QID, "action": "reject",
+         {**QID, **CLIENT_FIELDS, "action": "reject",
          "message": f"body http://example.net/?a=b; c from {CLIENT}",
          "from": '"; from=<x> to=<y>"@example.org', "to": "b@example.net", "proto": "SMTP",
          "helo": "h"}),
@@ -510,8 +535,8 @@ SMTPD = [
          f"{SESSION} sasl_method=PLAIN sasl_username=a b sasl_sender=c",
          {**NOQUEUE, **CLIENT_FIELDS, **SESSION_FIELDS, "action": "reject",
          "smtp_stage": "RCPT", "status_code": 554, "status_code_enhanced": "5.7.1",
-         "status_message": "Service unavailable; Client host [192.0.2.5] blocked using "
-         "zen.example.net; https://example.net/?ip=192.0.2.5",
+         "status_data": "192.0.2.5",
+         "status_message": "blocked using zen.example.net; https://example.net/?ip=192.0.2.5",
          "sasl_method": "PLAIN", "sasl_username": "a b", "sasl_sender": "c"}),
     line("smtpd", "reject: MAIL, neither sender nor recipient",
          f"NOQUEUE: reject: MAIL from {CLIENT}: 552 5.3.4 Message size exceeds fixed limit; "
@@ -639,14 +664,15 @@ SMTPD = [
          {**NOQUEUE, **CLIENT_FIELDS, "smtpd_lostconn_data": "timeout", "smtp_stage": "RCPT"}),
     line("smtpd", "improper pipelining",
          f"improper command pipelining after EHLO from {CLIENT}: MAIL FROM:<>\\nRCPT TO:<b>\\n",
-         {**CLIENT_FIELDS, "smtp_stage": "EHLO", "message": "MAIL FROM:<>\\nRCPT TO:<b>\\n"}),
+         {**CLIENT_FIELDS, "smtp_stage": "EHLO",
+         "improper_pipelining_data": "MAIL FROM:<>\\nRCPT TO:<b>\\n"}),
     line("smtpd", "improper pipelining: old Postfix",
          f"improper command pipelining after DATA from {CLIENT}",
          {**CLIENT_FIELDS, "smtp_stage": "DATA"}),
     line("smtpd", "TLS handshake fails",
          f"SSL_accept error from {CLIENT}: lost connection",
          {**CLIENT_FIELDS, "smtpd_lostconn_data": "SSL_accept error",
-         "message": "lost connection"}),
+         "smtpd_lostconn_reason": "lost connection"}),
     line("smtpd", "TLS: usual",
          f"Anonymous TLS connection established from {CLIENT}: TLSv1.3 with cipher "
          "TLS_AES_256_GCM_SHA384 (256/256 bits) key-exchange X25519 server-signature RSA-PSS "
@@ -660,23 +686,27 @@ SMTPD = [
          "cipher TLS_AES_256_GCM_SHA384 (256/256 bits) key-exchange ECDHE (P-256) "
          "server-signature ECDSA (prime256v1) server-digest SHA256 client-signature RSA-PSS "
          "(4096 bits) client-digest SHA512",
-         {**CLIENT_FIELDS, "tls_trustlevel": "Trusted", "tls_version": "TLSv1.3",
+         {**CLIENT_FIELDS, "tls_trustlevel": "Trusted", "tls_sni": "mx1.example.com",
+         "tls_version": "TLSv1.3",
          "tls_cipher": "TLS_AES_256_GCM_SHA384", "tls_cipher_size": "256/256",
-         "tls_key_exchange": "ECDHE", "tls_server_signature": "ECDSA",
+         "tls_key_exchange": "ECDHE", "tls_key_exchange_curve": "P-256",
+         "tls_server_signature": "ECDSA", "tls_server_signature_curve": "prime256v1",
          "tls_server_digest": "SHA256", "tls_client_signature": "RSA-PSS",
          "tls_client_signature_size": "4096", "tls_client_digest": "SHA512"}),
     line("smtpd", "TLS: reused, raw public keys, no digests",
          f"Untrusted TLS connection reused from {CLIENT}: TLSv1.3 with cipher X (128/256 bits) "
          "key-exchange X25519MLKEM768 server-signature ed25519 (raw public key) "
          "client-signature ECDSA (P-384 raw public key)",
-         {**CLIENT_FIELDS, "tls_trustlevel": "Untrusted", "tls_version": "TLSv1.3",
+         {**CLIENT_FIELDS, "tls_trustlevel": "Untrusted", "tls_connection": "reused",
+         "tls_version": "TLSv1.3",
          "tls_cipher": "X", "tls_cipher_size": "128/256",
          "tls_key_exchange": "X25519MLKEM768", "tls_server_signature": "ed25519",
-         "tls_client_signature": "ECDSA"}),
+         "tls_server_key_type": "raw public key", "tls_client_signature": "ECDSA",
+         "tls_client_signature_curve": "P-384", "tls_client_key_type": "raw public key"}),
     line("smtpd", "warning: names",
          "warning: hostname mail.example.org does not resolve to address 192.0.2.5: Name or "
          "service not known",
-         {"message_level": "warning",
+         {"client_ip": "192.0.2.5", "message_level": "warning",
          "message": "hostname mail.example.org does not resolve to address 192.0.2.5: Name "
          "or service not known"}),
     line("smtpd", "warning: login fails",
@@ -691,11 +721,11 @@ SMTPD = [
          "sasl_username=user, x", "sasl_username": "user, x"}),
     line("smtpd", "warning: rate limit",
          f"warning: Connection rate limit exceeded: 61 from {CLIENT} for service smtp",
-         {"message_level": "warning",
+         {**CLIENT_FIELDS, "service": "smtp", "message_level": "warning",
          "message": f"Connection rate limit exceeded: 61 from {CLIENT} for service smtp"}),
     line("smtpd", "warning: not SMTP",
          f"warning: non-SMTP command from {CLIENT}: GET / HTTP/1.1",
-         {"message_level": "warning",
+         {**CLIENT_FIELDS, "message_level": "warning",
          "message": f"non-SMTP command from {CLIENT}: GET / HTTP/1.1"}),
     line("smtpd", "warning: about a mail",
          "warning: 4F2A11E0ABC: queue file size limit exceeded",
@@ -789,9 +819,11 @@ SMTP = [
     line("smtp", "TLS: reused, curves",
          f"Trusted TLS connection reused to {MX}: TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 "
          "(256/256 bits) key-exchange ECDHE (P-256) server-signature ECDSA (P-256)",
-         {**MX_FIELDS, "tls_trustlevel": "Trusted", "tls_version": "TLSv1.3",
+         {**MX_FIELDS, "tls_trustlevel": "Trusted", "tls_connection": "reused",
+         "tls_version": "TLSv1.3",
          "tls_cipher": "TLS_AES_256_GCM_SHA384", "tls_cipher_size": "256/256",
-         "tls_key_exchange": "ECDHE", "tls_server_signature": "ECDSA"}),
+         "tls_key_exchange": "ECDHE", "tls_key_exchange_curve": "P-256",
+         "tls_server_signature": "ECDSA", "tls_server_signature_curve": "P-256"}),
     line("smtp", "a warning",
          "warning: problem talking to service private/scache: Connection timed out",
          {"message_level": "warning",
@@ -924,6 +956,7 @@ def test_a_hostile_header_comes_out_as_it_is(
 
     assert postfix_fields(parse("cleanup", text)) == {
         **QID,
+        **CLIENT_FIELDS,
         "message_level": "warning",
         "message": f"header Subject: {header} from {CLIENT}",
         "from": sender,
@@ -931,4 +964,64 @@ def test_a_hostile_header_comes_out_as_it_is(
         "proto": "ESMTP",
         "helo": helo,
         "status_message": "odd",
+    }
+
+
+@given(
+    sender=addresses,
+    size=st.integers(0, 2**40),
+    recipients=st.integers(1, 50_000),
+    uid=st.integers(0, 2**32),
+)
+def test_a_hostile_sender_comes_out_as_it_is(
+    sender: str, size: int, recipients: int, uid: int
+) -> None:
+    active = f"4F2A11E0ABC: from=<{sender}>, size={size}, nrcpt={recipients} (queue active)"
+
+    assert postfix_fields(parse("qmgr", active)) == {
+        **QID,
+        "from": sender,
+        "size": size,
+        "nrcpt": recipients,
+    }
+    assert postfix_fields(
+        parse("qmgr", f"4F2A11E0ABC: from=<{sender}>, status=expired, returned to sender")
+    ) == {**QID, "from": sender, "status": "expired"}
+    assert postfix_fields(
+        parse("pickup", f"4F2A11E0ABC: uid={uid} from=<{sender}> orig_id=5A3B22F1BCD")
+    ) == {**QID, "uid": uid, "from": sender, "orig_id": "5A3B22F1BCD"}
+
+
+@given(message_id=replies | hostile | hostile.map("<{}>".format))
+def test_a_hostile_message_id_comes_out_as_it_is(message_id: str) -> None:
+    inside = re.fullmatch(r"<([^>]*)>?", message_id, re.DOTALL)
+
+    assert postfix_fields(parse("cleanup", f"4F2A11E0ABC: message-id={message_id}")) == {
+        **QID,
+        "message-id": message_id if inside is None else inside[1],
+    }
+
+
+@given(sender=addresses, recipient=addresses, helo=st.text(st.characters(codec="utf-8")))
+def test_hostile_values_of_a_postscreen_reject_come_out_as_they_are(
+    sender: str, recipient: str, helo: str
+) -> None:
+    text = (
+        "NOQUEUE: reject: RCPT from [192.0.2.5]:4711: 550 5.5.1 Protocol error; "
+        f"from=<{sender}>, to=<{recipient}>, proto=ESMTP, helo=<{helo}>"
+    )
+
+    assert postfix_fields(parse("postscreen", text)) == {
+        "queueid": "NOQUEUE",
+        "client_ip": "192.0.2.5",
+        "client_port": 4711,
+        "action": "reject",
+        "smtp_stage": "RCPT",
+        "status_code": 550,
+        "status_code_enhanced": "5.5.1",
+        "status_message": "Protocol error",
+        "from": sender,
+        "to": recipient,
+        "proto": "ESMTP",
+        "helo": helo,
     }

@@ -386,3 +386,28 @@ def test_what_is_put_into_a_header_comes_out_of_it(
     assert (found.hostname, found.program, found.procid, found.msg) == (
         *(hostname, program, procid, msg),
     )
+
+
+@pytest.mark.parametrize(
+    ("line", "program", "msg"),
+    [
+        (
+            "<22>Nov 24 15:41:15 mx1 postfix-internal/postfix-script[ starting the mail system",
+            "postfix-internal/postfix-script",
+            "starting the mail system",
+        ),
+        (
+            "<22>Nov 24 15:41:15 mx1 postfix-internal/submission/smtp connect from a[192.0.2.1]",
+            "postfix-internal",
+            "connect from a[192.0.2.1]",
+        ),
+        ("<22>Nov 24 15:41:15 mx1 no tag at all", "", "no tag at all"),
+    ],
+)
+def test_a_tag_that_rsyslog_cut_to_32_characters_is_known(
+    line: str, program: str, msg: str
+) -> None:
+    record = RecordDecoder(Clock(UTC, in_order=False)).decode(
+        line.encode(), reference=datetime(2026, 11, 24, 16, tzinfo=UTC).timestamp()
+    )
+    assert (record.program, record.procid, record.msg) == (program, "", msg)

@@ -29,8 +29,9 @@ def test_all_declared_fields_are_mapped_and_no_others() -> None:
             {**KEYWORD, "fields": {"keyword": KEYWORD}},
             id="a keyword, also under the name that Logstash's mapping has",
         ),
+        pytest.param("message", {"type": "text", "norms": False}, id="a line, by its words only"),
         pytest.param(
-            "message",
+            "postfix_smtp_response",
             {
                 "type": "text",
                 "norms": False,

@@ -28,18 +28,20 @@ class Receiver:
         self.calls = 0
         self.frames: list[bytes] = []
         self.peers: set[str] = set()
+        self.connections: set[int] = set()
         self.open = asyncio.Event()
         self.open.set()
 
-    async def deliver(self, frames: list[bytes], peer: str) -> None:
+    async def deliver(self, frames: list[bytes], peer: str, connection: int) -> None:
         self.calls += 1
         await self.open.wait()
         self.frames += frames
         self.peers.add(peer)
+        self.connections.add(connection)
 
 
 def tcp_input(
-    deliver: Callable[[list[bytes], str], Awaitable[None]],
+    deliver: Callable[[list[bytes], str, int], Awaitable[None]],
     *,
     host: str = "127.0.0.1",
     max_connections: int = 10,
@@ -85,6 +87,7 @@ def test_frames_of_both_framings_are_delivered_with_their_peer(run: Run) -> None
             await until(lambda: len(receiver.frames) == 4)
         assert sorted(receiver.frames) == sorted([LINE, b"<22>b", b"<22>cc", b"<22>de"])
         assert receiver.peers == {"127.0.0.1"}
+        assert len(receiver.connections) == 2
         tcp.close()
         await serving
         assert tcp.connections_open == 0
@@ -281,7 +284,7 @@ def test_a_sender_that_never_stops_does_not_hold_up_the_end(run: Run) -> None:
     async def scenario() -> None:
         flood = LINE + b"\n"
 
-        async def deliver(_frames: list[bytes], _peer: str) -> None:
+        async def deliver(_frames: list[bytes], _peer: str, _connection: int) -> None:
             sending.send(flood * 100)
 
         tcp = tcp_input(deliver)
@@ -343,7 +346,7 @@ def test_without_descriptors_accepting_goes_on_later(
 )
 def test_an_error_in_deliver_is_not_hidden(run: Run, error: Exception) -> None:
     async def scenario() -> None:
-        async def deliver(_frames: list[bytes], _peer: str) -> None:
+        async def deliver(_frames: list[bytes], _peer: str, _connection: int) -> None:
             raise error
 
         tcp = tcp_input(deliver)

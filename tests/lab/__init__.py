@@ -32,9 +32,9 @@ from tests.lab.remote import RemoteServer
 from tests.lab.rsyslog import Rsyslog
 from tests.lab.scenarios import NO_SUCH_USER, SCENARIOS, Scenario
 
-_NEEDED = ("/usr/sbin/postfix", "/usr/sbin/rsyslogd")
+_NEEDED = ("/usr/sbin/postfix", "/usr/sbin/rsyslogd", "/usr/bin/openssl")
 _INSTALL = "DEBIAN_FRONTEND=noninteractive apt-get install --no-install-recommends -y"
-_PACKAGES = "postfix rsyslog"
+_PACKAGES = "postfix rsyslog openssl"
 
 HOSTNAME = "mx1"
 # Far from UTC: for 14 hours of each day the log's date is not that of the daily index.

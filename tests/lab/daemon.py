@@ -27,12 +27,15 @@ def free_port(kind: socket.SocketKind) -> int:
 class Daemon:
     """``mailingest run``: ready when the context begins, ended by SIGTERM, which must succeed.
 
+    Or by `kill`, as by a crash: then there is nothing left to end.
+
     ``log`` is its standard error.
     """
 
     def __init__(self, config: Path) -> None:
         self.log = config.with_suffix(".log")
         self._config = config
+        self._was_killed = False
 
     def __enter__(self) -> Self:
         # The protocol of sd_notify(3) tells when all listeners are open.
@@ -56,6 +59,11 @@ class Daemon:
     def pid(self) -> int:
         return self._process.pid
 
+    def kill(self) -> None:
+        """End it at once (SIGKILL)."""
+        self._kill()
+        self._was_killed = True
+
     def _is_ready(self) -> bool:
         if self._process.poll() is not None:
             raise RuntimeError(f"mailingest has ended: {self.log.read_text()}")
@@ -75,6 +83,8 @@ class Daemon:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if self._was_killed:
+            return
         self._process.send_signal(signal.SIGTERM)
         try:
             code = self._process.wait(30)

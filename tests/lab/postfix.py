@@ -3,6 +3,7 @@
 import json
 import shutil
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,39 +76,69 @@ def prepare(directory: Path, address: str, port: int, relay_port: int) -> dict[s
     shutil.chown(directory / "lib", "postfix", "postfix")
     (directory / "mail").chmod(0o1777)
     etc = directory / "etc"
-    for name in _META_FILES:
-        shutil.copy(f"/etc/postfix/{name}", etc)
-    for name in _META_DIRECTORIES:
-        shutil.copytree(f"/etc/postfix/{name}", etc / name)
+    copy_meta_files(etc)
     (etc / "main.cf").write_text(_MAIN.format(address=address, relay_port=relay_port))
     (etc / "master.cf").write_text(_MASTER.format(address=address, port=port))
     (etc / "header_checks").write_text(_HEADER_CHECKS)
     return mounts
 
 
-class Postfix:
-    """The running Postfix of one namespace; ends with the namespace."""
+def copy_meta_files(etc: Path) -> None:
+    """Put what Postfix looks for beside its configuration there."""
+    for name in _META_FILES:
+        shutil.copy(f"/etc/postfix/{name}", etc)
+    for name in _META_DIRECTORIES:
+        shutil.copytree(f"/etc/postfix/{name}", etc / name)
 
-    def __init__(self, namespace: Namespace, address: str, port: int) -> None:
+
+class Postfix:
+    """A running Postfix of one namespace; ends with the namespace."""
+
+    def __init__(
+        self, namespace: Namespace, address: str, port: int, *, config: str = "/etc/postfix"
+    ) -> None:
         self._namespace = namespace
-        namespace.run(["postfix", "start"])
+        self._config = config
+        self._address = (address, port)
+        self.start()
+
+    def start(self) -> None:
+        """Start it, and wait until it listens."""
+        self._namespace.run(["postfix", "-c", self._config, "start"])
 
         def greets() -> bool:
             with socket.socket() as client:
-                return client.connect_ex((address, port)) == 0
+                return client.connect_ex(self._address) == 0
 
         wait_until(greets, "Postfix listens")
 
     def queue(self) -> list[dict[str, Any]]:
         """What is in the queue: the JSON objects of ``postqueue -j``."""
-        return [json.loads(line) for line in self._namespace.run(["postqueue", "-j"]).splitlines()]
+        listed = self._namespace.run(["postqueue", "-c", self._config, "-j"])
+        return [json.loads(line) for line in listed.splitlines()]
 
     def flush(self) -> None:
         """Try all deferred mail now."""
-        self._namespace.run(["postqueue", "-f"])
+        self._namespace.run(["postqueue", "-c", self._config, "-f"])
 
-    def sendmail(self, uid: int, sender: str, recipients: list[str], content: bytes) -> None:
+    def do(self, command: str) -> None:
+        """Give a command to postfix(1): ``reload``, ``stop`` ..."""
+        self._namespace.run(["postfix", "-c", self._config, command])
+
+    def operate(self, action: str, queue_id: str) -> None:
+        """Let postsuper(1) do something to one mail, or to ``ALL``: ``-d``, ``-h`` ..."""
+        self._namespace.run(["postsuper", "-c", self._config, action, queue_id])
+
+    def sendmail(
+        self,
+        uid: int,
+        sender: str,
+        recipients: Sequence[str],
+        content: bytes,
+        *,
+        options: Sequence[str] = (),
+    ) -> None:
         """Submit a mail as a local user does, by the sendmail command."""
         user = ("setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups")
-        command = [*user, "sendmail", "-i", "-f", sender, "--", *recipients]
+        command = [*user, "sendmail", "-i", *options, "-f", sender, "--", *recipients]
         self._namespace.run(command, stdin=content)

@@ -20,7 +20,8 @@ from mailingest.outputs import Rejection, WriteResult
 from mailingest.outputs import batcher as module
 from mailingest.outputs.batcher import Batcher
 from mailingest.outputs.deadletters import DeadLetters
-from mailingest.outputs.sqlite import SqliteOutput, SqliteReader
+from mailingest.outputs.sqlite import SqliteOutput
+from tests.outputs.reading import SqliteReader
 from tests.outputs.samples import document
 
 Answer = WriteResult | BaseException | Callable[[Sequence[Document]], WriteResult]
@@ -231,6 +232,14 @@ async def test_the_output_is_opened_as_often_as_it_takes(no_waiting: list[int]) 
     assert no_waiting == [0, 1]
 
 
+async def test_a_mistake_in_the_set_up_of_a_server_may_be_waited_out(no_waiting: list[int]) -> None:
+    output = ScriptedOutput(opening=[UsageError("wrong password")] * 3)
+    async with running(output, max_documents=1, keep_trying=True) as batcher:
+        await batcher.put(document(1))
+        assert await batcher.drain() == 0
+    assert no_waiting == [0, 1, 2]
+
+
 @pytest.mark.parametrize(
     ("output", "error"),
     [
@@ -308,6 +317,42 @@ async def test_dead_letters_that_fail_hold_up_no_other_document() -> None:
         assert await batcher.drain() == 0
         assert (batcher.documents_stored, batcher.documents_rejected) == (2, 1)
     assert [rejection.document.fields["number"] for rejection in letters.kept] == [0]
+
+
+# The low-water mark
+
+
+async def test_the_low_water_mark_waits_for_the_first_batch_that_is_not_settled() -> None:
+    gates = {0: asyncio.Event(), 1: asyncio.Event()}
+
+    class Gated(ScriptedOutput):
+        async def write(self, batch: Sequence[Document]) -> WriteResult:
+            if gate := gates.get(batch[0].fields["number"]):
+                await gate.wait()
+            return await super().write(batch)
+
+    output = Gated()
+    async with running(output, in_flight=2, max_documents=1) as batcher:
+        await batcher.put_many([document(number) for number in range(2)])
+        settling = asyncio.create_task(batcher.settled(2))
+        gates[1].set()
+        await until(lambda: batcher.documents_stored == 1)
+        assert (batcher.low_water, settling.done()) == (0, False)
+        gates[0].set()
+        await settling
+        assert batcher.low_water == 2
+
+
+async def test_a_rejected_document_holds_the_low_water_mark_until_it_is_a_dead_letter() -> None:
+    letters = Letters(failures=10**9)
+    output = ScriptedOutput(lambda batch: WriteResult(rejected=[Rejection(batch[0], "bad")]))
+    async with running(output, letters, max_documents=1) as batcher:
+        await batcher.put_many([document(number) for number in range(3)])
+        await until(lambda: batcher.documents_stored == 2)
+        assert batcher.low_water == 0
+        letters.failures = 0
+        await batcher.settled(3)
+        assert (batcher.low_water, len(letters.kept)) == (3, 1)
 
 
 # Draining
@@ -391,6 +436,7 @@ async def test_every_document_ends_as_stored_or_rejected_whatever_fails(
             assert batcher.pending <= capacity
         assert await batcher.drain(60) == 0
         assert batcher.documents_stored + batcher.documents_rejected == documents
+        assert batcher.low_water == documents
     buried = Counter(rejection.document.id for rejection in sink.kept)
     assert output.stored + buried == Counter(one.id for one in taken)
 

@@ -15,7 +15,8 @@ import pytest
 from mailingest.core.documents import Document
 from mailingest.outputs import Output
 from mailingest.outputs.ndjson import NdjsonOutput
-from mailingest.outputs.sqlite import SqliteOutput, SqliteReader
+from mailingest.outputs.sqlite import SqliteOutput
+from tests.outputs.reading import SqliteReader
 from tests.outputs.samples import document
 
 

@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from mailingest.core.documents import Document
 from mailingest.errors import OutputUnavailable, UsageError
 from mailingest.outputs import sqlite as module
-from mailingest.outputs.sqlite import SqliteOutput, SqliteReader
+from mailingest.outputs.sqlite import SqliteOutput
+from tests.outputs.reading import SqliteReader
 from tests.outputs.samples import (
     MIDNIGHT,
     document,

@@ -1,22 +1,29 @@
 """Real Elasticsearch and OpenSearch servers for tests, from the jars that Maven Central has."""
 
+import base64
 import contextlib
 import fcntl
 import json
 import os
+import re
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 import time
 import urllib.error
 import urllib.request
+import zipfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from tests.servers.certificates import make_certificates
+from tests.servers.security import ADMIN, PASSWORD, secure_elasticsearch, secure_opensearch
 
 HERE = Path(__file__).parent
 
@@ -51,13 +58,19 @@ class Kind:
     java_options: tuple[str, ...]
     plugins: tuple[str, ...]
     """Class names below ``package``."""
+    is_secured: bool = False
+    """Whether it wants TLS and a login."""
 
     @property
     def package(self) -> str:
         return f"org.{self.name}"
 
-    def __str__(self) -> str:
+    @property
+    def release(self) -> str:
         return f"{self.name}-{self.version}"
+
+    def __str__(self) -> str:
+        return f"{self.release}-secured" if self.is_secured else self.release
 
 
 PLUGINS = (
@@ -85,6 +98,15 @@ OPENSEARCH = Kind(
     PLUGINS,
 )
 KINDS = (ELASTICSEARCH, OPENSEARCH)
+SECURED_ELASTICSEARCH = replace(
+    ELASTICSEARCH,
+    plugins=(*ELASTICSEARCH.plugins, "xpack.core.XPackPlugin", "xpack.security.Security"),
+    is_secured=True,
+)
+SECURED_OPENSEARCH = replace(
+    OPENSEARCH, plugins=(*PLUGINS, "security.OpenSearchSecurityPlugin"), is_secured=True
+)
+SECURED_KINDS = (SECURED_ELASTICSEARCH, SECURED_OPENSEARCH)
 
 
 def command(name: str) -> str:
@@ -100,9 +122,9 @@ def fetch(kind: Kind) -> Path:
 
     The copy of the pom beside the jars is written last: it says for which pom they are whole.
     """
-    pom = HERE / f"pom-{kind}.xml"
+    pom = HERE / f"pom-{kind.release}.xml"
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    place = cache / "mailingest-tests" / str(kind)
+    place = cache / "mailingest-tests" / kind.release
     jars, done = place / "lib", place / "pom.xml"
     place.mkdir(parents=True, exist_ok=True)
     with (place / "lock").open("w") as lock:
@@ -121,19 +143,41 @@ def fetch(kind: Kind) -> Path:
         )
         if maven.returncode != 0:
             raise ServerProblem(f"Maven could not fetch {kind}:\n{maven.stdout}")
+        for archive in jars.glob("*.zip"):
+            _unpack(archive, jars)
         shutil.copy(pom, done)
     return jars
+
+
+def _unpack(archive: Path, jars: Path) -> None:
+    """Take the jars of a plugin's archive, but for those that are there in some version."""
+
+    def artifact(path: Path) -> str:
+        return re.split(r"-\d", path.stem, maxsplit=1)[0]
+
+    present = {artifact(jar) for jar in jars.glob("*.jar")}
+    with zipfile.ZipFile(archive) as content:
+        for name in content.namelist():
+            if name.endswith(".jar") and artifact(Path(name)) not in present:
+                content.extract(name, jars)
+    archive.unlink()
 
 
 class SearchServer:
     """One single-node server on 127.0.0.1; its data live as long as the context.
 
-    ``settings`` are added to its YAML file.  ``start`` and ``stop`` may be called in turn:
-    data and ports stay the same.
+    ``settings`` are added to its YAML file.  A secured server has ``certificates`` of its own;
+    with ``client_certificate`` it wants one of its clients, too.
+    ``start`` and ``stop`` may be called in turn: data and ports stay the same.
     """
 
     def __init__(
-        self, kind: Kind, *, heap: str = "256m", settings: Mapping[str, str] | None = None
+        self,
+        kind: Kind,
+        *,
+        heap: str = "256m",
+        settings: Mapping[str, str] | None = None,
+        client_certificate: bool = False,
     ) -> None:
         self.kind = kind
         self.home = Path(tempfile.mkdtemp(prefix=f"mailingest-{kind}-"))
@@ -152,10 +196,21 @@ class SearchServer:
             "indices.breaker.total.use_real_memory": "false",
             **(settings or {}),
         }
+        config = self.home / "config"
+        config.mkdir()
+        (config / "log4j2.properties").write_text(LOGGING)
+        self.certificates = make_certificates(config)
+        if kind.is_secured:
+            secure = secure_elasticsearch if kind.name == "elasticsearch" else secure_opensearch
+            self._settings |= secure(
+                config, self.certificates, client_certificate=client_certificate
+            )
+        lines = [f"{name}: {value}\n" for name, value in self._settings.items()]
+        (config / f"{kind.name}.yml").write_text("".join(lines))
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self.kind.is_secured else 'http'}://127.0.0.1:{self.port}"
 
     @property
     def pid(self) -> int:
@@ -166,11 +221,6 @@ class SearchServer:
         if self._process is not None:
             raise ServerProblem(f"{self.kind} runs already")
         java, jars = command("java"), fetch(self.kind)
-        config = self.home / "config"
-        config.mkdir(exist_ok=True)
-        lines = [f"{name}: {value}\n" for name, value in self._settings.items()]
-        (config / f"{self.kind.name}.yml").write_text("".join(lines))
-        (config / "log4j2.properties").write_text(LOGGING)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [
@@ -265,8 +315,19 @@ class SearchServer:
         return self._process
 
     def _healthy(self) -> bool:
+        context = ssl.create_default_context(cafile=self.certificates.authority)
+        context.load_cert_chain(
+            self.certificates.client, self.certificates.client.with_suffix(".key")
+        )
+        login = base64.b64encode(f"{ADMIN}:{PASSWORD}".encode()).decode()
+        request = urllib.request.Request(
+            f"{self.url}/_cluster/health", headers={"authorization": f"Basic {login}"}
+        )
+        opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
+        )
         try:
-            with urllib.request.urlopen(f"{self.url}/_cluster/health", timeout=5) as answer:
+            with opener.open(request, timeout=5) as answer:
                 return json.load(answer)["status"] in ("green", "yellow")
         except (urllib.error.URLError, OSError):
             return False

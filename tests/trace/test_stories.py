@@ -367,3 +367,14 @@ def test_an_address_that_is_a_recipient_and_in_an_alias_has_a_story_for_each() -
         ("bob@example.com", "all@example.com"),
         ("bob@example.com", None),
     ]
+
+
+def test_a_mail_submitted_here_is_one_story_however_often_it_is_tried() -> None:
+    log = """
+24T10:00:00 mx1 postfix/pickup: AAAAAA1: uid=1000 from=<ann>
+24T10:00:00 mx1 postfix/cleanup: AAAAAA1: message-id=<one@example.com>
+24T10:00:00 mx1 postfix/qmgr: AAAAAA1: from=<ann@example.com>, size=500, nrcpt=1 (queue active)
+"""
+    tries = "".join(DEFERRED.replace("24T10:00", f"24T1{hour}:00") for hour in range(1, 4))
+    [story] = stories_of(log + tries)
+    assert (story.verdict, story.attempts) == ("pending", 3)

@@ -1,0 +1,355 @@
+"""Faults in random order under load: ``python -m benchmarks.faults [--rounds N] [--store S]``.
+
+A real daemon stores what two mail hosts send, while each round breaks something for a moment: the
+daemon or the server is killed or restarted, the server is frozen, a proxy before it answers 429 or
+503, refuses half of each bulk request or cuts the connection instead of an answer, the disk of the
+spool is full.  At the end everything runs again, and the store is compared with what was sent:
+every accepted line is there exactly once, every delivery knows its mail.
+
+As root the spool is on a small file system of its own.  Needs java and mvn, but for SQLite.
+"""
+
+import argparse
+import json
+import os
+import resource
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from functools import partial
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+
+from benchmarks.fault_load import Sender
+from benchmarks.fault_proxy import MODES, Proxy
+from benchmarks.measure import Figures, MeasurementError, free_port, show
+from tests.lab.daemon import Daemon
+from tests.servers import ELASTICSEARCH, OPENSEARCH, Kind, SearchServer
+
+STORES: Final = ("elasticsearch", "opensearch", "sqlite")
+_KINDS: Final = {"elasticsearch": ELASTICSEARCH, "opensearch": OPENSEARCH}
+
+_CONFIG: Final = """
+shutdown_timeout = 0.5
+[inputs]
+udp = []
+[[inputs.tcp]]
+port = {port}
+[batch]
+max_age = 0.2
+capacity = 2000
+[state]
+directory = "{directory}/state"
+snapshot_interval = 0.3
+[spool]
+max_bytes = 33554432
+{output}
+"""
+_SPOOL_DISK: Final = "64m"
+_HELD_SECONDS: Final = (0.05, 1.5)
+_BETWEEN_SECONDS: Final = (0.0, 0.6)
+# The batcher waits up to 30 s before it tries again.
+_SETTLE_SECONDS: Final = 180.0
+
+Event = dict[str, Any]
+Fault = Callable[[], Any]
+
+
+class Campaign:
+    """Daemon, store and load; ``round`` breaks one thing or two at once and mends them."""
+
+    def __init__(self, directory: Path, store: str, seed: int) -> None:
+        self.rounds: Counter[str] = Counter()
+        self._random = Random(seed)
+        self._seed = seed
+        self._directory = directory
+        self._store = store
+        self._port = free_port("tcp")
+        self._config = directory / "mailingest.toml"
+        self._spool = directory / "state" / "spool"
+        self._daemon = Daemon(self._config)
+        self.senders = [Sender(host, self._port, seed) for host in ("mx1", "mx2")]
+        self._faults: dict[str, Callable[[], Any]] = {
+            "daemon killed": self._daemon_killed,
+            "daemon restarted": self._daemon_restarted,
+            "full disk": self._full_disk,
+        }
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Everything runs; at the end the load stops, and then the daemon."""
+        self._spool.mkdir(parents=True)
+        with ExitStack() as stack:
+            stack.enter_context(_file_system(self._spool))
+            output = ""
+            if self._store in _KINDS:
+                output = stack.enter_context(self._search_server(_KINDS[self._store]))
+            else:
+                self._faults["store locked"] = self._store_locked
+            text = _CONFIG.format(port=self._port, directory=self._directory, output=output)
+            self._config.write_text(text)
+            self._daemon.__enter__()
+            try:
+                for sender in self.senders:
+                    sender.start()
+                yield
+            finally:
+                self._daemon.__exit__(None, None, None)
+
+    def round(self) -> None:
+        """Break something for a moment, mostly a second thing meanwhile."""
+        names = self._random.sample(sorted(self._faults), self._random.choice((1, 2, 2)))
+        with ExitStack() as stack:
+            for name in names:
+                self.rounds[name] += 1
+                fault = self._faults[name]()
+                if fault is not None:
+                    stack.enter_context(fault)
+                time.sleep(self._random.uniform(*_HELD_SECONDS))
+        time.sleep(self._random.uniform(*_BETWEEN_SECONDS))
+
+    def stop_load(self) -> None:
+        """Let the senders bring to an end what they have begun."""
+        for sender in self.senders:
+            sender.stop()
+
+    def events(self) -> Iterator[Event]:
+        """All that is in the store."""
+        return _in_sqlite(self._directory) if self._store == "sqlite" else self._in_server()
+
+    def check(self) -> dict[str, int]:
+        """What is in the store against what was accepted, when all is stored or time is over."""
+        expected = sum(sender.expected.messages.total() for sender in self.senders)
+        deadline = time.monotonic() + _SETTLE_SECONDS
+        while self._count() < expected and time.monotonic() < deadline:
+            time.sleep(0.2)
+        events = list(self.events())
+        result = {"lines accepted": expected, "documents": len(events)}
+        missing = surplus = not_enriched = 0
+        # Lines that were cut by the end of their connection, some before the name of the host.
+        hosts = [sender.host for sender in self.senders]
+        fragments = sum(event["host"] not in hosts for event in events)
+        for sender in self.senders:
+            of_host = [event for event in events if event["host"] == sender.host]
+            found = Counter(event["message"] for event in of_host)
+            missing += (sender.expected.messages - found).total()
+            more = found - sender.expected.messages
+            cut = _fragments(more, sender.expected.messages)
+            fragments += cut.total()
+            surplus += (more - cut).total()
+            not_enriched += sum(
+                event.get(name) != value
+                for event in of_host
+                if (facts := sender.expected.deliveries.get(event["message"])) is not None
+                for name, value in facts.items()
+            )
+        return result | {
+            "missing": missing,
+            "surplus": surplus,
+            "fragments": fragments,
+            "facts missing in deliveries": not_enriched,
+        }
+
+    # Faults: each does something at once, or gives a context in which it lasts.
+
+    def _daemon_killed(self) -> None:
+        self._about_to_end_the_daemon()
+        self._daemon.kill()
+        time.sleep(self._random.uniform(0.0, 0.3))
+        self._start_daemon()
+
+    def _daemon_restarted(self) -> None:
+        self._about_to_end_the_daemon()
+        self._daemon.__exit__(None, None, None)
+        self._start_daemon()
+
+    def _about_to_end_the_daemon(self) -> None:
+        for sender in self.senders:
+            sender.generation += 1
+
+    def _start_daemon(self) -> None:
+        self._daemon = Daemon(self._config)
+        self._daemon.__enter__()
+
+    @contextmanager
+    def _full_disk(self) -> Iterator[None]:
+        if os.geteuid() == 0:
+            ballast = self._spool / "ballast"
+            with ballast.open("wb", buffering=0) as file:
+                try:
+                    while file.write(bytes(65536)):
+                        pass
+                except OSError:
+                    pass  # it is full now
+            try:
+                yield
+            finally:
+                ballast.unlink()
+        else:
+            limit = (1, resource.RLIM_INFINITY)
+            before = resource.prlimit(self._daemon.pid, resource.RLIMIT_FSIZE, limit)
+            try:
+                yield
+            finally:
+                resource.prlimit(self._daemon.pid, resource.RLIMIT_FSIZE, before)
+
+    @contextmanager
+    def _store_locked(self) -> Iterator[None]:
+        with ExitStack() as stack:
+            for path in (self._directory / "state" / "mail").glob("*.sqlite"):
+                holder = stack.enter_context(closing(_database(path, mode="rw")))
+                holder.execute("BEGIN IMMEDIATE")
+            yield
+
+    # The store
+
+    @contextmanager
+    def _search_server(self, kind: Kind) -> Iterator[str]:
+        with SearchServer(kind) as server, ExitStack() as stack:
+            proxy = Proxy(server.port, self._seed)
+            stack.enter_context(proxy.running())
+            self._server = server
+
+            @contextmanager
+            def failing(mode: str) -> Iterator[None]:
+                proxy.mode = mode
+                try:
+                    yield
+                finally:
+                    proxy.mode = ""
+
+            def killed() -> None:
+                server.kill()
+                server.start()
+
+            self._faults["server killed"] = killed
+            self._faults["server frozen"] = server.frozen
+            for mode in MODES:
+                self._faults[mode] = partial(failing, mode)
+            yield f'[elasticsearch]\nhosts = ["http://127.0.0.1:{proxy.port}"]\ntimeout = 5.0\n'
+
+    def _count(self) -> int:
+        if self._store != "sqlite":
+            self._ask("/mail-*/_refresh", {})
+            return int(self._ask("/mail-*/_count", {"query": {"match_all": {}}})["count"])
+        total = 0
+        for path in (self._directory / "state" / "mail").glob("*.sqlite"):
+            with closing(_database(path)) as day:
+                total += day.execute("SELECT count(*) FROM documents").fetchone()[0]
+        return total
+
+    def _in_server(self) -> Iterator[Event]:
+        answer = self._ask("/mail-*/_search?scroll=1m", {"size": 5000, "sort": ["_doc"]})
+        while hits := answer["hits"]["hits"]:
+            yield from (hit["_source"] for hit in hits)
+            answer = self._ask(
+                "/_search/scroll", {"scroll": "1m", "scroll_id": answer["_scroll_id"]}
+            )
+
+    def _ask(self, path: str, body: object) -> dict[str, Any]:
+        request = urllib.request.Request(
+            self._server.url + path,
+            json.dumps(body).encode() if body else b"",
+            {"content-type": "application/json"},
+            method="POST",
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            content: dict[str, Any] = json.load(answer)
+        return content
+
+
+def run_campaign(directory: Path, store: str, rounds: int, seed: int) -> dict[str, int]:
+    """Break so many things in a row; the figures of what happened and what is stored."""
+    campaign = Campaign(directory, store, seed)
+    began = time.monotonic()
+    with campaign.running():
+        for number in range(rounds):
+            campaign.round()
+            if sys.stderr.isatty():
+                print(f"\rround {number + 1} of {rounds}", end="", file=sys.stderr, flush=True)
+        campaign.stop_load()
+        result = campaign.check()
+    return {
+        "rounds": rounds,
+        **dict(sorted(campaign.rounds.items())),
+        "bursts": sum(sender.bursts for sender in campaign.senders),
+        "tries that failed": sum(sender.failed_tries for sender in campaign.senders),
+        **result,
+        "seconds": round(time.monotonic() - began),
+    }
+
+
+def is_clean(figures: dict[str, int]) -> bool:
+    """Whether every accepted line is stored exactly once, and every delivery knows its mail."""
+    return not any(figures[name] for name in ("missing", "surplus", "facts missing in deliveries"))
+
+
+@contextmanager
+def _file_system(place: Path) -> Iterator[None]:
+    """A small file system at a folder, if this is root."""
+    if os.geteuid() != 0:
+        yield
+        return
+    subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={_SPOOL_DISK}", "mailingest", str(place)], check=True
+    )
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+
+
+def _database(path: Path, mode: str = "ro") -> sqlite3.Connection:
+    return sqlite3.connect(f"file:{path}?mode={mode}", uri=True, timeout=30, isolation_level=None)
+
+
+def _in_sqlite(directory: Path) -> Iterator[Event]:
+    for path in (directory / "state" / "mail").glob("*.sqlite"):
+        with closing(_database(path)) as day:
+            for (body,) in day.execute("SELECT body FROM documents"):
+                yield json.loads(body)
+
+
+def _fragments(found: Counter[str], whole: Iterable[str]) -> Counter[str]:
+    """Those that are the beginning of another text."""
+    texts = sorted(whole)
+    return Counter(
+        {
+            text: count
+            for text, count in found.items()
+            if (place := bisect_right(texts, text)) < len(texts) and texts[place].startswith(text)
+        }
+    )
+
+
+def main() -> None:
+    """Read the command line, run, print; the exit code is 1 if a line is missing or there twice."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.faults", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=200)
+    parser.add_argument("--store", choices=STORES, default=STORES[0])
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        figures = run_campaign(Path(name), options.store, options.rounds, options.seed)
+    if options.json:
+        show("faults", [figures], as_json=True)
+    else:
+        rows: list[Figures] = [
+            {f"faults, {options.store}": key, "": value} for key, value in figures.items()
+        ]
+        show(f"{options.rounds} rounds, seed {options.seed}", rows, as_json=False)
+    if not is_clean(figures):
+        raise MeasurementError("lines are missing or there twice")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,198 @@
+"""Seconds for a question: ``python -m benchmarks.trace store DIRECTORY`` or ``... files FILE...``.
+
+With ``store``, the directory gets a made-up store of several days (kept for the next run) in the
+embedded format, and questions of each kind are asked twice; the second time counts, as what was
+read is then in memory.  With ``files``, the same questions are put to log files, and the figure is
+lines a second; most of them find nothing, which is the time that it takes to look at every line.
+"""
+
+import argparse
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from benchmarks.generate import generate
+from benchmarks.measure import Figures, show
+from mailingest.config import Settings
+from mailingest.core.documents import Document
+from mailingest.inputs.rotation import expand
+from mailingest.outputs.sqlite import SqliteOutput
+from mailingest.trace.criteria import Criteria, address_term, id_term, text_term
+from mailingest.trace.engine import trace
+from mailingest.trace.facts import Event, time_of
+from mailingest.trace.file_source import FileSource
+from mailingest.trace.sources import Source
+from mailingest.trace.sqlite_source import SqliteSource
+from mailingest.wiring import build_pipeline, first_time
+
+_START: Final = "2026-03-02T00:00:00+00:00"
+_REFERENCE: Final = datetime(2026, 6, 1, tzinfo=UTC).timestamp()
+_BATCH: Final = 2000
+_SETTINGS: Final = Settings.model_validate({"syslog": {"timezone": "UTC"}})
+_NOBODY: Final = "nobody-has-this"
+
+Questions = Mapping[str, Criteria]
+
+
+async def _fill(directory: Path, lines: int, seed: int) -> None:
+    pipeline = build_pipeline(_SETTINGS, live=False)
+    output = SqliteOutput(directory)
+    await output.open()
+    made: list[Document] = []
+    began = time.perf_counter()
+    for line in generate(lines, seed, style="iso", start=_START):
+        made += pipeline.feed(line.rstrip(b"\n"), _REFERENCE)
+        if len(made) >= _BATCH:
+            await output.write(made)
+            made = []
+    await output.write([*made, *pipeline.flush()])
+    await output.close()
+    print(f"{lines:,} lines stored in {time.perf_counter() - began:.0f} s")
+
+
+async def _examples(source: Source) -> tuple[Event, Event]:
+    """A delivery in the middle of all, and the last one that was handed over."""
+    span = await source.span()
+    assert span is not None
+    middle = span.first + (span.last - span.first) / 2
+    found = []
+    for until in (middle, span.last):
+        newest = await source.find(Criteria(until=until), 20_000)
+        found.append(next(one for one in newest.events if "postfix_remote_queueid" in one))
+    return found[0], found[1]
+
+
+def _questions(event: Event, last: Event) -> Questions:
+    sender, recipient = event["postfix_from"], event["postfix_to"]
+    domain = recipient.rpartition("@")[2]
+    since = time_of(event) - timedelta(minutes=30)
+    until = since + timedelta(hours=1)
+    return {
+        "sender and recipient": Criteria(
+            sender=address_term(sender), recipient=address_term(recipient)
+        ),
+        "recipient": Criteria(recipient=address_term(recipient)),
+        "sender": Criteria(sender=address_term(sender)),
+        "queue ID": Criteria(queue_id=event["postfix_queueid"]),
+        "the partner's queue ID": Criteria(queue_id=event["postfix_remote_queueid"]),
+        "Message-ID": Criteria(message_id=id_term(event["postfix_message-id"])),
+        "local part": Criteria(recipient=address_term(recipient.partition("@")[0] + "@")),
+        "sender's domain, recipient's domain": Criteria(
+            sender=address_term("@" + sender.rpartition("@")[2]),
+            recipient=address_term("@" + domain),
+        ),
+        "domain of the recipient": Criteria(recipient=address_term("@" + domain)),
+        "part of a recipient": Criteria(recipient=address_term(recipient[1:12])),
+        "nobody's address": Criteria(recipient=address_term(f"{_NOBODY}@example.com")),
+        "nobody's domain": Criteria(recipient=address_term(f"@{_NOBODY}.example")),
+        "nobody's part": Criteria(sender=address_term(_NOBODY), recipient=address_term(_NOBODY)),
+        "text, an hour": Criteria(
+            text=text_term(event["postfix_remote_queueid"]), since=since, until=until
+        ),
+        "client, an hour": Criteria(
+            client=text_term(event.get("postfix_client_ip", "192.0.2.1")), since=since, until=until
+        ),
+        "the newest": Criteria(),
+        "the newest, an hour": Criteria(
+            until=time_of(last), since=time_of(last) - timedelta(hours=1)
+        ),
+    }
+
+
+async def _ask(source: Source, criteria: Criteria, repeat: int) -> tuple[float, int, bool]:
+    seconds = 0.0
+    for _ in range(repeat):
+        began = time.perf_counter()
+        answer = await trace(source, criteria)
+        seconds = time.perf_counter() - began
+    return seconds, len(answer.stories), answer.is_cut
+
+
+async def _store(options: argparse.Namespace) -> None:
+    directory: Path = options.directory
+    if not list(directory.glob("*.sqlite")):
+        await _fill(directory, options.lines, options.seed)
+    size = sum(path.stat().st_size for path in directory.iterdir())
+    source = SqliteSource(directory, "mail")
+    rows: list[Figures] = []
+    for name, criteria in _questions(*await _examples(source)).items():
+        seconds, stories, is_cut = await _ask(source, criteria, 2)
+        rows.append(
+            {
+                "question": name,
+                "seconds": seconds,
+                "stories": stories,
+                "cut": "yes" if is_cut else "-",
+            }
+        )
+    days = len(list(directory.glob("*.sqlite")))
+    show(f"SQLite, {days} days, {size / 1e9:.1f} GB", rows, as_json=options.json)
+
+
+async def _files(options: argparse.Namespace) -> None:
+    files = expand(options.files, first_time(_SETTINGS))
+    lines = sum(len(batch.lines) for file in files for batch in file.batches())
+    source = FileSource(files, _SETTINGS)
+    rows: list[Figures] = []
+    found = await source.find(Criteria(), 20_000)
+    example = next(one for one in found.events if "postfix_remote_queueid" in one)
+    sender = {one["postfix_queueid"]: one for one in found.events if "postfix_from" in one}
+    some = list(dict.fromkeys(one["postfix_queueid"] for one in found.events))
+    nobody = address_term(f"{_NOBODY}@example.com")
+    recipient = address_term(example["postfix_to"])
+    questions: Questions = {
+        "nobody's address": Criteria(recipient=nobody),
+        "nobody's addresses": Criteria(sender=nobody, recipient=nobody),
+        "nobody's domain": Criteria(recipient=address_term(f"@{_NOBODY}.example")),
+        "nobody's queue ID": Criteria(queue_id="0123456789ABCDEF"),
+        "nobody's Message-ID": Criteria(message_id=id_term(f"{_NOBODY}@example.com")),
+        "a text that is nowhere": Criteria(text=text_term(_NOBODY)),
+        "a recipient": Criteria(recipient=recipient),
+        "the newest": Criteria(),
+    }
+    for name, criteria in questions.items():
+        began = time.perf_counter()
+        events = (await source.find(criteria, 20_000)).events
+        rows.append(_rate(f"find: {name}", lines, time.perf_counter() - began, len(events)))
+    for count in (1, 8, 1000):
+        began = time.perf_counter()
+        events = (await source.of_mails(some[:count], [], None, None, 200_000)).events
+        rows.append(
+            _rate(f"of_mails: {count} queue IDs", lines, time.perf_counter() - began, len(events))
+        )
+    began = time.perf_counter()
+    answer = await trace(source, Criteria(recipient=recipient))
+    rows.append(
+        _rate("trace: a recipient", lines, time.perf_counter() - began, len(answer.stories))
+    )
+    assert sender
+    show(f"files, {lines:,} lines", rows, as_json=options.json)
+
+
+def _rate(name: str, lines: int, seconds: float, found: int) -> Figures:
+    return {"what": name, "lines/s": round(lines / seconds), "seconds": seconds, "found": found}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the command line, measure, print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.trace", description=__doc__)
+    kinds = parser.add_subparsers(required=True)
+    store = kinds.add_parser("store")
+    store.add_argument("directory", metavar="DIRECTORY", type=Path)
+    store.add_argument("--lines", type=int, default=1_000_000)
+    store.add_argument("--seed", type=int, default=1)
+    store.set_defaults(ask=_store)
+    files = kinds.add_parser("files")
+    files.add_argument("files", metavar="FILE", nargs="+")
+    files.set_defaults(ask=_files)
+    for kind in (store, files):
+        kind.add_argument("--json", action="store_true")
+    options = parser.parse_args(arguments)
+    asyncio.run(options.ask(options))
+
+
+if __name__ == "__main__":
+    main()

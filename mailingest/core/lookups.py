@@ -1,0 +1,44 @@
+"""Fields of an event -> what it is looked up by, beside the fields that a user asks for.
+
+Stores index it, and a trace follows it from mail to mail.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+LINKS: Final = (
+    "postfix_remote_queueid",
+    "postfix_forwarded_queueid",
+    "postfix_bounce_queueid",
+    "postfix_orig_queueid",
+    "postfix_orig_id",
+)
+"""Fields with another queue ID of the same mail, or that of its notification."""
+
+_LINKS: Final = frozenset(LINKS)
+_EDGES: Final = ("connect from ", "disconnect from ")
+# What smtpd logs of a mail to come, before it has a queue ID.
+_IN_ADVANCE: Final = frozenset({"hold", "discard"})
+
+
+def linked_queue_id(fields: Mapping[str, Any]) -> str | None:
+    """The other queue ID that a line names beside its own: no line names two."""
+    if _LINKS.isdisjoint(fields):
+        return None
+    return next(str(fields[name]) for name in LINKS if name in fields)
+
+
+def is_of_session(fields: Mapping[str, Any]) -> bool:
+    """Whether a line without queue ID may decide on the mail that an SMTP session is about.
+
+    The end of a session takes along a mail that is not complete, and so does the beginning of the
+    next one if the line about the end was lost.
+    """
+    if "postfix_client_hostname" not in fields:
+        return False
+    queue_id = fields.get("postfix_queueid")
+    if queue_id is not None:
+        return bool(queue_id == "NOQUEUE" and fields.get("postfix_action") in _IN_ADVANCE)
+    return "postfix_smtpd_lostconn_data" in fields or str(fields.get("message", "")).startswith(
+        _EDGES
+    )

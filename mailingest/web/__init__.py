@@ -1,0 +1,1 @@
+"""The trace page: questions by browser, read-only."""

@@ -1,0 +1,291 @@
+"""The trace page over HTTP: read-only, works without scripts, JSON beside each page."""
+
+import ipaddress
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+from importlib.resources import files
+from typing import Any, get_args
+from urllib.parse import urlencode
+
+import jinja2
+import orjson
+import structlog
+from aiohttp import web
+from markupsafe import Markup
+
+from mailingest.errors import OutputUnavailable, UsageError
+from mailingest.trace.command import Question, read_criteria
+from mailingest.trace.criteria import Criteria
+from mailingest.trace.engine import Answer, trace
+from mailingest.trace.sources import Source
+from mailingest.trace.stories import Verdict
+from mailingest.web.security import HEADERS, RateLimit, Users, mask
+from mailingest.web.texts import Texts, preferred
+from mailingest.web.views import FIELDS, View, permalink
+
+_log = structlog.get_logger(__name__)
+
+# A help desk reads some; more than a page is a question to narrow.
+_MOST_RESULTS = 50
+# Longest line of RFC 5321, which an address or a reply cannot exceed.
+_LONGEST_VALUE = 1000
+_MORE = ("queue_id", "message_id", "client", "relay", "text", "status")
+_AROUND = timedelta(seconds=1)
+
+_USER = web.RequestKey("user", str)
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may ask: users with passwords, or the user that a trusted proxy names in a header."""
+
+    users: Users | None = None
+    proxy_header: str | None = None
+    proxies: frozenset[str] = frozenset()
+    is_masked: bool = False
+    questions_a_minute: int = 60
+
+
+class TracePage:
+    """The pages over one source."""
+
+    def __init__(self, source: Source, access: Access, zone: tzinfo) -> None:
+        self._source = source
+        self._access = access
+        self._zone = zone
+        self._limit = RateLimit(access.questions_a_minute)
+        self._templates = jinja2.Environment(
+            loader=jinja2.PackageLoader("mailingest.web"),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+
+    def application(self) -> web.Application:
+        """The aiohttp application."""
+        app = web.Application(middlewares=[self._guard], client_max_size=16 * 1024)
+        app.router.add_get("/", self._search)
+        app.router.add_get("/search.json", self._search_json)
+        app.router.add_get("/mail", self._mail)
+        app.router.add_get("/mail.json", self._mail_json)
+        app.router.add_get("/static/style.css", _style)
+        return app
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Who asks, whether they may, and what the browser must not do."""
+        user = self._user(request)
+        if user is None:
+            response: web.StreamResponse = web.Response(
+                status=401,
+                text="Please log in.\n",
+                headers={"WWW-Authenticate": 'Basic realm="mailingest", charset="UTF-8"'},
+            )
+        elif not self._limit.allows(user or request.remote or ""):
+            response = web.Response(
+                status=429, text="Too many questions.\n", headers={"Retry-After": "60"}
+            )
+        else:
+            request[_USER] = user
+            try:
+                response = await handler(request)
+            except web.HTTPException as error:
+                response = web.Response(status=error.status, text=f"{error.reason}\n")
+        response.headers.update(HEADERS)
+        return response
+
+    def _user(self, request: web.Request) -> str | None:
+        """The name of who asks, "" if nobody has to log in, None if they may not ask."""
+        access = self._access
+        if access.proxy_header is not None:
+            name = request.headers.get(access.proxy_header)
+            return name if request.remote in access.proxies and name else None
+        if access.users is None:
+            return ""
+        return access.users.check(request.headers.get("Authorization", ""))
+
+    async def _search(self, request: web.Request) -> web.Response:
+        texts = self._texts(request)
+        asked = _asked(request.query)
+        page: dict[str, Any] = {
+            "asked": asked,
+            "more_asked": any(asked[name] for name in _MORE),
+            "verdicts": get_args(Verdict),
+            "rows": None,
+            "error": "",
+            "remark": "",
+            "is_cut": False,
+            "json_link": "search.json?" + urlencode({k: v for k, v in asked.items() if v}),
+        }
+        status = 200
+        if any(asked.values()):
+            try:
+                criteria = self._criteria(asked)
+                answer = await self._ask(request, criteria)
+            except UsageError as error:
+                page["error"], status = str(error), 400
+            except OutputUnavailable as error:
+                _log.error("store not available", reason=str(error))
+                page["error"], status = texts("unavailable"), 503
+            else:
+                view = self._view(texts)
+                page["rows"] = [view.row(story) for story in reversed(answer.stories)]
+                page["is_cut"] = answer.is_cut
+                page["remark"] = "" if answer.stories else _nothing(answer, criteria, texts, view)
+        return self._page("search.html", request, texts, page, status)
+
+    async def _search_json(self, request: web.Request) -> web.Response:
+        try:
+            criteria = self._criteria(_asked(request.query))
+            answer = await self._ask(request, criteria)
+        except UsageError as error:
+            return _json({"error": str(error)}, 400)
+        except OutputUnavailable:
+            return _json({"error": "the store is not available"}, 503)
+        return self._json(answer)
+
+    async def _mail(self, request: web.Request) -> web.Response:
+        texts = self._texts(request)
+        answer = await self._ask_mail(request)
+        view = self._view(texts)
+        rows = [(view.row(story), Markup(view.picture(story))) for story in answer.stories]  # noqa: S704 - SVG of our own, its texts are escaped
+        first = answer.stories[0] if answer.stories else None
+        page = {
+            "rows": rows,
+            "queue_id": request.query.get("queue_id", "")[:_LONGEST_VALUE],
+            "remark": "" if rows else _nothing(answer, Criteria(), texts, view),
+            "link": permalink(first) if first else ".",
+            "json_link": "mail.json?" + urlencode(dict(request.query)),
+        }
+        return self._page("mail.html", request, texts, page, 200 if rows else 404)
+
+    async def _mail_json(self, request: web.Request) -> web.Response:
+        answer = await self._ask_mail(request)
+        return self._json(answer, 200 if answer.stories else 404)
+
+    async def _ask_mail(self, request: web.Request) -> Answer:
+        query = request.query
+        try:
+            at = datetime.fromisoformat(query["at"])
+            queue_id, host = query["queue_id"], query["host"]
+        except (KeyError, ValueError):
+            raise web.HTTPBadRequest from None
+        if at.tzinfo is None or max(len(queue_id), len(host)) > _LONGEST_VALUE:
+            raise web.HTTPBadRequest
+        try:
+            answer = await self._ask(request, Criteria(queue_id=queue_id), limit=1000)
+        except OutputUnavailable:
+            raise web.HTTPServiceUnavailable from None
+        # Queue IDs are used again: the host and the time tell which mail is meant.
+        stories = [
+            story
+            for story in answer.stories
+            if any(
+                (queue.key.host, queue.key.queue_id) == (host, queue_id)
+                and abs(queue.born - at) <= _AROUND
+                for queue in story.queues
+            )
+        ]
+        return Answer(stories, answer.span, answer.is_cut)
+
+    async def _ask(
+        self, request: web.Request, criteria: Criteria, limit: int = _MOST_RESULTS
+    ) -> Answer:
+        # Mail logs are personal data: it must be known who asked what.
+        _log.info(
+            "question",
+            user=request[_USER] or None,
+            peer=request.remote,
+            path=request.path,
+            query={name: value[:_LONGEST_VALUE] for name, value in request.query.items()},
+        )
+        return await trace(self._source, criteria, limit=limit)
+
+    def _criteria(self, asked: Mapping[str, str]) -> Criteria:
+        if any(len(value) > _LONGEST_VALUE for value in asked.values()):
+            raise UsageError(f"a criterion is longer than {_LONGEST_VALUE} characters")
+        question = Question(
+            sender=asked["from"] or None,
+            recipient=asked["to"] or None,
+            queue_id=asked["queue_id"] or None,
+            message_id=asked["message_id"] or None,
+            client=asked["client"] or None,
+            relay=asked["relay"] or None,
+            text=asked["text"] or None,
+            since=asked["since"] or None,
+            until=asked["until"] or None,
+            status=[asked["status"]] if asked["status"] else [],
+        )
+        return read_criteria(question, now=datetime.now(UTC), zone=self._zone)
+
+    def _json(self, answer: Answer, status: int = 200) -> web.Response:
+        view = self._view(Texts("en"))
+        return _json(
+            {
+                "mails": [view.json(story) for story in answer.stories],
+                "is_cut": answer.is_cut,
+                "logs_first": answer.span.first if answer.span else None,
+                "logs_last": answer.span.last if answer.span else None,
+            },
+            status,
+        )
+
+    def _view(self, texts: Texts) -> View:
+        return View(texts, self._zone, mask if self._access.is_masked else str)
+
+    def _texts(self, request: web.Request) -> Texts:
+        wanted = request.query.get("lang")
+        return Texts(wanted or preferred(request.headers.get("Accept-Language", "")))
+
+    def _page(
+        self,
+        name: str,
+        request: web.Request,
+        texts: Texts,
+        values: Mapping[str, Any],
+        status: int,
+    ) -> web.Response:
+        query = {**request.query, "lang": texts.other}
+        html = self._templates.get_template(name).render(
+            texts=texts, other_language=f"{request.path.lstrip('/')}?{urlencode(query)}", **values
+        )
+        return web.Response(text=html, content_type="text/html", status=status)
+
+
+def _asked(query: Mapping[str, str]) -> dict[str, str]:
+    return {name: query.get(name, "").strip() for name in FIELDS}
+
+
+def _nothing(answer: Answer, criteria: Criteria, texts: Texts, view: View) -> str:
+    """Why there is no answer."""
+    span = answer.span
+    if span is None:
+        return texts("no_logs")
+    first, last = view.time(span.first), view.time(span.last)
+    is_before = criteria.until is not None and criteria.until <= span.first
+    is_after = criteria.since is not None and criteria.since > span.last
+    return texts("no_logs_then" if is_before or is_after else "nothing", first=first, last=last)
+
+
+def _json(value: object, status: int) -> web.Response:
+    return web.Response(
+        body=orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z),
+        content_type="application/json",
+        status=status,
+    )
+
+
+async def _style(_: web.Request) -> web.Response:
+    css = files("mailingest.web").joinpath("static", "style.css").read_text("utf-8")
+    return web.Response(text=css, content_type="text/css")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address to listen on."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,69 @@
+"""`mailingest web`: serves the trace page until SIGTERM or Ctrl-C."""
+
+import asyncio
+import signal
+
+import structlog
+from aiohttp import web
+
+from mailingest.config import Settings, load_zone
+from mailingest.errors import UsageError
+from mailingest.inputs.sockets import address_text
+from mailingest.notify import notify
+from mailingest.trace.opening import open_source
+from mailingest.web.app import Access, TracePage, is_loopback
+from mailingest.web.security import Users
+
+_log = structlog.get_logger(__name__)
+
+
+def run(settings: Settings) -> int:
+    """Serve; raises UsageError if it cannot start."""
+    access = access_of(settings)
+    asyncio.run(_serve(settings, access))
+    return 0
+
+
+def access_of(settings: Settings) -> Access:
+    """Who may ask; raises UsageError where anybody on the network could."""
+    section = settings.web
+    users = Users(section.users_file) if section.users_file is not None else None
+    if users is None and section.proxy_header is None and not is_loopback(section.host):
+        raise UsageError(
+            f"web.host: {section.host} can be reached by others: set web.users_file or "
+            "web.proxy_header, so that they have to log in"
+        )
+    return Access(
+        users=users,
+        proxy_header=section.proxy_header,
+        proxies=frozenset(section.proxies),
+        is_masked=section.mask_local_parts,
+        questions_a_minute=section.questions_a_minute,
+    )
+
+
+async def _serve(settings: Settings, access: Access) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    source = open_source(settings)
+    page = TracePage(source, access, load_zone(settings.syslog.timezone))
+    runner = web.AppRunner(page.application(), access_log=None)
+    try:
+        await runner.setup()
+        section = settings.web
+        site = web.TCPSite(runner, section.host, section.port)
+        try:
+            await site.start()
+        except OSError as error:
+            place = address_text(section.host, section.port)
+            raise UsageError(f"web {place}: {error.strerror or error}") from None
+        host, port = runner.addresses[0][:2]
+        notify("READY=1")
+        _log.info("trace page is served", url=f"http://{address_text(host, port)}/")
+        await stop.wait()
+    finally:
+        notify("STOPPING=1")
+        await runner.cleanup()
+        await source.close()

@@ -1,0 +1,147 @@
+"""Every word of the pages, in English and German."""
+
+from collections.abc import Mapping
+from typing import Final
+
+LANGUAGES: Final = ("en", "de")
+
+_TEXTS: Final[Mapping[str, tuple[str, str]]] = {
+    "title": ("Mail tracing", "Mailverfolgung"),
+    "skip": ("Skip to the results", "Zu den Ergebnissen springen"),
+    "question": ("What became of a mail?", "Was wurde aus einer Mail?"),
+    "to": ("Recipient", "Empfänger"),
+    "to_hint": ("Address, @domain, or part of it", "Adresse, @Domain oder ein Teil davon"),
+    "from": ("Sender", "Absender"),
+    "from_hint": ("Address, @domain, part of it, or <>", "Adresse, @Domain, ein Teil oder <>"),
+    "since": ("From (time)", "Von (Zeit)"),
+    "since_hint": ("2d, yesterday, 15:40, 2026-11-24", "2d, yesterday, 15:40, 2026-11-24"),
+    "until": ("Until (time)", "Bis (Zeit)"),
+    "more": ("More criteria", "Weitere Kriterien"),
+    "queue_id": ("Queue ID (ours or the other server's)", "Queue-ID (unsere oder die andere)"),
+    "message_id": ("Message-ID", "Message-ID"),
+    "client": ("Sending server (name or address)", "Einliefernder Server (Name oder Adresse)"),
+    "relay": ("Receiving server", "Annehmender Server"),
+    "text": ("Text in a log line", "Text in einer Logzeile"),
+    "status": ("Verdict", "Ergebnis"),
+    "any": ("any", "alle"),
+    "search": ("Search", "Suchen"),
+    "results": ("Results", "Ergebnisse"),
+    "found": ("{count} found, newest first", "{count} gefunden, neueste zuerst"),
+    "cut": ("There are more: narrow the question.", "Es gibt mehr: bitte genauer fragen."),
+    "nothing": (
+        "No such mail. The logs reach from {first} to {last}.",
+        "Keine solche Mail. Die Logs reichen von {first} bis {last}.",
+    ),
+    "no_logs": ("There are no logs yet.", "Es gibt noch keine Logs."),
+    "no_logs_then": (
+        "There are no logs for that time. They reach from {first} to {last}.",
+        "Für diese Zeit gibt es keine Logs. Sie reichen von {first} bis {last}.",
+    ),
+    "unavailable": (
+        "The store cannot be asked at the moment. Please try again later.",
+        "Der Speicher ist gerade nicht erreichbar. Bitte später noch einmal versuchen.",
+    ),
+    "received": ("Received", "Angenommen"),
+    "decided": ("Decided", "Entschieden"),
+    "recipient_unknown": ("recipient not in the logs", "Empfänger steht nicht in den Logs"),
+    "sender_unknown": ("sender not in the logs", "Absender steht nicht in den Logs"),
+    "bounce_sender": ("<> (a notification)", "<> (eine Benachrichtigung)"),
+    "for": ("Originally for", "Ursprünglich für"),
+    "size": ("Size", "Größe"),
+    "bytes": ("bytes", "Bytes"),
+    "said": ("The answer was", "Die Antwort war"),
+    "there": ("Queue ID over there", "Queue-ID dort"),
+    "chain": ("Way through the queues", "Weg durch die Queues"),
+    "attempts": ("Attempts", "Versuche"),
+    "delay": ("Delay", "Dauer"),
+    "notification": ("Bounce message", "Unzustellbarkeitsmeldung"),
+    "encrypted": ("Encryption", "Verschlüsselung"),
+    "proof": ("The line that proves it", "Die Zeile, die es belegt"),
+    "lines": ("All log lines", "Alle Logzeilen"),
+    "timeline": ("Time line", "Zeitverlauf"),
+    "link": ("Link to this mail", "Link zu dieser Mail"),
+    "as_json": ("as JSON", "als JSON"),
+    "back": ("Back to the search", "Zurück zur Suche"),
+    "not_found": ("There is no such page.", "Diese Seite gibt es nicht."),
+    "language": ("Deutsch", "English"),
+    "before_qmgr": ("before the queue", "vor der Queue"),
+    "in_qmgr": ("in the queue", "in der Queue"),
+    "conn_setup": ("connecting", "Verbindungsaufbau"),
+    "transmission": ("sending", "Übertragung"),
+    "verdict_delivered": ("Delivered", "Zugestellt"),
+    "verdict_handed_over": ("Handed over", "Übergeben"),
+    "verdict_pending": ("Pending", "In Zustellung"),
+    "verdict_bounced": ("Bounced", "Unzustellbar"),
+    "verdict_expired": ("Expired", "Abgelaufen"),
+    "verdict_rejected": ("Rejected", "Abgewiesen"),
+    "verdict_discarded": ("Discarded", "Verworfen"),
+    "verdict_held": ("Held", "Angehalten"),
+    "verdict_deleted": ("Deleted", "Gelöscht"),
+    "verdict_not_accepted": ("Not accepted", "Nicht angenommen"),
+    "verdict_probe": ("Address probe", "Adressprüfung"),
+    "verdict_unknown": ("Unknown", "Unbekannt"),
+    "meaning_delivered": (
+        "A mail store of this system took it.",
+        "Ein Mailspeicher dieses Systems hat sie angenommen.",
+    ),
+    "meaning_handed_over": (
+        "The named server said yes to it. What it did then is not in these logs.",
+        "Der genannte Server hat sie angenommen. Was er dann tat, steht nicht in diesen Logs.",
+    ),
+    "meaning_pending": (
+        "It is still in the queue and will be tried again.",
+        "Sie ist noch in der Queue und wird wieder versucht.",
+    ),
+    "meaning_bounced": (
+        "It cannot be delivered. The sender is told.",
+        "Sie ist nicht zustellbar. Der Absender wird benachrichtigt.",
+    ),
+    "meaning_expired": (
+        "It could not be delivered in time. The sender is told.",
+        "Sie war nicht rechtzeitig zustellbar. Der Absender wird benachrichtigt.",
+    ),
+    "meaning_rejected": (
+        "It was refused before this system took charge of it. The sending server knows.",
+        "Sie wurde abgewiesen, bevor dieses System sie annahm. Der einliefernde Server weiß es.",
+    ),
+    "meaning_discarded": (
+        "It was thrown away or quarantined. The sender is not told.",
+        "Sie wurde verworfen oder in Quarantäne gestellt. Der Absender erfährt es nicht.",
+    ),
+    "meaning_held": (
+        "It is on hold until an operator releases it.",
+        "Sie ist angehalten, bis jemand vom Betrieb sie freigibt.",
+    ),
+    "meaning_deleted": ("An operator deleted it.", "Jemand vom Betrieb hat sie gelöscht."),
+    "meaning_not_accepted": (
+        "The sending server went away before this system took charge of it.",
+        "Der einliefernde Server brach ab, bevor dieses System sie annahm.",
+    ),
+    "meaning_probe": (
+        "Only the address was checked. There is no mail.",
+        "Nur die Adresse wurde geprüft. Es gibt keine Mail.",
+    ),
+    "meaning_unknown": ("The logs do not tell.", "Die Logs sagen es nicht."),
+    "temporary": ("for the time being", "vorläufig"),
+}
+
+
+class Texts:
+    """The words of one language; `texts("key", name=value)` fills in values."""
+
+    def __init__(self, language: str) -> None:
+        self.language = language if language in LANGUAGES else LANGUAGES[0]
+        self.other = LANGUAGES[1 - LANGUAGES.index(self.language)]
+        self._place = LANGUAGES.index(self.language)
+
+    def __call__(self, key: str, **values: object) -> str:
+        return _TEXTS[key][self._place].format(**values) if values else _TEXTS[key][self._place]
+
+
+def preferred(accept_language: str) -> str:
+    """The first language of an Accept-Language header that there are texts in."""
+    for part in accept_language.lower().split(","):
+        language = part.split(";")[0].strip()[:2]
+        if language in LANGUAGES:
+            return language
+    return LANGUAGES[0]

@@ -1,0 +1,98 @@
+"""Answers -> what the templates show; pure."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
+from typing import Any
+from urllib.parse import urlencode
+
+from mailingest.trace.answer import answer, iso
+from mailingest.trace.render import clean
+from mailingest.trace.stories import Story
+from mailingest.web.pictures import PARTS, timeline
+from mailingest.web.texts import Texts
+
+FIELDS = (
+    "to",
+    "from",
+    "since",
+    "until",
+    "queue_id",
+    "message_id",
+    "client",
+    "relay",
+    "text",
+    "status",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """How stories are shown to one reader: language, zone, and what is masked."""
+
+    texts: Texts
+    zone: tzinfo
+    mask: Callable[[str], str]
+
+    def row(self, story: Story) -> dict[str, Any]:
+        """A story for a template; every text is clean, and masked if it has to be."""
+        values = self._shown(answer(story))
+        sender = values["sender"]
+        return {
+            **values,
+            "title": self.texts(f"verdict_{story.verdict}"),
+            "is_temporary": bool(story.temporary),
+            "meaning": self._note(story) or self.texts(f"meaning_{story.verdict}"),
+            "recipient": values["recipient"] or self.texts("recipient_unknown"),
+            "sender": self.texts("bounce_sender")
+            if sender == ""
+            else sender or self.texts("sender_unknown"),
+            "received_at": self.time(story.received_at),
+            "decided_at": self.time(story.decided_at),
+            "iso": iso(story.decided_at or story.received_at),
+            "link": permalink(story),
+        }
+
+    def picture(self, story: Story) -> str:
+        """The SVG of a story's way, or ""."""
+        return timeline(story, {part: self.texts(part) for part in PARTS})
+
+    def time(self, time: datetime | None) -> str:
+        """A time for people."""
+        return f"{time.astimezone(self.zone):%Y-%m-%d %H:%M:%S %Z}" if time is not None else ""
+
+    def json(self, story: Story) -> dict[str, Any]:
+        """The object of a story, as `mailingest trace --json` has it, masked if it has to be."""
+        masked: dict[str, Any] = _map_texts(answer(story), self.mask)
+        return masked
+
+    def _shown(self, value: Any) -> Any:
+        return _map_texts(value, lambda text: clean(self.mask(text)))
+
+    def _note(self, story: Story) -> str:
+        return story.note if story.verdict == "unknown" and self.texts.language == "en" else ""
+
+
+def permalink(story: Story) -> str:
+    """The path and query of a mail's own page, which stays right as long as the logs are kept."""
+    first = story.first
+    if first is not None:
+        query = {"host": first.key.host, "queue_id": first.key.queue_id, "at": iso(first.born)}
+    elif story.refusal is not None:
+        time = story.refusal.time
+        query = {"since": iso(time), "until": iso(time + timedelta(seconds=1))}
+        recipient = story.refusal.event.get("postfix_to")
+        return "?" + urlencode({**query, **({"to": recipient} if recipient else {})})
+    else:
+        return ""
+    return "mail?" + urlencode({key: str(value) for key, value in query.items()})
+
+
+def _map_texts(value: Any, change: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, list):
+        return [_map_texts(one, change) for one in value]
+    if isinstance(value, dict):
+        return {key: _map_texts(one, change) for key, one in value.items()}
+    return value

@@ -1,0 +1,142 @@
+"""`mailingest trace` as a process: on log files and on the embedded store."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mailingest.trace.answer import KEYS
+
+LOG = """\
+Nov 24 10:00:00 mx1 postfix/smtpd[7]: AAAAAA1: client=pc.example.com[192.0.2.7]
+Nov 24 10:00:00 mx1 postfix/cleanup[8]: AAAAAA1: message-id=<one@example.com>
+Nov 24 10:00:00 mx1 postfix/qmgr[9]: AAAAAA1: from=<ann@example.com>, size=500, nrcpt=2 (queue active)
+Nov 24 10:00:01 mx1 postfix/smtp[10]: AAAAAA1: to=<bob@example.net>, relay=mx.example.net[198.51.100.9]:25, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as REMOTE77)
+Nov 24 10:00:01 mx1 postfix/smtp[10]: AAAAAA1: to=<eve@example.org>, relay=mx.example.org[198.51.100.8]:25, delay=1, delays=0/0/0/1, dsn=4.7.1, status=deferred (host mx.example.org said: 451 \x1b[31mlater)
+Nov 24 10:00:02 mx1 postfix/smtpd[7]: NOQUEUE: reject: RCPT from pc.example.com[192.0.2.7]: 550 5.1.1 <no@example.com>: User unknown; from=<ann@example.com> to=<no@example.com> proto=ESMTP helo=<pc>
+"""  # noqa: E501
+
+
+class Asked:
+    """The command, on a log file or on a store that has it."""
+
+    def __init__(self, directory: Path, where: str) -> None:
+        self.log = directory / "mail.log"
+        self.log.write_text(LOG)
+        self.config = directory / "mailingest.toml"
+        self.config.write_text(
+            f'[state]\ndirectory = "{directory}/state"\n[syslog]\ntimezone = "UTC"\n'
+        )
+        self.file = ["--file", str(self.log)] if where == "file" else []
+        if where == "store":
+            self.mailingest("replay", str(self.log))
+
+    def mailingest(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        program = [sys.executable, "-m", "mailingest", command, "-c", str(self.config)]
+        return subprocess.run(
+            [*program, *arguments], capture_output=True, text=True, check=False, timeout=60
+        )
+
+    def trace(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self.mailingest("trace", *self.file, *arguments)
+
+
+@pytest.fixture(params=["file", "store"])
+def asked(request: pytest.FixtureRequest, tmp_path: Path) -> Asked:
+    return Asked(tmp_path, request.param)
+
+
+def test_json_has_one_object_for_each_mail_and_recipient_newest_last(asked: Asked) -> None:
+    done = asked.trace("--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(row["verdict"], row["recipient"]) for row in rows] == [
+        ("handed_over", "bob@example.net"),
+        ("pending", "eve@example.org"),
+        ("rejected", "no@example.com"),
+    ]
+    assert all(tuple(row) == KEYS for row in rows)
+    assert rows[0]["remote_queue_id"] == "REMOTE77"
+    assert rows[2]["temporary"] is False
+
+
+@pytest.mark.parametrize(
+    ("arguments", "recipients"),
+    [
+        (["--to", "BOB@example.net"], ["bob@example.net"]),
+        (["--to", "@example.org"], ["eve@example.org"]),
+        (["--from", "ann@"], ["bob@example.net", "eve@example.org", "no@example.com"]),
+        (["--from", "ann@example.com", "--to", "eve"], ["eve@example.org"]),
+        (["--queue-id", "AAAAAA1"], ["bob@example.net", "eve@example.org"]),
+        (["--queue-id", "REMOTE77"], ["bob@example.net"]),
+        (["--message-id", "<one@example.com>"], ["bob@example.net", "eve@example.org"]),
+        (["--client", "192.0.2.7", "--status", "rejected"], ["no@example.com"]),
+        (["--relay", "198.51.100.8"], ["eve@example.org"]),
+        (["--text", "user unknown"], ["no@example.com"]),
+        (
+            ["--status", "pending", "--status", "handed-over"],
+            ["bob@example.net", "eve@example.org"],
+        ),
+    ],
+)
+def test_a_question(asked: Asked, arguments: list[str], recipients: list[str]) -> None:
+    done = asked.trace("--json", *arguments)
+    assert [json.loads(line)["recipient"] for line in done.stdout.splitlines()] == recipients
+
+
+def test_text_for_people_has_no_escape_of_the_log_in_it(asked: Asked) -> None:
+    done = asked.trace("--raw")
+    assert done.returncode == 0
+    assert done.stdout.startswith("HANDED OVER  bob@example.net")
+    assert "\x1b" not in done.stdout
+
+
+def test_csv_is_read_by_a_spreadsheet(asked: Asked) -> None:
+    rows = list(csv.DictReader(io.StringIO(asked.trace("--csv").stdout)))
+    assert [row["verdict"] for row in rows] == ["handed_over", "pending", "rejected"]
+
+
+def test_no_such_mail_is_told_apart_from_no_logs(asked: Asked) -> None:
+    nothing = asked.trace("--to", "nobody@example.net")
+    assert (nothing.returncode, nothing.stdout) == (1, "")
+    assert "no such mail" in nothing.stderr
+    never = asked.trace("--until", "2001-01-01")
+    assert never.returncode == 1
+    assert "there are no logs for that time" in never.stderr
+
+
+def test_a_limit_is_announced(asked: Asked) -> None:
+    done = asked.trace("--json", "--limit", "1")
+    assert [json.loads(line)["recipient"] for line in done.stdout.splitlines()] == [
+        "no@example.com"
+    ]
+    assert "--limit 0 shows all" in done.stderr
+
+
+def test_an_empty_store_says_so(tmp_path: Path) -> None:
+    done = Asked(tmp_path, "nowhere").trace("--to", "bob@example.net")
+    assert done.returncode == 1
+    assert "no logs at all" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--since", "soon"], "'soon' is no time"),
+        (["--since", "1h", "--until", "2h"], "--until 2h is not after --since 1h"),
+        (["--status", "lost"], "there is no such verdict"),
+        (["--json", "--csv"], "--json or --csv, not both"),
+        (["--file", "/nowhere/mail.log"], "no such file"),
+    ],
+)
+def test_a_question_that_makes_no_sense_is_refused(
+    tmp_path: Path, arguments: list[str], complaint: str
+) -> None:
+    done = Asked(tmp_path, "nowhere").trace(*arguments)
+    assert done.returncode == 2
+    assert complaint in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,204 @@
+"""The trace page over HTTP, on a real store: pages, JSON, access, and hostile content."""
+
+import re
+from base64 import b64encode
+from collections.abc import AsyncIterator
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from aiohttp import ClientSession, web
+
+from mailingest.config import Settings
+from mailingest.errors import UsageError
+from mailingest.outputs.sqlite import SqliteOutput
+from mailingest.trace.opening import open_source
+from mailingest.web.app import Access, TracePage
+from mailingest.web.security import Users, hash_password
+from mailingest.web.server import access_of
+from mailingest.wiring import build_pipeline
+
+LOG = """\
+Nov 24 10:00:00 mx1 postfix/smtpd[7]: AAAAAA1: client=<script>alert(1)</script>[192.0.2.7]
+Nov 24 10:00:00 mx1 postfix/smtpd[7]: AAAAAA1: client=pc.example.com[192.0.2.7]
+Nov 24 10:00:00 mx1 postfix/cleanup[8]: AAAAAA1: message-id=<one@example.com>
+Nov 24 10:00:00 mx1 postfix/qmgr[9]: AAAAAA1: from=<ann@example.com>, size=500, nrcpt=2 (queue active)
+Nov 24 10:00:01 mx1 postfix/smtp[10]: AAAAAA1: to=<bob@example.net>, relay=mx.example.net[198.51.100.9]:25, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (250 2.0.0 <img src=x onerror=alert(2)> \u202etxt.exe)
+Nov 24 10:00:01 mx1 postfix/smtp[10]: AAAAAA1: to=<"<b>bold</b>"@example.org>, relay=mx.example.org[198.51.100.8]:25, delay=1, delays=0/0/0/1, dsn=4.7.1, status=deferred (451 later)
+Nov 24 10:00:02 mx1 postfix/smtpd[7]: NOQUEUE: reject: RCPT from pc.example.com[192.0.2.7]: 550 5.1.1 <no@example.com>: User unknown; from=<ann@example.com> to=<no@example.com> proto=ESMTP helo=<pc>
+"""  # noqa: E501
+
+
+@pytest.fixture
+async def settings(tmp_path: Path) -> Settings:
+    """Settings of a store that has the log."""
+    made = Settings.model_validate(
+        {"state": {"directory": tmp_path}, "syslog": {"timezone": "UTC"}}
+    )
+    pipeline = build_pipeline(made, live=False)
+    lines = LOG.encode().splitlines()
+    documents = [one for line in lines for one in pipeline.feed(line, 1_795_600_000.0)]
+    output = SqliteOutput(made.sqlite_directory)
+    await output.open()
+    await output.write([*documents, *pipeline.flush()])
+    await output.close()
+    return made
+
+
+class Page:
+    """A served page and a client."""
+
+    def __init__(self, url: str, session: ClientSession) -> None:
+        self.url = url
+        self.session = session
+
+    async def get(self, path: str, **options: object) -> tuple[int, str]:
+        async with self.session.get(self.url + path, **options) as response:  # type: ignore[arg-type]
+            for name in ("Content-Security-Policy", "X-Content-Type-Options", "Cache-Control"):
+                assert name in response.headers
+            return response.status, await response.text()
+
+
+async def served(settings: Settings, access: Access) -> AsyncIterator[Page]:
+    source = open_source(settings)
+    runner = web.AppRunner(TracePage(source, access, ZoneInfo("UTC")).application())
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        async with ClientSession() as session:
+            yield Page(f"http://127.0.0.1:{runner.addresses[0][1]}/", session)
+    finally:
+        await runner.cleanup()
+        await source.close()
+
+
+@pytest.fixture
+async def page(settings: Settings) -> AsyncIterator[Page]:
+    async for one in served(settings, Access()):
+        yield one
+
+
+async def test_the_search_form_comes_first_and_nothing_is_asked(page: Page) -> None:
+    status, html = await page.get("")
+    assert status == 200
+    assert '<form action="." method="get"' in html
+    assert 'class="stories"' not in html
+
+
+async def test_a_search_gives_stories_that_lead_to_their_mail(page: Page) -> None:
+    status, html = await page.get("?to=bob@example.net")
+    assert status == 200
+    assert "Handed over" in html
+    [link] = re.findall(r'href="(mail\?[^"]+)"', html)
+    status, mail = await page.get(link.replace("&amp;", "&"))
+    assert status == 200
+    assert "AAAAAA1" in mail
+    assert '<svg class="timeline"' in mail
+    assert "mx.example.net[198.51.100.9]:25" in mail
+
+
+async def test_json_lies_beside_each_page(page: Page) -> None:
+    async with page.session.get(page.url + "search.json?from=ann@example.com") as response:
+        found = await response.json()
+    assert [mail["verdict"] for mail in found["mails"]] == ["handed_over", "pending", "rejected"]
+    assert found["is_cut"] is False
+    async with page.session.get(
+        page.url + "mail.json?host=mx1&queue_id=AAAAAA1&at=2026-11-24T10:00:00.000Z"
+    ) as response:
+        mail = await response.json()
+    assert len(mail["mails"]) == 2
+
+
+@pytest.mark.parametrize(
+    "path", ["?to=example", "mail?host=mx1&queue_id=AAAAAA1&at=2026-11-24T10:00:00Z"]
+)
+async def test_log_content_is_never_markup(page: Page, path: str) -> None:
+    _, html = await page.get(path)
+    assert "<script" not in html
+    assert "<img" not in html
+    assert "<b>" not in html
+    assert "\u202e" not in html
+    assert "&lt;img src=x onerror=alert(2)&gt;" in html
+
+
+async def test_what_was_asked_is_text_too(page: Page) -> None:
+    _, html = await page.get("", params={"to": '"><script>alert(1)</script>'})
+    assert "<script" not in html
+    assert "&#34;&gt;&lt;script&gt;" in html
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("?since=soon", 400),
+        ("?status=lost", 400),
+        ("search.json?since=soon", 400),
+        ("?to=" + "a" * 2000, 400),
+        ("mail", 400),
+        ("mail?host=mx1&queue_id=AAAAAA1&at=yesterday", 400),
+        ("mail?host=mx1&queue_id=NONE&at=2026-11-24T10:00:00Z", 404),
+        ("nothing", 404),
+        ("static/../../config.py", 404),
+    ],
+)
+async def test_a_wrong_question_is_answered_without_a_traceback(
+    page: Page, path: str, status: int
+) -> None:
+    got, text = await page.get(path)
+    assert got == status
+    assert "Traceback" not in text
+
+
+async def test_nothing_found_is_told_apart_from_no_logs(page: Page) -> None:
+    assert "No such mail." in (await page.get("?to=nobody@example.net"))[1]
+    assert "no logs for that time" in (await page.get("?to=bob&until=2001-01-01"))[1]
+
+
+async def test_german_is_spoken_if_asked_for(page: Page) -> None:
+    _, html = await page.get("?to=bob@example.net", headers={"Accept-Language": "de"})
+    assert '<html lang="de">' in html
+    assert "Übergeben" in html
+
+
+async def test_the_page_changes_nothing(page: Page) -> None:
+    async with page.session.post(page.url) as response:
+        assert response.status == 405
+
+
+async def test_users_have_to_log_in(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "users").write_text(f"ann:{hash_password('s3cret')}\n")
+    async for page in served(settings, Access(users=Users(tmp_path / "users"))):
+        assert (await page.get(""))[0] == 401
+        for password, status in (("wrong", 401), ("s3cret", 200)):
+            login = "Basic " + b64encode(f"ann:{password}".encode()).decode()
+            assert (await page.get("", headers={"Authorization": login}))[0] == status
+
+
+async def test_a_proxy_names_the_user_if_it_is_trusted(settings: Settings) -> None:
+    header = {"X-Remote-User": "ann"}
+    trusted = Access(proxy_header="X-Remote-User", proxies=frozenset({"127.0.0.1"}))
+    async for page in served(settings, trusted):
+        assert (await page.get("", headers=header))[0] == 200
+        assert (await page.get(""))[0] == 401
+    async for page in served(settings, Access(proxy_header="X-Remote-User")):
+        assert (await page.get("", headers=header))[0] == 401
+
+
+async def test_local_parts_are_masked_everywhere(settings: Settings) -> None:
+    async for page in served(settings, Access(is_masked=True)):
+        for path in ("?from=ann@example.com", "search.json?from=ann@example.com"):
+            _, text = await page.get(path)
+            shown = text.replace("?from=ann@example.com", "").replace('value="ann@example.com"', "")
+            assert "bob@" not in shown
+            assert "b***@example.net" in shown
+
+
+async def test_too_many_questions_are_put_off(settings: Settings) -> None:
+    async for page in served(settings, Access(questions_a_minute=2)):
+        assert [(await page.get(""))[0] for _ in range(3)] == [200, 200, 429]
+
+
+def test_others_may_only_reach_it_with_a_login() -> None:
+    with pytest.raises(UsageError, match=r"web.host: 0.0.0.0 can be reached by others"):
+        access_of(Settings.model_validate({"web": {"host": "0.0.0.0"}}))

@@ -1,0 +1,42 @@
+"""The pages speak English and German."""
+
+from typing import get_args
+
+import pytest
+
+from mailingest.trace.stories import Verdict
+from mailingest.web.texts import _TEXTS, Texts, preferred
+
+
+@pytest.mark.parametrize(
+    ("header", "language"),
+    [
+        ("de-DE,de;q=0.9,en;q=0.8", "de"),
+        ("fr,de;q=0.5", "de"),
+        ("en-GB", "en"),
+        ("fr", "en"),
+        ("", "en"),
+        (";;;,,,", "en"),
+    ],
+)
+def test_the_language_of_a_reader(header: str, language: str) -> None:
+    assert preferred(header) == language
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_every_verdict_has_a_word_and_a_meaning(language: str) -> None:
+    texts = Texts(language)
+    for verdict in get_args(Verdict):
+        assert texts(f"verdict_{verdict}")
+        assert texts(f"meaning_{verdict}")
+
+
+def test_every_text_is_translated() -> None:
+    # Names, forms and figures of speech that are the same in both.
+    same = {"message_id", "since_hint"}
+    assert {key for key, (english, german) in _TEXTS.items() if english == german} == same
+
+
+def test_an_unknown_language_is_english() -> None:
+    assert (Texts("xx").language, Texts("xx").other) == ("en", "de")
+    assert Texts("de").other == "en"
