@@ -21,7 +21,7 @@ import time
 import urllib.request
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -64,9 +64,15 @@ Fault = Callable[[], Any]
 
 
 class Campaign:
-    """Daemon, store and load; ``round`` breaks one thing or two at once and mends them."""
+    """Daemon, store and load; ``round`` breaks one thing or two at once and mends them.
 
-    def __init__(self, directory: Path, store: str, seed: int) -> None:
+    ``most`` says how often some faults may happen at most, for want of time.
+    """
+
+    def __init__(
+        self, directory: Path, store: str, seed: int, most: Mapping[str, int] | None = None
+    ) -> None:
+        self._most = most or {}
         self.rounds: Counter[str] = Counter()
         self._random = Random(seed)
         self._seed = seed
@@ -106,7 +112,12 @@ class Campaign:
 
     def round(self) -> None:
         """Break something for a moment, mostly a second thing meanwhile."""
-        names = self._random.sample(sorted(self._faults), self._random.choice((1, 2, 2)))
+        possible = [
+            name
+            for name in sorted(self._faults)
+            if self.rounds[name] < self._most.get(name, 1 << 30)
+        ]
+        names = self._random.sample(possible, self._random.choice((1, 2, 2)))
         with ExitStack() as stack:
             for name in names:
                 self.rounds[name] += 1
@@ -266,9 +277,11 @@ class Campaign:
         return content
 
 
-def run_campaign(directory: Path, store: str, rounds: int, seed: int) -> dict[str, int]:
+def run_campaign(
+    directory: Path, store: str, rounds: int, seed: int, most: Mapping[str, int] | None = None
+) -> dict[str, int]:
     """Break so many things in a row; the figures of what happened and what is stored."""
-    campaign = Campaign(directory, store, seed)
+    campaign = Campaign(directory, store, seed, most)
     began = time.monotonic()
     with campaign.running():
         for number in range(rounds):

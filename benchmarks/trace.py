@@ -139,8 +139,8 @@ async def _files(options: argparse.Namespace) -> None:
     rows: list[Figures] = []
     found = await source.find(Criteria(), 20_000)
     example = next(one for one in found.events if "postfix_remote_queueid" in one)
-    sender = {one["postfix_queueid"]: one for one in found.events if "postfix_from" in one}
-    some = list(dict.fromkeys(one["postfix_queueid"] for one in found.events))
+    ids = dict.fromkeys(one["postfix_queueid"] for one in found.events)
+    some = [one for one in ids if one != "NOQUEUE"]
     nobody = address_term(f"{_NOBODY}@example.com")
     recipient = address_term(example["postfix_to"])
     questions: Questions = {
@@ -168,7 +168,6 @@ async def _files(options: argparse.Namespace) -> None:
     rows.append(
         _rate("trace: a recipient", lines, time.perf_counter() - began, len(answer.stories))
     )
-    assert sender
     show(f"files, {lines:,} lines", rows, as_json=options.json)
 
 

@@ -41,14 +41,15 @@ def _patterns(settings: Settings, warnings: list[str]) -> str:
     definitions = list(read_definitions(settings))
     library = Library(definitions, {})
     alternatives = list(library.alternatives())
-    build_parser(settings)
     places = {definition.name: definition.place for definition, _ in alternatives}
-    slow, not_tried = find_slow(
-        [
-            Probe(definition.name, library.references(definition), pattern)
-            for definition, pattern in alternatives
-        ]
-    )
+    probes = [
+        Probe(definition.name, library.references(definition.name), pattern)
+        for definition, pattern in alternatives
+    ]
+    used = build_parser(settings).patterns
+    used = used.union(*map(library.references, used))
+    # Those that lines are matched against come first, lest the time is spent on others.
+    slow, not_tried = find_slow(sorted(probes, key=lambda one: one.name not in used))
     warnings += [f"{places[one.name]} {one}" for one in slow]
     if not_tried:
         warnings.append(f"no time was left to look whether {not_tried} parts of them are slow")

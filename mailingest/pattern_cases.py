@@ -188,4 +188,6 @@ def _report(outcomes: Sequence[Outcome]) -> Iterator[str]:
             got = "nothing" if difference.got is None else clean(repr(difference.got))
             expected = clean(repr(difference.expected))
             yield f"        {clean(difference.field)}: expected {expected}, got {got}"
-    yield f"{len(outcomes)} cases, {len(failed)} failed" if failed else f"{len(outcomes)} cases pass"
+    yield (
+        f"{len(outcomes)} cases, {len(failed)} failed" if failed else f"{len(outcomes)} cases pass"
+    )

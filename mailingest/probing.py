@@ -17,10 +17,10 @@ from typing import Final, NoReturn
 
 from mailingest.core.hostile import Attack, attacks
 
-# Seconds for all patterns together; the shipped ones take about two.
-MOST_SECONDS: Final = 5.0
-# Then the process is killed: a match that cannot be interrupted.
-_GRACE: Final = 1.0
+# Seconds for all patterns together; the shipped ones take less than two.
+_MOST_SECONDS: Final = 4.0
+# Seconds by the clock after which the process is killed, whatever keeps it.
+_KILL_SECONDS: Final = 20.0
 # The working directory is not searched for modules: anybody may have put them there.
 _START: Final = (
     "import sys; sys.path[:] = sys.argv[1:]; from mailingest.probing import main; main()"
@@ -28,9 +28,9 @@ _START: Final = (
 # Seconds after which a match is given up.
 _BOX: Final = 0.25
 # Matches of this many characters that take less than this many seconds are not looked at again:
-# a linear one takes 0.05 ms, a quadratic one a millisecond.
-_FIRST_LENGTH: Final = 1024
-_SUSPICIOUS: Final = 0.0003
+# nearly all linear ones take less, and all quadratic ones that matter take more.
+_FIRST_LENGTH: Final = 16_384
+_SUSPICIOUS: Final = 0.004
 # What is looked at again is tried with longer and longer texts, up to the longest line there can
 # be, until a match takes this many seconds, enough to compare with the one before.
 _SHORTEST, _LONGEST = 32, 65_536
@@ -52,7 +52,8 @@ class Probe:
 class Slow:
     """``shape`` is a text that took ``seconds`` with n = ``length``.
 
-    With n twice as large as before that is ``growth`` times as long; None: the match was given up.
+    With n twice as large as before that is ``growth`` times as long; None: the match was given up,
+    or took that long with the shortest text.
     """
 
     name: str
@@ -91,7 +92,7 @@ def find_slow(probes: Sequence[Probe]) -> tuple[list[Slow], int]:
             [sys.executable, "-P", "-c", _START, *sys.path],
             input=json.dumps(task).encode(),
             stdout=subprocess.PIPE,
-            timeout=MOST_SECONDS + _GRACE,
+            timeout=_KILL_SECONDS,
             check=True,
         ).stdout
     except subprocess.TimeoutExpired as error:
@@ -114,7 +115,7 @@ def _give_up(_signal: int, _frame: FrameType | None) -> NoReturn:
 
 def _probe_all(task: Sequence[tuple[str, list[str], str, int]]) -> Iterator[Slow | None]:
     """What is slow and what is not, for as many patterns as there is time for."""
-    end = time.monotonic() + MOST_SECONDS
+    end = time.process_time() + _MOST_SECONDS
     slow: set[str] = set()
     for name, references, pattern, flags in task:
         found = None
@@ -124,7 +125,7 @@ def _probe_all(task: Sequence[tuple[str, list[str], str, int]]) -> Iterator[Slow
             slow.add(name)
         if found is not None:
             slow.add(name)
-        elif time.monotonic() > end:
+        elif time.process_time() > end:
             return
         yield found
 
@@ -136,7 +137,7 @@ def _probe(name: str, pattern: re.Pattern[str], end: float) -> Slow | None:
             found = _growing(name, pattern, attack)
             if found is not None:
                 return found
-        if time.monotonic() > end:
+        if time.process_time() > end:
             return None
     return None
 
@@ -153,9 +154,10 @@ def _growing(name: str, pattern: re.Pattern[str], attack: Attack) -> Slow | None
         again = (_seconds(pattern, text) for _ in range(2))
         seconds = min(seconds, *(one for one in again if one is not None))
         if seconds >= _ENOUGH:
-            growth = seconds / before
-            is_slow = growth >= _SUPER_LINEAR
-            return Slow(name, str(attack), length, seconds, growth) if is_slow else None
+            growth = seconds / before if before else None
+            if growth is None or growth >= _SUPER_LINEAR:
+                return Slow(name, str(attack), length, seconds, growth)
+            return None
         length, before = length * 2, seconds
     return None
 

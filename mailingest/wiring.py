@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import regex
+
 from mailingest.config import Settings, load_zone, read_secret
 from mailingest.core.clock import Clock
 from mailingest.core.correlation import WAIT, QueueMap
@@ -85,11 +87,14 @@ def own_fields(settings: Settings) -> Sequence[Field]:
 
 def build_parser(settings: Settings) -> EventParser:
     """The parser with all patterns; raises UsageError if one is wrong."""
-    return EventParser(
+    parser = EventParser(
         read_definitions(settings),
         own_fields=own_fields(settings),
         own_programs=settings.grok.programs,
     )
+    # It keeps what pygrok compiled only to expand names: some 7 MB.
+    regex.purge()
+    return parser
 
 
 def build_pipeline(

@@ -6,10 +6,16 @@ from functools import cache
 
 import pytest
 
-from tests.servers import KINDS, SECURED_KINDS, Kind, SearchServer
+from tests.servers import KINDS, OPTIONAL_KINDS, SECURED_KINDS, WANTED_KINDS, Kind, SearchServer
 
 MAX_REQUEST = 262_144
 """Bytes.  Small, so that tests meet the limit with little data (the default is 100 MB)."""
+
+
+def pytest_report_header() -> str | None:
+    """Names the servers that this run leaves out."""
+    left_out = ", ".join(str(kind) for kind in OPTIONAL_KINDS if kind not in WANTED_KINDS)
+    return f"not run without MAILINGEST_TEST_SERVERS=all: {left_out}" if left_out else None
 
 
 @pytest.fixture(scope="session")
@@ -48,7 +54,10 @@ def secured_server(
 
 
 @pytest.fixture(
-    params=[pytest.param(kind, marks=pytest.mark.servers) for kind in (*KINDS, *SECURED_KINDS)],
+    params=[
+        pytest.param(kind, marks=pytest.mark.servers)
+        for kind in (*KINDS, *SECURED_KINDS, *WANTED_KINDS)
+    ],
     ids=str,
 )
 def any_server(

@@ -52,6 +52,7 @@ def told(
     out, err = capsys.readouterr()
     assert err == ""
     lines = out.splitlines()
+    assert not [line for line in lines if line.startswith("warn   ")]
     right = [line.removeprefix("ok     ") for line in lines if line.startswith("ok     ")]
     wrong = [line.removeprefix("WRONG  ") for line in lines if line.startswith("WRONG  ")]
     assert len(right) + len(wrong) == len(lines)
@@ -64,7 +65,7 @@ def test_a_check_tells_what_is_right(
     verdict, right, wrong = told(capsys, sections)
     assert (verdict, wrong) == (False, [])
     assert right[0] == "configuration"
-    assert right[1].startswith("patterns: ")
+    assert right[1].endswith(" compile")
     assert right[2:] == [
         f"state: {tmp_path}/state is writable",
         "udp: 127.0.0.1:0 is free",
@@ -138,6 +139,15 @@ def test_an_ndjson_file_is_named(
     [
         pytest.param("own", "POSTFIX_QMGR (\n", "/own:1: ", id="no regular expression"),
         pytest.param("own", "POSTFIX_QMGR %{NOWHERE}\n", "/own:1: ", id="no such pattern"),
+        pytest.param(
+            "own", "X a\nY (\n", "/own:2: pattern Y: missing )", id="one that is not used"
+        ),
+        pytest.param(
+            "own", "X \\p{L}\n", r"/own:1: pattern X: \p{L} is not", id="not translatable"
+        ),
+        pytest.param(
+            "own", "POSTFIX_QMGR (?<x>a)\n", "there is no field x: declare", id="no such field"
+        ),
         pytest.param(None, None, ": No such file or directory", id="no such directory"),
     ],
 )
@@ -161,6 +171,22 @@ def test_patterns_that_do_not_work_are_wrong(
     assert f"{directory}" in line
     assert reason in line
     assert len(right) == 5
+
+
+def test_slow_patterns_are_warned_of_by_place_and_text(
+    capsys: pytest.CaptureFixture[str], sections: dict[str, Any], tmp_path: Path
+) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "mine").write_text("# mine\nMINE x=(a+)+$\nFAST x=a++$\n")
+    sections["grok"] = {"patterns_dirs": [tmp_path / "own"]}
+    wrong = check(Settings.model_validate(sections))
+    (warning,) = [
+        line for line in capsys.readouterr().out.splitlines() if not line.startswith("ok  ")
+    ]
+    assert not wrong
+    assert warning.startswith(
+        f"warn   patterns: {tmp_path}/own/mine:2: pattern MINE may take for ever: 'x=a' + 'a' * n"
+    )
 
 
 def test_a_server_that_is_not_there_is_wrong(

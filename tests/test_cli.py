@@ -46,6 +46,8 @@ def test_help_lists_the_commands_and_a_first_step() -> None:
         pytest.param(["parse", "/tmp"], "is a directory", id="a directory is given"),
         pytest.param(["parse", "/tmp/*.nothing"], "no file matches", id="a glob matches nothing"),
         pytest.param(["run", "-c", "/nowhere.toml"], "No such file", id="there is no such config"),
+        pytest.param(["patterns", "test"], "Missing argument", id="no cases are given"),
+        pytest.param(["patterns", "test", "/nowhere"], "No such file", id="there are no cases"),
         pytest.param(["deadletter", "purge"], "--before TIME or --all", id="nothing is chosen"),
         pytest.param(["deadletter", "purge", "--all"], "confirm with --yes", id="nobody is asked"),
     ],
@@ -87,3 +89,13 @@ def test_a_bad_pattern_names_file_line_and_pattern(tmp_path: Path) -> None:
         f"mailingest: {tmp_path / 'dir' / 'mine.grok'}:2: pattern POSTFIX_TEXT: "
     )
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(("data", "code"), [("'4F2A11E0ABC: removed'", 0), ("x", 1)])
+def test_cases_of_patterns_decide_the_exit_code(tmp_path: Path, data: str, code: int) -> None:
+    (tmp_path / "case.yaml").write_text(
+        f"pattern: ^%{{POSTFIX_QMGR}}$\ndata: {data}\nresults: {{}}\n"
+    )
+    done = mailingest("patterns", "test", str(tmp_path))
+    assert (done.returncode, done.stderr) == (code, "")
+    assert done.stdout.splitlines()[-1] == ("1 cases pass", "1 cases, 1 failed")[code]

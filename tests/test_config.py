@@ -318,7 +318,7 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path, monkeypatch: pytest.Monke
         "environment: MAILINGEST_INPUTS__UDP",
         "log.level: 'loud'",
         "oops: no such setting; there are inputs, syslog, grok, correlation, index, retention, "
-        "batch, sqlite, ndjson, elasticsearch, state, spool, log, shutdown_timeout",
+        "batch, sqlite, ndjson, elasticsearch, state, spool, web, log, shutdown_timeout",
     ]
 
 
@@ -650,3 +650,36 @@ def test_the_embedded_store_is_below_the_state_unless_it_is_set() -> None:
 def test_settings_do_not_change() -> None:
     with pytest.raises(ValueError, match="frozen"):
         Elasticsearch().timeout = 5  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        pytest.param(
+            'x = "flaot"', "grok.fields.x: 'flaot': input should be 'keyword',", id="type"
+        ),
+        pytest.param(
+            'postfix_to = "keyword"', "postfix_to: there is such a field already", id="old"
+        ),
+        pytest.param('"host.name" = "ip"', "host.name: host is a field, and can have", id="a part"),
+        pytest.param(
+            'a = "ip"\n"a.b.c" = "ip"', "a.b.c: a is a field, and can", id="a part of own"
+        ),
+        pytest.param('"[a][b]" = "ip"', "[a][b]: a name has letters, digits", id="brackets"),
+        pytest.param('"a..b" = "ip"', "a..b: a name has letters, digits", id="an empty part"),
+    ],
+)
+def test_own_fields_have_a_type_and_a_name_that_is_free(
+    tmp_path: Path, fields: str, message: str
+) -> None:
+    (mistake,) = mistakes(written(tmp_path, f"[grok.fields]\n{fields}\n"))
+
+    assert mistake.removeprefix("grok.fields: ").startswith(message)
+
+
+def test_own_fields_and_programs_are_tables(tmp_path: Path) -> None:
+    text = '[grok.fields]\n"client.ip" = "ip"\n"@x" = "text"\n[grok.programs]\nmine = "MINE"\n'
+    grok = load(written(tmp_path, text), os.environ).grok
+
+    assert grok.fields == {"client.ip": "ip", "@x": "text"}
+    assert grok.programs == {"mine": "MINE"}

@@ -16,9 +16,7 @@ README = (ROOT / "README.md").read_text("utf-8")
 
 def commands() -> list[str]:
     groups = [group.name for group in app.registered_groups if group.name]
-    single = [
-        one.name or one.callback.__name__ for one in app.registered_commands if one.callback
-    ]
+    single = [one.name or one.callback.__name__ for one in app.registered_commands if one.callback]
     return single + groups
 
 

@@ -72,10 +72,16 @@ def test_a_definition_is_told_once() -> None:
     assert [one.name for one in find_slow(probes)[0]] == ["X"]
 
 
+def test_what_cannot_be_interrupted_is_ended_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mailingest.probing._KILL_SECONDS", 0.001)
+
+    assert find_slow([Probe("X", (), re.compile("(a+)+b"))] * 3) == ([], 3)
+
+
 def test_the_shipped_patterns_are_not_slow() -> None:
     library = Library(read_definitions(Settings()), {})
     probes = [
-        Probe(definition.name, library.references(definition), pattern)
+        Probe(definition.name, library.references(definition.name), pattern)
         for definition, pattern in library.alternatives()
     ]
     # A part at a time: a machine that is busy must not leave any out.

@@ -215,9 +215,7 @@ def test_users_have_programs_and_fields_of_their_own(
 
 
 def test_own_fields_are_in_the_index_template(tmp_path: Path) -> None:
-    properties = index_template_of(own_settings(tmp_path)).request(None)["template"]["mappings"][
-        "properties"
-    ]
+    properties = index_template_of(own_settings(tmp_path)).body["mappings"]["properties"]
 
     assert properties["mine_score"] == {"type": "float"}
     assert properties["mine"]["properties"]["verdict"] == properties["postfix_status"]
@@ -249,9 +247,7 @@ def test_own_fields_are_in_the_index_template(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_users_declare_has_to_fit(
-    tmp_path: Path, grok: dict[str, Any], message: str
-) -> None:
+def test_what_users_declare_has_to_fit(tmp_path: Path, grok: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError) as refused:
         build_parser(own_settings(tmp_path, **grok))
 
@@ -261,7 +257,15 @@ def test_what_users_declare_has_to_fit(
 def test_a_directory_of_another_program_may_hold_anything_readable(tmp_path: Path) -> None:
     for name in ("mine", "postfix.grok", "linux-syslog"):
         (tmp_path / name).write_text(f"{name[:4].upper()} a\n")
-    for name in (".hidden", "mine~", "#mine#", "mine.bak", "mine.dpkg-old", "mine.rpmsave", "x.swp"):
+    for name in (
+        ".hidden",
+        "mine~",
+        "#mine#",
+        "mine.bak",
+        "mine.dpkg-old",
+        "mine.rpmsave",
+        "x.swp",
+    ):
         (tmp_path / name).write_text("not patterns")
     definitions = read_definitions(settings(grok={"patterns_dirs": [tmp_path]}))
     own = [one for one in definitions if one.file.startswith(str(tmp_path))]

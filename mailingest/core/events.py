@@ -151,6 +151,7 @@ class EventParser:
     """Makes events of records; raises UsageError at once if a pattern is wrong.
 
     Users may have fields of their own, and programs: the tag, and the name of its pattern.
+    ``patterns`` are the names of all that lines are matched against.
     """
 
     def __init__(
@@ -172,7 +173,8 @@ class EventParser:
         programs = {**NEIGHBOURS, **own_programs}
         neighbours = defined.intersection(programs.values())
         guessed = {pattern for _, pattern in _GUESSED}
-        names = sorted({*PROGRAMS.values(), *guessed, _NOMATCH, *neighbours})
+        self.patterns = frozenset({*PROGRAMS.values(), *guessed, _NOMATCH, *neighbours})
+        names = sorted(self.patterns)
         matchers = dict(zip(names, library.compile(f"%{{{name}}}" for name in names), strict=True))
         self._matchers = {service: matchers[name] for service, name in PROGRAMS.items()}
         self._guessed = [(service, matchers[pattern]) for service, pattern in _GUESSED]

@@ -26,6 +26,7 @@ from mailingest.core.spelling import (
     compile_plain,
     split_alternatives,
     translate,
+    with_cure,
 )
 from mailingest.errors import UsageError
 
@@ -153,10 +154,10 @@ class Library:
         for (definition, part), text in zip(parts, expanded, strict=True):
             yield definition, self._compiled(text, part)
 
-    def references(self, definition: Definition) -> Collection[str]:
+    def references(self, name: str) -> Collection[str]:
         """The names that a definition refers to, also by way of others."""
-        names = {match[1] for match in _REFERENCE.finditer(definition.pattern)}
-        return names.union(*(self.references(self._definitions[name]) for name in names))
+        names = {match[1] for match in _REFERENCE.finditer(self._definitions[name].pattern)}
+        return names.union(*map(self.references, names))
 
     def _expression(self, pattern: str) -> str:
         """A translated and checked expression."""
@@ -293,7 +294,8 @@ class Library:
         for name, prepared in self._prepared.items():
             try:
                 compile_plain(Grok(prepared, custom_patterns=self._prepared).regex_obj.pattern)
-            except _WRONG_PATTERN as reason:
+            except _WRONG_PATTERN as fault:
+                reason = with_cure(getattr(fault, "msg", str(fault)))
                 return UsageError(f"{self._definitions[name].place}: {reason}")
         return UsageError(f"pattern {source}: {error}")
 

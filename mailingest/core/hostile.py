@@ -73,7 +73,7 @@ def attacks(pattern: re.Pattern[str]) -> Iterator[Attack]:
     seen: set[Attack] = set()
     for (prefix, body, rest), taken in zip(repetitions, takers, strict=True):
         characters = sorted(taken, key=lambda c: (-popularity[c], _PREFERRED.index(c)))
-        whole = [_sample(branch) for branch in _branches(body)[:_MOST_BRANCHES]]
+        whole = [_unmarked(_sample(branch)) for branch in _branches(body)[:_MOST_BRANCHES]]
         # Up to the next repetition is what separates the two.
         separator, *_ = parts = rest.split(_REPETITION)
         following = "".join(parts)[:_LONGEST_PUMP]
@@ -90,13 +90,14 @@ def _repetitions(
     nodes: Sequence[_Node], prefix: str, rest: str
 ) -> Iterator[tuple[str, Sequence[_Node], str]]:
     """Each repetition: what leads to it, what it repeats, and what may follow it."""
+    samples = [_sample([node]) for node in nodes]
     for place, node in enumerate(nodes):
-        following = _sample(nodes[place + 1 :], mark=_REPETITION) + rest
+        following = "".join(samples[place + 1 :]) + rest
         for body, least, most in _bodies(node):
             if most >= _MANY:
-                yield prefix + _times(_sample(body), least), body, following
+                yield prefix + _times(_unmarked(_sample(body)), least), body, following
             yield from _repetitions(body, prefix, following)
-        prefix += _sample([node])
+        prefix += _unmarked(samples[place])
 
 
 def _bodies(node: _Node) -> Iterator[tuple[Sequence[_Node], int, int]]:
@@ -123,17 +124,21 @@ def _branches(nodes: Sequence[_Node]) -> Sequence[Sequence[_Node]]:
     return [nodes]
 
 
-def _sample(nodes: Sequence[_Node], mark: str = "") -> str:
+def _sample(nodes: Sequence[_Node]) -> str:
     """A short text that fits, with a mark before each repetition."""
-    return "".join(_sample_of(node, mark) for node in nodes)
+    return "".join(map(_sample_of, nodes))
 
 
-def _sample_of(node: _Node, mark: str) -> str:
+def _unmarked(sample: str) -> str:
+    return sample.replace(_REPETITION, "")
+
+
+def _sample_of(node: _Node) -> str:
     name = str(node[0])
     if name in ("ASSERT", "ASSERT_NOT", "AT"):
         return ""
     for body, least, most in _bodies(node):
-        return (mark if most >= _MANY else "") + _times(_sample(body, mark), least)
+        return (_REPETITION if most >= _MANY else "") + _times(_sample(body), least)
     fitting = _characters(node)
     return next((c for c in _PREFERRED if c in fitting), "") or _beyond_ascii(node)
 
@@ -173,7 +178,7 @@ def _characters(node: _Node) -> frozenset[str]:
         case "ANY":
             return _ASCII
         case "RANGE":
-            return frozenset(c for c in _ASCII if value[0] <= ord(c) <= value[1])
+            return frozenset(map(chr, range(value[0], min(value[1], 127) + 1)))
         case "CATEGORY":
             return _CATEGORIES[str(value)]
         case "IN":

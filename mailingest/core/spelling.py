@@ -10,6 +10,7 @@ import re
 import sys
 import unicodedata
 from collections.abc import Collection
+from dataclasses import dataclass
 from functools import cache
 from typing import Final, NamedTuple
 
@@ -31,7 +32,7 @@ _TOKEN = re.compile(
     | (?P<group> \((?:\?(?:[:=!>]|<[=!])|(?!\?)) )
     | (?P<unknown> \(\?.?.? )
     | (?P<close> \) )
-    | (?P<repeat> \{{[0-9]+\}}\?|\{{[0-9]*,?[0-9]*\}}\+ )
+    | (?P<repeat> (?:[*+?]|\{{[0-9]+(?:,[0-9]*)?\}}|\{{,[0-9]+\}})[?+]? )
     | (?P<other> . )
     """,
     re.DOTALL | re.VERBOSE,
@@ -94,7 +95,7 @@ _BRACKETS: Final[dict[str, tuple[tuple[str, ...], str]]] = {
 # What `re` complains about, with a cure.
 _CURES = {
     "look-behind requires fixed-width pattern": "give all its alternatives the same length",
-    "multiple repeat": "put (?:...) around what is repeated",
+    "nothing to repeat": "write \\*, \\+ or \\? for the character",
 }
 
 
@@ -108,38 +109,55 @@ def translate(pattern: str) -> str:
     Named groups come out as ``(?<name>``, whatever the name is.
     """
     parts: list[str] = []
-    # For each open group: how many (?i) hold from their place to its end.
-    pending = [0]
+    # For each open group: where it begins, and how many (?i) hold from their place to its end.
+    groups = [_Group(0)]
+    # Where that begins which a repetition would repeat, and whether it is a repetition itself.
+    atom, is_repeated = 0, False
     position = 0
     while token := _TOKEN.match(pattern, position):
         position = token.end()
         text = token[0]
+        was_repeated, is_repeated = is_repeated, False
+        if token.lastgroup not in ("repeat", "comment"):
+            atom = len(parts)
         match token.lastgroup:
             case "escape":
                 text = _escape(text)
             case "set":
                 text, position = _set(pattern, position)
             case "comment":
-                text = ""
+                text, is_repeated = "", was_repeated
             case "named":
                 text = f"(?<{token['name'] or token['quoted'] or ''}>"
-                pending.append(0)
+                groups.append(_Group(atom))
             case "flags":
                 text = f"(?{_flags(token)}:"
                 if token["end"] == ":":
-                    pending.append(0)
+                    groups.append(_Group(atom))
                 else:
-                    pending[-1] += 1
+                    groups[-1].flags += 1
             case "group":
-                pending.append(0)
-            case "close" if len(pending) > 1:
-                text = ")" * (pending.pop() + 1)
+                groups.append(_Group(atom))
+            case "close" if len(groups) > 1:
+                group = groups.pop()
+                atom, text = group.begin, ")" * (group.flags + 1)
             case "unknown":
                 raise NotTranslatable(f"groups as {text}...) are not supported")
             case "repeat":
-                raise NotTranslatable(_unlike_ruby(text))
+                _refuse_unlike_ruby(text)
+                is_repeated = True
+                if was_repeated:
+                    # Ruby repeats a repetition, and `re` refuses to.
+                    parts.insert(atom, "(?:")
+                    parts.append(")")
         parts.append(text)
-    return "".join(parts) + ")" * pending[0]
+    return "".join(parts) + ")" * groups[0].flags
+
+
+@dataclass(slots=True)
+class _Group:
+    begin: int
+    flags: int = 0
 
 
 def split_alternatives(pattern: str) -> list[str]:
@@ -177,11 +195,15 @@ def compile_plain(expanded: str, omitted: Collection[str] = ()) -> re.Pattern[st
     try:
         return re.compile(_PLAIN_TOKEN.sub(rename, expanded), FLAGS)
     except re.error as error:
-        cure = _CURES.get(error.msg)
-        raise NotTranslatable(f"{error.msg}: {cure}" if cure else error.msg) from None
+        raise NotTranslatable(with_cure(error.msg)) from None
     except (OverflowError, RecursionError) as error:
         # `a{99999999999}`, brackets in brackets in brackets ...
         raise NotTranslatable(str(error)) from None
+
+
+def with_cure(message: str) -> str:
+    """What a compiler complains about, with a cure if there is one."""
+    return f"{message}: {_CURES[message]}" if message in _CURES else message
 
 
 def _escape(text: str) -> str:
@@ -218,11 +240,13 @@ def _flags(token: re.Match[str]) -> str:
     return f"{on}-{off}" if off else on
 
 
-def _unlike_ruby(text: str) -> str:
+def _refuse_unlike_ruby(text: str) -> None:
     count, sign = text[:-1], text[-1]
-    inner = f"(?:a{count}){sign}"
-    meant = f"(?>a{count})" if sign == "+" else f"a{count}"
-    return f"a{text} is {inner} in Ruby, not so elsewhere: write that, or {meant}"
+    if count.endswith("}") and (sign == "+" or "," not in count):
+        meant = f"(?>a{count})" if sign == "+" else f"a{count}"
+        raise NotTranslatable(
+            f"a{text} is (?:a{count}){sign} in Ruby, not so elsewhere: write that, or {meant}"
+        )
 
 
 class _Item(NamedTuple):

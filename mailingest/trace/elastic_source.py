@@ -30,8 +30,9 @@ Query = dict[str, Any]
 _PAGE: Final = 2000
 # Values in one request: below the 1,024 clauses and the 10 MB or more that servers take.
 _VALUES: Final = 300
-# A server refuses longer patterns as too complex; the beginning finds all that the whole does.
-_LONGEST_PATTERN: Final = 1000
+# Servers refuse longer ones as too complex (OpenSearch 2.19 those over 300 characters); a part
+# finds all that the whole does.
+_LONGEST_PATTERN: Final = 200
 # No longer keyword is indexed (`mailingest.core.template`).
 _LONGEST_KEYWORD: Final = 8191
 # More words narrow a search down little, and each one costs a walk through all words there are.
@@ -264,8 +265,10 @@ def _term_query(name: str, term: Term) -> Query:
 def _address(field: str, term: Term) -> Query:
     """For a field of the type `address`, whose sub-fields are in lower case."""
     text = _sound(term.text)
+    if term.comparison == "equals" and len(text) <= _LONGEST_KEYWORD:
+        return {"term": {f"{field}.keyword": text}}
     if term.comparison == "ends" and text.startswith("@") and text.count("@") == 1:
-        return _term(f"{field}.domain", text[1:])
+        return {"term": {f"{field}.domain": text[1:]}}
     return _keyword(f"{field}.keyword", term)
 
 
@@ -307,7 +310,10 @@ def _escaped(text: str) -> str:
 
 
 def _term(field: str, text: str) -> Query:
-    return {"term": {field: {"value": _sound(text), "case_insensitive": True}}}
+    text = _sound(text)
+    if len(text) > _LONGEST_PATTERN:
+        return _pattern(field, f"{_escaped(text[:_LONGEST_PATTERN])}*")
+    return {"term": {field: {"value": text, "case_insensitive": True}}}
 
 
 def _among(fields: Iterable[str], values: Iterable[str]) -> Query:

@@ -1,6 +1,5 @@
 """The embedded store as a source: indexed look-ups in one SQLite file a day, newest first."""
 
-import asyncio
 import os
 import re
 import sqlite3
@@ -22,6 +21,7 @@ from mailingest.outputs.sqlite import day_files, open_for_reading
 from mailingest.trace.criteria import Criteria, Term
 from mailingest.trace.facts import Event
 from mailingest.trace.sources import FIELDS_OF, Found, Span, meets_term, newest_first, terms_of
+from mailingest.trace.threads import Interrupted, in_thread
 
 _log = structlog.get_logger(__name__)
 
@@ -102,18 +102,7 @@ class SqliteSource:
 
     async def _in_thread(self, work: Callable[["_Days"], T]) -> T:
         days = _Days(self._directory, self._prefix)
-        future = asyncio.get_running_loop().run_in_executor(None, work, days)
-        try:
-            return await asyncio.shield(future)
-        except asyncio.CancelledError:
-            days.interrupt()
-            await asyncio.wait([future])
-            future.exception()  # asyncio need not report what nobody waits for any more
-            raise
-
-
-class _Interrupted(Exception):
-    """The question was withdrawn."""
+        return await in_thread(partial(work, days), days.interrupt)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,11 +206,11 @@ class _Days:
         with self._lock:
             self._connection = connection
             if self._is_interrupted and connection is not None:
-                raise _Interrupted
+                raise Interrupted
 
     def _failed(self, path: Path, error: sqlite3.DatabaseError) -> None:
         if self._is_interrupted:
-            raise _Interrupted from error
+            raise Interrupted from error
         if not path.exists():
             return  # its time was over
         reason = str(error)

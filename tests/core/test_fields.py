@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailingest.core.fields import CONVERTERS, FIELDS, NAMES, Value
+from mailingest.core.fields import (
+    CONVERTERS,
+    FIELDS,
+    NAMES,
+    Field,
+    FieldType,
+    Value,
+    own_converters,
+)
 from mailingest.core.grok import Library, parse_definitions
 
 PATTERNS = Path(__file__).parents[2] / "patterns"
@@ -87,3 +95,23 @@ def test_a_value_fits_or_is_refused(name: str, text: str) -> None:
     except ValueError:
         return
     assert isinstance(value, str | int | float)
+
+
+@pytest.mark.parametrize(
+    ("type", "text", "value"),
+    [
+        pytest.param("integer", "-7", -7, id="an integer below zero"),
+        pytest.param("integer", "7", 7, id="an integer"),
+        pytest.param("float", "-1.5", -1.5, id="a float below zero"),
+        pytest.param("ip", "::1", "::1", id="an address"),
+    ],
+)
+def test_users_own_fields_are_converted_by_their_type(
+    type: FieldType, text: str, value: Value
+) -> None:
+    converters = own_converters([Field("mine", type, "", ""), Field("words", "text", "", "")])
+
+    assert set(converters) == {"mine"}
+    assert converters["mine"](text) == value
+    with pytest.raises(ValueError):  # noqa: PT011 - the matcher asks for no more than that
+        converters["mine"]("--7")

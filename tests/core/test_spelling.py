@@ -58,6 +58,13 @@ def found(pattern: str, text: str) -> list[str]:
         pytest.param(r"(?<!a)b(?=c)(?!cd)", "bcd abc bce", ["b"], id="looking around"),
         pytest.param(r"a{2}a{,1}a{1,}", "aaaa", ["aaaa"], id="counts"),
         pytest.param(r"a{1,3}?", "aaa", ["a", "a", "a"], id="a lazy count"),
+        pytest.param(
+            r"x?*y|(?:ab)+{2}c|[d]{2}{2}",
+            "xxy ababc dddd",
+            ["xxy", "ababc", "dddd"],
+            id="repetitions of repetitions",
+        ),
+        pytest.param(r"a+(?#b)*(c(?i)d)?*e", "aaCDE aacDe", ["aacDe"], id="the same with groups"),
         pytest.param(r"a{x}{", "a{x}{", ["a{x}{"], id="braces that are none"),
         pytest.param(r"[]a]+", "]a[", ["]a"], id="a bracket that comes first"),
         pytest.param(r"[^]a]+", "]a[b", ["[b"], id="a bracket that comes first but for ^"),
@@ -186,7 +193,7 @@ def test_names_of_groups_are_kept(pattern: str, translated: str) -> None:
 @pytest.mark.parametrize(
     ("pattern", "message"),
     [
-        pytest.param("a**", "multiple repeat: put (?:...) around what is repeated", id="times"),
+        pytest.param("a|*", r"nothing to repeat: write \*, \+ or \? for the", id="no more than *"),
         pytest.param(
             "(?<=a*)b", "look-behind requires fixed-width pattern: give", id="look-behind"
         ),

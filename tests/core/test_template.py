@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mailingest.core.fields import FIELDS
+from mailingest.core.fields import FIELDS, Field
 from mailingest.core.template import index_template
 
 KEYWORD = {"type": "keyword", "ignore_above": 8191}
@@ -84,3 +84,19 @@ def test_what_the_mapping_names_is_defined() -> None:
     assert set(analysis["normalizer"]) == {"mailingest_lowercase", "mailingest_domain"}
     assert set(analysis["char_filter"]) == {"mailingest_after_at"}
     assert json.loads(json.dumps(template)) == template
+
+
+def test_own_fields_come_besides_and_dots_make_objects() -> None:
+    own = [
+        Field("mine", "float", "", ""),
+        Field("a.b.c", "ip", "", ""),
+        Field("a.d", "text", "", ""),
+    ]
+    properties = index_template(replicas=1, own=own)["mappings"]["properties"]
+    inner = properties.pop("a")["properties"]
+
+    assert properties == {**PROPERTIES, "mine": {"type": "float"}}
+    assert inner == {
+        "b": {"properties": {"c": {"type": "ip"}}},
+        "d": PROPERTIES["postfix_status_message"],
+    }

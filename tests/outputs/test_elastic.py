@@ -101,7 +101,9 @@ async def test_a_value_that_does_not_fit_is_rejected_and_its_neighbours_stored(
     assert (result.stored, result.retry) == (2, [])
     [rejection] = result.rejected
     assert rejection.document is batch[1]
-    assert rejection.reason.startswith("400 mapper_parsing_exception: failed to parse field")
+    # The position came before it, and the name changed, with version 8.
+    assert rejection.reason.startswith(("400 mapper_parsing_exc", "400 document_parsing_exc"))
+    assert "failed to parse field [postfix_nrcpt]" in rejection.reason
     assert '"two"' in rejection.reason
     async with asking(any_server) as client:
         assert await stored(client, prefix) == {batch[0].index: [batch[0].id, batch[2].id]}
@@ -167,6 +169,8 @@ async def test_a_recipient_is_found_as_a_phrase_within_a_time_range(
         document(prefix, 3, "2026.03.02", postfix_to="info@example.org"),
     ]
     template = IndexTemplate(prefix, (f"{prefix}-*",), index_template(replicas=0))
+    if any_server.kind.is_modern:
+        template = template_for(prefix)  # the shipped one needs analyzers that this server lacks
     async with opened(any_server, template=template) as output:
         await output.write(batch)
 
@@ -344,7 +348,7 @@ async def test_documents_wait_while_the_server_has_no_room_for_a_new_index(
     ):
         await output.write([today])
         async with cluster_setting(client, "cluster.max_shards_per_node", 1):
-            with pytest.raises(OutputUnavailable, match="maximum shards open"):
+            with pytest.raises(OutputUnavailable, match=r"maximum (\w+ )?shards open"):
                 await output.write([tomorrow])
             mixed = await output.write([document(prefix, 3), tomorrow])
         later = await output.write(mixed.retry)

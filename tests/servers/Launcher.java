@@ -18,9 +18,9 @@ public final class Launcher {
     public static void main(String[] arguments) throws Exception {
         String root = arguments[0];
         Path home = Path.of(arguments[1]);
-        List<Class<?>> plugins = new ArrayList<>();
+        List<Object> plugins = new ArrayList<>();
         for (String name : List.of(arguments).subList(2, arguments.length)) {
-            plugins.add(Class.forName(root + "." + name));
+            plugins.add(plugin(root, root + "." + name));
         }
 
         Object settings = settings(root, home);
@@ -47,6 +47,19 @@ public final class Launcher {
         }
         node.close();
         System.exit(0);
+    }
+
+    /** A class, or for OpenSearch 3 what describes it. */
+    private static Object plugin(String root, String name) throws Exception {
+        if (Runtime.version().feature() < 21) {
+            return Class.forName(name);
+        }
+        Class<?> version = Class.forName(root + ".Version");
+        return Class.forName(root + ".plugins.PluginInfo")
+            .getConstructor(String.class, String.class, String.class, version, String.class,
+                String.class, String.class, List.class, boolean.class)
+            .newInstance(name, name, "1", version.getField("CURRENT").get(null), "21",
+                name, null, List.of(), false);
     }
 
     private static Object settings(String root, Path home) throws Exception {

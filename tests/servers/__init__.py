@@ -60,6 +60,13 @@ class Kind:
     """Class names below ``package``."""
     is_secured: bool = False
     """Whether it wants TLS and a login."""
+    java: int = 17
+    """The least version of Java."""
+    is_modern: bool = False
+    """Whether it is an Elasticsearch from 8 on, whose plugins are in directories of modules.
+
+    Of those only the network's is to be had, so analyzers are missing, among other things.
+    """
 
     @property
     def package(self) -> str:
@@ -107,6 +114,20 @@ SECURED_OPENSEARCH = replace(
     OPENSEARCH, plugins=(*PLUGINS, "security.OpenSearchSecurityPlugin"), is_secured=True
 )
 SECURED_KINDS = (SECURED_ELASTICSEARCH, SECURED_OPENSEARCH)
+OPTIONAL_KINDS = (
+    Kind("elasticsearch", "8.19.0", ("-Des.distribution.type=tar",), (), is_modern=True),
+    Kind("elasticsearch", "9.2.0", ("-Des.distribution.type=tar",), (), java=21, is_modern=True),
+    Kind(
+        "opensearch",
+        "3.4.0",
+        OPENSEARCH.java_options,
+        tuple(re.sub("Plugin$", "ModulePlugin", name) for name in PLUGINS),
+        java=21,
+    ),
+)
+"""More versions, for which the suite of the output runs if MAILINGEST_TEST_SERVERS is "all"."""
+
+WANTED_KINDS = OPTIONAL_KINDS if os.environ.get("MAILINGEST_TEST_SERVERS") == "all" else ()
 
 
 def command(name: str) -> str:
@@ -115,6 +136,17 @@ def command(name: str) -> str:
     if found is None:
         raise ServerProblem(f"{name} is not installed; as root: {INSTALL}")
     return found
+
+
+def java_program(kind: Kind, name: str = "java") -> str:
+    """The path of ``java`` or ``javac``, of a version that the server takes."""
+    if kind.java <= 17:
+        return command(name)
+    for release in sorted(Path("/usr/lib/jvm").glob("*/release")):
+        found = re.search(r'^JAVA_VERSION="(\d+)', release.read_text(), re.MULTILINE)
+        if found and int(found[1]) >= kind.java:
+            return str(release.parent / "bin" / name)
+    raise ServerProblem(f"{kind} needs Java {kind.java} or later: install a JDK below /usr/lib/jvm")
 
 
 def fetch(kind: Kind) -> Path:
@@ -145,8 +177,39 @@ def fetch(kind: Kind) -> Path:
             raise ServerProblem(f"Maven could not fetch {kind}:\n{maven.stdout}")
         for archive in jars.glob("*.zip"):
             _unpack(archive, jars)
+        if kind.is_modern:
+            _make_modules(kind, jars)
         shutil.copy(pom, done)
     return jars
+
+
+def _make_modules(kind: Kind, jars: Path) -> None:
+    """Lay the modules of an Elasticsearch from 8 on out beside its jars."""
+    modules = jars.parent / "modules"
+    shutil.rmtree(modules, ignore_errors=True)
+    network, root = modules / "transport-netty4", modules / "root"
+    for module, name in (
+        (network, "org.elasticsearch.transport.netty4.Netty4Plugin"),
+        (root, "RootPlugin"),
+    ):
+        module.mkdir(parents=True)
+        (module / "plugin-descriptor.properties").write_text(
+            f"name={module.name}\ndescription={module.name}\nversion={kind.version}\n"
+            f"elasticsearch.version={kind.version}\njava.version=17\nclassname={name}\n"
+        )
+    for jar in (*jars.glob("transport-netty4-*.jar"), *jars.glob("netty-*.jar")):
+        jar.rename(network / jar.name)
+    with tempfile.TemporaryDirectory() as classes:
+        subprocess.run(
+            [
+                *(java_program(kind, "javac"), "-cp", f"{jars}/*", "-d", classes),
+                str(HERE / "RootPlugin.java"),
+            ],
+            check=True,
+        )
+        with zipfile.ZipFile(root / "root.jar", "w") as jar_file:
+            for file in Path(classes).iterdir():
+                jar_file.write(file, file.name)
 
 
 def _unpack(archive: Path, jars: Path) -> None:
@@ -220,13 +283,17 @@ class SearchServer:
         """Start the server and wait until it answers; raises ServerProblem with its log."""
         if self._process is not None:
             raise ServerProblem(f"{self.kind} runs already")
-        java, jars = command("java"), fetch(self.kind)
+        java, jars = java_program(self.kind), fetch(self.kind)
+        modules = self.home / "modules"
+        if self.kind.is_modern and not modules.exists():
+            modules.symlink_to(jars.parent / "modules")
+        launcher = "ModernLauncher.java" if self.kind.is_modern else "Launcher.java"
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [
                     *(java, f"-Xms{self._heap}", f"-Xmx{self._heap}", "-XX:+UseSerialGC"),
                     *self.kind.java_options,
-                    *("-cp", f"{jars}/*", str(HERE / "Launcher.java")),
+                    *("-cp", f"{jars}/*", str(HERE / launcher)),
                     *(self.kind.package, str(self.home), *self.kind.plugins),
                 ],
                 stdin=subprocess.PIPE,

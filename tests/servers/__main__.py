@@ -2,7 +2,7 @@
 
 import sys
 
-from tests.servers import KINDS, ServerProblem, fetch
+from tests.servers import KINDS, WANTED_KINDS, ServerProblem, fetch
 
 
 def main(arguments: list[str]) -> int:
@@ -10,7 +10,7 @@ def main(arguments: list[str]) -> int:
         print("usage: python -m tests.servers fetch", file=sys.stderr)
         return 2
     try:
-        for kind in KINDS:
+        for kind in (*KINDS, *WANTED_KINDS):
             print(f"{kind}: {fetch(kind)}")
     except ServerProblem as problem:
         print(problem, file=sys.stderr)

@@ -39,22 +39,30 @@ def file_source(path: Path, lines: Iterable[bytes], settings: Settings = SETTING
     return FileSource([LogFile(path)], settings)
 
 
-async def elastic_source(url: str, lines: Iterable[bytes]) -> ElasticSource:
-    """A source with documents of these lines, in indices of their own."""
-    settings = Settings.model_validate(
+def elastic_settings(url: str, prefix: str) -> Settings:
+    """Settings of a store on a server."""
+    return Settings.model_validate(
         {
             "syslog": {"timezone": "UTC"},
-            "index": {"prefix": f"mail-{uuid4().hex[:8]}"},
+            "index": {"prefix": prefix},
             "elasticsearch": {"hosts": [url], "replicas": 0},
         }
     )
-    prefix = settings.index.prefix
+
+
+async def fill_indices(settings: Settings, lines: Iterable[bytes]) -> None:
+    """Store documents of these lines, for a search to find."""
     output = build_elasticsearch(settings, index_template_of(settings))
     await output.open()
     await output.write(documents_of(lines, settings))
-    await output.client.indices.refresh(index=f"{prefix}-*")
+    await output.client.indices.refresh(index=f"{settings.index.prefix}-*")
     await output.close()
-    return ElasticSource(build_elasticsearch(settings, None), prefix)
+
+
+@pytest.fixture(scope="session")
+def prefixes() -> dict[tuple[str, bytes], str]:
+    """The prefixes of indices that were filled already, by server and lines."""
+    return {}
 
 
 @pytest.fixture(
@@ -65,7 +73,9 @@ async def elastic_source(url: str, lines: Iterable[bytes]) -> ElasticSource:
     ],
     ids=str,
 )
-async def make_source(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[MakeSource]:
+async def make_source(
+    request: pytest.FixtureRequest, tmp_path: Path, prefixes: dict[tuple[str, bytes], str]
+) -> AsyncIterator[MakeSource]:
     """Makes a source of a kind from log lines, or from a log as in `tests.trace.logs`."""
     async with AsyncExitStack() as opened:
 
@@ -73,8 +83,14 @@ async def make_source(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIt
             lines = lines_of(log) if isinstance(log, str) else log
             source: Source
             if isinstance(request.param, Kind):
-                server = request.getfixturevalue("search_servers")(request.param)
-                source = await elastic_source(server.url, lines)
+                url = request.getfixturevalue("search_servers")(request.param).url
+                key = (url, b"\n".join(lines))
+                settings = elastic_settings(url, prefixes.get(key, f"mail-{uuid4().hex[:8]}"))
+                if key not in prefixes:
+                    await fill_indices(settings, lines)
+                    prefixes[key] = settings.index.prefix
+                output = build_elasticsearch(settings, None)
+                source = ElasticSource(output, settings.index.prefix)
             elif request.param == "sqlite":
                 source = await sqlite_source(tmp_path / "store", documents_of(lines))
             else:
