@@ -9,7 +9,6 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -281,129 +280,12 @@ async def test_a_database_of_something_else_is_refused(tmp_path: Path) -> None:
             pass
 
 
-# Questions
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> Path:
-    async with opened(tmp_path) as output:
-        await output.write(
-            [
-                document(1, postfix_queueid="4cXyZ1", postfix_from="Anna@Example.ORG"),
-                document(2, postfix_to="bob@example.net", postfix_queueid="4CXYZ1"),
-                document(
-                    3,
-                    postfix_to="robert@example.net",
-                    postfix_orig_to="Bob@example.net",
-                    postfix_from="anna@example.org",
-                ),
-                document(4, **{"postfix_message-id": "<X.Y@Mail>"}),
-                document(5, postfix_from=""),
-                document(90_000, day="2026.11.25", postfix_to="bob@example.net"),
-            ]
-        )
-    return tmp_path
-
-
-@pytest.mark.parametrize(
-    ("criteria", "found"),
-    [
-        pytest.param({}, [90_000, 5, 4, 3, 2, 1], id="everything, newest first"),
-        pytest.param({"recipient": "BOB@example.net"}, [90_000, 3, 2], id="also the original one"),
-        pytest.param({"sender": "anna@example.org"}, [3, 1], id="a sender in any case"),
-        pytest.param({"sender": ""}, [5], id="the empty sender of bounces"),
-        pytest.param({"queue_id": "4cXyZ1"}, [1], id="long queue ids differ by case"),
-        pytest.param({"message_id": "<x.y@mail>"}, [4], id="a message-id in any case"),
-        pytest.param({"sender": "anna@example.org", "recipient": "bob@example.net"}, [3], id="two"),
-        pytest.param({"recipient": "bob@example"}, [], id="no part of a value"),
-        pytest.param({"recipient": "' OR '' = '"}, [], id="no SQL"),
-        pytest.param({"limit": 2}, [90_000, 5], id="only as many as wanted"),
-        pytest.param({"recipient": "bob@example.net", "limit": 1}, [90_000], id="limit per store"),
-    ],
-)
-def test_questions_are_answered(store: Path, criteria: dict[str, Any], found: list[int]) -> None:
-    assert numbers(store, **criteria) == found
-
-
-@pytest.mark.parametrize(
-    ("since", "until", "found"),
-    [
-        pytest.param(3, None, [90_000, 5, 4, 3], id="the start belongs to it"),
-        pytest.param(None, 3, [2, 1], id="the end does not"),
-        pytest.param(2, 4, [3, 2], id="within a day"),
-        pytest.param(86_400, None, [90_000], id="the second day"),
-        pytest.param(90_001, None, [], id="after all"),
-    ],
-)
-def test_time_spans_are_kept(
-    store: Path, since: int | None, until: int | None, found: list[int]
-) -> None:
-    def at(seconds: int | None) -> datetime | None:
-        midnight = datetime.fromtimestamp(MIDNIGHT, UTC)
-        return None if seconds is None else midnight + timedelta(seconds=seconds)
-
-    assert numbers(store, since=at(since), until=at(until)) == found
-
-
-@pytest.mark.parametrize(
-    "condition",
-    [
-        "postfix_queueid = ?",
-        "(postfix_to = ? OR postfix_orig_to = ?)",
-        "postfix_from = ?",
-        '"postfix_message-id" = ?',
-    ],
-)
-def test_each_question_uses_an_index(store: Path, condition: str) -> None:
-    with closing(sqlite3.connect(store / TODAY)) as connection:
-        query = f"EXPLAIN QUERY PLAN SELECT body FROM documents WHERE {condition}"
-        steps = [row[3] for row in connection.execute(query, ["x"] * condition.count("?"))]
-    assert any("USING INDEX by_" in step for step in steps)
-    assert not any(step.startswith("SCAN") for step in steps)
-
-
-def test_other_prefixes_and_files_are_not_read(store: Path) -> None:
-    shutil.copy(store / TODAY, store / "mail-extra-2026.11.24.sqlite")
-    shutil.copy(store / TODAY, store / f"{TODAY}.damaged-20261124T000000Z")
-    (store / "mail-2026.11.24.txt").write_text("no database")
-    assert numbers(store) == [90_000, 5, 4, 3, 2, 1]
-    assert list(SqliteReader(store, "m*").find()) == []
-
-
-def test_a_damaged_file_is_reported_to_the_reader(store: Path) -> None:
-    (store / TODAY).write_bytes(b"no database" * 1000)
-    with pytest.raises(OutputUnavailable, match=TODAY):
-        numbers(store)
-
-
-@pytest.mark.parametrize("writing", [True, False], ids=["while written", "when closed"])
-async def test_reading_needs_no_right_to_write(writing: bool) -> None:
-    with public_directory() as directory:
-        output = SqliteOutput(directory)
-        await output.open()
-        await output.write([document(1)])
-        if not writing:
-            await output.close()
-        for path in directory.iterdir():
-            path.chmod(0o444)
-        directory.chmod(0o555)
-        with unprivileged():
-            assert numbers(directory) == [1]
-        if writing:
-            await output.close()
-
-
 async def test_a_directory_that_may_not_be_written_is_refused_at_start() -> None:
     with public_directory() as directory:
         directory.chmod(0o555)
         with unprivileged(), pytest.raises(UsageError, match="not writable"):
             async with opened(directory):
                 pass
-
-
-def test_a_day_that_was_just_created_is_empty(store: Path) -> None:
-    (store / "mail-2026.11.26.sqlite").touch()
-    assert numbers(store) == [90_000, 5, 4, 3, 2, 1]
 
 
 @given(
