@@ -51,6 +51,10 @@ _WORD: Final = re.compile(r"[0-9a-z]+")
 _OF_A_MAIL: Final[Query] = {"exists": {"field": "postfix_queueid"}}
 
 
+# No indexed value is longer (core.template), and a server refuses longer queries in its own way.
+_LONGEST_TERM: Final = 8191
+
+
 class ElasticSource:
     """Asks the indices that an ElasticOutput writes.
 
@@ -80,6 +84,9 @@ class ElasticSource:
     async def find(self, criteria: Criteria, limit: int) -> Found:
         """Events of the term that the fewest lines meet."""
         terms = terms_of(criteria)
+        asked = [criteria.queue_id or "", *(term.text for term in terms.values())]
+        if max(map(len, asked)) > _LONGEST_TERM:
+            return Found([], is_cut=False)
         exact = {name: term for name, term in terms.items() if name in _IN_FEW}
         queries = [_term_query(name, term) for name, term in exact.items()]
         if criteria.queue_id is not None:

@@ -13,7 +13,7 @@ from mailingest.inputs.logfile import LogFile
 from mailingest.trace.criteria import Criteria, Term
 from mailingest.trace.facts import Event
 from mailingest.trace.log_files import LogFiles, Search
-from mailingest.trace.needles import Needles, line_at, needle, words
+from mailingest.trace.needles import Line, Needles, line_at, needle, words
 from mailingest.trace.sources import Found, Span, meets_term, terms_of
 from mailingest.trace.threads import in_thread
 
@@ -133,7 +133,7 @@ class FileSource:
             yield self._search_of_term(name, term, since)
         if criteria.queue_id is None and not terms_of(criteria):
             yield Search(
-                lambda block, _: [line_at(block, one.end()) for one in _OF_A_MAIL.finditer(block)],
+                lambda block, _: _lines_about_mails(block),
                 _any,
                 lambda event: "postfix_queueid" in event,
                 criteria.since,
@@ -179,3 +179,9 @@ class FileSource:
 
 def _any(line: bytes) -> bool:
     return True
+
+
+def _lines_about_mails(block: bytes) -> list[Line]:
+    # A line may name several queue IDs.
+    found = (line_at(block, one.end()) for one in _OF_A_MAIL.finditer(block))
+    return list(dict.fromkeys(found))

@@ -38,7 +38,8 @@ def fields(tag: str, text: str) -> dict[str, Any]:
         ),
         pytest.param(
             "postfix/smtpd",
-            "AAAAAA1: client=localhost[127.0.0.1], orig_queue_id=BBBBBB2, orig_client=pc[192.0.2.7]",
+            "AAAAAA1: client=localhost[127.0.0.1], orig_queue_id=BBBBBB2, "
+            "orig_client=pc[192.0.2.7]",
             "BBBBBB2",
             id="behind a filter",
         ),

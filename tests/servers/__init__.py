@@ -22,7 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.servers.certificates import make_certificates
+from tests.servers.certificates import Certificates, make_certificates
 from tests.servers.security import ADMIN, PASSWORD, secure_elasticsearch, secure_opensearch
 
 HERE = Path(__file__).parent
@@ -155,13 +155,16 @@ def fetch(kind: Kind) -> Path:
     The copy of the pom beside the jars is written last: it says for which pom they are whole.
     """
     pom = HERE / f"pom-{kind.release}.xml"
+    wanted = pom.read_bytes()
+    if kind.is_modern:
+        wanted += (HERE / "RootPlugin.java").read_bytes()
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     place = cache / "mailingest-tests" / kind.release
     jars, done = place / "lib", place / "pom.xml"
     place.mkdir(parents=True, exist_ok=True)
     with (place / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if done.exists() and done.read_bytes() == pom.read_bytes():
+        if done.exists() and done.read_bytes() == wanted:
             return jars
         shutil.rmtree(jars, ignore_errors=True)
         maven = subprocess.run(
@@ -179,7 +182,7 @@ def fetch(kind: Kind) -> Path:
             _unpack(archive, jars)
         if kind.is_modern:
             _make_modules(kind, jars)
-        shutil.copy(pom, done)
+        done.write_bytes(wanted)
     return jars
 
 
@@ -262,7 +265,7 @@ class SearchServer:
         config = self.home / "config"
         config.mkdir()
         (config / "log4j2.properties").write_text(LOGGING)
-        self.certificates = make_certificates(config)
+        self._certificates = make_certificates(config) if kind.is_secured else None
         if kind.is_secured:
             secure = secure_elasticsearch if kind.name == "elasticsearch" else secure_opensearch
             self._settings |= secure(
@@ -274,6 +277,12 @@ class SearchServer:
     @property
     def url(self) -> str:
         return f"{'https' if self.kind.is_secured else 'http'}://127.0.0.1:{self.port}"
+
+    @property
+    def certificates(self) -> Certificates:
+        if self._certificates is None:
+            raise ServerProblem(f"{self.kind} has no certificates")
+        return self._certificates
 
     @property
     def pid(self) -> int:
@@ -382,19 +391,18 @@ class SearchServer:
         return self._process
 
     def _healthy(self) -> bool:
-        context = ssl.create_default_context(cafile=self.certificates.authority)
-        context.load_cert_chain(
-            self.certificates.client, self.certificates.client.with_suffix(".key")
-        )
+        handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
+        if self.kind.is_secured:
+            made = self.certificates
+            context = ssl.create_default_context(cafile=made.authority)
+            context.load_cert_chain(made.client, made.client.with_suffix(".key"))
+            handlers.append(urllib.request.HTTPSHandler(context=context))
         login = base64.b64encode(f"{ADMIN}:{PASSWORD}".encode()).decode()
         request = urllib.request.Request(
             f"{self.url}/_cluster/health", headers={"authorization": f"Basic {login}"}
         )
-        opener = urllib.request.build_opener(
-            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
-        )
         try:
-            with opener.open(request, timeout=5) as answer:
+            with urllib.request.build_opener(*handlers).open(request, timeout=5) as answer:
                 return json.load(answer)["status"] in ("green", "yellow")
         except (urllib.error.URLError, OSError):
             return False

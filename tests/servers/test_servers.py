@@ -4,11 +4,20 @@ import json
 import subprocess
 import sys
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.servers import ELASTICSEARCH, KINDS, Kind, SearchServer, ServerProblem, fetch
+from tests.servers import (
+    ELASTICSEARCH,
+    KINDS,
+    Kind,
+    SearchServer,
+    ServerProblem,
+    fetch,
+    java_program,
+)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
@@ -29,6 +38,13 @@ def test_a_missing_program_is_named_with_the_command_that_installs_it(
         SearchServer(kind),
     ):
         pass
+
+
+def test_a_java_that_is_too_old_is_named_with_the_version_that_is_needed() -> None:
+    future = replace(ELASTICSEARCH, java=999)
+
+    with pytest.raises(ServerProblem, match=r"^elasticsearch-7\.10\.2 needs Java 999 or later: "):
+        java_program(future)
 
 
 def test_the_command_line_knows_only_fetch() -> None:

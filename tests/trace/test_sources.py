@@ -354,3 +354,21 @@ async def test_a_partners_queue_id_leads_to_the_whole_chain(make_source: MakeSou
             "bob@store.example.com",
             "bob@example.net",
         ]
+
+
+NEWSLETTER = "".join(
+    f"24T10:00:{number:02d} mx1 postfix/qmgr: AAAAA{number:02X}: from=<news@example.com>, size=1, nrcpt=1 (queue active)\n"
+    f"24T10:00:{number:02d} mx1 postfix/smtp: AAAAA{number:02X}: to=<reader{number}@example.net>, relay=mx.example.net[198.51.100.9]:25, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (250 Ok)\n"
+    for number in range(40)
+)
+
+
+async def test_the_term_that_few_lines_meet_decides(make_source: MakeSource) -> None:
+    source = await make_source(NEWSLETTER)
+    criteria = Criteria(
+        sender=address_term("news@example.com"), recipient=address_term("reader3@example.net")
+    )
+    found = await source.find(criteria, 5)
+    assert [event["postfix_queueid"] for event in found.events] == ["AAAAA03"]
+    assert not found.is_cut
+    assert [story.verdict for story in (await trace(source, criteria)).stories] == ["handed_over"]
