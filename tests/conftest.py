@@ -5,8 +5,13 @@ from contextlib import ExitStack
 from functools import cache
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.servers import KINDS, OPTIONAL_KINDS, SECURED_KINDS, WANTED_KINDS, Kind, SearchServer
+
+# How long an example takes depends on the machine; nothing in a test is timed.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 MAX_REQUEST = 262_144
 """Bytes.  Small, so that tests meet the limit with little data (the default is 100 MB)."""

@@ -46,6 +46,7 @@ _NEWEST: Final = (
     {"_seq_no": "desc"},
     {"_index": "desc"},
 )
+_PROCESS: Final = ("host", "program", "pid")
 _SPECIAL: Final = re.compile(r"([\\*?])")
 _WORD: Final = re.compile(r"[0-9a-z]+")
 _OF_A_MAIL: Final[Query] = {"exists": {"field": "postfix_queueid"}}
@@ -130,18 +131,20 @@ class ElasticSource:
         limit: int,
     ) -> Found:
         """The lines about SMTP sessions."""
-        names = ("host", "program", "pid")
         processes = [
-            [
-                {
-                    "bool": {
-                        "filter": [
-                            {"term": {name: one}} for name, one in zip(names, session, strict=True)
-                        ]
+            _any_of(
+                [
+                    {
+                        "bool": {
+                            "filter": [
+                                _among([name], [one])
+                                for name, one in zip(_PROCESS, session, strict=True)
+                            ]
+                        }
                     }
-                }
-                for session in part
-            ]
+                    for session in part
+                ]
+            )
             for part in _parts(sessions)
         ]
         about = _any_of(
@@ -153,7 +156,7 @@ class ElasticSource:
             ]
         )
         within = [about, *_within(since, until)]
-        return await self._search_each(map(_any_of, processes), within, limit, is_of_session)
+        return await self._search_each(processes, within, limit, is_of_session)
 
     async def close(self) -> None:
         """Close the connection."""
@@ -324,7 +327,7 @@ def _term(field: str, text: str) -> Query:
 
 
 def _among(fields: Iterable[str], values: Iterable[str]) -> Query:
-    wanted = list(values)
+    wanted = [value for value in values if len(value) <= _LONGEST_KEYWORD]
     return _any_of([{"terms": {field: wanted}} for field in fields])
 
 
