@@ -156,10 +156,10 @@ async def _files(options: argparse.Namespace) -> None:
     for name, criteria in questions.items():
         rows.append(await _rate(f"find: {name}", lines, source.find(criteria, 20_000)))
     for count in (1, 8, 1000):
-        found = source.of_mails(some[:count], [], None, None, 200_000)
-        rows.append(await _rate(f"of_mails: {count} queue IDs", lines, found))
-    answer = trace(source, Criteria(recipient=recipient))
-    rows.append(await _rate("trace: a recipient", lines, answer))
+        question = source.of_mails(some[:count], [], None, None, 200_000)
+        rows.append(await _rate(f"of_mails: {count} queue IDs", lines, question))
+    asked = trace(source, Criteria(recipient=recipient))
+    rows.append(await _rate("trace: a recipient", lines, asked))
     show(f"files, {lines:,} lines", rows, as_json=options.json)
 
 

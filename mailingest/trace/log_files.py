@@ -52,8 +52,9 @@ _FILE_BITS: Final = 44
 class _Hit:
     """A line that may be meant.
 
-    ``clock`` is the first line of its block: read before, it tells which of two equal hours it
-    is.  ``tls`` is the line about the connection of a delivery.
+    ``clock`` is the first line of its block: read before, it tells which of two hours it is that
+    DST makes equal (unless the change is within the block).  ``tls`` is the line about the
+    connection of a delivery.
     """
 
     position: int

@@ -244,7 +244,6 @@ async def test_the_hour_that_is_there_twice_is_told_apart(tmp_path: Path) -> Non
         f"Oct 25 {stamp} mx1 postfix/qmgr[1]: {number:06X}: removed".encode()
         for number, stamp in enumerate(stamps, 0xAAAAA0)
     ]
-    # Blocks are far apart in a large file; here each has a line that tells the hour.
     source = file_source(tmp_path / "mail.log", lines, settings)
     stored = [one.id for one in documents_of(lines, settings)]
     assert await ids_of(source, Criteria()) == stored[::-1]
