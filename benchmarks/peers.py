@@ -69,10 +69,11 @@ def pygrok(file: Path) -> int:
 
     matched = 0
     with tempfile.TemporaryDirectory() as directory:
+        names: set[str] = set()
         for source in _PATTERNS.glob("*.grok"):
             text = _GROUP.sub(lambda group: group[0].replace("-", "_"), source.read_text())
             Path(directory, source.name).write_text(text)
-        names = set(re.findall(r"(?m)^POSTFIX_([A-Z]+) ", text))
+            names.update(re.findall(r"(?m)^POSTFIX_([A-Z]+) ", text))
         groks: dict[str, Grok | None] = {}
         with file.open(encoding="latin-1", newline="\n") as lines:
             for line in lines:
