@@ -16,6 +16,7 @@ from typing import Any
 import structlog
 import uvloop
 
+from mailingest import collector
 from mailingest.config import Settings
 from mailingest.core.documents import Document
 from mailingest.core.pipeline import Pipeline
@@ -54,7 +55,9 @@ def run(settings: Settings) -> int:
     Raises UsageError if it cannot start.
     """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(Daemon(settings).main())
+        daemon = Daemon(settings)
+        collector.relax()
+        return runner.run(daemon.main())
 
 
 class Daemon:

@@ -22,6 +22,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from mailingest import collector
 from mailingest.config import Settings
 from mailingest.core.pipeline import Pipeline
 from mailingest.errors import UsageError
@@ -48,6 +49,7 @@ def run(settings: Settings, arguments: Sequence[str], *, restart: bool) -> int:
     pipeline = build_pipeline(settings, live=False)
     files = expand(arguments, first_time(settings))
     replay = Replay(settings, pipeline, files, restart=restart)
+    collector.relax()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(replay.main())
 
