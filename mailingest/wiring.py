@@ -3,6 +3,7 @@
 import importlib.resources
 import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,12 +87,24 @@ def own_fields(settings: Settings) -> Sequence[Field]:
 
 
 def build_parser(settings: Settings) -> EventParser:
-    """The parser with all patterns; raises UsageError if one is wrong."""
-    parser = EventParser(
-        read_definitions(settings),
-        own_fields=own_fields(settings),
-        own_programs=settings.grok.programs,
+    """The parser with all patterns; raises UsageError if one is wrong.
+
+    The same patterns are compiled once in a process: it takes half a second.
+    """
+    return _parser(
+        tuple(read_definitions(settings)),
+        tuple(own_fields(settings)),
+        tuple(settings.grok.programs.items()),
     )
+
+
+@lru_cache(maxsize=1)
+def _parser(
+    definitions: Sequence[Definition],
+    fields: Sequence[Field],
+    programs: Sequence[tuple[str, str]],
+) -> EventParser:
+    parser = EventParser(definitions, own_fields=fields, own_programs=dict(programs))
     # It keeps what pygrok compiled only to expand names: some 7 MB.
     regex.purge()
     return parser
