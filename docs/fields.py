@@ -30,6 +30,7 @@ _READ_FROM_REPLIES: Final = (
     *("postfix_remote_queueid", "postfix_forwarded_queueid"),
     *("postfix_lmtp_session", "postfix_disposition"),
 )
+_OF_WHOLE_LINE: Final = ("postfix_reason",)
 _TOP: Final = """\
 # Fields
 
@@ -84,6 +85,8 @@ def programs_by_field(definitions: Iterable[Definition]) -> dict[str, str]:
             found.setdefault(name, {})[program] = None
     for name in _READ_FROM_REPLIES:
         found[name] = {"from a reply": None} | found.get(name, {})
+    for name in _OF_WHOLE_LINE:
+        found[name] = {"from the whole line": None}
     return {name: ", ".join(_grouped(list(programs))) for name, programs in found.items()}
 
 

@@ -203,6 +203,8 @@ def setup(
     What is there already is left alone, so that this may be repeated.  The policy deletes indices
     after retention.days, if that is set and the server can (ILM, ISM).
     """
+    if dry_run and diff:
+        raise UsageError("setup: --dry-run or --diff, not both")
     settings = _start(config)
     if saved_objects is not None:
         from mailingest.saved_objects import write
@@ -357,7 +359,7 @@ def trace(
     ] = None,
     until: Annotated[str | None, typer.Option(help="The same forms.")] = None,
     status: Annotated[
-        list[str] | None, typer.Option(help="Verdict, such as bounced; may be repeated.")
+        list[str] | None, typer.Option(help="Verdict, such as bounced, or bounced,expired.")
     ] = None,
     file: Annotated[
         list[str] | None,
@@ -376,7 +378,14 @@ def trace(
     all mails of the time are told.
 
     Exit code 0: there are answers; 1: there is none, and standard error tells whether there are
-    logs for that time.  Example: mailingest trace --to bob@example.net --since 2d
+    logs for that time; 2: the question makes no sense.
+
+    \b
+    mailingest trace --to bob@example.net --since 2d
+    mailingest trace --from @example.org --to bob@ --raw
+    mailingest trace --status bounced,expired,rejected --since yesterday --csv
+    mailingest trace --queue-id 4cX0Yz3q1vz9s0B
+    mailingest trace --file '/var/log/mail.log*' --client 192.0.2.7
     """
     from mailingest.trace.command import Question
     from mailingest.trace.command import run as run_trace

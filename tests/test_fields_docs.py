@@ -38,6 +38,6 @@ def test_the_programs_of_a_field_are_those_whose_patterns_have_it() -> None:
     assert programs["postfix_disposition"] == "from a reply"
     assert programs["postfix_status"].startswith("every delivery agent, ")
     assert "qmgr" in programs["postfix_size"].split(", ")
-    known = {*PROGRAMS, *NEIGHBOURS, "from a reply", "any other transport"}
+    known = {*PROGRAMS, *NEIGHBOURS, "from a reply", "from the whole line", "any other transport"}
     known |= {"every Postfix program", "every delivery agent"}
     assert {one for text in programs.values() for one in text.split(", ")} <= known

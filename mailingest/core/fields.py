@@ -116,6 +116,10 @@ FIELDS: tuple[Field, ...] = (
           "what became of a mail that was sent but not passed on: discarded, quarantined, "
           "blocked, or bounced by a filter",
           "discarded"),
+    Field("postfix_reason", "keyword",
+          "why it was deferred, bounced, expired or rejected, with `*` for all that differs from "
+          "line to line",
+          "450 4.2.0 *: Recipient address rejected: Greylisted"),
     Field("postfix_bounce_queueid", "keyword", "queue ID of the notification", "5A3B22F1BCD"),
     Field("postfix_bounce_recipient", "keyword", "who is notified: sender or postmaster", "sender"),
     Field("postfix_bounce_reason", "keyword", "non-delivery, delay, delivery status",

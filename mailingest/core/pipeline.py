@@ -13,6 +13,7 @@ from mailingest.core.connections import Connections
 from mailingest.core.correlation import QueueMap
 from mailingest.core.documents import Document, DocumentMaker
 from mailingest.core.events import Event, EventParser
+from mailingest.core.reasons import add_reason
 from mailingest.core.records import HEADER_NOMATCH, TIME_NOMATCH, RecordDecoder
 
 # What a record has whose line does not tell the time.
@@ -107,6 +108,7 @@ class Pipeline:
         if self._wanted is None or self._wanted(event):
             event.id = self._maker.identify(event, stream)
         self._connections.feed(event)
+        add_reason(event.fields)
         ready = self.queue_map.feed(event, self._now)
         if self._now - self._ticked >= 1.0:
             self._ticked = self._now

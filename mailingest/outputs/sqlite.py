@@ -17,12 +17,13 @@ from mailingest.core.lifecycle import day_of
 from mailingest.core.lookups import is_of_session, linked_queue_id
 from mailingest.errors import OutputUnavailable, UsageError
 from mailingest.outputs import WriteResult
+from mailingest.outputs.summary import TABLE, Summary, add_table
 
 _log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 # The body is stored as text, so that SQLite's own JSON functions read it.  Each searched
 # field has a column of its own; its index leaves out the documents without the field, which
@@ -46,7 +47,7 @@ _SCHEMA = (
         f'CREATE INDEX "by_{name}" ON documents("{name}", time) WHERE "{name}" IS NOT NULL'
         for name in _SEARCHED
     ),
-    f"PRAGMA user_version = {SCHEMA_VERSION}",
+    TABLE,
 )
 
 # Larger pages than the usual 4 KiB hold bodies of some 700 bytes with less waste.  The log is
@@ -131,10 +132,14 @@ class SqliteOutput:
         index = ""
         try:
             for index, documents in by_index.items():
-                connection = begun[index] = self._day(index).connection
+                day = self._day(index)
+                connection = begun[index] = day.connection
                 connection.execute("BEGIN IMMEDIATE")
+                new: list[Document] = []
                 for start in range(0, len(documents), _ROWS_PER_STATEMENT):
-                    inserted += _insert(connection, documents[start : start + _ROWS_PER_STATEMENT])
+                    new += _insert(connection, documents[start : start + _ROWS_PER_STATEMENT])
+                day.summary.add(new)
+                inserted += len(new)
             for index in by_index:
                 begun[index].execute("COMMIT")
         except BaseException as error:
@@ -177,6 +182,7 @@ class _Day:
     path: Path
     connection: sqlite3.Connection
     identity: tuple[int, int]
+    summary: Summary
 
     def in_place(self) -> bool:
         try:
@@ -209,11 +215,16 @@ def _open_day(path: Path) -> _Day:
         for setting in _SETTINGS:
             connection.execute(setting)
         connection.execute("BEGIN IMMEDIATE")
-        if _schema_version(connection, path) == 0:
+        version = _schema_version(connection, path)
+        if version == 0:
             for statement in _SCHEMA:
                 connection.execute(statement)
+        elif version == 1:
+            add_table(connection)
+        if version < SCHEMA_VERSION:
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
-        return _Day(path, connection, _identity(path))
+        return _Day(path, connection, _identity(path), Summary(connection))
     except BaseException:
         connection.close()
         raise
@@ -247,8 +258,8 @@ def _set_aside(path: Path) -> Path:
 _PLACEHOLDERS = "(?, ?, CAST(? AS TEXT), ?, ?, ?, ?, ?, ?)"
 
 
-def _insert(connection: sqlite3.Connection, documents: Sequence[Document]) -> int:
-    """Insert up to ``_ROWS_PER_STATEMENT`` documents; returns how many were new."""
+def _insert(connection: sqlite3.Connection, documents: Sequence[Document]) -> Sequence[Document]:
+    """Insert up to ``_ROWS_PER_STATEMENT`` documents; returns those that were new."""
     values: list[object] = []
     for document in documents:
         get = document.fields.get
@@ -266,7 +277,16 @@ def _insert(connection: sqlite3.Connection, documents: Sequence[Document]) -> in
     rows = ", ".join([_PLACEHOLDERS] * len(documents))
     # Only the constant above goes into the text.
     statement = f"INSERT INTO documents VALUES {rows} ON CONFLICT (id) DO NOTHING"  # noqa: S608
-    return connection.execute(statement, values).rowcount
+    cursor = connection.execute(statement, values)
+    if cursor.rowcount == len(documents):
+        return documents
+    if not cursor.rowcount:
+        return ()
+    # Rows are numbered one after the other.  Of a document that came twice, one is new.
+    before = (cursor.lastrowid or 0) - cursor.rowcount
+    new = connection.execute("SELECT id FROM documents WHERE rowid > ?", [before]).fetchall()
+    by_id = {document.id: document for document in documents}
+    return [by_id[document_id] for (document_id,) in new]
 
 
 def _folded(value: Any) -> str | None:

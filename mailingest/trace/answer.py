@@ -133,6 +133,9 @@ def _reply(story: Story) -> str | None:
         return None
     code = event.get("postfix_status_code")
     enhanced = event.get("postfix_status_code_enhanced")
+    about = event.get("postfix_status_data")
+    if about is not None:
+        text = f"<{about}>: {text}"
     return " ".join(str(part) for part in (code, enhanced, text) if part is not None)
 
 

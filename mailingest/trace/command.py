@@ -9,7 +9,6 @@ from typing import get_args
 
 from mailingest.config import Settings, load_zone
 from mailingest.errors import UsageError
-from mailingest.trace.answer import iso
 from mailingest.trace.criteria import Criteria, address_term, id_term, text_term
 from mailingest.trace.engine import Answer, trace
 from mailingest.trace.opening import open_source
@@ -17,6 +16,7 @@ from mailingest.trace.render import json_line, text_lines, write_csv
 from mailingest.trace.sources import Span
 from mailingest.trace.stories import Story, Verdict
 from mailingest.trace.times import read_time
+from mailingest.trace.waiting import Waiting
 
 EXIT_FOUND = 0
 EXIT_NOT_FOUND = 1
@@ -53,7 +53,7 @@ def run(settings: Settings, question: Question) -> int:
     criteria = read_criteria(question, now=datetime.now(UTC), zone=zone)
     answer = asyncio.run(_ask(settings, question, criteria))
     _show(answer.stories, question, zone)
-    for remark in remarks(answer, criteria, question):
+    for remark in remarks(answer, criteria, question, zone):
         print(f"mailingest: {remark}", file=sys.stderr)
     return EXIT_FOUND if answer.stories else EXIT_NOT_FOUND
 
@@ -61,7 +61,8 @@ def run(settings: Settings, question: Question) -> int:
 def read_criteria(question: Question, *, now: datetime, zone: tzinfo) -> Criteria:
     """Turn typed options into criteria; raises UsageError."""
     known = get_args(Verdict)
-    wanted = {status.strip().lower().replace("-", "_") for status in question.status}
+    statuses = ",".join(question.status).lower().replace("-", "_").split(",")
+    wanted = {status.strip() for status in statuses} - {""}
     if unknown := wanted - set(known):
         raise UsageError(
             f"--status {', '.join(sorted(unknown))}: there is no such verdict; there are "
@@ -86,19 +87,30 @@ def read_criteria(question: Question, *, now: datetime, zone: tzinfo) -> Criteri
     )
 
 
-def remarks(answer: Answer, criteria: Criteria, question: Question) -> list[str]:
+def remarks(answer: Answer, criteria: Criteria, question: Question, zone: tzinfo) -> list[str]:
     """What the user has to know beside the answer: limits, and what "nothing" means."""
     if answer.span is None:
         return [*answer.notes, "there are no logs at all: nothing has been stored yet"]
-    return [*answer.notes, *_limits(answer, answer.span, criteria, question)]
+    return [*answer.notes, *_limits(answer, answer.span, criteria, question, zone)]
 
 
-def _limits(answer: Answer, covered: Span, criteria: Criteria, question: Question) -> list[str]:
-    span = f"the logs reach from {iso(covered.first)} to {iso(covered.last)}"
+def _limits(
+    answer: Answer, covered: Span, criteria: Criteria, question: Question, zone: tzinfo
+) -> list[str]:
+    first, last = (
+        f"{time.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}" for time in (covered.first, covered.last)
+    )
+    span = f"the logs reach from {first} to {last}"
+    if answer.is_cut and not answer.stories:
+        return [f"no such mail among the newest lines; --since and --until ask for others: {span}"]
+    if answer.is_cut and not question.limit:
+        return [f"shown are the newest {len(answer.stories)}; there are more: ask for less time"]
     if answer.is_cut:
         return [f"shown are the newest {len(answer.stories)}; there are more: --limit 0 shows all"]
     if answer.stories:
         return []
+    if question.queue_id is not None:
+        span = f"{span}; queue IDs are told apart by case"
     is_before = criteria.until is not None and criteria.until <= covered.first
     is_after = criteria.since is not None and criteria.since > covered.last
     if is_before or is_after:
@@ -107,11 +119,12 @@ def _limits(answer: Answer, covered: Span, criteria: Criteria, question: Questio
 
 
 async def _ask(settings: Settings, question: Question, criteria: Criteria) -> Answer:
-    source = open_source(settings, question.files)
-    try:
-        return await trace(source, criteria, limit=question.limit)
-    finally:
-        await source.close()
+    with Waiting() as progress:
+        source = open_source(settings, question.files, progress)
+        try:
+            return await trace(source, criteria, limit=question.limit)
+        finally:
+            await source.close()
 
 
 def _show(stories: Sequence[Story], question: Question, zone: tzinfo) -> None:

@@ -18,7 +18,9 @@ from mailingest.core.lifecycle import index_patterns
 from mailingest.core.lookups import LINKS, is_of_session
 from mailingest.errors import MailingestError, UsageError
 from mailingest.outputs.elastic import ElasticOutput, explain, told
+from mailingest.trace.counts import Counts, Grid
 from mailingest.trace.criteria import Criteria, Term
+from mailingest.trace.elastic_counts import read, request
 from mailingest.trace.facts import Event
 from mailingest.trace.sources import FIELDS_OF, Found, Span, meets_term, newest_first, terms_of
 
@@ -33,7 +35,8 @@ _VALUES: Final = 300
 # Servers refuse longer ones as too complex (OpenSearch 2.19 those over 300 characters); a part
 # finds all that the whole does.
 _LONGEST_PATTERN: Final = 200
-# No longer keyword is indexed (`mailingest.core.template`).
+# No longer keyword is indexed (`mailingest.core.template`), and a server refuses longer queries in
+# its own way.
 _LONGEST_KEYWORD: Final = 8191
 # More words narrow a search down little, and each one costs a walk through all words there are.
 _MOST_WORDS: Final = 3
@@ -50,10 +53,6 @@ _PROCESS: Final = ("host", "program", "pid")
 _SPECIAL: Final = re.compile(r"([\\*?])")
 _WORD: Final = re.compile(r"[0-9a-z]+")
 _OF_A_MAIL: Final[Query] = {"exists": {"field": "postfix_queueid"}}
-
-
-# No indexed value is longer (core.template), and a server refuses longer queries in its own way.
-_LONGEST_TERM: Final = 8191
 
 
 class ElasticSource:
@@ -86,7 +85,7 @@ class ElasticSource:
         """Events of the term that the fewest lines meet."""
         terms = terms_of(criteria)
         asked = [criteria.queue_id or "", *(term.text for term in terms.values())]
-        if max(map(len, asked)) > _LONGEST_TERM:
+        if max(map(len, asked)) > _LONGEST_KEYWORD:
             return Found([], is_cut=False)
         exact = {name: term for name, term in terms.items() if name in _IN_FEW}
         queries = [_term_query(name, term) for name, term in exact.items()]
@@ -157,6 +156,13 @@ class ElasticSource:
         )
         within = [about, *_within(since, until)]
         return await self._search_each(processes, within, limit, is_of_session)
+
+    async def counts(self, grid: Grid) -> Counts:
+        """How much happened when, and why."""
+        answer = await self._ask(**request(grid))
+        counts = read(grid, answer)
+        counts.notes = [note] if (note := _note(answer)) else []
+        return counts
 
     async def close(self) -> None:
         """Close the connection."""

@@ -1,12 +1,12 @@
 """Criteria and a source -> stories: finds the first lines, and all that is linked to them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
-from mailingest.trace.criteria import Criteria
-from mailingest.trace.facts import Event, gather, time_of
+from mailingest.trace.criteria import Criteria, text_term
+from mailingest.trace.facts import Event, gather, is_accept, session_of, time_of
 from mailingest.trace.sources import Found, Source, Span
 from mailingest.trace.stories import Story, tell
 
@@ -14,10 +14,19 @@ from mailingest.trace.stories import Story, tell
 REACH: Final = timedelta(days=10)
 # A mail with thousands of recipients has some ten thousand lines.
 MOST_EVENTS: Final = 200_000
+# Most mails have fewer lines; of what is found, some belong to the same mail or meet only one of
+# several criteria.  If stories are missing then, more are looked at, until there are enough.
+_EVENTS_OF_A_STORY: Final = 16
+_GROWTH: Final = 8
 # A mail passes a handful of queue IDs; each step finds those that the last one named.
 _MOST_STEPS: Final = 12
 # A session that was broken off ends soon.
 _SESSION: Final = timedelta(minutes=30)
+# Each is a question of its own.
+_MOST_IN_ADVANCE: Final = 50
+# smtpd decides about one recipient: it may ask a policy server (smtpd_policy_service_timeout).
+_DECISION: Final = timedelta(seconds=100)
+_LINES_OF_A_CLIENT: Final = 1000
 
 _LINKS: Final = (
     "postfix_queueid",
@@ -49,17 +58,36 @@ async def trace(source: Source, criteria: Criteria, *, limit: int = 100) -> Answ
     span = await source.span()
     if span is None:
         return Answer([], None, is_cut=False)
-    # Several lines make a story; more than enough are looked at to fill the limit.
-    most = min(MOST_EVENTS, 200 * limit) if limit else MOST_EVENTS
-    events = _Events()
-    events.add(await source.find(criteria, most))
-    if events.all:
-        await _follow(source, events)
-    stories = [
-        story for story in tell(gather(events.in_order()), until=span.last) if criteria.meets(story)
-    ]
+    most = min(MOST_EVENTS, _EVENTS_OF_A_STORY * limit) if limit else MOST_EVENTS
+    while True:
+        found = await source.find(criteria, most)
+        stories, events = await _tell(source, found, criteria, span)
+        if not found.is_cut or most == MOST_EVENTS or _is_enough(stories, found, limit):
+            break
+        most = min(MOST_EVENTS, _GROWTH * most)
     is_cut = events.is_cut or 0 < limit < len(stories)
     return Answer(stories[-limit:], span, is_cut=is_cut, notes=events.notes)
+
+
+async def _tell(
+    source: Source, found: Found, criteria: Criteria, span: Span
+) -> "tuple[list[Story], _Events]":
+    """The stories that the events found lead to, oldest first."""
+    events = _Events()
+    events.add(found)
+    if events.all:
+        await _follow(source, events)
+    facts = gather(events.in_order())
+    return [story for story in tell(facts, until=span.last) if criteria.meets(story)], events
+
+
+def _is_enough(stories: Sequence[Story], found: Found, limit: int) -> bool:
+    """Whether no event that was not found can belong to one of the newest stories."""
+    if not found.events:
+        return False
+    oldest = time_of(found.events[-1])
+    times = [story.received_at for story in stories]
+    return sum(time is not None and time > oldest for time in times) >= limit
 
 
 class _Events:
@@ -89,8 +117,16 @@ class _Events:
 
 
 async def _follow(source: Source, events: _Events) -> None:
-    """Fetch all that is linked to the events, step by step."""
-    new = list(events.all)
+    """Fetch all that belongs to the same mails as the events."""
+    await _follow_links(source, events, list(events.all))
+    await _follow_sessions(source, events)
+    accepted = await _accepted_after_all(source, events)
+    if accepted:
+        await _follow_links(source, events, accepted)
+
+
+async def _follow_links(source: Source, events: _Events, new: list[Event]) -> None:
+    """Fetch all that is linked to new events, step by step."""
     ids: set[str] = set()
     messages: set[str] = set()
     times = [time_of(event) for event in new]
@@ -107,7 +143,6 @@ async def _follow(source: Source, events: _Events) -> None:
             events.is_cut = True
             return
         new = events.add(await source.of_mails(new_ids, new_messages, since, until, left))
-    await _follow_sessions(source, events)
 
 
 async def _follow_sessions(source: Source, events: _Events) -> None:
@@ -124,6 +159,32 @@ async def _follow_sessions(source: Source, events: _Events) -> None:
     since = min(queue.born for queue in unfinished) - timedelta(minutes=1)
     until = max(queue.born for queue in unfinished) + _SESSION
     events.add(await source.of_sessions(sessions, since, until, MOST_EVENTS))
+
+
+async def _accepted_after_all(source: Source, events: _Events) -> list[Event]:
+    """The lines that give a queue ID to mails that are to be held or discarded.
+
+    smtpd logs what an access map decides about such a mail before it has one.
+    """
+    refusals = gather(events.in_order()).refusals
+    in_advance = [one for one in refusals if one.is_in_advance and one.queue_id is None]
+    accepted: list[Event] = []
+    for refusal in in_advance[-_MOST_IN_ADVANCE:]:
+        criteria = Criteria(
+            client=text_term(str(refusal.event.get("postfix_client_ip", ""))),
+            since=refusal.time,
+            until=refusal.time + _DECISION,
+        )
+        found = await source.find(criteria, _LINES_OF_A_CLIENT)
+        later = [
+            event
+            for event in found.events
+            if event["_position"] > refusal.event["_position"]
+            and session_of(event) == refusal.session
+            and is_accept(event)
+        ]
+        accepted += events.add(Found(later[-1:], found.is_cut and not later, found.notes))
+    return accepted
 
 
 def _values(events: Iterable[Event], names: Iterable[str]) -> set[str]:

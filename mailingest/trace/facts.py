@@ -56,6 +56,7 @@ class Queue:
     filtered_from: str | None = None
     requeued_from: str | None = None
     is_active: bool = False
+    activations: list[datetime] = field(default_factory=list)
     attempts: list[Attempt] = field(default_factory=list)
     notifications: list[tuple[str, str]] = field(default_factory=list)
     expired: Event | None = None
@@ -80,6 +81,11 @@ class Refusal:
     action: str
     event: Event
 
+    @property
+    def is_in_advance(self) -> bool:
+        """Whether it decides about a mail that is taken, and gets its queue ID, after this line."""
+        return self.action in ("hold", "discard")
+
 
 @dataclass(slots=True)
 class Facts:
@@ -100,6 +106,11 @@ def instance_of(event: Event) -> tuple[str, str]:
     return instance, path.rpartition("/")[2]
 
 
+def session_of(event: Event) -> tuple[str, str, str]:
+    """Host, program and process id of an event: one SMTP session at a time."""
+    return event["host"], event.get("program", ""), event.get("pid", "")
+
+
 def reply_of(event: Event) -> str:
     """The text in brackets of a delivery line, whichever agent wrote it."""
     for name in ("smtp", "local", "pipe", "error"):
@@ -107,25 +118,6 @@ def reply_of(event: Event) -> str:
         if text is not None:
             return str(text)
     return ""
-
-
-def rank_in_moment(event: Event) -> int:
-    """The usual place of an event among those of one moment, for stores that keep no order."""
-    _, service = instance_of(event)
-    message = str(event.get("message", ""))
-    if message.startswith("connect from "):
-        return 0
-    if event.get("postfix_queueid") == "NOQUEUE":
-        return 1
-    if _is_birth(event, service) and service != "cleanup":
-        return 2
-    if service == "cleanup":
-        return 3
-    if service == "qmgr":
-        return 4 if "postfix_size" in event else 7
-    if "postfix_status" in event:
-        return 5
-    return 8 if message.startswith("disconnect from ") else 6
 
 
 def gather(events: Iterable[Event]) -> Facts:
@@ -142,6 +134,7 @@ class _Collector:
         self.facts = Facts()
         self._latest: dict[Key, Queue] = {}
         self._by_host: dict[tuple[str, str], Queue] = {}
+        self._by_instance: dict[tuple[str, str], Queue] = {}
         # smtpd logs HOLD and DISCARD of an access map before the queue ID is known.
         self._pending: dict[tuple[str, str, str], Refusal] = {}
         # The mail that a session is about; its end is told without a queue ID.
@@ -153,7 +146,7 @@ class _Collector:
             return
         instance, service = instance_of(event)
         queue_id = event.get("postfix_queueid")
-        session = (event["host"], event.get("program", ""), event.get("pid", ""))
+        session = session_of(event)
         is_smtp = "postfix_smtp_stage" in event and "postfix_action" in event
         if queue_id is None:
             if service == "smtpd":
@@ -167,7 +160,7 @@ class _Collector:
         queue = self._queue(key, event, service)
         queue.events.append(event)
         _learn(queue, event, service)
-        if _is_accept(event, service):
+        if is_accept(event):
             queue.session = session
             self._open[session] = queue
             refusal = self._pending.pop(session, None)
@@ -194,7 +187,12 @@ class _Collector:
             return
         self._pending.pop(session, None)
         queue = self._open.pop(session, None)
-        if queue is not None and not queue.is_active and queue.broken_off is None:
+        if (
+            queue is not None
+            and not queue.is_active
+            and queue.broken_off is None
+            and _may_break_off(event)
+        ):
             queue.broken_off = event
             queue.events.append(event)
 
@@ -210,37 +208,67 @@ class _Collector:
             event["postfix_action"],
             event,
         )
+        pending = self._pending.get(session)
+        if pending is not None and pending.event["message"] == event["message"]:
+            return  # the line came twice
         self.facts.refusals.append(refusal)
-        if refusal.action in ("hold", "discard"):
+        if refusal.is_in_advance:
             self._pending[session] = refusal
 
     def _queue(self, key: Key, event: Event, service: str) -> Queue:
         queue = self._latest.get(key)
         time = time_of(event)
+        if queue is None and (renamed := self._waiting(key, event)) is not None:
+            queue = self._latest[key] = renamed
         if queue is None or (_is_birth(event, service) and _is_another(queue, event, time)):
             queue = self._latest[key] = Queue(key, time)
             self._by_host[key.host, key.queue_id] = queue
+            self._by_instance[key.instance, key.queue_id] = queue
             self.facts.queues.append(queue)
         return queue
+
+    def _waiting(self, key: Key, event: Event) -> Queue | None:
+        """The mail that is tried again after its host was given another name."""
+        queue = self._by_instance.get((key.instance, key.queue_id))
+        if queue is None or not queue.is_active or queue.ended is not None:
+            return None
+        same = (queue.sender, queue.size) == (event.get("postfix_from"), event.get("postfix_size"))
+        return queue if same and "postfix_status" not in event else None
 
 
 # What smtpd and postscreen do instead of taking a recipient or mail.
 _REFUSING = frozenset({"reject", "milter-reject", "discard", "milter-discard", "hold", "abort"})
 
 
-def _is_accept(event: Event, service: str) -> bool:
+def is_accept(event: Event) -> bool:
+    """Whether a line gives a queue ID to a mail that a client sends."""
+    _, service = instance_of(event)
     return (
         "postfix_client_hostname" in event
         and "postfix_smtp_stage" not in event
         and "postfix_status" not in event
+        and event.get("postfix_queueid") != "NOQUEUE"
         and service not in ("cleanup", "qmgr")
     )
+
+
+def _may_break_off(event: Event) -> bool:
+    """Whether a session may have left a mail behind that was not complete."""
+    if "postfix_cmd_mail" not in event:
+        return event.get("postfix_smtp_stage") != "END-OF-MESSAGE"
+    return _accepted(event, "data") + _accepted(event, "bdat") < _accepted(event, "mail")
+
+
+def _accepted(event: Event, command: str) -> int:
+    """How often a command was accepted in a session; only those with failures tell it apart."""
+    every = event.get(f"postfix_cmd_{command}", 0)
+    return int(event.get(f"postfix_cmd_{command}_accepted", every))
 
 
 def _is_birth(event: Event, service: str) -> bool:
     # Delivery events carry the facts of a birth, but are none.
     return "postfix_status" not in event and (
-        _is_accept(event, service)
+        is_accept(event)
         or "postfix_uid" in event
         or (service == "cleanup" and "postfix_message-id" in event and "postfix_to" not in event)
     )
@@ -265,7 +293,7 @@ def _learn(queue: Queue, event: Event, service: str) -> None:
         # may be older than the store.
         _fill(queue, event)
         return
-    if _is_accept(event, service):
+    if is_accept(event):
         _fill(queue, event)
         queue.filtered_from = event.get("postfix_orig_queueid")
     elif "postfix_uid" in event:
@@ -320,6 +348,7 @@ def _learn_cleanup(queue: Queue, event: Event) -> None:
 def _learn_qmgr(queue: Queue, event: Event) -> None:
     if "postfix_size" in event:
         queue.is_active = True
+        queue.activations.append(time_of(event))
         queue.held = None
         _fill(queue, event)
     elif event.get("postfix_message") == "removed":
@@ -336,6 +365,7 @@ def _learn_postsuper(queue: Queue, event: Event) -> None:
         queue.ended = time_of(event)
     elif action == "requeued":
         queue.requeued = event
+        queue.held = None
     elif action == "placed on hold":
         queue.held = event
     elif action == "released from hold":

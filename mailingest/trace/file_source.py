@@ -14,7 +14,7 @@ from mailingest.trace.criteria import Criteria, Term
 from mailingest.trace.facts import Event
 from mailingest.trace.log_files import LogFiles, Search
 from mailingest.trace.needles import Line, Needles, line_at, needle, words
-from mailingest.trace.sources import Found, Span, meets_term, terms_of
+from mailingest.trace.sources import Found, Progress, Span, meets_term, terms_of, unseen
 from mailingest.trace.threads import in_thread
 
 T = TypeVar("T")
@@ -43,9 +43,11 @@ class FileSource:
     times.  Memory is bounded by the limit of each question.
     """
 
-    def __init__(self, files: Sequence[LogFile], settings: Settings) -> None:
+    def __init__(
+        self, files: Sequence[LogFile], settings: Settings, progress: Progress = unseen
+    ) -> None:
         self._settings = settings
-        self._files = LogFiles(files, settings)
+        self._files = LogFiles(files, settings, progress)
 
     async def span(self) -> Span | None:
         """The time that there are lines for; None if there are none."""

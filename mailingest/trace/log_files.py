@@ -26,13 +26,14 @@ from mailingest.core.connections import Connections
 from mailingest.core.documents import DocumentMaker
 from mailingest.core.events import EventParser
 from mailingest.core.frames import MAX_FRAME_OCTETS, FrameCounters, split_text
+from mailingest.core.reasons import add_reason
 from mailingest.core.records import HEADER_NOMATCH, TIME_NOMATCH
 from mailingest.errors import OutputUnavailable
 from mailingest.inputs.logfile import STANDARD_INPUT, DamagedFile, LogFile, Text
 from mailingest.trace.agents import Agents
 from mailingest.trace.facts import Event, time_of
 from mailingest.trace.needles import Line
-from mailingest.trace.sources import Found, Span, newest_first
+from mailingest.trace.sources import Found, Progress, Span, newest_first, unseen
 from mailingest.trace.threads import Interrupted
 from mailingest.wiring import build_decoder, build_parser
 
@@ -97,7 +98,10 @@ class LogFiles:
     Memory is bounded by the limit of a question.  Of what cannot be read, ``notes`` tell.
     """
 
-    def __init__(self, files: Sequence[LogFile], settings: Settings) -> None:
+    def __init__(
+        self, files: Sequence[LogFile], settings: Settings, progress: Progress = unseen
+    ) -> None:
+        self._progress = progress
         self.notes: list[str] = []
         self._files = list(files)
         self._settings = settings
@@ -154,7 +158,10 @@ class LogFiles:
         agents = Agents()
         for search in searches:
             search.hits[number] = deque(maxlen=limit + 1)
+        every = sum(each.size_bytes for each in self._files) or 1
+        newer = sum(each.size_bytes for each in self._files[number + 1 :])
         for text in self._texts(file, stop):
+            self._progress((newer + text.progress) / every)
             block = _with_line_feeds(text)
             lowered = block.lower()
             agents.begin(block)
@@ -206,6 +213,7 @@ class LogFiles:
                 parsed = parser.parse(decoder.decode(hit.line, reference=reference))
                 parsed.id = maker.identify(parsed)
                 connections.feed(parsed)
+                add_reason(parsed.fields)
                 # As it comes back from a store.
                 event: dict[str, Any] = orjson.loads(maker.make(parsed).body)
                 event |= {"_id": parsed.id, "_position": hit.position}

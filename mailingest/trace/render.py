@@ -39,7 +39,7 @@ MEANINGS = {
     "discarded": "it was thrown away or quarantined, and the sender is not told",
     "held": "it is on hold until an operator releases it",
     "deleted": "an operator deleted it",
-    "not_accepted": "the client went away before this system took charge of it",
+    "not_accepted": "the session ended before this system took charge of it",
     "probe": "only the address was checked; there is no mail",
     "unknown": "the logs do not tell",
 }

@@ -1,10 +1,11 @@
 """Where events are looked up: what each kind of store does for a trace."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Protocol
 
+from mailingest.trace.counts import Counts, Grid
 from mailingest.trace.criteria import Criteria, Term
 from mailingest.trace.facts import Event
 
@@ -40,6 +41,14 @@ class Found:
     events: list[Event]
     is_cut: bool
     notes: list[str] = field(default_factory=list)
+
+
+Progress = Callable[[float], None]
+"""Hears, in any thread, which share of a long search is done; a search may begin anew."""
+
+
+def unseen(share: float) -> None:
+    """A `Progress` that nobody looks at."""
 
 
 class Source(Protocol):
@@ -92,6 +101,13 @@ class Source(Protocol):
 
     async def close(self) -> None:
         """Release files and connections."""
+
+
+class Store(Source, Protocol):
+    """A source that can also be counted, which log files cannot be in a moment."""
+
+    async def counts(self, grid: Grid) -> Counts:
+        """How much happened in each step, and why; raises what a `Source` raises."""
 
 
 def terms_of(criteria: Criteria) -> dict[str, Term]:

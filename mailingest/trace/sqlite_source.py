@@ -18,9 +18,20 @@ import structlog
 from mailingest.core.lookups import is_of_session
 from mailingest.errors import OutputUnavailable
 from mailingest.outputs.sqlite import day_files, open_for_reading
+from mailingest.trace.counts import Counts, Grid
 from mailingest.trace.criteria import Criteria, Term
 from mailingest.trace.facts import Event
-from mailingest.trace.sources import FIELDS_OF, Found, Span, meets_term, newest_first, terms_of
+from mailingest.trace.sources import (
+    FIELDS_OF,
+    Found,
+    Progress,
+    Span,
+    meets_term,
+    newest_first,
+    terms_of,
+    unseen,
+)
+from mailingest.trace.sqlite_counts import add_day, keep_most
 from mailingest.trace.threads import Interrupted, in_thread
 
 _log = structlog.get_logger(__name__)
@@ -33,6 +44,7 @@ _IN_COLUMNS: Final = ("message_id", "recipient", "sender")
 _PLAIN: Final = re.compile(r"[ !#-\[\]-~]+")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND: Final = timedelta(seconds=1)
+_HOUR: Final = 3600
 # A time stamp without the end that tells nothing, so that text compares as time does.
 _STAMP: Final = """rtrim(json_extract(body, '$."@timestamp"'), '0Z')"""
 
@@ -46,9 +58,10 @@ class SqliteSource:
     anything else by reading the documents of the time span.
     """
 
-    def __init__(self, directory: Path, prefix: str) -> None:
+    def __init__(self, directory: Path, prefix: str, progress: Progress = unseen) -> None:
         self._directory = directory
         self._prefix = prefix
+        self._progress = progress
 
     async def span(self) -> Span | None:
         """The time that there are events for; None if there are none."""
@@ -56,7 +69,9 @@ class SqliteSource:
 
     async def find(self, criteria: Criteria, limit: int) -> Found:
         """Events that may belong to an answer."""
-        return await self._in_thread(partial(_find, criteria=criteria, limit=limit))
+        return await self._in_thread(
+            partial(_find, criteria=criteria, limit=limit, progress=self._progress)
+        )
 
     async def of_mails(
         self,
@@ -96,6 +111,10 @@ class SqliteSource:
             and (event["host"], event["program"], event.get("pid", "")) in wanted
         ]
         return Found(events, found.is_cut, found.notes)
+
+    async def counts(self, grid: Grid) -> Counts:
+        """How much happened when, and why."""
+        return await self._in_thread(partial(_counts, grid=grid))
 
     async def close(self) -> None:
         """Nothing stays open between two questions."""
@@ -248,7 +267,23 @@ def _span(days: _Days) -> Span | None:
     return Span(min(ends, default=last), last)
 
 
-def _find(days: _Days, criteria: Criteria, limit: int) -> Found:
+def _counts(days: _Days, grid: Grid) -> Counts:
+    counts = Counts(grid)
+
+    def ask(path: Path, connection: sqlite3.Connection) -> bool:
+        add_day(counts, connection)
+        return True
+
+    files = days.within(_Bounds(grid.since, grid.until))
+    days.visit(files, ask)
+    if files and len(days.notes) == len(files):
+        raise OutputUnavailable("; ".join(days.notes))
+    counts.notes = days.notes
+    keep_most(counts)
+    return counts
+
+
+def _find(days: _Days, criteria: Criteria, limit: int, progress: Progress) -> Found:
     """Events of the term that the fewest lines meet, so that few are left out."""
     bounds = _Bounds(criteria.since, criteria.until)
     terms = terms_of(criteria)
@@ -263,7 +298,7 @@ def _find(days: _Days, criteria: Criteria, limit: int) -> Found:
             (by_index if term.comparison in ("equals", "starts") else by_reading).append(rows)
     if not by_index and not by_reading:
         name = next((name for name in FIELDS_OF if name in terms), "")
-        return _read_through(days, name, terms.get(name), bounds, limit)
+        return _read_through(days, name, terms.get(name), bounds, limit, progress)
     candidates: list[_Rows] = []
     for stage in (by_index, by_reading):
         _collect(days, stage, bounds, limit + 1)
@@ -309,8 +344,13 @@ def _fetch(days: _Days, rows: _Rows, limit: int) -> Found:
     return Found(events[:limit], rows.count > limit, days.notes)
 
 
-def _read_through(days: _Days, name: str, term: Term | None, bounds: _Bounds, limit: int) -> Found:
-    """Events about queue IDs within the time, those that meet a term if there is one."""
+def _read_through(
+    days: _Days, name: str, term: Term | None, bounds: _Bounds, limit: int, progress: Progress
+) -> Found:
+    """Events about queue IDs within the time, those that meet a term if there is one.
+
+    Hour by hour, the newest first, until there are enough.
+    """
     condition, values = "postfix_queueid IS NOT NULL", list[object]()
     if term is not None:
         # lower() of SQLite knows ASCII only, and JSON writes some characters in its own way.
@@ -319,21 +359,36 @@ def _read_through(days: _Days, name: str, term: Term | None, bounds: _Bounds, li
     within, span = bounds.condition()
     query = (
         f"SELECT rowid, id, body FROM documents INDEXED BY by_time WHERE {within} AND {condition}"  # noqa: S608
-        " ORDER BY time DESC, rowid DESC"
+        " AND time BETWEEN ? AND ? ORDER BY time DESC, rowid DESC"
     )
     events: list[Event] = []
+    paths = days.within(bounds)
 
     def ask(path: Path, connection: sqlite3.Connection) -> bool:
-        for found in connection.execute(query, [*span, *values]):
-            event = _event(*found)
-            if term is None or meets_term(event, name, term):
-                events.append(event)
-                if len(events) > limit:
-                    return False
+        first, last = _times(connection)
+        done = paths.index(path)
+        for hour in range(last, first - 1, -_HOUR):
+            progress((done + (last - hour) / (last - first + 1)) / len(paths))
+            for found in connection.execute(query, [*span, *values, hour - _HOUR + 1, hour]):
+                event = _event(*found)
+                if term is None or meets_term(event, name, term):
+                    events.append(event)
+                    if len(events) > limit:
+                        return False
         return True
 
-    days.visit(days.within(bounds), ask)
+    days.visit(paths, ask)
     return Found(newest_first(events)[:limit], len(events) > limit, days.notes)
+
+
+def _times(connection: sqlite3.Connection) -> tuple[int, int]:
+    """The first and last second that a day has documents of; without any, the last is earlier."""
+    # Each is a look at one end of an index; both in one statement would read it through.
+    ends = [
+        connection.execute(f"SELECT {which}(time) FROM documents").fetchone()[0]  # noqa: S608
+        for which in ("min", "max")
+    ]
+    return (0, -1) if ends[0] is None else (ends[0], ends[1])
 
 
 def _look(column: str, term: Term) -> _Look:

@@ -5,13 +5,14 @@ nothing more; `delivered` means that a mail store here took it; where a line is 
 verdict is `unknown`.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from mailingest.core.outcomes import is_hop
 from mailingest.trace.facts import Attempt, Event, Facts, Key, Queue, Refusal, time_of
+from mailingest.trace.links import Links
 
 Verdict = Literal[
     "delivered",
@@ -28,20 +29,17 @@ Verdict = Literal[
     "unknown",
 ]
 
-# A child's first line comes before the line of its parent that names it; clocks of two hosts may
-# differ by this much as well.
-CLOCKS_DIFFER = timedelta(seconds=120)
 # Postfix tries a mail again at the latest after maximal_backoff_time (4000 s): a mail that was
 # active and of which nothing was heard for longer has lost its lines.
 SILENCE = timedelta(seconds=8000)
-# smtp(8) breaks lines at 998 octets (smtp_line_length_limit) and cleanup(8) cuts what it logs, so
-# that the rest of a long Message-ID is not the same at each hop.
-_SAFE_MESSAGE_ID = 900
+# smtpd refuses the mail as a whole at these stages, one of its recipients at the others.
+_WHOLE_MAIL = frozenset({"DATA", "BDAT", "END-OF-MESSAGE"})
 # Loops in a broken log must end.
 _DEEPEST = 16
 
-_THIS_HOST = frozenset({"127.0.0.1", "::1"})
 _LOCAL_AGENTS = frozenset({"local", "virtual", "pipe", "lmtp"})
+# Statuses after which a recipient is not tried again.
+_DECIDING = ("sent", "bounced")
 _THROWN_AWAY = frozenset({"discarded", "blocked", "quarantined"})
 
 
@@ -99,23 +97,18 @@ def tell(facts: Facts, *, until: datetime | None = None) -> list[Story]:
 class _Teller:
     facts: Facts
     until: datetime | None
-    _by_id: dict[str, list[Queue]] = field(default_factory=lambda: defaultdict(list))
-    _by_message: dict[str, list[Queue]] = field(default_factory=lambda: defaultdict(list))
-    _by_filter: dict[tuple[str, str], list[Queue]] = field(
-        default_factory=lambda: defaultdict(list)
-    )
+    _links: Links = field(init=False)
+    _refusing: set[int] = field(init=False)
 
     def tell(self) -> list[Story]:
-        for queue in self.facts.queues:
-            self._by_id[queue.key.queue_id].append(queue)
-            if queue.message_id:
-                self._by_message[queue.message_id].append(queue)
-            if queue.filtered_from:
-                self._by_filter[queue.key.host, queue.filtered_from].append(queue)
+        self._links = Links(self.facts)
+        self._refusing = {id(refusal.event) for refusal in self.facts.refusals}
         if self.until is None:
             times = [time_of(event) for queue in self.facts.queues for event in queue.events]
             self.until = max(times, default=None)
-        children = {id(child) for queue in self.facts.queues for child in self._children(queue)}
+        children = {
+            id(child) for queue in self.facts.queues for child in self._links.children(queue)
+        }
         roots = [queue for queue in self.facts.queues if id(queue) not in children]
         stories = [story for queue in roots for story in self._of_queue(queue, (queue,))]
         stories += self._of_refusals()
@@ -124,13 +117,14 @@ class _Teller:
     def _of_queue(self, queue: Queue, path: tuple[Queue, ...]) -> Iterator[Story]:
         told = 0
         for attempts in _by_recipient(queue.attempts):
-            told += 1
+            told += _times_named(attempts)
             yield from self._of_recipient(queue, attempts, path)
         if not told:
             yield from self._without_attempt(queue, path)
         elif queue.ended and queue.nrcpt and told < queue.nrcpt and not queue.deleted:
             missing = queue.nrcpt - told
-            yield Story("unknown", path, None, note=f"no line tells of {missing} more recipients")
+            note = f"no line tells of {missing} more recipients; a milter may have taken them away"
+            yield Story("unknown", path, None, note=note)
 
     def _of_recipient(
         self, queue: Queue, attempts: list[Attempt], path: tuple[Queue, ...]
@@ -148,7 +142,7 @@ class _Teller:
         if final.status == "sent":
             yield from self._sent(queue, final, base, path)
         elif final.status == "bounced":
-            yield _with(base, verdict="bounced", notification=_notification(queue, "non-delivery"))
+            yield _bounced(base, queue)
         elif final.status in ("deliverable", "undeliverable") or "not-cached" in final.status:
             yield _with(base, verdict="probe")
         else:
@@ -162,18 +156,18 @@ class _Teller:
             return
         if _disposition(final) == "bounced":
             # A filter took it, and bounced it itself.
-            yield _with(base, verdict="bounced", notification=_notification(queue, "non-delivery"))
+            yield _bounced(base, queue)
             return
-        child = self._child(queue, final)
+        child = self._links.child(queue, final)
         if child is not None and child not in path and len(path) < _DEEPEST:
             yield from self._continued(final, base, child, path)
         elif child is not None:
             yield _with(base, note="the mail goes round in a circle")
         elif "postfix_forwarded_queueid" in final.event:
             yield _with(base, note="forwarded, but no line tells of the new queue ID")
-        elif final.service in _LOCAL_AGENTS and not _is_a_hop(final):
+        elif final.service in _LOCAL_AGENTS and not is_hop(final.service, final.event):
             yield _with(base, verdict="delivered")
-        elif _is_a_hop(final):
+        elif is_hop(final.service, final.event):
             yield _with(base, note="passed on within this system, and no line tells how it went on")
         else:
             yield _with(base, verdict="handed_over")
@@ -207,11 +201,19 @@ class _Teller:
             yield _with(base, verdict="held", evidence=queue.held)
         elif queue.ended is not None:
             yield _with(base, note="removed, but no line tells how it ended for this recipient")
+        elif _is_passed_over(queue, base):
+            yield _with(base, note="others were tried again, and no line tells of this recipient")
         else:
-            yield _with(base, verdict="pending")
+            note = ""
+            if queue.attempts and self._is_silent(queue):
+                note = (
+                    "it should be tried again, but no line tells of it any more: an operator may "
+                    "have deleted all mail (postsuper -d ALL)"
+                )
+            yield _with(base, verdict="pending", note=note)
 
     def _requeued(self, queue: Queue, base: Story, path: tuple[Queue, ...]) -> Iterator[Story]:
-        child = self._requeued_as(queue)
+        child = self._links.requeued_as(queue)
         if child is None or child in path or len(path) >= _DEEPEST:
             yield _with(base, note="requeued, and no line tells the new queue ID")
             return
@@ -239,9 +241,11 @@ class _Teller:
         elif queue.expired is not None:
             child = _notification(queue, "non-delivery")
             yield _with(base, verdict="expired", notification=child, evidence=queue.expired)
+        elif self._is_refused(queue, _WHOLE_MAIL):
+            return
         elif queue.broken_off is not None:
             yield _with(base, verdict="not_accepted", evidence=queue.broken_off)
-        elif self._has_refusal(queue):
+        elif self._is_refused(queue):
             return
         elif queue.ended is not None:
             yield _with(base, note="removed, but no line tells of any recipient")
@@ -255,8 +259,7 @@ class _Teller:
             queues: tuple[Queue, ...] = ()
             if refusal.queue_id is not None:
                 key = Key(refusal.host, refusal.instance, refusal.queue_id)
-                near = [q for q in self._by_id[key.queue_id] if q.key == key]
-                queues = tuple(near[-1:])
+                queues = tuple(self._links.lives(key)[-1:])
             verdict: Verdict = "rejected"
             if "discard" in refusal.action:
                 verdict = "discarded"
@@ -273,80 +276,20 @@ class _Teller:
                 evidence=refusal.event,
             )
 
-    def _has_refusal(self, queue: Queue) -> bool:
-        """Whether smtpd refused a recipient of this queue ID, which then never came to be."""
-        return any(refusal.event in queue.events for refusal in self.facts.refusals)
+    def _is_refused(self, queue: Queue, stages: Collection[str] | None = None) -> bool:
+        """Whether smtpd refused something of this queue ID, at one of the stages of a session.
+
+        A refusal is a story of its own.
+        """
+        return any(
+            id(event) in self._refusing
+            and (stages is None or event["postfix_smtp_stage"] in stages)
+            for event in queue.events
+        )
 
     def _is_silent(self, queue: Queue) -> bool:
         last = max((time_of(event) for event in queue.events), default=queue.born)
         return self.until is not None and self.until - last > SILENCE
-
-    def _children(self, queue: Queue) -> Iterator[Queue]:
-        for attempt in queue.attempts:
-            if attempt.status == "sent":
-                child = self._child(queue, attempt)
-                if child is not None:
-                    yield child
-        if queue.requeued is not None:
-            child = self._requeued_as(queue)
-            if child is not None:
-                yield child
-
-    def _child(self, queue: Queue, attempt: Attempt) -> Queue | None:
-        """The queue ID that a delivered mail goes on under, if it is in the logs."""
-        forwarded = attempt.event.get("postfix_forwarded_queueid")
-        if forwarded is not None:
-            key = queue.key._replace(queue_id=forwarded)
-            same = (one for one in self._by_id.get(forwarded, ()) if one.key == key)
-            return _latest_before(same, queue, attempt)
-        remote = attempt.event.get("postfix_remote_queueid")
-        if remote is not None:
-            found = (one for one in self._by_id.get(remote, ()) if _can_be_same(one, queue))
-            child = _latest_before(found, queue, attempt)
-            if child is not None:
-                return child
-        # A filter that tells no queue ID passes on what XFORWARD told it.
-        filtered = list(self._by_filter.get((queue.key.host, queue.key.queue_id), ()))
-        if filtered and (attempt.service == "pipe" or _is_a_hop(attempt)):
-            own = [one for one in filtered if _has_recipient(one, attempt.recipient)]
-            return _latest_before(own or filtered, queue, attempt)
-        if attempt.service == "pipe" and queue.message_id:
-            # A filter behind pipe(8) gives the mail back by sendmail(1).
-            back = (
-                one
-                for one in self._by_message[queue.message_id]
-                if one is not queue
-                and one.is_submitted_here
-                and one.key.host == queue.key.host
-                and one.born >= queue.born
-            )
-            return _latest_before(back, queue, attempt)
-        return None
-
-    def _requeued_as(self, queue: Queue) -> Queue | None:
-        candidates = [
-            one
-            for one in self.facts.queues
-            if one is not queue
-            and one.key.host == queue.key.host
-            and one.key.instance == queue.key.instance
-            and one.born >= queue.born
-            and (
-                one.requeued_from == queue.key.queue_id
-                or (one.is_submitted_here and one.message_id == queue.message_id is not None)
-            )
-        ]
-        return min(candidates, key=lambda one: one.born, default=None)
-
-
-def _is_a_hop(attempt: Attempt) -> bool:
-    """Whether the relay is this system, so that a 2xx reply says nothing about the end."""
-    if attempt.service == "lmtp" and "postfix_remote_queueid" not in attempt.event:
-        return False  # a mail store: it has no queue
-    event = attempt.event
-    return event.get("postfix_relay_ip") in _THIS_HOST or (
-        event.get("postfix_relay_ip") is None and "postfix_remote_queueid" in event
-    )
 
 
 def _by_recipient(attempts: Iterable[Attempt]) -> Iterable[list[Attempt]]:
@@ -357,37 +300,24 @@ def _by_recipient(attempts: Iterable[Attempt]) -> Iterable[list[Attempt]]:
     return groups.values()
 
 
+def _is_passed_over(queue: Queue, story: Story) -> bool:
+    """Whether the mail was tried again, and that again, without this recipient."""
+    last = story.attempt.time if story.attempt is not None else queue.born
+    return sum(time > last for time in queue.activations) > 1
+
+
+def _times_named(attempts: Sequence[Attempt]) -> int:
+    """How many of the mail's recipients are this one: cleanup(8) may add it again as BCC."""
+    return max(1, sum(attempt.status in _DECIDING for attempt in attempts))
+
+
 def _final(attempts: list[Attempt]) -> Attempt:
     """The try that decided; the last one if none did."""
-    for status in ("sent", "bounced"):
+    for status in _DECIDING:
         for attempt in attempts:
             if attempt.status == status:
                 return attempt
     return attempts[-1]
-
-
-def _latest_before(candidates: Iterable[Queue], queue: Queue, attempt: Attempt) -> Queue | None:
-    """Of the mails that had a queue ID, the one that was born when it was named."""
-    fit = [
-        one
-        for one in candidates
-        if queue.born - CLOCKS_DIFFER <= one.born <= attempt.time + CLOCKS_DIFFER
-        and one is not queue
-    ]
-    return max(fit, key=lambda one: one.born, default=None)
-
-
-def _can_be_same(child: Queue, queue: Queue) -> bool:
-    """A foreign server's queue ID may look like one of ours."""
-    if child.key == queue.key:
-        return False
-    if not child.message_id or not queue.message_id:
-        return True
-    return child.message_id[:_SAFE_MESSAGE_ID] == queue.message_id[:_SAFE_MESSAGE_ID]
-
-
-def _has_recipient(queue: Queue, recipient: str) -> bool:
-    return any(attempt.recipient.lower() == recipient.lower() for attempt in queue.attempts)
 
 
 def _of_recipient(stories: list[Story], recipient: str) -> list[Story]:
@@ -408,6 +338,14 @@ def _disposition(attempt: Attempt) -> str:
 
 def _notification(queue: Queue, reason: str) -> str | None:
     return next((child for why, child in queue.notifications if why == reason), None)
+
+
+def _bounced(story: Story, queue: Queue) -> Story:
+    notification = _notification(queue, "non-delivery")
+    note = ""
+    if queue.sender == "" and notification is None:
+        note = "it cannot be delivered, and nobody is told: it is a notification itself"
+    return _with(story, verdict="bounced", notification=notification, note=note)
 
 
 def _is_temporary(event: Event) -> bool:

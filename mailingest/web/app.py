@@ -16,10 +16,12 @@ from markupsafe import Markup
 
 from mailingest.errors import OutputUnavailable, UsageError
 from mailingest.trace.command import Question, read_criteria
+from mailingest.trace.counts import Counts
 from mailingest.trace.criteria import Criteria
 from mailingest.trace.engine import Answer, trace
-from mailingest.trace.sources import Source
+from mailingest.trace.sources import Span, Store
 from mailingest.trace.stories import Verdict
+from mailingest.web.overview import SPANS, Asked, Overview, read_asked
 from mailingest.web.security import HEADERS, RateLimit, Users, mask
 from mailingest.web.texts import Texts, preferred
 from mailingest.web.views import FIELDS, View, permalink
@@ -51,7 +53,7 @@ class Access:
 class TracePage:
     """The pages over one source."""
 
-    def __init__(self, source: Source, access: Access, zone: tzinfo) -> None:
+    def __init__(self, source: Store, access: Access, zone: tzinfo) -> None:
         self._source = source
         self._access = access
         self._zone = zone
@@ -71,6 +73,8 @@ class TracePage:
         app.router.add_get("/search.json", self._search_json)
         app.router.add_get("/mail", self._mail)
         app.router.add_get("/mail.json", self._mail_json)
+        app.router.add_get("/overview", self._overview)
+        app.router.add_get("/overview.json", self._overview_json)
         app.router.add_get("/static/style.css", _style)
         return app
 
@@ -191,17 +195,67 @@ class TracePage:
         ]
         return Answer(stories, answer.span, answer.is_cut)
 
+    async def _overview(self, request: web.Request) -> web.Response:
+        texts = self._texts(request)
+        page: dict[str, Any] = {
+            "asked": {name: request.query.get(name, "") for name in ("span", "since", "until")},
+            "spans": list(SPANS),
+            "view": None,
+            "error": "",
+            "remark": "",
+        }
+        status = 200
+        try:
+            asked = self._read_overview(request)
+            counts, span = await self._count(request, asked)
+        except UsageError as error:
+            page["error"], status = str(error), 400
+        except OutputUnavailable as error:
+            _log.error("store not available", reason=str(error))
+            page["error"], status = texts("unavailable"), 503
+        else:
+            overview = self._overview_of(counts, texts)
+            view = self._view(texts)
+            logs = {
+                "first": view.time(span.first) if span else "",
+                "last": view.time(span.last) if span else "",
+            }
+            page |= {
+                "asked": asked,
+                "view": overview.page(),
+                "first": overview.time(counts.grid.start),
+                "last": overview.time(counts.grid.end),
+                "logs_first": logs["first"],
+                "logs_last": logs["last"],
+                "json_link": "overview.json?" + urlencode(asked.query),
+            }
+            if page["view"]["is_empty"]:
+                page["remark"] = texts("nothing_counted", **logs) if span else texts("no_logs")
+        return self._page("overview.html", request, texts, page, status)
+
+    async def _overview_json(self, request: web.Request) -> web.Response:
+        try:
+            counts, span = await self._count(request, self._read_overview(request))
+        except UsageError as error:
+            return _json({"error": str(error)}, 400)
+        except OutputUnavailable:
+            return _json({"error": "the store is not available"}, 503)
+        return _json(self._overview_of(counts, Texts("en")).json(span), 200)
+
+    def _read_overview(self, request: web.Request) -> Asked:
+        return read_asked(request.query, now=datetime.now(UTC), zone=self._zone)
+
+    async def _count(self, request: web.Request, asked: Asked) -> tuple[Counts, Span | None]:
+        _note_question(request)
+        return await self._source.counts(asked.grid), await self._source.span()
+
+    def _overview_of(self, counts: Counts, texts: Texts) -> Overview:
+        return Overview(counts, texts, self._zone, mask if self._access.is_masked else str)
+
     async def _ask(
         self, request: web.Request, criteria: Criteria, limit: int = _MOST_RESULTS
     ) -> Answer:
-        # Mail logs are personal data: it must be known who asked what.
-        _log.info(
-            "question",
-            user=request[_USER] or None,
-            peer=request.remote,
-            path=request.path,
-            query={name: value[:_LONGEST_VALUE] for name, value in request.query.items()},
-        )
+        _note_question(request)
         return await trace(self._source, criteria, limit=limit)
 
     def _criteria(self, asked: Mapping[str, str]) -> Criteria:
@@ -250,9 +304,23 @@ class TracePage:
     ) -> web.Response:
         query = {**request.query, "lang": texts.other}
         html = self._templates.get_template(name).render(
-            texts=texts, other_language=f"{request.path.lstrip('/')}?{urlencode(query)}", **values
+            texts=texts,
+            page=name,
+            other_language=f"{request.path.lstrip('/')}?{urlencode(query)}",
+            **values,
         )
         return web.Response(text=html, content_type="text/html", status=status)
+
+
+def _note_question(request: web.Request) -> None:
+    """Mail logs are personal data: it must be known who asked what."""
+    _log.info(
+        "question",
+        user=request[_USER] or None,
+        peer=request.remote,
+        path=request.path,
+        query={name: value[:_LONGEST_VALUE] for name, value in request.query.items()},
+    )
 
 
 def _asked(query: Mapping[str, str]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from mailingest.config import Settings, load_zone
 from mailingest.errors import UsageError
 from mailingest.inputs.sockets import address_text
 from mailingest.notify import notify
-from mailingest.trace.opening import open_source
+from mailingest.trace.opening import open_store
 from mailingest.web.app import Access, TracePage, is_loopback
 from mailingest.web.security import Users
 
@@ -47,7 +47,7 @@ async def _serve(settings: Settings, access: Access) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    source = open_source(settings)
+    source = open_store(settings)
     page = TracePage(source, access, load_zone(settings.syslog.timezone))
     runner = web.AppRunner(page.application(), access_log=None)
     try:

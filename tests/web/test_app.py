@@ -4,19 +4,19 @@ import re
 from base64 import b64encode
 from collections.abc import AsyncIterator
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import pytest
-from aiohttp import ClientSession, web
 
 from mailingest.config import Settings
 from mailingest.errors import UsageError
 from mailingest.outputs.sqlite import SqliteOutput
-from mailingest.trace.opening import open_source
-from mailingest.web.app import Access, TracePage
+from mailingest.trace.opening import open_store
+from mailingest.web.app import Access
 from mailingest.web.security import Users, hash_password
 from mailingest.web.server import access_of
 from mailingest.wiring import build_pipeline
+from tests.web import serving
+from tests.web.serving import Page
 
 LOG = """\
 Nov 24 10:00:00 mx1 postfix/smtpd[7]: AAAAAA1: client=<script>alert(1)</script>[192.0.2.7]
@@ -45,32 +45,9 @@ async def settings(tmp_path: Path) -> Settings:
     return made
 
 
-class Page:
-    """A served page and a client."""
-
-    def __init__(self, url: str, session: ClientSession) -> None:
-        self.url = url
-        self.session = session
-
-    async def get(self, path: str, **options: object) -> tuple[int, str]:
-        async with self.session.get(self.url + path, **options) as response:  # type: ignore[arg-type]
-            for name in ("Content-Security-Policy", "X-Content-Type-Options", "Cache-Control"):
-                assert name in response.headers
-            return response.status, await response.text()
-
-
 async def served(settings: Settings, access: Access) -> AsyncIterator[Page]:
-    source = open_source(settings)
-    runner = web.AppRunner(TracePage(source, access, ZoneInfo("UTC")).application())
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    try:
-        async with ClientSession() as session:
-            yield Page(f"http://127.0.0.1:{runner.addresses[0][1]}/", session)
-    finally:
-        await runner.cleanup()
-        await source.close()
+    async for page in serving.served(open_store(settings), access):
+        yield page
 
 
 @pytest.fixture

@@ -1,0 +1,38 @@
+"""The pages over a source, as a browser gets them."""
+
+from collections.abc import AsyncIterator
+from zoneinfo import ZoneInfo
+
+from aiohttp import ClientSession, web
+
+from mailingest.trace.sources import Store
+from mailingest.web.app import Access, TracePage
+
+
+class Page:
+    """A served page and a client."""
+
+    def __init__(self, url: str, session: ClientSession) -> None:
+        self.url = url
+        self.session = session
+
+    async def get(self, path: str, **options: object) -> tuple[int, str]:
+        """Status and text of an answer, whose headers must forbid what a page must not do."""
+        async with self.session.get(self.url + path, **options) as response:  # type: ignore[arg-type]
+            for name in ("Content-Security-Policy", "X-Content-Type-Options", "Cache-Control"):
+                assert name in response.headers
+            return response.status, await response.text()
+
+
+async def served(source: Store, access: Access) -> AsyncIterator[Page]:
+    """Serve a source until the test is over."""
+    runner = web.AppRunner(TracePage(source, access, ZoneInfo("UTC")).application())
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        async with ClientSession() as session:
+            yield Page(f"http://127.0.0.1:{runner.addresses[0][1]}/", session)
+    finally:
+        await runner.cleanup()
+        await source.close()

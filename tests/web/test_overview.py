@@ -1,0 +1,223 @@
+"""The overview over HTTP, on a real store, and the times that it is asked for."""
+
+import re
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from html import unescape
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailingest.errors import UsageError
+from mailingest.outputs.sqlite import SqliteOutput
+from mailingest.trace.counts import BUCKET_SECONDS
+from mailingest.trace.sqlite_source import SqliteSource
+from mailingest.web.app import Access
+from mailingest.web.overview import read_asked
+from tests.trace.logs import documents_of, lines_of
+from tests.web.serving import Page, served
+
+# Long lines are log lines.
+# ruff: noqa: E501
+
+D = "delay=1, delays=0/0/0/1"
+DAY = "overview?since=2026-11-24&until=2026-11-25"
+LOG = f"""
+24T10:00:00 mx1 postfix/smtpd: AAAAAA1: client=pc.example.com[192.0.2.7]
+24T10:00:00 mx1 postfix/cleanup: AAAAAA1: message-id=<one@example.com>
+24T10:00:00 mx1 postfix/qmgr: AAAAAA1: from=<ann@example.com>, size=2500, nrcpt=3 (queue active)
+24T10:00:01 mx1 postfix/smtp: AAAAAA1: to=<bob@example.net>, relay=mx.example.net[198.51.100.9]:25, {D}, dsn=2.0.0, status=sent (250 2.0.0 Ok)
+24T10:00:01 mx1 postfix/smtp: AAAAAA1: to=<eve@example.net>, relay=mx.example.net[198.51.100.9]:25, {D}, dsn=4.7.1, status=deferred (host mx.example.net[198.51.100.9] said: 451 4.7.1 <img src=x onerror=alert(2)> Greylisted \u202e for eve@example.net)
+24T10:00:01 mx1 postfix/smtp: AAAAAA1: to=<joe@example.net>, relay=mx.example.net[198.51.100.9]:25, {D}, dsn=5.1.1, status=bounced (host mx.example.net[198.51.100.9] said: 550 5.1.1 <joe@example.net>: User unknown here)
+24T11:00:00 mx1 postfix/smtpd: NOQUEUE: reject: RCPT from pc.example.com[192.0.2.7]: 554 5.7.1 <no@example.com>: Relay access denied; from=<ann@example.com> to=<no@example.com> proto=ESMTP helo=<pc>
+"""
+
+
+async def store(directory: Path, log: str) -> SqliteSource:
+    output = SqliteOutput(directory)
+    await output.open()
+    await output.write(documents_of(lines_of(log)))
+    await output.close()
+    return SqliteSource(directory, "mail")
+
+
+@pytest.fixture
+async def page(tmp_path: Path) -> AsyncIterator[Page]:
+    async for one in served(await store(tmp_path, LOG), Access()):
+        yield one
+
+
+async def test_the_page_has_figures_pictures_and_reasons(page: Page) -> None:
+    status, html = await page.get(DAY)
+    assert status == 200
+    figures = re.findall(r"<dt>(\w+)</dt><dd>(\d+)(?: <small>(.*?)</small>)?", html)
+    assert figures == [
+        ("Received", "1", ""),
+        ("Sent", "1", "2.5\u202fkB"),
+        ("Deferred", "1", "33.3\u202f%"),
+        ("Bounced", "1", "33.3\u202f%"),
+        ("Rejected", "1", "50.0\u202f%"),
+    ]
+    assert html.count('<svg class="chart"') == 3
+    assert html.count("<caption") == 3
+    assert "554 5.7.1 *: Relay access denied" in html
+    assert "style=" not in html
+
+
+async def test_every_picture_has_its_numbers_as_a_table(page: Page) -> None:
+    _, html = await page.get(DAY)
+    tables = re.findall(r"<tbody>(.*?)</tbody>", html, re.DOTALL)
+    rows = re.findall(r'<th scope="row">(.*?)</th>(.*?)</tr>', tables[0])
+    assert [(step, re.findall(r">(\d+)<", cells)) for step, cells in rows] == [
+        ("11-24 10:00", ["1", "0"]),
+        ("11-24 11:00", ["0", "1"]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("reason", "verdict", "found"),
+    [
+        ("Relay access denied", "rejected", "no@example.com"),
+        ("User unknown here", "bounced", "joe@example.net"),
+        ("Greylisted", None, "eve@example.net"),
+    ],
+)
+async def test_a_reason_leads_to_the_mails(
+    page: Page, reason: str, verdict: str | None, found: str
+) -> None:
+    _, html = await page.get(DAY)
+    links = [unescape(one) for one in re.findall(r'<a href="(\.\?text=[^"]+)">', html)]
+    [link] = [one for one in links if reason.split()[0] in one]
+    assert (f"status={verdict}" in link) == (verdict is not None)
+    status, answer = await page.get(link.removeprefix("."))
+    assert status == 200
+    assert found in answer
+
+
+async def test_log_content_is_never_markup(page: Page) -> None:
+    _, html = await page.get(DAY)
+    assert "<img" not in html
+    assert "\u202e" not in html
+    assert "eve@" not in html
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["overview", "overview?span=24h", "overview?span=7d", "overview?span=30d", "overview?since=7d",
+     "overview?until=2026-11-25"],
+)  # fmt: skip
+async def test_times_are_asked_for_by_links_and_by_a_form(page: Page, path: str) -> None:
+    status, html = await page.get(path)
+    assert status == 200
+    span = path.partition("span=")[2] or ("24h" if path == "overview" else None)
+    current = re.findall(r'span=(\w+)&amp;lang=en" aria-current="true"', html)
+    assert current == ([span] if span else [])
+
+
+async def test_both_pages_lead_to_each_other_in_the_reader_s_language(page: Page) -> None:
+    for path in ("", "overview"):
+        _, html = await page.get(path, headers={"Accept-Language": "de"})
+        assert '<a href="overview?lang=de"' in html
+        assert '<a class="brand" href=".?lang=de"' in html
+        assert "Überblick" in html
+
+
+async def test_the_numbers_are_there_for_scripts(page: Page) -> None:
+    async with page.session.get(page.url + DAY.replace("?", ".json?")) as response:
+        found = await response.json()
+    assert found["since"] == "2026-11-24T00:00:00.000Z"
+    assert found["step_seconds"] == 1800
+    assert {name: sum(steps) for name, steps in found["counts"].items() if any(steps)} == {
+        "received": 1, "sent": 1, "deferred": 1, "bounced": 1, "rejected": 1,
+    }  # fmt: skip
+    assert found["sent_bytes"] == 2500
+    assert found["reasons"]["rejected"] == [
+        {"reason": "554 5.7.1 *: Relay access denied", "count": 1}
+    ]
+    assert (found["is_partial"], found["is_whole"]) == (False, True)
+    assert found["logs_last"] == "2026-11-24T11:00:00.000Z"
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["span=1y", "since=soon", "since=2026-11-25&until=2026-11-24", "since=0001-01-01",
+     "until=9999-12-31&since=2001-01-01"],
+)  # fmt: skip
+async def test_a_time_that_makes_no_sense_is_refused(page: Page, query: str) -> None:
+    for path in ("overview", "overview.json"):
+        status, text = await page.get(f"{path}?{query}")
+        assert status == 400
+        assert "Traceback" not in text
+
+
+async def test_a_time_without_lines_is_told_apart_from_an_empty_store(
+    page: Page, tmp_path: Path
+) -> None:
+    _, html = await page.get("overview?since=2026-11-20&until=2026-11-21")
+    assert "Nothing of that time is counted. The logs reach from 2026-11-24" in html
+    async for empty in served(SqliteSource(tmp_path / "none", "mail"), Access()):
+        status, html = await empty.get("overview")
+        assert status == 200
+        assert "There are no logs yet." in html
+        assert "<svg" not in html
+
+
+async def test_a_store_that_is_down_is_told_and_not_shown_as_zero(tmp_path: Path) -> None:
+    (tmp_path / f"mail-{datetime.now(UTC):%Y.%m.%d}.sqlite").write_bytes(b"no database" * 1000)
+    async for page in served(SqliteSource(tmp_path, "mail"), Access()):
+        for path in ("overview", "overview.json"):
+            status, text = await page.get(path)
+            assert status == 503
+            assert "sqlite" not in text
+
+
+async def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    source = await store(tmp_path, LOG)
+    (tmp_path / "mail-2026.11.23.sqlite").write_bytes(b"no database" * 1000)
+    async for page in served(source, Access()):
+        _, html = await page.get("overview?since=2026-11-23&until=2026-11-25")
+        assert "A part of the store could not be read" in html
+
+
+async def test_it_is_guarded_like_the_other_pages(tmp_path: Path) -> None:
+    source = await store(tmp_path, LOG)
+    async for page in served(source, Access(proxy_header="X-Remote-User")):
+        assert (await page.get("overview"))[0] == 401
+        assert (await page.get("overview.json"))[0] == 401
+    async for page in served(source, Access(questions_a_minute=1)):
+        assert [(await page.get("overview"))[0] for _ in range(2)] == [200, 429]
+
+
+NOW = datetime(2026, 11, 24, 15, 41, 13, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("span", "zone", "start", "seconds", "steps"),
+    [
+        ("24h", "UTC", "2026-11-23T15:30:00+00:00", 1800, 49),
+        ("7d", "Europe/Berlin", "2026-11-17T14:00:00+00:00", 10_800, 57),
+        ("30d", "Asia/Kathmandu", "2026-10-25T06:20:00+00:00", 43_200, 61),
+    ],
+)
+def test_steps_begin_at_round_local_times(
+    span: str, zone: str, start: str, seconds: int, steps: int
+) -> None:
+    grid = read_asked({"span": span}, now=NOW, zone=ZoneInfo(zone)).grid
+    assert (grid.since.isoformat(), grid.seconds, grid.steps) == (start, seconds, steps)
+
+
+@given(st.integers(1, 999_999), st.sampled_from(["UTC", "Asia/Kolkata", "America/Lima"]))
+def test_a_grid_has_all_of_the_time_and_few_steps(minutes: int, zone: str) -> None:
+    grid = read_asked({"since": f"{minutes}m"}, now=NOW, zone=ZoneInfo(zone)).grid
+    assert grid.start <= NOW.timestamp() - minutes * 60
+    assert NOW.timestamp() <= grid.end < NOW.timestamp() + grid.seconds
+    assert grid.steps <= 62
+    assert grid.start % BUCKET_SECONDS == grid.seconds % BUCKET_SECONDS == 0
+
+
+def test_an_unknown_span_names_the_known_ones() -> None:
+    with pytest.raises(UsageError, match="24h, 7d, 30d"):
+        read_asked({"span": "1y"}, now=NOW, zone=UTC)
