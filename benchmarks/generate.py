@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.journal import Line, Source
-from benchmarks.traffic import Traffic
+from benchmarks.traffic import SESSIONS_PER_SECOND, Traffic
 
 FORMATS: Final = ("traditional", "iso", "rfc5424")
 # A Monday; a million lines reach into the next day, so that the day's change is in them.
@@ -106,10 +106,14 @@ def generate(
     style: str = "traditional",
     pri: bool = False,
     start: str = DEFAULT_START,
+    rate: float = SESSIONS_PER_SECOND,
 ) -> Iterator[bytes]:
-    """``count`` log lines with their line feeds; ``start`` is the first moment, ISO 8601."""
+    """``count`` log lines with their line feeds.
+
+    ``start`` is the first moment, ISO 8601; ``rate`` is in sessions a second.
+    """
     render = _renderer(style, pri)
-    traffic = Traffic(seed, datetime.fromisoformat(start).timestamp())
+    traffic = Traffic(seed, datetime.fromisoformat(start).timestamp(), rate)
     for line in islice(traffic.lines(), count):
         yield render(line).encode("latin-1")
 

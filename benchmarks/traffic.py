@@ -12,17 +12,21 @@ from typing import Final
 from benchmarks.journal import Line
 from benchmarks.refusals import Refusals
 
-_SESSIONS_PER_SECOND: Final = 1.6
+SESSIONS_PER_SECOND: Final = 1.6
+"""About a million lines a day."""
 # Some stories begin with a line a few milliseconds before their main one.
 _LEAD: Final = 0.01
 
 
 class Traffic(Refusals):
-    """An endless log, the same for the same seed and start (seconds since 1970)."""
+    """An endless log, the same for the same seed, start (seconds since 1970) and rate."""
 
-    def __init__(self, seed: int, start: float) -> None:
+    def __init__(
+        self, seed: int, start: float, sessions_per_second: float = SESSIONS_PER_SECOND
+    ) -> None:
         super().__init__(seed)
         self._start = start
+        self._rate = sessions_per_second
 
     def lines(self) -> Iterator[Line]:
         """All lines, oldest first."""
@@ -30,7 +34,7 @@ class Traffic(Refusals):
         stories = self._stories()
         now = self._start
         while True:
-            now += self._random.expovariate(_SESSIONS_PER_SECOND)
+            now += self._random.expovariate(self._rate)
             while heap and heap[0][0] < now:
                 yield heappop(heap)
             self._pick(stories)(now + _LEAD)

@@ -13,9 +13,10 @@ import pytest
 from mailingest.config import Settings
 from mailingest.wiring import build_pipeline
 from tests.lab import TIMEZONE
-from tests.lab.corpus import Corpus, record_corpus
+from tests.lab.corpus import Corpus
 from tests.lab.corpus_facts import fact
 
+pytest_plugins = ["tests.lab.fixture"]
 pytestmark = pytest.mark.lab
 
 Fields = dict[str, Any]
@@ -41,8 +42,7 @@ class Run:
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    corpus = record_corpus(tmp_path_factory.mktemp("corpus"))
+def run(corpus: Corpus) -> Run:
     settings = Settings.model_validate({"syslog": {"timezone": TIMEZONE}})
     pipeline = build_pipeline(settings, live=False)
     now = time.time()

@@ -1,14 +1,24 @@
 """A corpus: the log of two real Postfix instances that are led through what they can log.
 
-What is true of it is learned outside the log, as `Fact` and `Outcome`.
+What is true of it is learned outside the log, as `Fact`, `Outcome` and `Ending`.
 """
 
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.lab.corpus_endings import (
+    Ending,
+    ending_in_box,
+    ending_without_copy,
+    endings_of_copy,
+    endings_of_notification,
+    endings_of_queue,
+    known_best,
+)
 from tests.lab.corpus_facts import (
     Fact,
     Outcome,
@@ -30,6 +40,7 @@ from tests.lab.polling import wait_until
 # Mails that wait for the second attempt or for the operator, and whose senders hear of it.
 _LATE = {"greylisted", "mixed", "held", "quarantined", "header-hold", WHILE_DOWN.name}
 _NOTIFIED = {"for-expiry", "waits-busy"}
+_EXPIRED = ("for-expiry", "null-expires")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +50,7 @@ class Corpus:
     log: bytes
     facts: list[Fact]
     outcomes: list[Outcome]
+    endings: list[Ending]
 
 
 def record_corpus(directory: Path) -> Corpus:
@@ -49,7 +61,8 @@ def record_corpus(directory: Path) -> Corpus:
         _send_all(stage, sessions)
         _wait_until_decided(stage)
         facts = list(facts_of_queue(stage.edge.queue()))
-        facts += _operate(stage, sessions)
+        operated, waiting = _operate(stage, sessions)
+        facts += operated
         stage.edge.do("stop")
         stage.internal.do("stop")
         stage.syslog.close()
@@ -60,7 +73,25 @@ def record_corpus(directory: Path) -> Corpus:
         facts += (each for mail in stage.filter.taken for each in facts_of_filter(mail))
         facts += (each for mail in stage.proxy.taken for each in facts_of_proxy(mail))
         log = stage.syslog.traditional_log.read_bytes()
-        return Corpus(log, facts + sessions.facts, sessions.outcomes)
+        endings = [*sessions.endings, *waiting, *_endings(stage, sessions)]
+        return Corpus(log, facts + sessions.facts, sessions.outcomes, known_best(endings))
+
+
+def _endings(stage: Stage, sessions: Sessions) -> Iterator[Ending]:
+    """How the mails ended, but for those that waited for the operator."""
+    expired = frozenset(sessions.queue_ids[name] for name in _EXPIRED)
+    for mail in stage.mails():
+        yield from endings_of_copy(mail)
+        if b"report-type=" in mail.content:
+            yield from endings_of_notification(mail.content, expired)
+    for address, message in stage.boxes():
+        yield ending_in_box(address, message)
+        if b"report-type=" in message.as_bytes():
+            yield from endings_of_notification(message.as_bytes(), expired)
+    for each in sessions.outcomes:
+        without = ending_without_copy(each.about, each.queue_id, each.address, each.statuses)
+        if without is not None:
+            yield without
 
 
 def _send_all(stage: Stage, sessions: Sessions) -> None:
@@ -99,8 +130,8 @@ def _wait_until_decided(stage: Stage) -> None:
     wait_until(lambda: is_quiet() and is_quiet(), "only waiting mail is left")
 
 
-def _operate(stage: Stage, sessions: Sessions) -> list[Fact]:
-    """What an operator does: with Postfix itself, and with the mails that wait."""
+def _operate(stage: Stage, sessions: Sessions) -> tuple[list[Fact], list[Ending]]:
+    """What an operator does: with Postfix itself, and with the mails that wait, to the last."""
     stage.internal.do("stop")
     sessions.send(WHILE_DOWN)
     _wait_until_decided(stage)
@@ -131,7 +162,12 @@ def _operate(stage: Stage, sessions: Sessions) -> list[Fact]:
 
     wait_until(is_told, "all late mail has come, and the senders have heard")
     _wait_until_decided(stage)
-    waiting = len(stage.edge.queue())
+    waiting = stage.edge.queue()
     stage.edge.operate("-d", "ALL")
-    summary = fact("operator", postsuper_summary_action="Deleted", postsuper_summary_count=waiting)
-    return [*facts, summary]
+    # No line of its own tells of each of them.
+    count = len(waiting)
+    told = fact("operator", postsuper_summary_action="Deleted", postsuper_summary_count=count)
+    facts.append(told)
+    deleted = Ending("operator", "deleted", (ids["for-deletion"],), "trouble@example.net")
+    requeued = {"from-for-requeue@example.net": ids["for-requeue"]}
+    return facts, [deleted, *endings_of_queue(waiting, requeued)]

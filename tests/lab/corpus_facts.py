@@ -135,9 +135,7 @@ def facts_of_proxy(mail: Taken) -> Iterator[Fact]:
 def facts_of_notification(mail: Taken) -> Iterator[Fact]:
     """What a notification that Postfix wrote says of another mail (RFC 3464)."""
     about = scenario_of(mail.content)
-    report = message_from_bytes(mail.content)
-    (status,) = (part for part in report.walk() if part.get_content_subtype() in _STATUS_REPORTS)
-    first, *recipients = _blocks(status)
+    first, recipients = status_report(message_from_bytes(mail.content))
     queue_id = str(first["X-Postfix-Queue-ID"])
     actions = {str(each["Action"]).split()[0] for each in recipients}
     reasons = {"failed": "non-delivery", "delayed": "delay"}
@@ -158,10 +156,14 @@ def facts_of_notification(mail: Taken) -> Iterator[Fact]:
 _STATUS_REPORTS = ("delivery-status", "global-delivery-status")
 
 
-def _blocks(status: Message) -> list[Message]:
+def status_report(report: Message) -> tuple[Message, list[Message]]:
+    """What a notification says of the mail, and of each of its recipients (RFC 3464)."""
+    # In a bounce of a bounce there are two; its own comes first.
+    status = next(p for p in report.walk() if p.get_content_subtype() in _STATUS_REPORTS)
     blocks = status.get_payload()
     assert isinstance(blocks, list)
-    return [each for each in blocks if isinstance(each, Message) and each.keys()]
+    first, *recipients = (each for each in blocks if isinstance(each, Message) and each.keys())
+    return first, recipients
 
 
 def facts_of_queue(listing: Sequence[Mapping[str, Any]]) -> Iterator[Fact]:

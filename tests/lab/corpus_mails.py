@@ -169,6 +169,10 @@ MAILS: Final[Sequence[Mail]] = (
         tls=True,
     ),
     Mail("filtered", {"alice@example.com": SENT, "dave@example.com": SENT}, service="filtered"),
+    # Four queue IDs: before the filter, behind it, of the copy that leaves an alias, inside.
+    Mail("filtered-alias", {"staff@mx1.example.com": SENT}, service="filtered"),
+    # A copy of each mail goes to the journal (always_bcc).
+    Mail("journalled", {"partner@example.net": SENT}, service="journalled", client=TRUSTED_IP),
     Mail("proxied", {"alice@example.com": SENT}, service="proxied"),
     Mail("milter", {"alice@example.com": SENT}, service="milters"),
     Mail(

@@ -40,6 +40,7 @@ SERVICES: Final[Mapping[str, tuple[str, ...]]] = {
         "smtpd_authorized_xforward_hosts=127.0.0.0/8",
         "receive_override_options=no_header_body_checks,no_unknown_recipient_checks",
     ),
+    "journalled": ("cleanup_service_name=journalling",),
     "proxied": ("smtpd_proxy_filter={edge}:{proxy}",),
     "milters": ("smtpd_milters=inet:{edge}:{milter}", "milter_default_action=tempfail"),
     "nomilter": ("smtpd_milters=inet:{remote}:{closed}", "milter_default_action=tempfail"),
@@ -197,6 +198,8 @@ tlsproxy unix - - n - 0 tlsproxy
   -o postscreen_pipelining_enable=yes
   -o postscreen_non_smtp_command_enable=yes
   -o postscreen_bare_newline_enable=yes
+journalling unix n - n - 0 cleanup
+  -o always_bcc=journal@example.com
 scan    unix - - n - - smtp
   -o syslog_name=postfix/scan
   -o smtp_send_xforward_command=yes

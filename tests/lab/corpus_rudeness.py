@@ -78,12 +78,16 @@ CONTENTS: Final[Sequence[tuple[str, str, str]]] = (
 
 @dataclass(frozen=True, slots=True)
 class Rudeness:
-    """A session that goes wrong: ``facts`` are those of one event of its client."""
+    """A session that goes wrong: ``facts`` are those of one event of its client.
+
+    If a recipient was accepted, ``verdict`` is what became of the mail.
+    """
 
     name: str
     act: Callable[[Client], object]
     facts: Fields
     service: str = "smtp"
+    verdict: str = ""
 
 
 def _hello(client: Client) -> None:
@@ -201,12 +205,23 @@ RUDENESSES: Final[Sequence[Rudeness]] = (
     Rudeness("goes", lambda client: None, _lost("lost connection", "CONNECT")),
     Rudeness("goes-after-hello", _hello, _lost("lost connection", "EHLO")),
     Rudeness("goes-after-mail", _to("MAIL"), _lost("lost connection", "MAIL")),
-    Rudeness("goes-after-rcpt", _to("RCPT"), _lost("lost connection", "RCPT")),
-    Rudeness("goes-after-data", _half_a_mail, _lost("lost connection", "DATA")),
+    Rudeness(
+        "goes-after-rcpt", _to("RCPT"), _lost("lost connection", "RCPT"), verdict="not_accepted"
+    ),
+    Rudeness(
+        "goes-after-data", _half_a_mail, _lost("lost connection", "DATA"), verdict="not_accepted"
+    ),
     Rudeness("silent", _hello_and_wait, _lost("timeout", "EHLO")),
-    Rudeness("silent-in-data", _half_a_mail_and_wait, _lost("timeout", "DATA")),
+    Rudeness(
+        "silent-in-data", _half_a_mail_and_wait, _lost("timeout", "DATA"), verdict="not_accepted"
+    ),
     Rudeness("wrong-recipients", _many("RCPT TO:<x@y.test>"), _lost("too many errors", "RCPT")),
-    Rudeness("pipelining", _pipelined, {"postfix_improper_pipelining_data": None}),
+    Rudeness(
+        "pipelining",
+        _pipelined,
+        {"postfix_improper_pipelining_data": None},
+        verdict="rejected",
+    ),
     Rudeness("web", _says("GET / HTTP/1.0", "Host: x"), {"postfix_message_level": "warning"}),
     Rudeness(
         "binary",
@@ -230,7 +245,12 @@ RUDENESSES: Final[Sequence[Rudeness]] = (
         {"postfix_cmd_auth": 1, "postfix_cmd_auth_accepted": 0},
         "submission",
     ),
-    Rudeness("too-large", _too_large, {"postfix_cmd_data": 1, "postfix_cmd_data_accepted": 0}),
+    Rudeness(
+        "too-large",
+        _too_large,
+        {"postfix_cmd_data": 1, "postfix_cmd_data_accepted": 0},
+        verdict="not_accepted",
+    ),
     Rudeness("no-milter", _hello, {"postfix_action": "milter-reject"}, "nomilter"),
     Rudeness("too-early", _early, _violates("PREGREET"), "postscreen"),
     Rudeness("only-looks", _says(), {"postfix_postscreen_access": "PASS NEW"}, "postscreen"),

@@ -5,6 +5,7 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tests.lab.corpus_endings import Ending
 from tests.lab.corpus_facts import Fact, Outcome, fact, named
 from tests.lab.corpus_helpers import PASSWORD, Client
 from tests.lab.corpus_mails import Mail
@@ -16,12 +17,14 @@ from tests.lab.corpus_tables import EDGE_IP, OUTSIDE, TRUSTED_IP
 class Sessions:
     """All sessions with the edge; ``ports`` has those of its services.
 
-    ``facts``, ``outcomes`` and the ``queue_ids`` by the names of mails become more and more.
+    ``facts``, ``outcomes``, ``endings`` and the ``queue_ids`` by the names of mails become more and
+    more.
     """
 
     ports: Mapping[str, int]
     facts: list[Fact] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
+    endings: list[Ending] = field(default_factory=list)
     queue_ids: dict[str, str] = field(default_factory=dict)
 
     def _open(self, ip: str, service: str) -> Client:
@@ -58,6 +61,8 @@ class Sessions:
             Outcome(mail.name, queue_id, recipient, statuses)
             for recipient, statuses in mail.recipients.items()
         )
+        if not mail.recipients:
+            self.endings.append(Ending(mail.name, "discarded", (queue_id,)))
 
     def try_in_vain(self, refusal: Refusal) -> None:
         """Try what is refused; the first reply that says so is logged."""
@@ -91,6 +96,16 @@ class Sessions:
         if refusal.stage in ("RCPT", "END-OF-MESSAGE"):
             told |= named(to=refusal.recipient)
         self.facts.append(Fact(f"refused {refusal.name}", (told,), reply))
+        self.endings.append(
+            Ending(
+                f"refused {refusal.name}",
+                "rejected",
+                recipient=refusal.recipient if "postfix_to" in told else "",
+                client=refusal.client,
+                reply=reply,
+                temporary=reply[0] == "4",
+            )
+        )
 
     def offend(self, rudeness: Rudeness, ip: str) -> None:
         """Misbehave from an address that nobody else uses."""
@@ -101,6 +116,8 @@ class Sessions:
         rudeness.act(client)
         client.close()
         self.facts.append(Fact(f"rude {rudeness.name}", (told,)))
+        if rudeness.verdict:
+            self.endings.append(Ending(f"rude {rudeness.name}", rudeness.verdict, client=ip))
 
     def send_bad_contents(self) -> None:
         """Send mails that are refused for what is in them."""
@@ -119,6 +136,12 @@ class Sessions:
             # The log has the text without the codes.
             text = reply.split(" ", 2)[2]
             self.facts.append(Fact(f"content {number}", (told,), text))
+            is_temporary = reply[0] == "4"
+            self.endings.append(
+                Ending(
+                    f"content {number}", "rejected", client=ip, reply=text, temporary=is_temporary
+                )
+            )
 
     def connect_too_often(self) -> None:
         """Connect once more than the rate limit allows."""

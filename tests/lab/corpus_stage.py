@@ -6,9 +6,11 @@ import ssl
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
+from email.message import Message
 from pathlib import Path
 
 from tests.lab import HOSTNAME, POSIX_ZONE, require_programs
+from tests.lab.corpus_endings import messages_in
 from tests.lab.corpus_helpers import Helper, Logins, Milter
 from tests.lab.corpus_postfix import SERVICES, prepare_edge, prepare_internal
 from tests.lab.corpus_servers import ScriptedServer, Taken, reinject
@@ -79,6 +81,13 @@ class Stage:
         """All mails at their ends: with the partner and in the boxes behind LMTP."""
         for server in self.servers.values():
             yield from server.taken
+
+    def boxes(self) -> Iterator[tuple[str, Message]]:
+        """All mails in the mailboxes that local(8) and virtual(8) write, with the address."""
+        domains = {"edge/mail": "mx1.example.com", "internal/vbox": "box.example.org"}
+        for path, domain in domains.items():
+            for name, message in messages_in(self._directory / path):
+                yield f"{name}@{domain}", message
 
     def _reinject(self, mail: Taken) -> str:
         return reinject(mail, EDGE_IP, self.ports["reinject"], mail.server.hostname)

@@ -81,6 +81,7 @@ def test_json_has_one_object_for_each_mail_and_recipient_newest_last(asked: Aske
             ["--status", "pending", "--status", "handed-over"],
             ["bob@example.net", "eve@example.org"],
         ),
+        (["--status", "Pending, rejected"], ["eve@example.org", "no@example.com"]),
     ],
 )
 def test_a_question(asked: Asked, arguments: list[str], recipients: list[str]) -> None:
@@ -104,6 +105,8 @@ def test_no_such_mail_is_told_apart_from_no_logs(asked: Asked) -> None:
     nothing = asked.trace("--to", "nobody@example.net")
     assert (nothing.returncode, nothing.stdout) == (1, "")
     assert "no such mail" in nothing.stderr
+    assert "-11-24 10:00:00 UTC to " in nothing.stderr
+    assert "told apart by case" in asked.trace("--queue-id", "aaaaaa1").stderr
     never = asked.trace("--until", "2001-01-01")
     assert never.returncode == 1
     assert "there are no logs for that time" in never.stderr

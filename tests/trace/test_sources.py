@@ -14,7 +14,17 @@ from mailingest.trace.sources import Found
 from mailingest.trace.stories import tell
 from tests.trace.conftest import MakeSource
 from tests.trace.logs import events_of
-from tests.trace.test_stories import BORN, CHAIN, DEFERRED, REMOVED, SENT
+from tests.trace.test_stories import (
+    BORN,
+    CHAIN,
+    DEFERRED,
+    DOUBLE_BOUNCE,
+    REMOVED,
+    RENAMED,
+    SENT,
+    SENT_AFTER_DAYS,
+    TWO_INSTANCES,
+)
 
 # Long lines are log lines.
 # ruff: noqa: E501
@@ -303,6 +313,11 @@ async def test_hostile_criteria_find_nothing_and_do_no_harm(
     assert len((await source.find(Criteria(), 100)).events) == 12
 
 
+HELD = """
+24T10:00:00 mx1 postfix/smtpd: NOQUEUE: hold: RCPT from pc[192.0.2.7]: <a@example.com>: Sender address on hold; from=<a@example.com> to=<b@example.net> proto=ESMTP helo=<pc>
+24T10:00:00 mx1 postfix/smtpd: AAAAAA1: client=pc[192.0.2.7]
+24T10:00:00 mx1 postfix/cleanup: AAAAAA1: message-id=<one@example.com>
+"""
 SCENARIOS = [
     pytest.param(LOG, id="two days"),
     pytest.param(CHAIN, id="a filter and two hosts"),
@@ -320,12 +335,11 @@ SCENARIOS = [
         "\n24T10:00:00 mx1 postfix/smtpd: disconnect from pc.example.com[192.0.2.7]\n",
         id="broken off",
     ),
-    pytest.param(
-        "24T10:00:00 mx1 postfix/smtpd: NOQUEUE: hold: RCPT from pc[192.0.2.7]: <a@example.com>: Sender address on hold; from=<a@example.com> to=<b@example.net> proto=ESMTP helo=<pc>\n"
-        "24T10:00:00 mx1 postfix/smtpd: AAAAAA1: client=pc[192.0.2.7]\n"
-        "24T10:00:00 mx1 postfix/cleanup: AAAAAA1: message-id=<one@example.com>\n",
-        id="held",
-    ),
+    pytest.param(HELD, id="held"),
+    pytest.param(SENT_AFTER_DAYS, id="sent after days"),
+    pytest.param(DOUBLE_BOUNCE, id="a bounce of a bounce"),
+    pytest.param(TWO_INSTANCES, id="two instances with the same queue ID"),
+    pytest.param(RENAMED, id="a host that was renamed"),
 ]
 
 
@@ -372,3 +386,26 @@ async def test_the_term_that_few_lines_meet_decides(make_source: MakeSource) -> 
     assert [event["postfix_queueid"] for event in found.events] == ["AAAAA03"]
     assert not found.is_cut
     assert [story.verdict for story in (await trace(source, criteria)).stories] == ["handed_over"]
+
+
+async def test_a_mail_that_an_access_map_holds_is_found_by_its_recipient(
+    make_source: MakeSource,
+) -> None:
+    source = await make_source(HELD)
+    [story] = (await trace(source, Criteria(recipient=address_term("b@example.net")))).stories
+    assert (story.verdict, answer(story)["queue_id"]) == ("held", "AAAAAA1")
+
+
+async def test_the_newest_are_told_although_few_events_are_looked_at_first(
+    make_source: MakeSource,
+) -> None:
+    source = await make_source(NEWSLETTER)
+    # The first look finds the newest 16 events, of which none is one of his.
+    criteria = Criteria(sender=address_term("news@"), verdicts=frozenset({"handed_over"}))
+    told = await trace(source, criteria, limit=1)
+    assert [story.recipient for story in told.stories] == ["reader39@example.net"]
+    assert told.is_cut
+    text = Criteria(sender=address_term("news@"), text=text_term("reader3@"))
+    told = await trace(source, text, limit=1)
+    assert [story.recipient for story in told.stories] == ["reader3@example.net"]
+    assert not told.is_cut

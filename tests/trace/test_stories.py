@@ -127,7 +127,7 @@ DEFERRED = delivery("smtp", "deferred (host mx said: 451 4.7.1 later)", relay=RE
         pytest.param(
             BORN
             + delivery("smtp", "deferred (delivery temporarily suspended)")
-            + "25T20:00:00 mx1 postfix/qmgr: ZZZZZZ9: removed\n",
+            + "25T20:00:00 mx1 postfix/qmgr: AAAAAA9: removed\n",
             "pending",
             id="a put-off mail stays pending however long it is",
         ),
@@ -157,26 +157,38 @@ def test_a_refusal_tells_whether_it_is_for_good(code: str, temporary: bool) -> N
     assert answer(story)["reply"].startswith(code)
 
 
-def test_a_mail_put_off_for_days_and_then_sent_is_handed_over() -> None:
-    retries = "".join(
-        f"{day}T10:00:0{second} mx1 postfix/{line}\n"
-        for day in range(25, 28)
-        for second, line in (
-            (1, "qmgr: AAAAAA1: from=<ann@example.com>, size=500, nrcpt=1 (queue active)"),
-            (
-                2,
-                f"smtp: AAAAAA1: to=<bob@example.net>, relay={REMOTE}, {D}, dsn=4.7.1,"
-                " status=deferred (451 later)",
-            ),
-        )
+RETRIES = "".join(
+    f"{day}T10:00:0{second} mx1 postfix/{line}\n"
+    for day in range(25, 28)
+    for second, line in (
+        (1, "qmgr: AAAAAA1: from=<ann@example.com>, size=500, nrcpt=1 (queue active)"),
+        (
+            2,
+            f"smtp: AAAAAA1: to=<bob@example.net>, relay={REMOTE}, {D}, dsn=4.7.1,"
+            " status=deferred (451 later)",
+        ),
     )
-    [story] = stories_of(BORN + DEFERRED + retries + SENT.replace("24T", "28T"))
+)
+SENT_AFTER_DAYS = BORN + DEFERRED + RETRIES + SENT.replace("24T", "28T")
+
+
+def test_a_mail_put_off_for_days_and_then_sent_is_handed_over() -> None:
+    [story] = stories_of(SENT_AFTER_DAYS)
     assert (story.verdict, story.attempts) == ("handed_over", 5)
     assert answer(story)["remote_queue_id"] == "4XYZQ1"
 
 
-def test_a_queue_id_that_is_used_again_makes_two_stories() -> None:
-    second = (BORN + DEFERRED).replace("24T", "26T").replace("ann@", "eve@").replace("one@", "two@")
+@pytest.mark.parametrize(
+    "time",
+    [
+        pytest.param("26T10:00:0", id="days later"),
+        pytest.param("24T14:00:0", id="hours later"),
+        pytest.param("24T10:00:3", id="while the map still knows the first"),
+    ],
+)
+def test_a_queue_id_that_is_used_again_makes_two_stories(time: str) -> None:
+    second = (BORN + DEFERRED).replace("24T10:00:0", time)
+    second = second.replace("ann@", "eve@").replace("one@", "two@")
     first_story, second_story = stories_of(BORN + SENT + REMOVED + second)
     assert (first_story.verdict, answer(first_story)["sender"]) == (
         "handed_over",
@@ -244,10 +256,9 @@ def test_a_lost_line_never_makes_a_wrong_verdict(lost: int) -> None:
         assert story.verdict in ("unknown", expected.get(story.recipient or ""))
 
 
-def test_a_bounce_of_a_bounce() -> None:
-    log = (
-        BORN
-        + """
+DOUBLE_BOUNCE = (
+    BORN
+    + """
 24T10:00:02 mx1 postfix/cleanup: BBBBBB2: message-id=<bounce@mx1>
 24T10:00:02 mx1 postfix/smtp: AAAAAA1: to=<bob@example.net>, relay=mx[192.0.2.9]:25, delay=1, delays=0/0/0/1, dsn=5.1.1, status=bounced (550 no)
 24T10:00:02 mx1 postfix/bounce: AAAAAA1: sender non-delivery notification: BBBBBB2
@@ -261,12 +272,21 @@ def test_a_bounce_of_a_bounce() -> None:
 24T10:00:04 mx1 postfix/local: CCCCCC3: to=<root@mx1>, orig_to=<postmaster>, relay=local, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (delivered to mailbox)
 24T10:00:04 mx1 postfix/qmgr: CCCCCC3: removed
 """
-    )
-    mail, bounce, double = stories_of(log)
+)
+
+
+def test_a_bounce_of_a_bounce() -> None:
+    mail, bounce, double = stories_of(DOUBLE_BOUNCE)
     assert (mail.verdict, mail.notification) == ("bounced", "BBBBBB2")
     assert (bounce.verdict, bounce.notification) == ("bounced", "CCCCCC3")
     assert answer(bounce)["sender"] == ""
     assert (double.verdict, double.recipient) == ("delivered", "root@mx1")
+
+
+def test_of_a_notification_that_bounces_nobody_is_told() -> None:
+    bounced = delivery("smtp", "bounced (550 no)", relay=REMOTE)
+    [story] = stories_of(BORN.replace("ann@example.com", "") + bounced)
+    assert (story.verdict, story.note.partition(",")[0]) == ("bounced", "it cannot be delivered")
 
 
 def test_every_recipient_has_its_own_verdict() -> None:
@@ -315,6 +335,113 @@ def test_a_hold_that_was_released_is_over() -> None:
     )
     [story] = stories_of(log)
     assert story.verdict == "handed_over"
+
+
+RENAMED = (
+    BORN
+    + DEFERRED
+    + (RETRIES + (SENT + REMOVED).replace("24T", "28T")).replace(" mx1 ", " mx1-new ")
+)
+
+
+def test_a_mail_that_waits_while_its_host_is_renamed_is_one_mail() -> None:
+    [story] = stories_of(RENAMED)
+    assert (story.verdict, story.attempts) == ("handed_over", 5)
+
+
+def test_the_same_queue_id_on_two_hosts_is_two_mails() -> None:
+    other = (BORN + DEFERRED).replace(" mx1 ", " mx2 ").replace("one@", "two@")
+    verdicts = {
+        story.queues[0].key.host: story.verdict for story in stories_of(BORN + SENT + other)
+    }
+    assert verdicts == {"mx1": "handed_over", "mx2": "pending"}
+
+
+TWO_INSTANCES = (
+    BORN
+    + SENT
+    + REMOVED
+    + (BORN + DEFERRED).replace(" postfix/", " postfix-out/").replace("one@", "two@")
+)
+
+
+def test_the_same_queue_id_in_two_instances_is_two_mails() -> None:
+    stories = stories_of(TWO_INSTANCES)
+    verdicts = {story.queues[0].key.instance: story.verdict for story in stories}
+    assert verdicts == {"postfix": "handed_over", "postfix-out": "pending"}
+
+
+def test_a_mail_that_is_forwarded_in_a_circle_is_told_once() -> None:
+    there = BORN.replace("AAAAAA1", "BBBBBB2") + delivery(
+        "local", "sent (forwarded as AAAAAA1)", relay="local"
+    ).replace(": AAAAAA1: to", ": BBBBBB2: to")
+    back = delivery("local", "sent (forwarded as BBBBBB2)", relay="local")
+    assert all(story.verdict == "unknown" for story in stories_of(BORN + back + there))
+
+
+def test_one_recipient_that_is_named_twice_is_told_once() -> None:
+    # recipient_bcc_maps may add an address that is there already.
+    [story] = stories_of(BORN.replace("nrcpt=1", "nrcpt=2") + SENT + SENT + REMOVED)
+    assert (story.verdict, story.attempts) == ("handed_over", 1)
+
+
+def test_a_recipient_that_is_passed_over_is_not_called_pending() -> None:
+    active = BORN.splitlines()[-1] + "\n"
+    again = "".join(
+        active.replace("T10", f"T1{hour}")
+        + delivery("smtp", "deferred (451 later)", to="eve@example.net").replace("T10", f"T1{hour}")
+        for hour in (1, 2)
+    )
+    verdicts = {story.recipient: story.verdict for story in stories_of(BORN + DEFERRED + again)}
+    assert verdicts == {"bob@example.net": "unknown", "eve@example.net": "pending"}
+
+
+def test_a_mail_that_was_not_heard_of_for_long_is_pending_with_a_doubt() -> None:
+    story = stories_of(BORN + DEFERRED + "26T10:00:00 mx1 postfix/qmgr: AAAAAA9: removed\n")[0]
+    assert (story.verdict, "postsuper" in story.note) == ("pending", True)
+
+
+@pytest.mark.parametrize("stage", ["DATA", "END-OF-MESSAGE"])
+def test_a_mail_that_is_refused_as_a_whole_is_told_once(stage: str) -> None:
+    stories = stories_of(
+        f"""
+24T10:00:00 mx1 postfix/smtpd: AAAAAA1: client=pc[192.0.2.7]
+24T10:00:01 mx1 postfix/smtpd: AAAAAA1: reject: {stage} from pc[192.0.2.7]: 503 5.5.0 <DATA>: no; from=<a@example.com> to=<b@example.net> proto=ESMTP helo=<pc>
+24T10:00:02 mx1 postfix/smtpd: disconnect from pc[192.0.2.7] ehlo=1 mail=1 rcpt=1 data=0/1 commands=3/4
+"""
+    )
+    assert [story.verdict for story in stories] == ["rejected"]
+    assert answer(stories[0])["reply"] == "503 5.5.0 <DATA>: no"
+
+
+@pytest.mark.parametrize(
+    ("counts", "verdict"),
+    [
+        pytest.param("mail=1 rcpt=1 data=0/1 commands=2/3", "not_accepted", id="none was complete"),
+        pytest.param("mail=2 rcpt=2 data=1 commands=5", "not_accepted", id="one of two was"),
+        pytest.param("mail=1 rcpt=1 data=1 commands=3", "unknown", id="it was complete"),
+        pytest.param("", "not_accepted", id="an old Postfix counts nothing"),
+    ],
+)
+def test_a_session_takes_a_mail_along_that_was_not_complete(counts: str, verdict: str) -> None:
+    [story] = stories_of(
+        f"""
+24T10:00:00 mx1 postfix/smtpd: AAAAAA1: client=pc[192.0.2.7]
+24T10:00:02 mx1 postfix/smtpd: disconnect from pc[192.0.2.7] {counts}
+"""
+    )
+    assert story.verdict == verdict
+
+
+def test_lines_of_a_filter_belong_to_the_mail_and_decide_nothing() -> None:
+    log = (
+        BORN
+        + "24T10:00:01 mx1 opendkim: AAAAAA1: DKIM-Signature field added (s=mail, d=example.com)\n"
+        + DEFERRED
+    )
+    [story] = stories_of(log)
+    assert story.verdict == "pending"
+    assert any("DKIM-Signature" in line for line in answer(story)["proof"])
 
 
 def test_a_foreign_queue_id_that_looks_like_ours_is_not_followed() -> None:
