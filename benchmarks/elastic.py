@@ -116,7 +116,7 @@ def main() -> None:
     octets = sum(len(one.body) for one in made) / len(made)
     print(f"{len(made):,} documents of {octets:.0f} bytes on average", flush=True)
     for kind in KINDS:
-        with SearchServer(kind, heap="1g") as server:
+        with SearchServer(kind, large=True) as server:
             uvloop.run(measure(server, made, options.rounds))
 
 

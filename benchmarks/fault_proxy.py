@@ -13,7 +13,8 @@ from typing import Any, Final
 _BUSY: Final = {"type": "es_rejected_execution_exception", "reason": "injected"}
 _TIMEOUT_SECONDS: Final = 120.0
 
-MODES: Final = ("429 storm", "503 storm", "half-failed bulks", "lost answers")
+_STORMS: Final = ("401 storm", "429 storm", "503 storm")
+MODES: Final = (*_STORMS, "half-failed bulks", "lost answers")
 
 
 class Proxy:
@@ -63,7 +64,7 @@ class Proxy:
         body = request.rfile.read(int(request.headers.get("content-length") or 0))
         mode = self.mode if request.path.partition("?")[0].endswith("/_bulk") else ""
         self.failures += bool(mode)
-        if mode in ("429 storm", "503 storm"):
+        if mode in _STORMS:
             status = int(mode[:3])
             _answer(request, status, json.dumps({"error": _BUSY, "status": status}).encode())
             return

@@ -1,10 +1,10 @@
 """Faults in random order under load: ``python -m benchmarks.faults [--rounds N] [--store S]``.
 
 A real daemon stores what two mail hosts send, while each round breaks something for a moment: the
-daemon or the server is killed or restarted, the server is frozen, a proxy before it answers 429 or
-503, refuses half of each bulk request or cuts the connection instead of an answer, the disk of the
-spool is full.  At the end everything runs again, and the store is compared with what was sent:
-every accepted line is there exactly once, every delivery knows its mail.
+daemon or the server is killed or restarted, the server is frozen, a proxy before it answers 401,
+429 or 503, refuses half of each bulk request or cuts the connection instead of an answer, the disk
+of the spool is full.  At the end everything runs again, and the store is compared with what was
+sent: every accepted line is there exactly once, every delivery knows its mail.
 
 As root the spool is on a small file system of its own.  Needs java and mvn, but for SQLite.
 """
@@ -32,13 +32,15 @@ from benchmarks.fault_load import Sender
 from benchmarks.fault_proxy import MODES, Proxy
 from benchmarks.measure import Figures, MeasurementError, free_port, show
 from tests.lab.daemon import Daemon
-from tests.servers import ELASTICSEARCH, OPENSEARCH, Kind, SearchServer
+from tests.servers import ELASTICSEARCH, OPENSEARCH, SearchServer
 
 STORES: Final = ("elasticsearch", "opensearch", "sqlite")
 _KINDS: Final = {"elasticsearch": ELASTICSEARCH, "opensearch": OPENSEARCH}
 
 _CONFIG: Final = """
 shutdown_timeout = 0.5
+[index]
+prefix = "faults"
 [inputs]
 udp = []
 [[inputs.tcp]]
@@ -54,6 +56,7 @@ max_bytes = 33554432
 {output}
 """
 _SPOOL_DISK: Final = "64m"
+INDICES: Final = "faults-*"
 _HELD_SECONDS: Final = (0.05, 1.5)
 _BETWEEN_SECONDS: Final = (0.0, 0.6)
 # The batcher waits up to 30 s before it tries again.
@@ -66,12 +69,19 @@ Fault = Callable[[], Any]
 class Campaign:
     """Daemon, store and load; ``round`` breaks one thing or two at once and mends them.
 
-    ``most`` says how often some faults may happen at most, for want of time.
+    ``server`` is one that runs, without any INDICES; if there is none, one is started.  ``most``
+    says how often some faults may happen at most, for want of time.
     """
 
     def __init__(
-        self, directory: Path, store: str, seed: int, most: Mapping[str, int] | None = None
+        self,
+        directory: Path,
+        store: str,
+        seed: int,
+        server: SearchServer | None = None,
+        most: Mapping[str, int] | None = None,
     ) -> None:
+        self._server = server
         self._most = most or {}
         self.rounds: Counter[str] = Counter()
         self._random = Random(seed)
@@ -97,7 +107,9 @@ class Campaign:
             stack.enter_context(_file_system(self._spool))
             output = ""
             if self._store in _KINDS:
-                output = stack.enter_context(self._search_server(_KINDS[self._store]))
+                server = self._server or stack.enter_context(SearchServer(_KINDS[self._store]))
+                self._url = server.url
+                output = stack.enter_context(self._behind_a_proxy(server))
             else:
                 self._faults["store locked"] = self._store_locked
             text = _CONFIG.format(port=self._port, directory=self._directory, output=output)
@@ -223,34 +235,32 @@ class Campaign:
     # The store
 
     @contextmanager
-    def _search_server(self, kind: Kind) -> Iterator[str]:
-        with SearchServer(kind) as server, ExitStack() as stack:
-            proxy = Proxy(server.port, self._seed)
-            stack.enter_context(proxy.running())
-            self._server = server
+    def _behind_a_proxy(self, server: SearchServer) -> Iterator[str]:
+        proxy = Proxy(server.port, self._seed)
 
-            @contextmanager
-            def failing(mode: str) -> Iterator[None]:
-                proxy.mode = mode
-                try:
-                    yield
-                finally:
-                    proxy.mode = ""
+        @contextmanager
+        def failing(mode: str) -> Iterator[None]:
+            proxy.mode = mode
+            try:
+                yield
+            finally:
+                proxy.mode = ""
 
-            def killed() -> None:
-                server.kill()
-                server.start()
+        def killed() -> None:
+            server.kill()
+            server.start()
 
-            self._faults["server killed"] = killed
-            self._faults["server frozen"] = server.frozen
-            for mode in MODES:
-                self._faults[mode] = partial(failing, mode)
+        self._faults["server killed"] = killed
+        self._faults["server frozen"] = server.frozen
+        for mode in MODES:
+            self._faults[mode] = partial(failing, mode)
+        with proxy.running():
             yield f'[elasticsearch]\nhosts = ["http://127.0.0.1:{proxy.port}"]\ntimeout = 5.0\n'
 
     def _count(self) -> int:
         if self._store != "sqlite":
-            self._ask("/mail-*/_refresh", {})
-            return int(self._ask("/mail-*/_count", {"query": {"match_all": {}}})["count"])
+            self._ask(f"/{INDICES}/_refresh", {})
+            return int(self._ask(f"/{INDICES}/_count", {"query": {"match_all": {}}})["count"])
         total = 0
         for path in (self._directory / "state" / "mail").glob("*.sqlite"):
             with closing(_database(path)) as day:
@@ -258,7 +268,7 @@ class Campaign:
         return total
 
     def _in_server(self) -> Iterator[Event]:
-        answer = self._ask("/mail-*/_search?scroll=1m", {"size": 5000, "sort": ["_doc"]})
+        answer = self._ask(f"/{INDICES}/_search?scroll=1m", {"size": 5000, "sort": ["_doc"]})
         while hits := answer["hits"]["hits"]:
             yield from (hit["_source"] for hit in hits)
             answer = self._ask(
@@ -267,7 +277,7 @@ class Campaign:
 
     def _ask(self, path: str, body: object) -> dict[str, Any]:
         request = urllib.request.Request(
-            self._server.url + path,
+            self._url + path,
             json.dumps(body).encode() if body else b"",
             {"content-type": "application/json"},
             method="POST",
@@ -278,10 +288,15 @@ class Campaign:
 
 
 def run_campaign(
-    directory: Path, store: str, rounds: int, seed: int, most: Mapping[str, int] | None = None
+    directory: Path,
+    store: str,
+    rounds: int,
+    seed: int,
+    server: SearchServer | None = None,
+    most: Mapping[str, int] | None = None,
 ) -> dict[str, int]:
     """Break so many things in a row; the figures of what happened and what is stored."""
-    campaign = Campaign(directory, store, seed, most)
+    campaign = Campaign(directory, store, seed, server, most)
     began = time.monotonic()
     with campaign.running():
         for number in range(rounds):

@@ -48,8 +48,9 @@ def _without_any_keyword(template: Template) -> Template:
     return template
 
 
-def _without_message_keyword(template: Template) -> Template:
-    del template["mappings"]["properties"]["message"]["fields"]
+def _with_message_keyword(template: Template) -> Template:
+    mapping = template["mappings"]["properties"]["message"]
+    mapping["fields"] = {"keyword": {"type": "keyword", "ignore_above": 256}}
     return template
 
 
@@ -61,7 +62,7 @@ def _default_codec(template: Template) -> Template:
 VARIANTS: Final[dict[str, Callable[[Template], Template]]] = {
     "as shipped": _whole,
     "keywords without .keyword": _without_keyword_of_keywords,
-    "message without .keyword": _without_message_keyword,
+    "message with .keyword": _with_message_keyword,
     "nothing with .keyword": _without_any_keyword,
     "default codec": _default_codec,
 }
@@ -154,7 +155,7 @@ def main() -> None:
         told("JSON", "", events, sum(len(document.body) for document in made))
         told("SQLite", "", events, asyncio.run(in_sqlite(made)))
     for kind in KINDS:
-        with SearchServer(kind, heap="1g") as server:
+        with SearchServer(kind, large=True) as server:
             for variant, change in VARIANTS.items():
                 for events, made in sets.items():
                     body = change(deepcopy(index_template(replicas=0)))

@@ -23,6 +23,10 @@ from mailingest.wiring import build_elasticsearch
 # that of the next database of its name.
 _SUFFIXES = (".sqlite-wal", ".sqlite-shm", ".sqlite")
 _DAMAGED = ".sqlite.damaged-"
+_PRIVILEGES = (
+    "monitor on the cluster, and monitor, view_index_metadata and delete_index on the indices "
+    "(OpenSearch: cluster_monitor, and indices_monitor and indices:admin/delete)"
+)
 _UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
 
@@ -83,15 +87,8 @@ async def _indices(settings: Settings, days: int, today: date, *, dry_run: bool)
             if not dry_run:
                 await output.client.options(ignore_status=404).indices.delete(index=one.name)
             _tell(one, dry_run=dry_run)
-    except ApiError as error:
-        if error.status_code == 403:
-            raise UsageError(
-                f"{explain(error)}; retention needs the index privileges monitor, "
-                "view_index_metadata and delete_index"
-            ) from error
-        raise explain(error) from error
-    except TransportError as error:
-        raise explain(error) from error
+    except (ApiError, TransportError) as error:
+        raise explain(error, _PRIVILEGES) from error
     finally:
         await output.close()
     return len(old)

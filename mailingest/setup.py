@@ -30,6 +30,7 @@ from mailingest.outputs.elastic import (
     explain,
     lifecycle_of,
     present_template,
+    told,
 )
 from mailingest.wiring import build_elasticsearch, index_template_of
 
@@ -39,9 +40,12 @@ _JSON: Final = {"accept": "application/json", "content-type": "application/json"
 # What a server answers to a path that it has no handler for: OpenSearch without ISM says 400, a
 # path with other methods 405, a serverless project 410.
 _NO_HANDLER: Final = (400, 405, 410)
+# 7.10 without ILM takes the path for that of a document in an index `_ilm`: there is none, or the
+# user may not look.
+_READS_A_DOCUMENT: Final = "indices:data/read/get"
 _PRIVILEGES: Final = (
-    "setup needs the cluster privileges monitor, manage_index_templates and manage_ilm "
-    "(OpenSearch: cluster:admin/opendistro/ism/policy/*)"
+    "monitor, manage_index_templates and manage_ilm on the cluster (OpenSearch: cluster_monitor, "
+    "cluster_manage_index_templates and cluster:admin/opendistro/ism/policy/*)"
 )
 
 
@@ -103,12 +107,8 @@ async def _run(settings: Settings, show: Show | None) -> None:
                         step.method, step.path, headers=_JSON, body=step.body
                     )
                 print(f"{step.what}: {step.state}")
-    except ApiError as error:
-        if error.status_code == 403:
-            raise UsageError(f"{explain(error)}; {_PRIVILEGES}") from error
-        raise explain(error) from error
-    except TransportError as error:
-        raise explain(error) from error
+    except (ApiError, TransportError) as error:
+        raise explain(error, _PRIVILEGES) from error
     finally:
         await output.close()
     for note in plan.notes:
@@ -235,11 +235,15 @@ def _lines(value: object) -> list[str]:
 async def _get(client: AsyncElasticsearch, path: str) -> dict[str, Any] | None:
     """What is at a path, empty if there is nothing; None if the server does not know the path."""
     asking = client.options(ignore_status=(404, *_NO_HANDLER))
-    answer = await asking.perform_request("GET", path, headers=_JSON)
+    try:
+        answer = await asking.perform_request("GET", path, headers=_JSON)
+    except ApiError as error:
+        if error.status_code == 403 and _READS_A_DOCUMENT in told(error):
+            return None
+        raise
     status, body = answer.meta.status, answer.body
     if not isinstance(body, Mapping):
         raise UsageError(f"what answers to GET {path} is no JSON: check for a proxy in between")
-    # 7.10 without ILM takes the path for that of a document in an index `_ilm`.
     if status in _NO_HANDLER or error_type(body.get("error")) == "index_not_found_exception":
         return None
     return {} if status == 404 else dict(body)

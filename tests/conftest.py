@@ -1,6 +1,7 @@
-"""The real servers of a test run: each is started once, when the first test wants it."""
+"""The real servers of a test run: each is started once, in the order in which tests want them."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import cache
 
@@ -24,20 +25,30 @@ def pytest_report_header() -> str | None:
 
 
 @pytest.fixture(scope="session")
-def search_servers() -> Iterator[Callable[[Kind], SearchServer]]:
+def search_servers(request: pytest.FixtureRequest) -> Iterator[Callable[[Kind], SearchServer]]:
     """Gives the one server of a kind.
 
     Not a parametrised session fixture: tests come in random order, and pytest would start
-    and end a server at each change of the parameter.
+    and end a server at each change of the parameter.  While the first tests run, the servers of
+    later ones are started.
     """
-    with ExitStack() as running:
+    with ExitStack() as running, ThreadPoolExecutor(1) as starter:
 
-        @cache
-        def server(kind: Kind) -> SearchServer:
+        def start(kind: Kind) -> SearchServer:
             settings = {"http.max_content_length": f"{MAX_REQUEST}b"}
             return running.enter_context(SearchServer(kind, settings=settings))
 
-        yield server
+        @cache
+        def starting(kind: Kind) -> Future[SearchServer]:
+            return starter.submit(start, kind)
+
+        for item in request.session.items:
+            if "search_servers" in getattr(item, "fixturenames", ()):
+                for value in item.callspec.params.values() if hasattr(item, "callspec") else ():
+                    if isinstance(value, Kind):
+                        starting(value)
+        yield lambda kind: starting(kind).result()
+        starter.shutdown(cancel_futures=True)
 
 
 @pytest.fixture(params=[pytest.param(kind, marks=pytest.mark.servers) for kind in KINDS], ids=str)

@@ -1,15 +1,37 @@
 """`mailingest check`: what a start needs is tried, and told line by line."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mailingest import check as module
 from mailingest.check import check
 from mailingest.config import Settings
+from mailingest.probing import Probe, Slow, find_slow
 from tests.servers import SearchServer
+
+Found = tuple[list[Slow], int]
+
+
+@pytest.fixture(scope="module")
+def found() -> dict[tuple[str, ...], Found]:
+    return {}
+
+
+@pytest.fixture(autouse=True)
+def probed_once(found: dict[tuple[str, ...], Found], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most tests have the shipped patterns, and to probe them all takes seconds."""
+
+    def find(probes: Sequence[Probe]) -> Found:
+        patterns = tuple(one.pattern.pattern for one in probes)
+        if patterns not in found:
+            found[patterns] = find_slow(probes)
+        return found[patterns]
+
+    monkeypatch.setattr(module, "find_slow", find)
 
 
 @pytest.fixture

@@ -48,6 +48,7 @@ def test_help_lists_the_commands_and_a_first_step() -> None:
         pytest.param(["run", "-c", "/nowhere.toml"], "No such file", id="there is no such config"),
         pytest.param(["patterns", "test"], "Missing argument", id="no cases are given"),
         pytest.param(["patterns", "test", "/nowhere"], "No such file", id="there are no cases"),
+        pytest.param(["setup", "--dry-run", "--diff"], "not both", id="two ways to show"),
         pytest.param(["deadletter", "purge"], "--before TIME or --all", id="nothing is chosen"),
         pytest.param(["deadletter", "purge", "--all"], "confirm with --yes", id="nobody is asked"),
     ],

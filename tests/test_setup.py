@@ -243,7 +243,7 @@ async def test_the_daemon_keeps_the_policy_in_the_template_that_setup_has_put() 
 
 async def test_a_missing_privilege_is_named() -> None:
     async with Cluster("elasticsearch", status=403).running() as url:
-        with pytest.raises(UsageError, match=r"setup needs the cluster privileges .* manage_ilm"):
+        with pytest.raises(UsageError, match=r"give the user's role monitor, .* manage_ilm on"):
             await setup(settings_for(url))
 
 

@@ -1,6 +1,7 @@
 """Documents, one by one -> batches into an output: gathers, retries, and loses nothing."""
 
 import asyncio
+import math
 import random
 import time
 from collections import deque
@@ -24,6 +25,12 @@ MAX_BYTES = 4 * 1024 * 1024
 MAX_AGE = 1.0
 # Documents.  About 80 MB with their fields: a second or more of a full core's work.
 CAPACITY = 20_000
+# Seconds between two messages of one level about a store that takes nothing: it may stay so for
+# days, and is tried several times a minute.  What only an operator can heal is an error.
+TOLD_INTERVAL = 30.0
+
+_DOCUMENTS = "documents"
+_LETTERS = "dead letters"
 
 
 @dataclass(slots=True, eq=False)
@@ -94,6 +101,8 @@ class Batcher:
         self._work = asyncio.Event()  # a batch was begun or cut
         self._rejected = asyncio.Event()  # there are rejections to put away
         self._settled = asyncio.Event()  # there is room again
+        self._told: dict[tuple[str, str], float] = {}  # when, by what waits and level
+        self._is_recovery_news = False
         self.pending = 0
         self.low_water = 0
         """So many documents, counted from the first one taken, are all stored or rejected.
@@ -163,6 +172,7 @@ class Batcher:
                     raise
                 await self._back_off(attempt, error)
                 attempt += 1
+        self._tell_recovery()
         work = [
             self._write_dead_letters(),
             *(self._write_batches() for _ in range(self._in_flight)),
@@ -244,6 +254,8 @@ class Batcher:
                 attempt += 1
                 continue
             self._account(batch, result)
+            if not result.retry:
+                self._tell_recovery()
             if len(result.retry) == len(left):
                 await self._back_off(attempt, "the store takes no document")
                 attempt += 1
@@ -280,7 +292,7 @@ class Batcher:
             try:
                 self._dead_letters.write([one for _, some in self._rejections for one in some])
             except OutputUnavailable as error:
-                await self._back_off(attempt, error)
+                await self._back_off(attempt, error, _LETTERS)
                 attempt += 1
                 continue
             attempt = 0
@@ -290,13 +302,27 @@ class Batcher:
                 self.documents_rejected += len(some)
                 self._count_settled(batch, len(some))
 
-    async def _back_off(self, attempt: int, why: object) -> None:
+    async def _back_off(
+        self, attempt: int, why: str | MailingestError, what: str = _DOCUMENTS
+    ) -> None:
         seconds = backoff(attempt, self._rng)
         self.retries += 1
-        _log.warning(
-            "documents wait for another try",
+        level = "error" if isinstance(why, UsageError) else "warning"
+        now = self._clock()
+        if now - self._told.get((what, level), -math.inf) < TOLD_INTERVAL:
+            level = "debug"
+        else:
+            self._told[what, level] = now
+            self._is_recovery_news = self._is_recovery_news or what == _DOCUMENTS
+        getattr(_log, level)(
+            f"{what} wait for another try",
             reason=str(why),
             seconds=round(seconds, 1),
             pending=self.pending,
         )
         await asyncio.sleep(seconds)
+
+    def _tell_recovery(self) -> None:
+        if self._is_recovery_news:
+            self._is_recovery_news = False
+            _log.info("the store takes documents again", pending=self.pending)

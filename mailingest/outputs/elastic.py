@@ -281,10 +281,11 @@ def told(error: ApiError) -> str:
     return reason(error.status_code, api_error(error) or error.message)
 
 
-def explain(error: ApiError | TransportError) -> MailingestError:
+def explain(error: ApiError | TransportError, needed: str = PRIVILEGES) -> MailingestError:
     """The error to raise for one of the client's: one line that names the cure.
 
-    UsageError where only the operator can heal it, OutputUnavailable where time may.
+    UsageError where only the operator can heal it, OutputUnavailable where time may.  ``needed``
+    are the privileges for what was tried.
     """
     if isinstance(error, ApiError):
         status = error.status_code
@@ -297,7 +298,7 @@ def explain(error: ApiError | TransportError) -> MailingestError:
             )
         if status == 403:
             return UsageError(
-                f"{where} denies access: give the user's role {PRIVILEGES} ({told(error)})"
+                f"{where} denies access: give the user's role {needed} ({told(error)})"
             )
         if status == 429 or status >= 500:
             return OutputUnavailable(f"{where} is not ready: {told(error)}")

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from itertools import chain
 from pathlib import Path
@@ -13,6 +13,7 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from mailingest.core.documents import Document
 from mailingest.errors import MailingestError, OutputUnavailable, UsageError
@@ -292,6 +293,58 @@ async def test_only_the_documents_to_retry_are_written_again(
         assert output.batches == [[0, 1, 2, 3], [2, 3], [2, 3], [3]]
         assert (batcher.documents_stored, batcher.documents_duplicate) == (4, 1)
     assert no_waiting == [0, 0, 0]
+
+
+def told(logs: Sequence[Mapping[str, Any]]) -> list[tuple[object, object]]:
+    """Level and reason of what an operator sees at the level that is set by default."""
+    return [
+        (log["log_level"], log.get("reason", log["event"]))
+        for log in logs
+        if log["log_level"] != "debug"
+    ]
+
+
+async def test_what_an_operator_has_to_heal_is_an_error_in_the_log_and_its_end_is_told() -> None:
+    now = [0.0]
+    output = ScriptedOutput(UsageError("login refused"), OutputUnavailable("no master"))
+    with capture_logs() as logs:
+        async with running(output, max_documents=1, clock=lambda: now[0]) as batcher:
+            for number in range(2):
+                await batcher.put(document(number))
+            assert await batcher.drain() == 0
+            assert batcher.retries == 2
+    assert told(logs) == [
+        ("error", "login refused"),
+        ("warning", "no master"),
+        ("info", "the store takes documents again"),
+    ]
+
+
+async def test_an_outage_is_told_once_in_a_while_and_not_at_each_try() -> None:
+    now = [0.0]
+
+    def refuse(_: Sequence[Document]) -> WriteResult:
+        now[0] += module.TOLD_INTERVAL / 10
+        raise UsageError("login refused")
+
+    output = ScriptedOutput(*[refuse] * 25)
+    with capture_logs() as logs:
+        async with running(output, max_documents=1, clock=lambda: now[0]) as batcher:
+            await batcher.put(document(1))
+            assert await batcher.drain() == 0
+            assert batcher.retries == 25
+    assert told(logs) == [("error", "login refused")] * 3 + [
+        ("info", "the store takes documents again")
+    ]
+
+
+async def test_dead_letters_that_wait_are_no_fault_of_the_store() -> None:
+    output = ScriptedOutput(lambda batch: WriteResult(rejected=[Rejection(batch[0], "bad")]))
+    with capture_logs() as logs:
+        async with running(output, Letters(failures=3), max_documents=1) as batcher:
+            await batcher.put_many([document(number) for number in range(3)])
+            assert await batcher.drain() == 0
+    assert told(logs) == [("warning", "bad"), ("warning", "the disk is full")]
 
 
 async def test_rejected_documents_become_dead_letters(tmp_path: Path) -> None:

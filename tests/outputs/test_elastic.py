@@ -1,6 +1,7 @@
 """The Elasticsearch and OpenSearch output on real servers, plain and secured."""
 
 import asyncio
+import socket
 from collections.abc import Callable
 from itertools import count, islice
 from uuid import uuid4
@@ -11,6 +12,7 @@ from mailingest.core.template import index_template
 from mailingest.errors import OutputUnavailable, UsageError
 from mailingest.outputs.elastic import IndexTemplate
 from tests.conftest import MAX_REQUEST
+from tests.lab.daemon import free_port
 from tests.outputs.elastic_samples import (
     MAPPINGS,
     asking,
@@ -169,8 +171,8 @@ async def test_a_recipient_is_found_as_a_phrase_within_a_time_range(
         document(prefix, 3, "2026.03.02", postfix_to="info@example.org"),
     ]
     template = IndexTemplate(prefix, (f"{prefix}-*",), index_template(replicas=0))
-    if any_server.kind.is_modern:
-        template = template_for(prefix)  # the shipped one needs analyzers that this server lacks
+    if not any_server.kind.has_analyzers:
+        template = template_for(prefix)
     async with opened(any_server, template=template) as output:
         await output.write(batch)
 
@@ -260,9 +262,11 @@ async def test_a_template_that_the_server_refuses_is_an_error_of_the_operator(
 # ---- outages, on real servers
 
 
+@pytest.mark.servers
 async def test_an_output_outlives_a_restart_of_its_server(
-    search_server: SearchServer, prefix: str
+    search_servers: Callable[[Kind], SearchServer], prefix: str
 ) -> None:
+    search_server = search_servers(OPENSEARCH)  # an Elasticsearch is killed below
     running = output_to(search_server, template=template_for(prefix))
     new = output_to(search_server, template=template_for(prefix))
     try:
@@ -316,6 +320,17 @@ async def test_a_host_that_dies_is_left_out_and_taken_again_when_it_is_back(
         async with asyncio.timeout(60):
             while await documents(first) == in_first:
                 await write_some()
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+async def test_a_host_that_is_down_at_the_start_is_left_out(
+    any_server: SearchServer, is_first: bool, prefix: str
+) -> None:
+    down = any_server.url.replace(str(any_server.port), str(free_port(socket.SOCK_STREAM)))
+    hosts = (down, any_server) if is_first else (any_server, down)
+    async with opened(*hosts, template=template_for(prefix)) as output:
+        for number in range(4):
+            assert (await output.write([document(prefix, number)])).stored == 1
 
 
 async def test_a_server_that_hangs_is_a_time_out_and_the_next_try_stores_once(

@@ -1,15 +1,7 @@
 """TLS and logins of the Elasticsearch and OpenSearch output, on secured servers."""
 
-import asyncio
-import os
-import socket
-import ssl
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -18,9 +10,8 @@ import pytest
 from mailingest.errors import OutputUnavailable, UsageError
 from mailingest.outputs.elastic import Login
 from mailingest.outputs.tls import Tls
-from tests.lab.daemon import Daemon, free_port
-from tests.lab.polling import wait_until
 from tests.outputs.elastic_samples import asking, document, opened, output_to, stored, template_for
+from tests.outputs.fronting import behind
 from tests.servers import (
     SECURED_ELASTICSEARCH,
     SECURED_KINDS,
@@ -35,43 +26,6 @@ from tests.servers.security import ADMIN, GUEST, PASSWORD, WRITER, web_token
 def prefix() -> str:
     """An index prefix that no other test uses, as the server is shared."""
     return f"mail-{uuid4().hex[:8]}"
-
-
-@asynccontextmanager
-async def behind(server: SearchServer, certificate: Path) -> AsyncIterator[str]:
-    """The address of a TLS proxy before the server, which shows another certificate.
-
-    OpenSearch does not start with one that has expired.
-    """
-    inner = ssl.create_default_context(cafile=server.certificates.authority)
-    outer = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    outer.load_cert_chain(server.certificates.chain(certificate), certificate.with_suffix(".key"))
-
-    async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while octets := await reader.read(65_536):
-                writer.write(octets)
-                await writer.drain()
-        except OSError:
-            pass  # the other side has gone
-        finally:
-            writer.transport.abort()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there = await asyncio.open_connection("127.0.0.1", server.port, ssl=inner)
-        await asyncio.gather(copy(reader, there[1]), copy(there[0], writer))
-        with suppress(OSError):
-            await asyncio.gather(writer.wait_closed(), there[1].wait_closed())
-
-    serving: set[asyncio.Task[None]] = set()
-
-    def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        serving.add(asyncio.create_task(serve(reader, writer)))
-
-    proxy = await asyncio.start_server(begin, "127.0.0.1", 0, ssl=outer)
-    async with proxy:
-        yield f"https://127.0.0.1:{proxy.sockets[0].getsockname()[1]}"
-    await asyncio.gather(*serving)
 
 
 async def test_the_privileges_that_the_message_names_are_enough(
@@ -159,8 +113,8 @@ async def test_a_certificate_that_is_not_right_is_told_with_the_cure(
     secured_server: SearchServer, certificate: str, message: str
 ) -> None:
     certificates = secured_server.certificates
-    async with behind(secured_server, getattr(certificates, certificate)) as url:
-        output = output_to(url, tls=Tls(ca_certs=certificates.authority))
+    async with behind(secured_server, getattr(certificates, certificate)) as front:
+        output = output_to(front.url, tls=Tls(ca_certs=certificates.authority))
         with pytest.raises(UsageError, match=message):
             await output.open()
         await output.close()
@@ -192,11 +146,11 @@ async def test_a_pinned_authority_vouches_for_names_and_a_pinned_certificate_for
     secured_server: SearchServer,
 ) -> None:
     made = secured_server.certificates
-    async with behind(secured_server, made.elsewhere) as url:
+    async with behind(secured_server, made.elsewhere) as front:
         pinned = Tls(fingerprint=plain(made.fingerprint(made.elsewhere)))
-        async with opened(url, tls=pinned, login=partial(Login, ADMIN, PASSWORD)) as output:
+        async with opened(front.url, tls=pinned, login=partial(Login, ADMIN, PASSWORD)) as output:
             assert output.server is not None
-        other = output_to(url, tls=Tls(fingerprint=plain(made.fingerprint(made.authority))))
+        other = output_to(front.url, tls=Tls(fingerprint=plain(made.fingerprint(made.authority))))
         with pytest.raises(UsageError, match="certificate is for another name"):
             await other.open()
         await other.close()
@@ -285,80 +239,3 @@ async def test_proxies_of_the_environment_divert_nothing(
     tls = Tls(fingerprint=plain(made.fingerprint(made.server)))
     async with opened(secured_server, tls=tls, template=template_for(prefix)) as output:
         assert (await output.write([document(prefix, 1)])).stored == 1
-
-
-# ---- the program
-
-
-def settings(server: SearchServer, directory: Path, prefix: str, port: int) -> Path:
-    path = directory / "mailingest.toml"
-    path.write_text(
-        f"""
-[inputs]
-udp = []
-[[inputs.tcp]]
-port = {port}
-[index]
-prefix = "{prefix}"
-[state]
-directory = "{directory}/state"
-[elasticsearch]
-hosts = ["{server.url}"]
-username = "{WRITER}"
-password_file = "{directory}/password"
-ca_certs = "{server.certificates.authority}"
-replicas = 0
-"""
-    )
-    return path
-
-
-def program(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "mailingest", *arguments], capture_output=True, text=True
-    )
-
-
-async def test_with_a_wrong_password_the_daemon_takes_lines_in_until_it_is_set_right(
-    secured_server: SearchServer, prefix: str, tmp_path: Path
-) -> None:
-    port = free_port(socket.SOCK_STREAM)
-    config = settings(secured_server, tmp_path, prefix, port)
-    (tmp_path / "password").write_text("wrong")
-    with Daemon(config) as daemon:
-        with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
-            connection.sendall(b"Nov 24 15:41:22 mx1 postfix/qmgr[550]: 652D1A4A862: removed\n")
-            connection.shutdown(socket.SHUT_WR)
-            assert connection.recv(1) == b""
-        wait_until(
-            lambda: "refuses the login: check username and password_file" in daemon.log.read_text(),
-            "the log says what to do",
-        )
-        (tmp_path / "password").write_text(PASSWORD)
-        async with asking(secured_server) as client:
-            async with asyncio.timeout(60):
-                while sum(map(len, (await stored(client, prefix)).values())) != 1:
-                    await asyncio.sleep(0.2)
-        log = daemon.log.read_text()
-    assert PASSWORD not in log
-    assert "Traceback" not in log
-
-
-def test_the_check_tells_of_a_wrong_password_and_a_start_of_a_missing_authority(
-    secured_server: SearchServer, prefix: str, tmp_path: Path
-) -> None:
-    config = settings(secured_server, tmp_path, prefix, 0)
-    (tmp_path / "password").write_text("wrong")
-
-    checked = program("check", "--config", str(config))
-
-    assert checked.returncode != 0
-    [wrong] = [line for line in checked.stdout.splitlines() if line.startswith("WRONG")]
-    assert wrong.startswith(f"WRONG  store: {secured_server.url} refuses the login: check username")
-
-    authority = str(secured_server.certificates.authority)
-    config.write_text(config.read_text().replace(authority, f"{tmp_path}/none.pem"))
-    started = program("run", "--config", str(config))
-    assert started.returncode == 2
-    assert f"elasticsearch.ca_certs: cannot use {tmp_path}/none.pem: No such file" in started.stderr
-    assert os.listdir(tmp_path / "state" / "spool") == []

@@ -34,6 +34,10 @@ START_SECONDS = 120.0
 
 STOP_SECONDS = 30.0
 
+# Without its second compiler, Java needs half the processor time to start.
+SMALL = ("-Xms256m", "-Xmx256m", "-XX:TieredStopAtLevel=1")
+LARGE = ("-Xms1g", "-Xmx1g")
+
 LOGGING = """\
 status = error
 appender.console.type = Console
@@ -63,10 +67,12 @@ class Kind:
     java: int = 17
     """The least version of Java."""
     is_modern: bool = False
-    """Whether it is an Elasticsearch from 8 on, whose plugins are in directories of modules.
+    """Whether it is an Elasticsearch from 8 on, whose plugins are in directories of modules."""
 
-    Of those only the network's is to be had, so analyzers are missing, among other things.
-    """
+    @property
+    def has_analyzers(self) -> bool:
+        """Whether their plugin is to be had for this version."""
+        return any("analysis" in name for name in self.plugins)
 
     @property
     def package(self) -> str:
@@ -114,9 +120,12 @@ SECURED_OPENSEARCH = replace(
     OPENSEARCH, plugins=(*PLUGINS, "security.OpenSearchSecurityPlugin"), is_secured=True
 )
 SECURED_KINDS = (SECURED_ELASTICSEARCH, SECURED_OPENSEARCH)
+NETWORK = ("transport.Netty4Plugin",)
 OPTIONAL_KINDS = (
+    replace(ELASTICSEARCH, version="7.17.28", plugins=NETWORK),
     Kind("elasticsearch", "8.19.0", ("-Des.distribution.type=tar",), (), is_modern=True),
     Kind("elasticsearch", "9.2.0", ("-Des.distribution.type=tar",), (), java=21, is_modern=True),
+    replace(OPENSEARCH, version="1.3.20", plugins=NETWORK),
     Kind(
         "opensearch",
         "3.4.0",
@@ -233,7 +242,8 @@ class SearchServer:
     """One single-node server on 127.0.0.1; its data live as long as the context.
 
     ``settings`` are added to its YAML file.  A secured server has ``certificates`` of its own;
-    with ``client_certificate`` it wants one of its clients, too.
+    with ``client_certificate`` it wants one of its clients, too.  A ``large`` one is for
+    benchmarks: it takes twice as long to start.
     ``start`` and ``stop`` may be called in turn: data and ports stay the same.
     """
 
@@ -241,7 +251,7 @@ class SearchServer:
         self,
         kind: Kind,
         *,
-        heap: str = "256m",
+        large: bool = False,
         settings: Mapping[str, str] | None = None,
         client_certificate: bool = False,
     ) -> None:
@@ -249,7 +259,7 @@ class SearchServer:
         self.home = Path(tempfile.mkdtemp(prefix=f"mailingest-{kind}-"))
         self.log = self.home / "server.log"
         self.port, transport_port = free_ports(2)
-        self._heap = heap
+        self._java_options = LARGE if large else SMALL
         self._process: subprocess.Popen[bytes] | None = None
         self._settings = {
             "network.host": "127.0.0.1",
@@ -300,8 +310,7 @@ class SearchServer:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [
-                    *(java, f"-Xms{self._heap}", f"-Xmx{self._heap}", "-XX:+UseSerialGC"),
-                    *self.kind.java_options,
+                    *(java, "-XX:+UseSerialGC", *self._java_options, *self.kind.java_options),
                     *("-cp", f"{jars}/*", str(HERE / launcher)),
                     *(self.kind.package, str(self.home), *self.kind.plugins),
                 ],
