@@ -141,6 +141,8 @@ class Sender:
                 connection.sendall(burst)
                 connection.shutdown(socket.SHUT_WR)
                 ended = connection.recv(1) == b""
-        except ConnectionError:
+        except TimeoutError:
+            raise
+        except OSError:  # shutdown() has an error of its own for a connection that is gone
             return False
         return ended and generation == self.generation

@@ -18,6 +18,21 @@ MAX_REQUEST = 262_144
 """Bytes.  Small, so that tests meet the limit with little data (the default is 100 MB)."""
 
 
+# What is started once a run: the servers, and the mail servers of the lab.
+_STARTED_ONCE = {"search_servers", "lab", "corpus"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Share the tests among the processes of pytest-xdist, so that nothing is started twice.
+
+    The tests of a module stay together, and so do all that use what is started once.
+    """
+    for item in items:
+        module = item.nodeid.partition("::")[0]
+        is_shared = not _STARTED_ONCE.isdisjoint(getattr(item, "fixturenames", ()))
+        item.add_marker(pytest.mark.xdist_group("servers" if is_shared else module))
+
+
 def pytest_report_header() -> str | None:
     """Names the servers that this run leaves out."""
     left_out = ", ".join(str(kind) for kind in OPTIONAL_KINDS if kind not in WANTED_KINDS)

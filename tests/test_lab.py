@@ -164,7 +164,9 @@ def test_closing_ends_every_process(tmp_path: Path) -> None:
 
 def processes_of(directory: Path) -> list[str]:
     """Command lines that name a directory."""
-    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
+    listed = subprocess.run(
+        ["ps", "-ww", "-eo", "args"], capture_output=True, text=True, check=True
+    )
     return [line for line in listed.stdout.splitlines() if str(directory) in line]
 
 
