@@ -16,8 +16,7 @@ from elasticsearch import ApiError, TransportError
 
 from mailingest.core.lifecycle import index_patterns
 from mailingest.core.lookups import LINKS, is_of_session
-from mailingest.errors import MailingestError, UsageError
-from mailingest.outputs.elastic import ElasticOutput, explain, told
+from mailingest.outputs.elastic import ElasticOutput, explain
 from mailingest.trace.counts import Counts, Grid
 from mailingest.trace.criteria import Criteria, Term
 from mailingest.trace.elastic_counts import read, request
@@ -40,6 +39,7 @@ _LONGEST_PATTERN: Final = 200
 _LONGEST_KEYWORD: Final = 8191
 # More words narrow a search down little, and each one costs a walk through all words there are.
 _MOST_WORDS: Final = 3
+_PRIVILEGES: Final = "monitor on the cluster, and read on the indices"
 _ADDRESSES: Final = ("recipient", "sender")
 _IN_FEW: Final = ("message_id", *_ADDRESSES)
 # In one index a day and shard, the sequence number grows as lines are stored.  It stays the same
@@ -239,18 +239,8 @@ class ElasticSource:
                 **body,
             )
         except (ApiError, TransportError) as error:
-            raise _explained(error) from error
+            raise explain(error, _PRIVILEGES) from error
         return cast(Mapping[str, Any], answer.body)
-
-
-def _explained(error: ApiError | TransportError) -> MailingestError:
-    if isinstance(error, ApiError) and error.status_code == 403:
-        node = error.meta.node
-        return UsageError(
-            f"{node.scheme}://{node.host}:{node.port} denies access: the role needs the cluster "
-            f"privilege monitor, and read on the indices ({told(error)})"
-        )
-    return explain(error)
 
 
 def _note(answer: Mapping[str, Any]) -> str:
