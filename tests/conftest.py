@@ -29,7 +29,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     for item in items:
         module = item.nodeid.partition("::")[0]
-        is_shared = not _STARTED_ONCE.isdisjoint(getattr(item, "fixturenames", ()))
+        fixtures = getattr(item, "fixturenames", ())
+        is_shared = item.get_closest_marker("servers") or not _STARTED_ONCE.isdisjoint(fixtures)
         item.add_marker(pytest.mark.xdist_group("servers" if is_shared else module))
 
 
