@@ -20,7 +20,7 @@ from mailingest.trace.counts import Counts
 from mailingest.trace.criteria import Criteria
 from mailingest.trace.engine import Answer, trace
 from mailingest.trace.sources import Span, Store
-from mailingest.trace.stories import Verdict
+from mailingest.trace.stories import Story, Verdict
 from mailingest.web.overview import SPANS, Asked, Overview, read_asked
 from mailingest.web.security import HEADERS, RateLimit, Users, mask
 from mailingest.web.texts import Texts, preferred
@@ -34,6 +34,10 @@ _MOST_RESULTS = 50
 _LONGEST_VALUE = 1000
 _MORE = ("queue_id", "message_id", "client", "relay", "text", "status")
 _AROUND = timedelta(seconds=1)
+# A mail to many recipients, and all refusals of two seconds.
+_MOST_OF_A_MAIL = 1000
+# The refusals that have words of their own.
+_TOLD = frozenset({401, 404, 405, 429, 503})
 
 _USER = web.RequestKey("user", str)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -83,21 +87,19 @@ class TracePage:
         """Who asks, whether they may, and what the browser must not do."""
         user = self._user(request)
         if user is None:
-            response: web.StreamResponse = web.Response(
-                status=401,
-                text="Please log in.\n",
-                headers={"WWW-Authenticate": 'Basic realm="mailingest", charset="UTF-8"'},
-            )
+            response: web.StreamResponse = self._refusal(request, 401)
+            response.headers["WWW-Authenticate"] = 'Basic realm="mailingest", charset="UTF-8"'
         elif not self._limit.allows(user or request.remote or ""):
-            response = web.Response(
-                status=429, text="Too many questions.\n", headers={"Retry-After": "60"}
-            )
+            response = self._refusal(request, 429)
+            response.headers["Retry-After"] = "60"
         else:
             request[_USER] = user
             try:
                 response = await handler(request)
             except web.HTTPException as error:
-                response = web.Response(status=error.status, text=f"{error.reason}\n")
+                response = self._refusal(request, error.status)
+                if "Allow" in error.headers:
+                    response.headers["Allow"] = error.headers["Allow"]
         response.headers.update(HEADERS)
         return response
 
@@ -133,7 +135,7 @@ class TracePage:
                 page["error"], status = str(error), 400
             except OutputUnavailable as error:
                 _log.error("store not available", reason=str(error))
-                page["error"], status = texts("unavailable"), 503
+                page["error"], status = texts("error_503"), 503
             else:
                 view = self._view(texts)
                 page["rows"] = [view.row(story) for story in reversed(answer.stories)]
@@ -171,29 +173,39 @@ class TracePage:
         return self._json(answer, 200 if answer.stories else 404)
 
     async def _ask_mail(self, request: web.Request) -> Answer:
+        """The stories that a permalink means: see `permalink`."""
         query = request.query
         try:
             at = datetime.fromisoformat(query["at"])
-            queue_id, host = query["queue_id"], query["host"]
-        except (KeyError, ValueError):
+            host, queue_id, line = query.get("host"), query.get("queue_id"), query.get("line")
+            if line is None and (host is None or queue_id is None):
+                raise web.HTTPBadRequest
+            if at.tzinfo is None or any(len(value) > _LONGEST_VALUE for value in query.values()):
+                raise web.HTTPBadRequest
+            criteria = (
+                Criteria(queue_id=queue_id)
+                if line is None
+                else Criteria(since=at - _AROUND, until=at + _AROUND)
+            )
+        except (KeyError, ValueError, OverflowError):
             raise web.HTTPBadRequest from None
-        if at.tzinfo is None or max(len(queue_id), len(host)) > _LONGEST_VALUE:
-            raise web.HTTPBadRequest
         try:
-            answer = await self._ask(request, Criteria(queue_id=queue_id), limit=1000)
-        except OutputUnavailable:
+            answer = await self._ask(request, criteria, limit=_MOST_OF_A_MAIL)
+        except OutputUnavailable as error:
+            _log.error("store not available", reason=str(error))
             raise web.HTTPServiceUnavailable from None
-        # Queue IDs are used again: the host and the time tell which mail is meant.
-        stories = [
-            story
-            for story in answer.stories
-            if any(
+
+        def is_meant(story: Story) -> bool:
+            if line is not None:
+                return story.refusal is not None and story.refusal.event["_id"] == line
+            # Queue IDs are used again: the host and the time tell which mail is meant.
+            return any(
                 (queue.key.host, queue.key.queue_id) == (host, queue_id)
                 and abs(queue.born - at) <= _AROUND
                 for queue in story.queues
             )
-        ]
-        return Answer(stories, answer.span, answer.is_cut)
+
+        return Answer(list(filter(is_meant, answer.stories)), answer.span, answer.is_cut)
 
     async def _overview(self, request: web.Request) -> web.Response:
         texts = self._texts(request)
@@ -212,7 +224,7 @@ class TracePage:
             page["error"], status = str(error), 400
         except OutputUnavailable as error:
             _log.error("store not available", reason=str(error))
-            page["error"], status = texts("unavailable"), 503
+            page["error"], status = texts("error_503"), 503
         else:
             overview = self._overview_of(counts, texts)
             view = self._view(texts)
@@ -306,8 +318,26 @@ class TracePage:
         html = self._templates.get_template(name).render(
             texts=texts,
             page=name,
+            root="",
             other_language=f"{request.path.lstrip('/')}?{urlencode(query)}",
             **values,
+        )
+        return web.Response(text=html, content_type="text/html", status=status)
+
+    def _refusal(self, request: web.Request, status: int) -> web.Response:
+        """A page that tells why there is none, with a way back; JSON where JSON was asked for."""
+        name = f"error_{status}" if status in _TOLD else "error_400"
+        if request.path.endswith(".json"):
+            return _json({"error": Texts("en")(name)}, status)
+        texts = self._texts(request)
+        # The path comes from the browser: only its depth is used.
+        root = "../" * (request.path.count("/") - 1) or "./"
+        html = self._templates.get_template("error.html").render(
+            texts=texts,
+            page="error.html",
+            root=root,
+            other_language=f"{root}?lang={texts.other}",
+            message=texts(name),
         )
         return web.Response(text=html, content_type="text/html", status=status)
 

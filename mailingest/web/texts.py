@@ -37,10 +37,6 @@ _TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         "There are no logs for that time. They reach from {first} to {last}.",
         "Für diese Zeit gibt es keine Logs. Sie reichen von {first} bis {last}.",
     ),
-    "unavailable": (
-        "The store cannot be asked at the moment. Please try again later.",
-        "Der Speicher ist gerade nicht erreichbar. Bitte später noch einmal versuchen.",
-    ),
     "received": ("Received", "Angenommen"),
     "decided": ("Decided", "Entschieden"),
     "recipient_unknown": ("recipient not in the logs", "Empfänger steht nicht in den Logs"),
@@ -62,7 +58,21 @@ _TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "link": ("Link to this mail", "Link zu dieser Mail"),
     "as_json": ("as JSON", "als JSON"),
     "back": ("Back to the search", "Zurück zur Suche"),
-    "not_found": ("There is no such page.", "Diese Seite gibt es nicht."),
+    "error_400": (
+        "This question cannot be understood.",
+        "Diese Frage ist nicht zu verstehen.",
+    ),
+    "error_401": ("Please log in.", "Bitte anmelden."),
+    "error_404": ("There is no such page.", "Diese Seite gibt es nicht."),
+    "error_405": ("Nothing can be changed here.", "Hier lässt sich nichts ändern."),
+    "error_429": (
+        "Too many questions. Please wait a minute.",
+        "Zu viele Fragen. Bitte eine Minute warten.",
+    ),
+    "error_503": (
+        "The store cannot be asked at the moment. Please try again later.",
+        "Der Speicher ist gerade nicht erreichbar. Bitte später noch einmal versuchen.",
+    ),
     "language": ("Deutsch", "English"),
     "before_qmgr": ("before the queue", "vor der Queue"),
     "in_qmgr": ("in the queue", "in der Queue"),

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, tzinfo
 from typing import Any
 from urllib.parse import urlencode
 
@@ -79,10 +79,8 @@ def permalink(story: Story) -> str:
     if first is not None:
         query = {"host": first.key.host, "queue_id": first.key.queue_id, "at": iso(first.born)}
     elif story.refusal is not None:
-        time = story.refusal.time
-        query = {"since": iso(time), "until": iso(time + timedelta(seconds=1))}
-        recipient = story.refusal.event.get("postfix_to")
-        return "?" + urlencode({**query, **({"to": recipient} if recipient else {})})
+        # Its line: an address in a link would be in histories and logs, and not masked.
+        query = {"line": story.refusal.event["_id"], "at": iso(story.refusal.time)}
     else:
         return ""
     return "mail?" + urlencode({key: str(value) for key, value in query.items()})

@@ -115,7 +115,12 @@ async def test_what_was_asked_is_text_too(page: Page) -> None:
         ("mail", 400),
         ("mail?host=mx1&queue_id=AAAAAA1&at=yesterday", 400),
         ("mail?host=mx1&queue_id=NONE&at=2026-11-24T10:00:00Z", 404),
+        ("mail?at=2026-11-24T10:00:00Z", 400),
+        ("mail?line=" + "a" * 2000 + "&at=2026-11-24T10:00:00Z", 400),
+        ("mail?line=NONE&at=2026-11-24T10:00:00Z", 404),
+        ("mail?line=NONE&at=0001-01-01T00:00:00Z", 400),
         ("nothing", 404),
+        ("javascript:alert(1)", 404),
         ("static/../../config.py", 404),
     ],
 )
@@ -125,6 +130,31 @@ async def test_a_wrong_question_is_answered_without_a_traceback(
     got, text = await page.get(path)
     assert got == status
     assert "Traceback" not in text
+
+
+async def test_a_refusal_has_a_link_that_names_nobody(page: Page) -> None:
+    _, html = await page.get("?to=no@example.com")
+    [link] = re.findall(r'href="(mail\?line=[^"]+)"', html)
+    assert "no" not in link
+    status, mail = await page.get(link.replace("&amp;", "&"))
+    assert status == 200
+    assert "User unknown" in mail
+    assert mail.count("<article") == 1
+
+
+@pytest.mark.parametrize("path", ["nothing", "no/such/page", "mail"])
+async def test_an_error_is_a_page_that_leads_back(page: Page, path: str) -> None:
+    _, html = await page.get(path, headers={"Accept-Language": "de"})
+    assert '<html lang="de">' in html
+    root = "../" * path.count("/") or "./"
+    assert f'href="{root}static/style.css"' in html
+    assert f'href="{root}?lang=de">Zurück zur Suche' in html
+
+
+async def test_an_error_beside_json_is_json(page: Page) -> None:
+    async with page.session.get(page.url + "mail.json") as response:
+        assert response.status == 400
+        assert await response.json() == {"error": "This question cannot be understood."}
 
 
 async def test_nothing_found_is_told_apart_from_no_logs(page: Page) -> None:
@@ -141,6 +171,7 @@ async def test_german_is_spoken_if_asked_for(page: Page) -> None:
 async def test_the_page_changes_nothing(page: Page) -> None:
     async with page.session.post(page.url) as response:
         assert response.status == 405
+        assert response.headers["Allow"] == "GET,HEAD"
 
 
 async def test_users_have_to_log_in(settings: Settings, tmp_path: Path) -> None:
@@ -169,6 +200,8 @@ async def test_local_parts_are_masked_everywhere(settings: Settings) -> None:
             shown = text.replace("?from=ann@example.com", "").replace('value="ann@example.com"', "")
             assert "bob@" not in shown
             assert "b***@example.net" in shown
+            assert "no@" not in shown
+            assert "no%40" not in shown
 
 
 async def test_too_many_questions_are_put_off(settings: Settings) -> None:
