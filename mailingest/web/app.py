@@ -86,8 +86,11 @@ class TracePage:
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Who asks, whether they may, and what the browser must not do."""
         user = self._user(request)
-        if user is None:
-            response: web.StreamResponse = self._refusal(request, 401)
+        if request.match_info.handler is _style:
+            # It tells nothing, and the page that asks for a login needs it.
+            response = await handler(request)
+        elif user is None:
+            response = self._refusal(request, 401)
             response.headers["WWW-Authenticate"] = 'Basic realm="mailingest", charset="UTF-8"'
         elif not self._limit.allows(user or request.remote or ""):
             response = self._refusal(request, 429)

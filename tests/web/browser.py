@@ -1,0 +1,113 @@
+"""A real Chromium, and a real `mailingest web` for it to visit."""
+
+import asyncio
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from mailingest.config import Settings
+from mailingest.outputs.sqlite import SqliteOutput
+from mailingest.wiring import build_pipeline
+
+# Later than all lines of the tests.
+_REFERENCE: Final = 1_795_600_000.0
+_SERVED: Final = re.compile(r"http://127\.0\.0\.1:\d+/")
+
+
+def fill(directory: Path, lines: Iterable[bytes]) -> None:
+    """Store what is made of log lines where the settings of `web` look for it."""
+    settings = Settings.model_validate(
+        {"state": {"directory": directory}, "syslog": {"timezone": "UTC"}}
+    )
+    pipeline = build_pipeline(settings, live=False)
+    documents = [one for line in lines for one in pipeline.feed(line, _REFERENCE)]
+
+    async def write() -> None:
+        output = SqliteOutput(settings.sqlite_directory)
+        await output.open()
+        await output.write([*documents, *pipeline.flush()])
+        await output.close()
+
+    asyncio.run(write())
+
+
+@contextmanager
+def web(directory: Path, settings: str = "") -> Iterator[str]:
+    """The URL of the page, served by the program over what `fill` stored."""
+    config = directory / "web.toml"
+    config.write_text(
+        f'[state]\ndirectory = "{directory}"\n[syslog]\ntimezone = "UTC"\n'
+        f"[web]\nport = 0\nquestions_a_minute = 10000\n{settings}"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mailingest", "web", "--config", str(config)],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    try:
+        line = process.stderr.readline()
+        found = _SERVED.search(line)
+        assert found is not None, line + process.stderr.read()
+        yield found[0]
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Debian's Chromium; RuntimeError tells how to install it."""
+    path = shutil.which("chromium")
+    if path is None:
+        raise RuntimeError("no chromium: install it with: apt-get install chromium")
+    with sync_playwright() as playwright:
+        # Root has no sandbox; what is visited is our own.
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+class Visitor:
+    """A window of the browser that remembers what a page must not do."""
+
+    def __init__(self, context: BrowserContext, url: str) -> None:
+        self.url = url
+        self.page: Page = context.new_page()
+        self.faults: list[str] = []
+        self.page.on("console", self._heard)
+        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
+        self.page.on("request", self._asked)
+        self.page.on("dialog", self._dialog)
+
+    def go(self, path: str) -> int:
+        """Visit a path; the status."""
+        response = self.page.goto(self.url + path)
+        assert response is not None
+        return response.status
+
+    @property
+    def overflow(self) -> int:
+        """Pixels by which the page is wider than the window."""
+        wide: int = self.page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        return wide
+
+    def _heard(self, message: Any) -> None:
+        # The browser itself reports the status of a page that is an error.
+        if message.type == "error" and "Failed to load resource" not in message.text:
+            self.faults.append(message.text)
+
+    def _asked(self, request: Any) -> None:
+        if not request.url.startswith(self.url):
+            self.faults.append(f"asked {request.url}")
+
+    def _dialog(self, dialog: Any) -> None:
+        self.faults.append(f"dialog {dialog.message}")
+        dialog.dismiss()
