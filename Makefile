@@ -6,9 +6,14 @@ VENV ?= .venv
 
 CONFIG = $(if $(wildcard mailingest.toml),--config mailingest.toml)
 
+# Either one takes the other along when it ends, and its exit code is that of all.
+run: SHELL = /bin/bash
 run: $(VENV)/run
-	@$(VENV)/bin/mailingest web $(CONFIG) & web=$$!; trap 'kill $$web 2>/dev/null' EXIT; \
-	$(VENV)/bin/mailingest run $(CONFIG)
+	@trap 'stop=yes; kill $$run $$web 2>/dev/null' INT TERM; \
+	$(VENV)/bin/mailingest run $(CONFIG) & run=$$!; \
+	$(VENV)/bin/mailingest web $(CONFIG) & web=$$!; \
+	wait -n; code=$$?; trap '' INT TERM; kill $$run $$web 2>/dev/null; \
+	wait $$run; ran=$$?; wait $$web; exit $$([ "$$stop" ] && echo $$ran || echo $$code)
 
 test: $(VENV)/dev
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" .ci/system-packages

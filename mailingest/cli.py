@@ -14,6 +14,7 @@ import typer
 
 from mailingest import __version__
 from mailingest.config import Settings, load
+from mailingest.core.printable import clean_lines
 from mailingest.errors import MailingestError, UsageError
 
 EXIT_FAILED = 1
@@ -82,7 +83,8 @@ def main() -> None:
 
 
 def _complain(error: MailingestError) -> None:
-    for line in str(error).splitlines():
+    # Names of files, what was typed and what a server says may hold anything.
+    for line in clean_lines(str(error)).split("\n"):
         print(f"mailingest: {line}", file=sys.stderr)
 
 
@@ -446,7 +448,7 @@ def web_user(
 def _start(config: Path | None) -> Settings:
     from mailingest.logs import configure
 
-    settings = load(config, os.environ)
+    settings = load(config)
     configure(settings.log)
     return settings
 

@@ -316,7 +316,9 @@ class Web(_Section):
     host: str = Field("127.0.0.1", description="address or name to listen on")
     port: Port = Field(8025, description="port to listen on; 0 takes a free one")
     users_file: Path | None = Field(
-        None, description="file of lines name:hash, made by `mailingest web-user`"
+        None,
+        description="file of lines name:hash, made by `mailingest web-user`; a bare name is a "
+        "systemd credential",
     )
     proxy_header: str | None = Field(
         None, description="header in which a trusted proxy names the user"
@@ -441,24 +443,24 @@ def load_zone(name: str) -> tzinfo:
         raise ValueError("must be `local` or an IANA name such as Europe/Berlin") from error
 
 
-def load(path: Path | None, environment: Mapping[str, str]) -> Settings:
-    """Read the settings; raises UsageError, one line for each mistake.
+def load(path: Path | None) -> Settings:
+    """Settings of a file and the environment; raises UsageError, one line for each mistake.
 
     ``path`` None stands for the file named by $MAILINGEST_CONFIG, or else the system's file if
     there is one, or else the defaults.
     """
-    if path is None and environment.get(ENV_CONFIG):
-        path = Path(environment[ENV_CONFIG])
+    if path is None and (named := os.environ.get(ENV_CONFIG)):
+        path = Path(named)
     file = path or SYSTEM_CONFIG
     content = _read(file, may_be_missing=path is None)
-    mistakes = [*_unknown_variables(environment)]
+    mistakes = [*_unknown_variables(os.environ)]
     try:
         settings = Settings(**content)
     except ValidationError as error:
         details = error.errors(include_url=False)
         # What is not in the environment is in the file, if there is one.
         source = file if content else None
-        mistakes += [_describe(detail, source, environment) for detail in details]
+        mistakes += [_describe(detail, source, os.environ) for detail in details]
     if mistakes:
         raise UsageError("\n".join(mistakes))
     return settings
@@ -468,8 +470,7 @@ def read_secret(value: SecretStr | None, file: Path | None, key: str) -> str | N
     """A secret given as it is or by a file; a bare file name is a systemd credential."""
     if file is None:
         return value.get_secret_value() if value else None
-    if file.parent == Path() and (credentials := os.environ.get("CREDENTIALS_DIRECTORY")):
-        file = Path(credentials) / file
+    file = credential(file)
     try:
         secret = file.read_text("utf-8").strip()
     except (OSError, UnicodeError) as error:
@@ -478,6 +479,13 @@ def read_secret(value: SecretStr | None, file: Path | None, key: str) -> str | N
     if not secret:
         raise UsageError(f"{key}: {file} is empty")
     return secret
+
+
+def credential(file: Path) -> Path:
+    """Where a file is that may be a systemd credential (LoadCredential=): a bare name is one."""
+    if file.parent == Path() and (credentials := os.environ.get("CREDENTIALS_DIRECTORY")):
+        return Path(credentials) / file
+    return file
 
 
 def _read(path: Path, *, may_be_missing: bool) -> dict[str, Any]:

@@ -8,10 +8,10 @@ import orjson
 
 from mailingest import collector
 from mailingest.config import Settings
+from mailingest.core.printable import clean, clean_json
 from mailingest.core.records import HEADER_NOMATCH
 from mailingest.core.shapes import Shapes
 from mailingest.inputs.rotation import expand
-from mailingest.trace.render import clean
 from mailingest.wiring import build_decoder, build_parser, build_pipeline, first_time
 
 
@@ -28,8 +28,15 @@ def parse(settings: Settings, arguments: Sequence[str], out: BinaryIO) -> None:
             documents = [
                 document for line in batch.lines for document in pipeline.feed(line, file.mtime)
             ]
-            out.write(b"".join([document.body + b"\n" for document in documents]))
+            out.write(b"".join([_line(one.body) for one in documents]))
             out.flush()
+
+
+def _line(body: bytes) -> bytes:
+    """A body as it is printed.  JSON has no control characters but DEL; most of it is ASCII."""
+    if body.isascii() and b"\x7f" not in body:
+        return body + b"\n"
+    return f"{clean_json(body)}\n".encode()
 
 
 def unmatched(
@@ -48,7 +55,7 @@ def unmatched(
         rows = [asdict(group) for group in groups]
         if shapes.other:
             rows.append({"program": None, "shape": None, "count": shapes.other, "example": None})
-        out.writelines(orjson.dumps(row).decode() + "\n" for row in rows)
+        out.writelines(f"{clean_json(orjson.dumps(row))}\n" for row in rows)
         return
     for group in groups:
         out.write(f"{group.count:>8}  {clean(group.program)}: {clean(group.shape)}\n")

@@ -16,8 +16,8 @@ import yaml
 from mailingest.config import Settings
 from mailingest.core.grok import Library
 from mailingest.core.matchers import Searcher
+from mailingest.core.printable import clean
 from mailingest.errors import UsageError
-from mailingest.trace.render import clean
 from mailingest.wiring import read_definitions
 
 _KEYS = ("pattern", "data", "results")

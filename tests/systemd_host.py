@@ -15,6 +15,8 @@ _ENTER = ("-m", "-p", "-u", "-i", "-n", "-C")
 _BOOT = """
 set -e
 mount --make-rprivate /
+# As on a server: systemd mounts credentials in a namespace from where they have to spread.
+mount --make-rshared /
 mount -t tmpfs tmpfs /run
 mount -t tmpfs -o mode=755 tmpfs /var/lib
 # A mount from outside shows the machine's control groups, not those of this namespace.

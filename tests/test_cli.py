@@ -61,6 +61,14 @@ def test_a_mistake_is_refused_without_a_traceback(arguments: list[str], complain
     assert "Traceback" not in done.stderr
 
 
+def test_a_complaint_does_nothing_to_a_terminal(tmp_path: Path) -> None:
+    name = tmp_path / "\x1b]0;owned\x07\x9b2J\u202e.log"
+    done = mailingest("trace", "--file", str(name))
+    assert done.returncode == 2
+    assert r"\x1b]0;owned\x07\x9b2J\u202e.log" in done.stderr
+    assert all(line.isprintable() for line in done.stderr.split("\n"))
+
+
 def test_every_mistake_of_a_configuration_has_its_line(tmp_path: Path) -> None:
     config = tmp_path / "mailingest.toml"
     config.write_text('shutdwn_timeout = 3\n[log]\nlevel = "loud"\n')

@@ -12,7 +12,7 @@ import pytest
 from pydantic import BaseModel, SecretStr
 
 from mailingest import config
-from mailingest.config import Elasticsearch, Settings, load, load_zone, read_secret
+from mailingest.config import Elasticsearch, Settings, credential, load, load_zone, read_secret
 from mailingest.errors import UsageError
 from mailingest.wiring import data_directory
 
@@ -40,7 +40,7 @@ def written(tmp_path: Path, text: str) -> Path:
 def mistakes(path: Path | None) -> list[str]:
     """The lines of the error, each without the file's name."""
     with pytest.raises(UsageError) as caught:
-        load(path, os.environ)
+        load(path)
     return [line.removeprefix(f"{path}: ") for line in str(caught.value).splitlines()]
 
 
@@ -94,7 +94,7 @@ def test_the_shipped_file_has_no_other_keys() -> None:
 
 
 def test_the_shipped_file_is_the_defaults() -> None:
-    assert load(SHIPPED, os.environ) == load(None, os.environ) == Settings()
+    assert load(SHIPPED) == load(None) == Settings()
 
 
 def test_the_examples_in_the_shipped_file_are_right(tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_a_file_is_read(tmp_path: Path) -> None:
         "mx2.example.net" = "America/New_York"
         """,
     )
-    settings = load(path, os.environ)
+    settings = load(path)
     assert settings.inputs.udp == ()
     assert [(one.host, one.port) for one in settings.inputs.tcp] == [
         ("127.0.0.1", 6000),
@@ -149,10 +149,10 @@ def test_the_file_may_be_named_by_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MAILINGEST_CONFIG", str(written(tmp_path, "shutdown_timeout = 7")))
-    assert load(None, os.environ).shutdown_timeout == 7
+    assert load(None).shutdown_timeout == 7
     other = tmp_path / "other.toml"
     other.write_text("shutdown_timeout = 8")
-    assert load(other, os.environ).shutdown_timeout == 8
+    assert load(other).shutdown_timeout == 8
 
 
 def test_the_systems_file_is_read_if_there_is_one(
@@ -160,10 +160,10 @@ def test_the_systems_file_is_read_if_there_is_one(
 ) -> None:
     path = written(tmp_path, "shutdown_timeout = 7")
     monkeypatch.setattr(config, "SYSTEM_CONFIG", path)
-    assert load(None, os.environ).shutdown_timeout == 7
+    assert load(None).shutdown_timeout == 7
     path.write_text("shutdown_timeout = 0")
     with pytest.raises(UsageError, match="^" + str(path)):
-        load(None, os.environ)
+        load(None)
 
 
 def test_the_systems_file_may_be_missing_but_not_unreadable(
@@ -171,7 +171,7 @@ def test_the_systems_file_may_be_missing_but_not_unreadable(
 ) -> None:
     monkeypatch.setattr(config, "SYSTEM_CONFIG", tmp_path)
     with pytest.raises(UsageError, match=f"^{tmp_path}: cannot read the configuration"):
-        load(None, os.environ)
+        load(None)
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def test_the_environment_goes_before_the_file(
     expected: Any,
 ) -> None:
     monkeypatch.setenv(variable, value)
-    found: Any = load(written(tmp_path, "shutdown_timeout = 9\n[batch]\nmax_age = 9"), os.environ)
+    found: Any = load(written(tmp_path, "shutdown_timeout = 9\n[batch]\nmax_age = 9"))
     for part in key.split("."):
         found = getattr(found, part)
     assert found == expected
@@ -223,7 +223,7 @@ def test_the_environment_leaves_the_rest_of_a_section_to_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MAILINGEST_BATCH__MAX_AGE", "0.5")
-    batch = load(written(tmp_path, "[batch]\nmax_documents = 9"), os.environ).batch
+    batch = load(written(tmp_path, "[batch]\nmax_documents = 9")).batch
     assert (batch.max_age, batch.max_documents) == (0.5, 9)
 
 
@@ -302,7 +302,7 @@ def test_a_section_that_does_not_exist_is_named(tmp_path: Path) -> None:
 def test_a_mistake_names_the_file(tmp_path: Path) -> None:
     path = written(tmp_path, "[batch]\nmax_age = 0")
     with pytest.raises(UsageError, match=rf"^{path}: batch\.max_age: 0: "):
-        load(path, os.environ)
+        load(path)
 
 
 def test_all_mistakes_are_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -429,7 +429,7 @@ def test_what_is_no_charset_of_log_lines_is_refused(tmp_path: Path, name: str) -
 def test_a_charset_that_contains_ascii_decodes_or_says_that_it_cannot(
     tmp_path: Path, name: str
 ) -> None:
-    charset = load(written(tmp_path, f'[syslog]\ncharset = "{name}"'), os.environ).syslog.charset
+    charset = load(written(tmp_path, f'[syslog]\ncharset = "{name}"')).syslog.charset
     if charset != "auto":
         for octet in range(256):
             try:
@@ -503,7 +503,7 @@ def test_what_is_no_address_of_a_server_is_refused(tmp_path: Path, url: str, cur
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9200", "https://[::1]:9200", "https://es:443/x"])
 def test_an_address_of_a_server_is_taken_as_it_is(tmp_path: Path, url: str) -> None:
     path = written(tmp_path, f'[elasticsearch]\nhosts = ["{url}"]')
-    assert load(path, os.environ).elasticsearch.hosts == (url,)
+    assert load(path).elasticsearch.hosts == (url,)
 
 
 @pytest.mark.parametrize(
@@ -557,7 +557,7 @@ def test_no_secret_of_the_environment_is_in_an_error(
 
 def test_no_secret_is_shown_with_the_settings(tmp_path: Path) -> None:
     login = f'username = "ann"\npassword = "{SECRET}"'
-    settings = load(written(tmp_path, f"[elasticsearch]\n{login}"), os.environ)
+    settings = load(written(tmp_path, f"[elasticsearch]\n{login}"))
     for shown in (repr(settings), str(settings), settings.model_dump_json(), f"{settings!s}"):
         assert SECRET not in shown
     assert read_secret(settings.elasticsearch.password, None, "x") == SECRET
@@ -579,6 +579,14 @@ def test_a_bare_file_name_is_a_credential_of_systemd(
     assert read_secret(None, Path("password"), "x") == SECRET
     with pytest.raises(UsageError, match="cannot read sub/password"):
         read_secret(None, Path("sub/password"), "x")
+
+
+def test_the_users_of_the_page_may_be_a_credential(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert credential(Path("users")) == tmp_path / "users"
+    assert credential(Path("/etc/mailingest/users")) == Path("/etc/mailingest/users")
 
 
 def test_without_systemd_a_bare_file_name_is_in_the_working_directory(
@@ -635,9 +643,9 @@ def test_a_user_without_a_home_has_to_set_the_state_directory(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(os, "getuid", lambda: 3_999_999_999)
     with pytest.raises(UsageError, match=r"^state\.directory: "):
-        load(None, os.environ)
+        load(None)
     path = written(tmp_path, f'[state]\ndirectory = "{tmp_path}"')
-    assert load(path, os.environ).state.directory == tmp_path
+    assert load(path).state.directory == tmp_path
 
 
 def test_the_embedded_store_is_below_the_state_unless_it_is_set() -> None:
@@ -679,7 +687,7 @@ def test_own_fields_have_a_type_and_a_name_that_is_free(
 
 def test_own_fields_and_programs_are_tables(tmp_path: Path) -> None:
     text = '[grok.fields]\n"client.ip" = "ip"\n"@x" = "text"\n[grok.programs]\nmine = "MINE"\n'
-    grok = load(written(tmp_path, text), os.environ).grok
+    grok = load(written(tmp_path, text)).grok
 
     assert grok.fields == {"client.ip": "ip", "@x": "text"}
     assert grok.programs == {"mine": "MINE"}

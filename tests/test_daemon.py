@@ -329,7 +329,7 @@ async def test_a_line_that_makes_the_pipeline_fail_holds_up_no_other(
 
     monkeypatch.setattr(Pipeline, "feed", feed)
     site = Site(tmp_path)
-    daemon = InProcess(load(site.config, {}))
+    daemon = InProcess(load(site.config))
     serving = asyncio.create_task(daemon.main())
     while not _connects(site.tcp):
         await asyncio.sleep(0.01)

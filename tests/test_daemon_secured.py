@@ -123,7 +123,7 @@ async def test_the_daemon_takes_lines_in_and_says_what_to_do_until_it_is_set_rig
         await asyncio.to_thread(site.hand_over, 1)
         await told(daemon.log, cure)
         await asyncio.to_thread(site.hand_over, 2)
-        assert spool_status(load(site.config, {})).frames_kept == 2
+        assert spool_status(load(site.config)).frames_kept == 2
 
         if fault == "expired":
             front.show(made.server)
@@ -197,7 +197,7 @@ async def test_a_login_that_the_server_takes_no_more_is_renewed_without_a_restar
             await spoil()
             await asyncio.to_thread(site.hand_over, 2)
             await told(daemon.log, "refuses the login: check username and password_file")
-            assert spool_status(load(site.config, {})).frames_kept == 2
+            assert spool_status(load(site.config)).frames_kept == 2
             await heal()
             await site.is_stored(client, 2)
 

@@ -81,6 +81,30 @@ def test_the_list_has_the_newest_last_and_counts_by_reason(
     ]
 
 
+def test_a_reason_does_nothing_to_a_terminal(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(settings, 1, reason="400 cannot parse \x1b]0;owned\x07 \x9b2J \u202etxt.exe")
+    list_letters(settings, limit=0, as_json=False)
+    shown = capsys.readouterr().out
+    assert r"400 cannot parse \x1b]0;owned\x07 \x9b2J \u202etxt.exe" in shown
+    assert all(line.isprintable() for line in shown.split("\n"))
+
+
+def test_json_does_nothing_to_a_terminal_either(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reason = "\x1b]0;owned\x07 \x7f \x9b2J \u202etxt.exe \U000e0041 größe"
+    put(settings, 1, reason=reason)
+    show_letters(settings, identity(1))
+    shown = capsys.readouterr().out
+    list_letters(settings, limit=0, as_json=True)
+    listed = capsys.readouterr().out
+    assert all(line.isprintable() for line in (shown + listed).split("\n"))
+    assert json.loads(shown)["reason"] == json.loads(listed)["reason"] == reason
+    assert "größe" in shown
+
+
 def test_the_list_for_scripts_has_one_object_a_line(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:

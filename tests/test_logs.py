@@ -58,6 +58,24 @@ def test_text_is_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     assert not text.startswith("{")
 
 
+def test_text_from_elsewhere_does_nothing_to_a_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    hostile = "\x1b]0;owned\x07 \x9b2J \u202etxt.exe \x7f\r\nforged"
+    configure(Log(format="text"))
+    log = structlog.get_logger("test")
+    log.error("document rejected", reason=hostile, id="\x1b[2J")
+    try:
+        raise ValueError(hostile)
+    except ValueError:
+        log.exception("unexpected")
+    lines = capsys.readouterr().err.split("\n")
+    assert [line for line in lines if not line.isprintable()] == []
+    assert r"id='\x1b[2J'" in lines[0]
+    assert r"reason='\x1b]0;owned\x07 \x9b2J \u202etxt.exe \x7f\r\nforged'" in lines[0]
+    assert "ValueError: " in "\n".join(lines[1:])
+
+
 def test_auto_is_text_on_a_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

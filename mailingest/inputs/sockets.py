@@ -47,7 +47,7 @@ def bound_socket(
     try:
         bound = socket.socket(family, kind)
     except OSError as error:
-        raise _refusal(place, error) from error
+        raise refusal(place, error) from error
     try:
         bound.setblocking(False)
         if protocol == "tcp":
@@ -62,9 +62,10 @@ def bound_socket(
             bound.listen(_BACKLOG)
     except OSError as error:
         bound.close()
-        raise _refusal(place, error) from error
+        raise refusal(place, error) from error
     return bound
 
 
-def _refusal(place: str, error: OSError) -> UsageError:
+def refusal(place: str, error: OSError) -> UsageError:
+    """Why an address cannot be had, and the cure if one is known."""
     return UsageError(f"{place}: {_CURES.get(error.errno or 0, error.strerror or str(error))}")

@@ -333,10 +333,13 @@ def open_for_reading(path: Path) -> sqlite3.Connection | None:
         try:
             version = _schema_version(connection, path)
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_READONLY_DIRECTORY:
+            # Without the right to write, no log can be made; of a file system that is mounted
+            # read-only, SQLite only tells that there is none to open.
+            code = error.sqlite_errorcode
+            is_read_only = code == sqlite3.SQLITE_CANTOPEN and not _log_of(path).exists()
+            if code != sqlite3.SQLITE_READONLY_DIRECTORY and not is_read_only:
                 raise
-            # There is no log, so nobody is writing, and one may not be made here: a reader
-            # without the right to write.  The file may be taken as unchanging then.
+            # There is no log, so nobody is writing: the file may be taken as unchanging.
             connection.close()
             connection = sqlite3.connect(f"{address}&immutable=1", uri=True)
             version = _schema_version(connection, path)
@@ -347,3 +350,7 @@ def open_for_reading(path: Path) -> sqlite3.Connection | None:
         connection.close()
         return None
     return connection
+
+
+def _log_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}-wal")

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, tzinfo
 from typing import get_args
 
 from mailingest.config import Settings, load_zone
+from mailingest.core.printable import clean
 from mailingest.errors import UsageError
 from mailingest.trace.criteria import Criteria, address_term, id_term, text_term
 from mailingest.trace.engine import Answer, trace
@@ -54,7 +55,7 @@ def run(settings: Settings, question: Question) -> int:
     answer = asyncio.run(_ask(settings, question, criteria))
     _show(answer.stories, question, zone)
     for remark in remarks(answer, criteria, question, zone):
-        print(f"mailingest: {remark}", file=sys.stderr)
+        print(f"mailingest: {clean(remark)}", file=sys.stderr)
     return EXIT_FOUND if answer.stories else EXIT_NOT_FOUND
 
 

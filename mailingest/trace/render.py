@@ -5,13 +5,13 @@ shown as escapes, and a spreadsheet takes no cell for a formula.
 """
 
 import csv
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from datetime import tzinfo
 from typing import Any, TextIO
 
 import orjson
 
+from mailingest.core.printable import clean, clean_json
 from mailingest.trace.answer import KEYS, answer, line_of
 from mailingest.trace.stories import Story
 
@@ -52,28 +52,13 @@ _COLOURS = {
     "unknown": "35",
 }
 _RED = "31"
-# A cell that begins like this is a formula to spreadsheets.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-# Blanks of all kinds only move what follows; lines and paragraphs have categories of their own.
-_BLANK = "Zs"
-
-
-def clean(text: object) -> str:
-    """Text that does nothing to a terminal but show itself."""
-    shown = str(text)
-    if shown.isascii() and shown.isprintable():
-        return shown
-    return "".join(
-        character
-        if character.isprintable() or unicodedata.category(character) == _BLANK
-        else character.encode("unicode_escape").decode("ascii")
-        for character in shown
-    )
+# A cell that begins like this is a formula to spreadsheets, in Japan also with wide characters.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 
 
 def json_line(story: Story) -> bytes:
-    """The object of a story as one line."""
-    return orjson.dumps(answer(story), option=orjson.OPT_APPEND_NEWLINE)
+    """The object of a story as one line, in which everything that is not printable is escaped."""
+    return f"{clean_json(orjson.dumps(answer(story)))}\n".encode()
 
 
 def write_csv(stories: Iterable[Story], out: TextIO) -> None:

@@ -22,7 +22,10 @@ def read_time(text: str, *, now: datetime, zone: tzinfo) -> datetime:
     if wanted == "yesterday":
         return datetime.combine(local.date() - timedelta(days=1), time(), zone)
     if ago := _AGO.fullmatch(wanted):
-        return now - timedelta(seconds=int(ago[1]) * _SECONDS[ago[2]])
+        try:
+            return now - timedelta(seconds=int(ago[1]) * _SECONDS[ago[2]])
+        except OverflowError:
+            raise UsageError(f"{text!r} is before all time") from None
     try:
         return datetime.combine(local.date(), time.fromisoformat(wanted), zone)
     except ValueError:

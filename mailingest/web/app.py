@@ -14,15 +14,17 @@ import structlog
 from aiohttp import web
 from markupsafe import Markup
 
-from mailingest.errors import OutputUnavailable, UsageError
-from mailingest.trace.command import Question, read_criteria
+from mailingest.errors import MailingestError, OutputUnavailable, UsageError
+from mailingest.trace.answer import answer as whole_answer
 from mailingest.trace.counts import Counts
 from mailingest.trace.criteria import Criteria
 from mailingest.trace.engine import Answer, trace
 from mailingest.trace.sources import Span, Store
 from mailingest.trace.stories import Story, Verdict
+from mailingest.web.masking import ShownCriteria, mask, masked_answer, shown_only
 from mailingest.web.overview import SPANS, Asked, Overview, read_asked
-from mailingest.web.security import HEADERS, RateLimit, Users, mask
+from mailingest.web.questions import LONGEST_VALUE, WrongQuestion, read_question
+from mailingest.web.security import HEADERS, RateLimit, Users
 from mailingest.web.texts import Texts, preferred
 from mailingest.web.views import FIELDS, View, permalink
 
@@ -30,14 +32,16 @@ _log = structlog.get_logger(__name__)
 
 # A help desk reads some; more than a page is a question to narrow.
 _MOST_RESULTS = 50
-# Longest line of RFC 5321, which an address or a reply cannot exceed.
-_LONGEST_VALUE = 1000
 _MORE = ("queue_id", "message_id", "client", "relay", "text", "status")
 _AROUND = timedelta(seconds=1)
 # A mail to many recipients, and all refusals of two seconds.
 _MOST_OF_A_MAIL = 1000
+# Wrong passwords of one address: more than anyone mistypes.  Each costs 50 ms of processor time.
+_LOGINS_A_MINUTE = 20
 # The refusals that have words of their own.
-_TOLD = frozenset({401, 404, 405, 429, 503})
+_TOLD = frozenset({401, 404, 405, 429, 500, 503})
+# Whether it is over soon or an operator has to heal it, a reader cannot do anything about it.
+_UNAVAILABLE = (OutputUnavailable, UsageError)
 
 _USER = web.RequestKey("user", str)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -62,6 +66,7 @@ class TracePage:
         self._access = access
         self._zone = zone
         self._limit = RateLimit(access.questions_a_minute)
+        self._failures = RateLimit(_LOGINS_A_MINUTE)
         self._templates = jinja2.Environment(
             loader=jinja2.PackageLoader("mailingest.web"),
             autoescape=True,
@@ -85,14 +90,20 @@ class TracePage:
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Who asks, whether they may, and what the browser must not do."""
-        user = self._user(request)
+        peer = request.remote or ""
         if request.match_info.handler is _style:
             # It tells nothing, and the page that asks for a login needs it.
             response = await handler(request)
-        elif user is None:
+        elif self._failures.is_spent(peer):
+            response = self._refusal(request, 429)
+            response.headers["Retry-After"] = "60"
+        elif (user := self._user(request)) is None:
+            if "Authorization" in request.headers:
+                self._failures.allows(peer)
+                _log.warning("login refused", peer=peer)
             response = self._refusal(request, 401)
             response.headers["WWW-Authenticate"] = 'Basic realm="mailingest", charset="UTF-8"'
-        elif not self._limit.allows(user or request.remote or ""):
+        elif not self._limit.allows(user or peer):
             response = self._refusal(request, 429)
             response.headers["Retry-After"] = "60"
         else:
@@ -103,6 +114,9 @@ class TracePage:
                 response = self._refusal(request, error.status)
                 if "Allow" in error.headers:
                     response.headers["Allow"] = error.headers["Allow"]
+            except Exception:
+                _log.exception("fault of mailingest itself", path=request.path)
+                response = self._refusal(request, 500)
         response.headers.update(HEADERS)
         return response
 
@@ -134,26 +148,27 @@ class TracePage:
             try:
                 criteria = self._criteria(asked)
                 answer = await self._ask(request, criteria)
-            except UsageError as error:
-                page["error"], status = str(error), 400
-            except OutputUnavailable as error:
-                _log.error("store not available", reason=str(error))
-                page["error"], status = texts("error_503"), 503
+            except WrongQuestion as error:
+                page["error"], status = error.told(texts), 400
+            except _UNAVAILABLE as error:
+                page["error"], status = _unavailable(error, texts), 503
             else:
                 view = self._view(texts)
                 page["rows"] = [view.row(story) for story in reversed(answer.stories)]
                 page["is_cut"] = answer.is_cut
                 page["remark"] = "" if answer.stories else _nothing(answer, criteria, texts, view)
+                if isinstance(criteria, ShownCriteria) and criteria.is_about_parts:
+                    page["remark"] = f"{page['remark']} {texts('masked')}".strip()
         return self._page("search.html", request, texts, page, status)
 
     async def _search_json(self, request: web.Request) -> web.Response:
         try:
             criteria = self._criteria(_asked(request.query))
             answer = await self._ask(request, criteria)
-        except UsageError as error:
+        except WrongQuestion as error:
             return _json({"error": str(error)}, 400)
-        except OutputUnavailable:
-            return _json({"error": "the store is not available"}, 503)
+        except _UNAVAILABLE as error:
+            return _json({"error": _unavailable(error, Texts("en"))}, 503)
         return self._json(answer)
 
     async def _mail(self, request: web.Request) -> web.Response:
@@ -164,7 +179,7 @@ class TracePage:
         first = answer.stories[0] if answer.stories else None
         page = {
             "rows": rows,
-            "queue_id": request.query.get("queue_id", "")[:_LONGEST_VALUE],
+            "queue_id": request.query.get("queue_id", "")[:LONGEST_VALUE],
             "remark": "" if rows else _nothing(answer, Criteria(), texts, view),
             "link": permalink(first) if first else ".",
             "json_link": "mail.json?" + urlencode(dict(request.query)),
@@ -183,7 +198,7 @@ class TracePage:
             host, queue_id, line = query.get("host"), query.get("queue_id"), query.get("line")
             if line is None and (host is None or queue_id is None):
                 raise web.HTTPBadRequest
-            if at.tzinfo is None or any(len(value) > _LONGEST_VALUE for value in query.values()):
+            if at.tzinfo is None or any(len(value) > LONGEST_VALUE for value in query.values()):
                 raise web.HTTPBadRequest
             criteria = (
                 Criteria(queue_id=queue_id)
@@ -194,8 +209,8 @@ class TracePage:
             raise web.HTTPBadRequest from None
         try:
             answer = await self._ask(request, criteria, limit=_MOST_OF_A_MAIL)
-        except OutputUnavailable as error:
-            _log.error("store not available", reason=str(error))
+        except _UNAVAILABLE as error:
+            _unavailable(error, self._texts(request))
             raise web.HTTPServiceUnavailable from None
 
         def is_meant(story: Story) -> bool:
@@ -223,11 +238,10 @@ class TracePage:
         try:
             asked = self._read_overview(request)
             counts, span = await self._count(request, asked)
-        except UsageError as error:
-            page["error"], status = str(error), 400
-        except OutputUnavailable as error:
-            _log.error("store not available", reason=str(error))
-            page["error"], status = texts("error_503"), 503
+        except WrongQuestion as error:
+            page["error"], status = error.told(texts), 400
+        except _UNAVAILABLE as error:
+            page["error"], status = _unavailable(error, texts), 503
         else:
             overview = self._overview_of(counts, texts)
             view = self._view(texts)
@@ -251,10 +265,10 @@ class TracePage:
     async def _overview_json(self, request: web.Request) -> web.Response:
         try:
             counts, span = await self._count(request, self._read_overview(request))
-        except UsageError as error:
+        except WrongQuestion as error:
             return _json({"error": str(error)}, 400)
-        except OutputUnavailable:
-            return _json({"error": "the store is not available"}, 503)
+        except _UNAVAILABLE as error:
+            return _json({"error": _unavailable(error, Texts("en"))}, 503)
         return _json(self._overview_of(counts, Texts("en")).json(span), 200)
 
     def _read_overview(self, request: web.Request) -> Asked:
@@ -274,27 +288,14 @@ class TracePage:
         return await trace(self._source, criteria, limit=limit)
 
     def _criteria(self, asked: Mapping[str, str]) -> Criteria:
-        if any(len(value) > _LONGEST_VALUE for value in asked.values()):
-            raise UsageError(f"a criterion is longer than {_LONGEST_VALUE} characters")
-        question = Question(
-            sender=asked["from"] or None,
-            recipient=asked["to"] or None,
-            queue_id=asked["queue_id"] or None,
-            message_id=asked["message_id"] or None,
-            client=asked["client"] or None,
-            relay=asked["relay"] or None,
-            text=asked["text"] or None,
-            since=asked["since"] or None,
-            until=asked["until"] or None,
-            status=[asked["status"]] if asked["status"] else [],
-        )
-        return read_criteria(question, now=datetime.now(UTC), zone=self._zone)
+        criteria = read_question(asked, now=datetime.now(UTC), zone=self._zone)
+        return shown_only(criteria) if self._access.is_masked else criteria
 
     def _json(self, answer: Answer, status: int = 200) -> web.Response:
         view = self._view(Texts("en"))
         return _json(
             {
-                "mails": [view.json(story) for story in answer.stories],
+                "mails": [view.answer(story) for story in answer.stories],
                 "is_cut": answer.is_cut,
                 "logs_first": answer.span.first if answer.span else None,
                 "logs_last": answer.span.last if answer.span else None,
@@ -303,7 +304,7 @@ class TracePage:
         )
 
     def _view(self, texts: Texts) -> View:
-        return View(texts, self._zone, mask if self._access.is_masked else str)
+        return View(texts, self._zone, masked_answer if self._access.is_masked else whole_answer)
 
     def _texts(self, request: web.Request) -> Texts:
         wanted = request.query.get("lang")
@@ -352,8 +353,14 @@ def _note_question(request: web.Request) -> None:
         user=request[_USER] or None,
         peer=request.remote,
         path=request.path,
-        query={name: value[:_LONGEST_VALUE] for name, value in request.query.items()},
+        query={name: value[:LONGEST_VALUE] for name, value in request.query.items()},
     )
+
+
+def _unavailable(error: MailingestError, texts: Texts) -> str:
+    """What readers are told; why it is so is for the operator."""
+    _log.error("store not available", reason=str(error))
+    return texts("error_503")
 
 
 def _asked(query: Mapping[str, str]) -> dict[str, str]:

@@ -10,14 +10,14 @@ from urllib.parse import urlencode
 from markupsafe import Markup
 
 from mailingest.core.outcomes import Outcome
+from mailingest.core.printable import clean
 from mailingest.core.reasons import literal
-from mailingest.errors import UsageError
 from mailingest.trace.answer import iso
 from mailingest.trace.counts import BUCKET_SECONDS, Counts, Grid
-from mailingest.trace.render import clean
 from mailingest.trace.sources import Span
-from mailingest.trace.times import read_time
+from mailingest.trace.times import FORMS
 from mailingest.web.charts import Chart, Series, bar, columns, lines, number
+from mailingest.web.questions import WrongQuestion, read_moment
 from mailingest.web.texts import Texts
 
 SPANS: Final[Mapping[str, timedelta]] = {
@@ -82,20 +82,25 @@ class Asked:
 
 
 def read_asked(query: Mapping[str, str], *, now: datetime, zone: tzinfo) -> Asked:
-    """Read the query of a page; raises UsageError for a time that makes no sense."""
+    """Read the query of a page; raises WrongQuestion for a time that makes no sense."""
     since, until = query.get("since", "").strip()[:100], query.get("until", "").strip()[:100]
     span = query.get("span", "").strip()
     if not (since or until):
         span = span or next(iter(SPANS))
         if span not in SPANS:
-            raise UsageError(f"span: there are {', '.join(SPANS)}")
+            raise WrongQuestion("wrong_span", spans=", ".join(SPANS))
         return Asked(span, "", "", _grid(now - SPANS[span], now, zone))
-    last = read_time(until, now=now, zone=zone) if until else now
-    first = read_time(since, now=now, zone=zone) if since else last - next(iter(SPANS.values()))
+    last = read_moment(until, now=now, zone=zone) if until else now
+    try:
+        first = (
+            read_moment(since, now=now, zone=zone) if since else last - next(iter(SPANS.values()))
+        )
+    except OverflowError:
+        raise WrongQuestion("wrong_time", text=until, forms=FORMS) from None
     if last <= first:
-        raise UsageError(f"{until or 'now'} is not after {since}")
+        raise WrongQuestion("wrong_order")
     if last - first > timedelta(days=_MOST_DAYS):
-        raise UsageError(f"the overview shows {_MOST_DAYS} days at most")
+        raise WrongQuestion("too_many_days", most=_MOST_DAYS)
     return Asked("", since, until, _grid(first, last, zone))
 
 

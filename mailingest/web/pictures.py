@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from html import escape
 
+from mailingest.core.printable import clean
 from mailingest.trace.facts import Attempt, Queue
 from mailingest.trace.stories import Story
 
@@ -63,7 +64,8 @@ def _row(queue: Queue, recipient: str | None) -> _Row:
     attempts = attempts or queue.attempts[:1]
     end = max((one.time for one in attempts), default=queue.ended or queue.born)
     place = f"{queue.key.host} {queue.key.instance}"
-    return _Row(queue.key.queue_id[:20], place[:28], queue.born, max(end, queue.born), attempts)
+    label, place = clean(queue.key.queue_id), clean(place)
+    return _Row(label[:20], place[:28], queue.born, max(end, queue.born), attempts)
 
 
 def _bars(row: _Row, begin: datetime, scale: float, top: float) -> list[str]:

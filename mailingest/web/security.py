@@ -1,4 +1,4 @@
-"""Who may ask, how often, and what they get to see."""
+"""Who may ask, and how often."""
 
 import base64
 import binascii
@@ -35,8 +35,6 @@ HEADERS: Mapping[str, str] = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-
-_ADDRESS = re.compile(r"([^\s<>@\"'=,;:()\[\]]{1,64})@(?=[\w\[])")
 
 
 def hash_password(password: str) -> str:
@@ -102,19 +100,22 @@ class RateLimit:
 
     def allows(self, peer: str) -> bool:
         """Count a question; False if it is one too many."""
-        now = self._clock()
-        left, since = self._left.pop(peer, (float(self._a_minute), now))
-        left = min(self._a_minute, left + (now - since) * self._a_minute / 60)
+        left = self._now_left(peer)
         is_allowed = left >= 1
-        self._left[peer] = (left - 1 if is_allowed else left, now)
+        self._left.pop(peer, None)
+        self._left[peer] = (left - 1 if is_allowed else left, self._clock())
         if len(self._left) > _MOST_PEERS:
             self._left.popitem(last=False)
         return is_allowed
 
+    def is_spent(self, peer: str) -> bool:
+        """Whether the next one would be one too many; it is not counted."""
+        return self._now_left(peer) < 1
 
-def mask(text: str) -> str:
-    """Text with the local parts of addresses reduced to their first character."""
-    return _ADDRESS.sub(lambda match: f"{match[1][0]}***@", text)
+    def _now_left(self, peer: str) -> float:
+        now = self._clock()
+        left, since = self._left.get(peer, (float(self._a_minute), now))
+        return min(self._a_minute, left + (now - since) * self._a_minute / 60)
 
 
 def _derive(password: str, salt: bytes) -> bytes:

@@ -1,14 +1,15 @@
 """`mailingest web`: serves the trace page until SIGTERM or Ctrl-C."""
 
 import asyncio
+import logging
 import signal
 
 import structlog
 from aiohttp import web
 
-from mailingest.config import Settings, load_zone
+from mailingest.config import Settings, credential, load_zone
 from mailingest.errors import UsageError
-from mailingest.inputs.sockets import address_text
+from mailingest.inputs.sockets import address_text, refusal
 from mailingest.notify import notify
 from mailingest.trace.opening import open_store
 from mailingest.web.app import Access, TracePage, is_loopback
@@ -27,7 +28,7 @@ def run(settings: Settings) -> int:
 def access_of(settings: Settings) -> Access:
     """Who may ask; raises UsageError where anybody on the network could."""
     section = settings.web
-    users = Users(section.users_file) if section.users_file is not None else None
+    users = Users(credential(section.users_file)) if section.users_file is not None else None
     if users is None and section.proxy_header is None and not is_loopback(section.host):
         raise UsageError(
             f"web.host: {section.host} can be reached by others: set web.users_file or "
@@ -50,6 +51,8 @@ async def _serve(settings: Settings, access: Access) -> None:
     source = open_store(settings)
     page = TracePage(source, access, load_zone(settings.syslog.timezone))
     runner = web.AppRunner(page.application(), access_log=None)
+    # Of a request that is no HTTP it would log a traceback; the page logs its own faults.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     try:
         await runner.setup()
         section = settings.web
@@ -57,8 +60,7 @@ async def _serve(settings: Settings, access: Access) -> None:
         try:
             await site.start()
         except OSError as error:
-            place = address_text(section.host, section.port)
-            raise UsageError(f"web {place}: {error.strerror or error}") from None
+            raise refusal(f"web {address_text(section.host, section.port)}", error) from None
         host, port = runner.addresses[0][:2]
         notify("READY=1")
         _log.info("trace page is served", url=f"http://{address_text(host, port)}/")

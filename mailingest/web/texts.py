@@ -32,6 +32,12 @@ _TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         "No such mail. The logs reach from {first} to {last}.",
         "Keine solche Mail. Die Logs reichen von {first} bis {last}.",
     ),
+    "masked": (
+        "Names are masked here: ask for a whole address, @domain or name@, or for text that is "
+        "shown.",
+        "Namen sind hier verdeckt: gefragt werden kann nach einer ganzen Adresse, @Domain oder "
+        "Name@, oder nach Text, der angezeigt wird.",
+    ),
     "no_logs": ("There are no logs yet.", "Es gibt noch keine Logs."),
     "no_logs_then": (
         "There are no logs for that time. They reach from {first} to {last}.",
@@ -61,6 +67,28 @@ _TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "error_400": (
         "This question cannot be understood.",
         "Diese Frage ist nicht zu verstehen.",
+    ),
+    "error_500": (
+        "Something went wrong here. It is in the log.",
+        "Hier ist etwas schiefgegangen. Es steht im Log.",
+    ),
+    "wrong_time": (
+        "“{text}” is no time. There are {forms}.",
+        "„{text}“ ist keine Zeit. Möglich sind {forms}.",
+    ),
+    "wrong_order": (
+        "The end has to be later than the beginning.",
+        "Das Ende muss nach dem Anfang liegen.",
+    ),
+    "wrong_verdict": ("There is no verdict “{text}”.", "Es gibt kein Ergebnis „{text}“."),
+    "wrong_span": ("There are only {spans}.", "Es gibt nur {spans}."),
+    "too_long": (
+        "A criterion has {most} characters at most.",
+        "Ein Kriterium hat höchstens {most} Zeichen.",
+    ),
+    "too_many_days": (
+        "The overview shows {most} days at most.",
+        "Der Überblick zeigt höchstens {most} Tage.",
     ),
     "error_401": ("Please log in.", "Bitte anmelden."),
     "error_404": ("There is no such page.", "Diese Seite gibt es nicht."),

@@ -6,8 +6,8 @@ from datetime import datetime, tzinfo
 from typing import Any
 from urllib.parse import urlencode
 
-from mailingest.trace.answer import answer, iso
-from mailingest.trace.render import clean
+from mailingest.core.printable import clean
+from mailingest.trace.answer import iso
 from mailingest.trace.stories import Story
 from mailingest.web.pictures import PARTS, timeline
 from mailingest.web.texts import Texts
@@ -28,15 +28,15 @@ FIELDS = (
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """How stories are shown to one reader: language, zone, and what is masked."""
+    """How stories are shown to one reader: language, zone, and what is told of them."""
 
     texts: Texts
     zone: tzinfo
-    mask: Callable[[str], str]
+    answer: Callable[[Story], dict[str, Any]]
 
     def row(self, story: Story) -> dict[str, Any]:
-        """A story for a template; every text is clean, and masked if it has to be."""
-        values = self._shown(answer(story))
+        """A story for a template; every text is clean."""
+        values = _cleaned(self.answer(story))
         sender = values["sender"]
         return {
             **values,
@@ -61,14 +61,6 @@ class View:
         """A time for people."""
         return f"{time.astimezone(self.zone):%Y-%m-%d %H:%M:%S %Z}" if time is not None else ""
 
-    def json(self, story: Story) -> dict[str, Any]:
-        """The object of a story, as `mailingest trace --json` has it, masked if it has to be."""
-        masked: dict[str, Any] = _map_texts(answer(story), self.mask)
-        return masked
-
-    def _shown(self, value: Any) -> Any:
-        return _map_texts(value, lambda text: clean(self.mask(text)))
-
     def _note(self, story: Story) -> str:
         return story.note if story.verdict == "unknown" and self.texts.language == "en" else ""
 
@@ -86,11 +78,11 @@ def permalink(story: Story) -> str:
     return "mail?" + urlencode({key: str(value) for key, value in query.items()})
 
 
-def _map_texts(value: Any, change: Callable[[str], str]) -> Any:
+def _cleaned(value: Any) -> Any:
     if isinstance(value, str):
-        return change(value)
+        return clean(value)
     if isinstance(value, list):
-        return [_map_texts(one, change) for one in value]
+        return [_cleaned(one) for one in value]
     if isinstance(value, dict):
-        return {key: _map_texts(one, change) for key, one in value.items()}
+        return {key: _cleaned(one) for key, one in value.items()}
     return value

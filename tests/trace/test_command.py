@@ -1,8 +1,13 @@
 """`mailingest trace` as a process: on log files and on the embedded store."""
 
 import csv
+import errno
+import gzip
 import io
 import json
+import os
+import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +24,9 @@ Nov 24 10:00:01 mx1 postfix/smtp[10]: AAAAAA1: to=<bob@example.net>, relay=mx.ex
 Nov 24 10:00:01 mx1 postfix/smtp[10]: AAAAAA1: to=<eve@example.org>, relay=mx.example.org[198.51.100.8]:25, delay=1, delays=0/0/0/1, dsn=4.7.1, status=deferred (host mx.example.org said: 451 \x1b[31mlater)
 Nov 24 10:00:02 mx1 postfix/smtpd[7]: NOQUEUE: reject: RCPT from pc.example.com[192.0.2.7]: 550 5.1.1 <no@example.com>: User unknown; from=<ann@example.com> to=<no@example.com> proto=ESMTP helo=<pc>
 """  # noqa: E501
+# What clears a terminal, its title, an 8-bit command, what overwrites, what turns the direction,
+# what has no width, a line separator, a tag character.
+HOSTILE = "\x1b[2J\x1b]0;owned\x07\x9b31m\b\x7f\u202etxt.exe\u2067\u200b\u2028\U000e0041"
 
 
 class Asked:
@@ -94,6 +102,47 @@ def test_text_for_people_has_no_escape_of_the_log_in_it(asked: Asked) -> None:
     assert done.returncode == 0
     assert done.stdout.startswith("HANDED OVER  bob@example.net")
     assert "\x1b" not in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [[], ["--raw"], ["--csv"], ["--json"]], ids=" ".join)
+def test_a_terminal_gets_no_command_from_the_log(tmp_path: Path, arguments: list[str]) -> None:
+    asked = Asked(tmp_path, "file")
+    asked.log.write_bytes(LOG.replace("later", HOSTILE).replace("ann@", f"{HOSTILE}@").encode())
+    command = ["trace", "-c", str(asked.config), *asked.file, *arguments]
+    shown = on_a_terminal([sys.executable, "-m", "mailingest", *command])
+    assert "eve@example.org" in shown
+    if "--csv" not in arguments and "--json" not in arguments:
+        assert "\x1b[32mHANDED OVER\x1b[0m" in shown
+        shown = re.sub(r"\x1b\[\d+m", "", shown)
+    lines = shown.replace("\r\n", "\n").split("\n")
+    assert [line for line in lines if not line.isprintable()] == []
+
+
+def test_a_remark_does_nothing_to_a_terminal(tmp_path: Path) -> None:
+    asked = Asked(tmp_path, "file")
+    damaged = tmp_path / "\x1b]0;owned\x07\x9b2J\u202e.gz"
+    damaged.write_bytes(gzip.compress(LOG.encode())[:-20])
+    done = asked.trace("--file", str(damaged), "--json")
+    assert r"\x1b]0;owned\x07\x9b2J\u202e.gz" in done.stderr
+    assert all(line.isprintable() for line in done.stderr.split("\n"))
+
+
+def on_a_terminal(command: list[str]) -> str:
+    """What a program writes to a terminal of its own, but for how far it has come."""
+    ours, its = pty.openpty()
+    with subprocess.Popen(command, stdin=its, stdout=its, stderr=subprocess.DEVNULL) as process:
+        os.close(its)
+        written = b""
+        try:
+            while chunk := os.read(ours, 65536):
+                written += chunk
+        except OSError as error:
+            # So Linux tells that no one has the terminal open any more.
+            if error.errno != errno.EIO:
+                raise
+        os.close(ours)
+        assert process.wait(60) == 0, written
+    return written.decode()
 
 
 def test_csv_is_read_by_a_spreadsheet(asked: Asked) -> None:

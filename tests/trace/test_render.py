@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -9,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailingest.trace.render import clean, json_line, text_lines, write_csv
+from mailingest.core.printable import clean
+from mailingest.trace.answer import answer
+from mailingest.trace.render import json_line, text_lines, write_csv
 from mailingest.trace.stories import Story
 from tests.trace.logs import stories_of
 
@@ -70,13 +73,28 @@ def test_cleaned_text_has_no_control_character(raw: str) -> None:
     assert "\n" not in clean(raw)
 
 
-def test_a_cell_is_no_formula() -> None:
+@pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t=", "\r=", "＝", "＋", "－", "＠"])
+def test_a_cell_is_no_formula(begin: str) -> None:
+    told = story()
+    formula = f"{begin}cmd|' /C calc'!A0"
+    told.queues[0].sender = told.queues[0].client = told.queues[0].message_id = formula
+    told = replace(told, recipient=formula, original_recipient=formula, notification=formula)
     out = io.StringIO()
-    write_csv([story()], out)
+    write_csv([told], out)
     [row] = csv.DictReader(io.StringIO(out.getvalue()))
-    assert row["sender"] == "'=cmd@example.com"
-    assert row["recipient"] == "bob@example.net"
+    for name in ("sender", "recipient", "original_recipient", "message_id", "notification"):
+        assert row[name] in (f"'{formula}", clean(formula)), name
+    assert not [cell for cell in row.values() if cell[:1] in tuple("=+-@\t\r＝＋－＠")]
     assert row["chain"] == "mx1 postfix AAAAAA1"
+
+
+@given(st.text())
+def test_json_shows_what_is_hidden_and_means_the_same(raw: str) -> None:
+    told = replace(story(), note=raw)
+    line = json_line(told).decode()
+    assert line[-1:] == "\n"
+    assert line[:-1].isprintable()
+    assert orjson.loads(line) == answer(told)
 
 
 def test_json_is_one_object_a_line() -> None:

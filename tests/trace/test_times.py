@@ -37,3 +37,9 @@ def test_a_time_is_read(text: str, expected: str) -> None:
 def test_what_is_no_time_is_refused_with_the_forms(text: str) -> None:
     with pytest.raises(UsageError, match="is no time: write it as one of 30m"):
         read_time(text, now=NOW, zone=BERLIN)
+
+
+@pytest.mark.parametrize("text", ["999999w", "999999d ago"])
+def test_a_time_before_all_time_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match=f"'{text}' is before all time"):
+        read_time(text, now=NOW, zone=BERLIN)

@@ -1,5 +1,6 @@
 """The trace page over HTTP, on a real store: pages, JSON, access, and hostile content."""
 
+import json
 import re
 from base64 import b64encode
 from collections.abc import AsyncIterator
@@ -8,9 +9,12 @@ from pathlib import Path
 import pytest
 
 from mailingest.config import Settings
-from mailingest.errors import UsageError
+from mailingest.errors import OutputUnavailable, UsageError
 from mailingest.outputs.sqlite import SqliteOutput
+from mailingest.trace.criteria import Criteria
 from mailingest.trace.opening import open_store
+from mailingest.trace.sources import Found
+from mailingest.trace.sqlite_source import SqliteSource
 from mailingest.web.app import Access
 from mailingest.web.security import Users, hash_password
 from mailingest.web.server import access_of
@@ -109,6 +113,9 @@ async def test_what_was_asked_is_text_too(page: Page) -> None:
     ("path", "status"),
     [
         ("?since=soon", 400),
+        ("?since=999999w", 400),
+        ("?since=2026-11-25&until=2026-11-24", 400),
+        ("overview?until=0001-01-01", 400),
         ("?status=lost", 400),
         ("search.json?since=soon", 400),
         ("?to=" + "a" * 2000, 400),
@@ -183,6 +190,16 @@ async def test_users_have_to_log_in(settings: Settings, tmp_path: Path) -> None:
             assert (await page.get("", headers={"Authorization": login}))[0] == status
 
 
+async def test_passwords_cannot_be_guessed_for_long(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "users").write_text(f"ann:{hash_password('s3cret')}\n")
+    async for page in served(settings, Access(users=Users(tmp_path / "users"))):
+        login = "Basic " + b64encode(b"ann:wrong").decode()
+        statuses = [(await page.get("", headers={"Authorization": login}))[0] for _ in range(30)]
+        assert statuses[:20] == [401] * 20
+        assert statuses[-1] == 429
+        assert (await page.get("static/style.css"))[0] == 200
+
+
 async def test_a_proxy_names_the_user_if_it_is_trusted(settings: Settings) -> None:
     header = {"X-Remote-User": "ann"}
     trusted = Access(proxy_header="X-Remote-User", proxies=frozenset({"127.0.0.1"}))
@@ -202,6 +219,76 @@ async def test_local_parts_are_masked_everywhere(settings: Settings) -> None:
             assert "b***@example.net" in shown
             assert "no@" not in shown
             assert "no%40" not in shown
+
+
+async def test_a_masked_page_says_why_a_part_of_a_name_finds_nothing(settings: Settings) -> None:
+    async for page in served(settings, Access(is_masked=True)):
+        for path in ("?to=bo&from=ann@example.com", "?text=to=<bob@"):
+            _, html = await page.get(path)
+            assert 'class="stories"' not in html
+            assert "Names are masked here" in html
+        _, html = await page.get("?to=bob@example.net")
+        assert 'class="stories"' in html
+        assert "Names are masked here" not in html
+        _, html = await page.get("?to=example.net")
+        assert 'class="stories"' in html
+
+
+class FaultyStore(SqliteSource):
+    """A store that meets a fault whenever it is asked for mails."""
+
+    def __init__(self, directory: Path, fault: Exception) -> None:
+        super().__init__(directory, "mail")
+        self._fault = fault
+
+    async def find(self, criteria: Criteria, limit: int) -> Found:
+        raise self._fault
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "told"),
+    [
+        pytest.param(OutputUnavailable("10.0.0.1 is away"), 503, "erreichbar", id="it is away"),
+        pytest.param(UsageError("10.0.0.1: 401"), 503, "erreichbar", id="it refuses the login"),
+        pytest.param(ZeroDivisionError("10.0.0.1"), 500, "schiefgegangen", id="a fault of ours"),
+    ],
+)
+async def test_a_fault_is_told_without_its_details(
+    settings: Settings, fault: Exception, status: int, told: str
+) -> None:
+    store = FaultyStore(settings.sqlite_directory, fault)
+    async for page in serving.served(store, Access()):
+        for path in ("?to=x", "mail?host=mx1&queue_id=AAAAAA1&at=2026-11-24T10:00:00Z"):
+            got, html = await page.get(path, headers={"Accept-Language": "de"})
+            assert got == status
+            assert told in html
+            assert 'static/style.css"' in html
+            assert "10.0.0.1" not in html
+        got, text = await page.get("search.json?to=x")
+        assert got == status
+        assert "10.0.0.1" not in text
+        assert "error" in json.loads(text)
+
+
+@pytest.mark.parametrize(
+    ("query", "english", "german"),
+    [
+        (
+            "since=soon",
+            "“soon” is no time. There are 30m",
+            "„soon“ ist keine Zeit. Möglich sind 30m",
+        ),
+        ("since=1h&until=2h", "has to be later", "muss nach dem Anfang liegen"),
+        ("status=lost", "no verdict “lost”", "kein Ergebnis „lost“"),
+        ("to=" + "a" * 1001, "1000 characters at most", "höchstens 1000 Zeichen"),
+    ],
+)
+async def test_a_wrong_question_is_explained_in_the_readers_language(
+    page: Page, query: str, english: str, german: str
+) -> None:
+    for language, told in (("en", english), ("de", german)):
+        _, html = await page.get(f"?{query}", headers={"Accept-Language": language})
+        assert told in html
 
 
 async def test_too_many_questions_are_put_off(settings: Settings) -> None:

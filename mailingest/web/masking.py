@@ -1,0 +1,157 @@
+"""What readers get to see who are not to learn who writes to whom; pure.
+
+Of a local part its first letter is shown.  Domains, times, servers and replies stay.
+"""
+
+import re
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, fields
+from typing import Any, Final
+
+from mailingest.trace.answer import answer
+from mailingest.trace.criteria import Criteria, Term
+from mailingest.trace.facts import Event
+from mailingest.trace.stories import Story
+
+_ADDRESSES: Final = ("recipient", "original_recipient", "sender")
+# Free text, in which names stand without a domain, too.
+_TEXTS: Final = ("reply", "note", "evidence", "proof")
+_NAMES: Final = (
+    "postfix_to",
+    "postfix_orig_to",
+    "postfix_from",
+    "postfix_sasl_username",
+    "postfix_sasl_sender",
+)
+# Each alternative takes time in proportion to the text: the first can begin at any quote and is
+# bounded, the second ends at the next bracket, the third only begins where a word does.
+_LOCAL_PART = re.compile(
+    r"""
+      "(?P<quoted>(?:[^"\\]|\\.){0,128}+)"@
+    | <(?P<bracketed>[^<>]*)@(?=[^<>@\s]*>)
+    | (?<![^\s<>"(),;\[\]])(?P<key>(?:sasl_username|sasl_sender|orig_to|to|from|user)=|mailto:)?+
+      (?P<bare>[^\s<>"(),;\[\]]+)@
+    | \b(?P<of>(?:orig_to|to|from|user)=<)(?P<name>[^<>@]+)(?=>)
+    | \b(?P<by>sasl_(?:username|sender)=)(?P<login>[^\s,@]+)(?=[\s,]|\Z)
+    """,
+    re.VERBOSE,
+)
+_WORD = re.compile(r"""[^\s<>"'(),;:\[\]=/@]+""")
+_ENDS: Final = ".!?"
+
+
+def mask(text: str) -> str:
+    """Text with each local part of an address reduced to its first letter."""
+    return _LOCAL_PART.sub(_masked, text)
+
+
+def masked_answer(story: Story) -> dict[str, Any]:
+    """What `mailingest.trace.answer.answer` makes of a story, with the local parts masked.
+
+    Those of the mail are also masked where they stand alone, as in replies and paths.
+    """
+    values = answer(story)
+    names = _names(story.proof)
+
+    def masked_text(text: str) -> str:
+        return _WORD.sub(lambda word: _masked_word(word[0], names), mask(text))
+
+    changes: dict[str, Callable[[str], str]] = {
+        **dict.fromkeys(_ADDRESSES, _masked_address),
+        **dict.fromkeys(_TEXTS, masked_text),
+    }
+    return {key: _changed(value, changes.get(key, mask)) for key, value in values.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class ShownCriteria(Criteria):
+    """Criteria of one who sees masked answers.
+
+    Whole addresses, local parts and domains are asked for as ever, by who knows them.  But a part
+    of an address, or a text, has to stand in what is shown: a name cannot be guessed letter by
+    letter.
+    """
+
+    def meets(self, story: Story) -> bool:
+        """Whether a story is an answer."""
+        # super() has no meaning in a class with slots, which is made anew.
+        return Criteria.meets(self, story) and self._is_shown(story)
+
+    @property
+    def is_about_parts(self) -> bool:
+        """Whether anything is asked for that has to be shown."""
+        return any(_is_part(term) for term in (self.sender, self.recipient, self.text))
+
+    def _is_shown(self, story: Story) -> bool:
+        if not self.is_about_parts:
+            return True
+        shown = masked_answer(story)
+        return (
+            _stands_in(self.sender, [shown["sender"]])
+            and _stands_in(self.recipient, [shown["recipient"], shown["original_recipient"]])
+            and _stands_in(self.text, shown["proof"])
+        )
+
+
+def shown_only(criteria: Criteria) -> ShownCriteria:
+    """The same criteria, of one who sees masked answers."""
+    return ShownCriteria(**{one.name: getattr(criteria, one.name) for one in fields(criteria)})
+
+
+def _is_part(term: Term | None) -> bool:
+    return term is not None and term.comparison == "contains"
+
+
+def _stands_in(term: Term | None, values: Iterable[object]) -> bool:
+    return term is None or not _is_part(term) or any(map(term.matches, values))
+
+
+def _masked(match: re.Match[str]) -> str:
+    found = match.groupdict("")
+    begin = (
+        found["key"]
+        or found["of"]
+        or found["by"]
+        or ("<" if match.lastgroup == "bracketed" else "")
+    )
+    end = "" if found["of"] or found["by"] else "@"
+    local = match[match.lastgroup or 0]
+    return f"{begin}{_first_letter(local)}{end}"
+
+
+def _masked_address(address: str) -> str:
+    """An address that is known to be one, also without a domain; the empty one stays."""
+    if not address:
+        return ""
+    local, at, domain = address.rpartition("@")
+    return f"{_first_letter(local)}@{domain}" if at else _first_letter(domain)
+
+
+def _masked_word(word: str, names: Collection[str]) -> str:
+    bare = word.rstrip(_ENDS)
+    return f"{_first_letter(bare)}{word[len(bare) :]}" if bare.lower() in names else word
+
+
+def _first_letter(local: str) -> str:
+    first = next((character for character in local if character.isalnum()), "")
+    return f"{first}***"
+
+
+def _names(events: Collection[Event]) -> set[str]:
+    """The local parts in lines, in lower case, and what stands before an extension."""
+    addresses = {str(event[name]) for event in events for name in _NAMES if event.get(name)}
+    locals_ = {address.rpartition("@")[0] or address for address in addresses}
+    names = {local.strip('"').lower() for local in locals_}
+    names |= {name.partition("+")[0] for name in names}
+    # Of a single letter all is shown anyway.
+    return {name for name in names if len(name) > 1}
+
+
+def _changed(value: Any, change: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, list):
+        return [_changed(one, change) for one in value]
+    if isinstance(value, dict):
+        return {key: _changed(one, change) for key, one in value.items()}
+    return value
