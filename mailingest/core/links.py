@@ -16,7 +16,7 @@ _LOCAL_TEXTS: Final = ("postfix_local_response", "postfix_smtp_response")
 # All that queue IDs are made of (Exim has `-`, Gmail `.`, Coremail `,`, Momentum `/`), in one
 # piece: what is longer is no ID.
 _ID = r"([0-9A-Za-z][\w./:+=@,~-]{4,126}+)(?![\w./:+=@,~-])"
-_CODE = r"2\d\d (?:2\.\d{1,3}\.\d{1,3} )?+"
+_CODE = r"2\d\d (?>(?:2\.\d{1,3}\.\d{1,3} )?)"
 _ANYWHERE: Final = tuple(
     re.compile(wording, re.ASCII)
     for wording in (
@@ -59,7 +59,7 @@ _FORWARDED = re.compile(r"forwarded as ([0-9A-Za-z]{5,64})", re.ASCII)
 
 # "Ok, discarded" (amavis), "BLOCKED" (Proxmox Mail Gateway), "OK, but blackholed" ...
 _THROWN_AWAY = re.compile(
-    _CODE + r"(?:ok[,:]? )?+(?:but )?+(?:message |mail )?+(?:silently )?+"
+    _CODE + r"(?:ok[,:]? )?(?:but )?(?:message |mail )?(?:silently )?"
     r"(discard|drop|blackhole|quarantine|block)(?:e?d|ped)?\b",
     re.ASCII | re.IGNORECASE,
 )

@@ -27,7 +27,7 @@ _IN_REPLY: Final = " (in reply to "
 _LISTED: Final = " blocked using "
 
 _QUOTED = re.compile(r'<[^<>]*+>?|"[^"]*+"?')
-_SEVERAL = re.compile(r"\*(?:[,;:.]?+ \*)++")
+_SEVERAL = re.compile(r"\*(?:[,;:.]?+ \*)+")
 _CODE = re.compile(r"#?(?:[245]\d\d|(?:[245]\d\d-)?[245]\.\d{1,3}\.\d{1,3})", re.ASCII)
 _NAMED = re.compile(r"[A-Za-z_-]{1,20}=")
 # A digit, an address, a host, a path, something in brackets; a long queue ID without a digit.

@@ -23,11 +23,12 @@ _STAMP = r"(?:([A-Z][a-z]{2} [ \d]?\d \d\d:\d\d:\d\d)|(\d{4}-\d\d-\d\dT[^ ]{5,40
 # A hostname or address; never a tag, which ends with a colon or has a process id in brackets.
 _HOST = r"(?:([^ :\[\]]++|(?:[0-9A-Fa-f]*:){2}[0-9A-Fa-f:.]*) )?"
 _RFC3164 = re.compile(
-    rf"(?:<(\d{{1,3}})>)?{_STAMP} {_HOST}(?:([^ :\[]++)(?:\[([^\] ]*+)\])?+: ?)?(.*)",
+    rf"(?:<(\d{{1,3}})>)?{_STAMP} {_HOST}(?:([^ :\[]++)(?:\[([^\] ]*+)\])?: ?)?(.*)",
     re.DOTALL | re.ASCII,
 )
 # Section 6.3: quotes, backslashes and brackets are escaped within a parameter's value.
-_STRUCTURED_DATA = r'(-|(?:\[(?:[^\]"]++|"(?:[^"\\]++|\\.)*+")*+\])++)'
+# Atomic groups, since possessive ones are not sound in each Python (see spelling.py).
+_STRUCTURED_DATA = r'(-|(?>(?:\[(?>(?:[^\]"]++|"(?>(?:[^"\\]++|\\.)*)")*)\])+))'
 _RFC5424 = re.compile(
     rf"<(\d{{1,3}})>[1-9]\d? (\S++) (\S++) (\S++) (\S++) (\S++) {_STRUCTURED_DATA}(?: (.*))?",
     re.DOTALL | re.ASCII,

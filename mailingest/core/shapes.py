@@ -25,7 +25,8 @@ _PART = re.compile(
     | (?P<square> \[[^\[\]]*+\] )
     | (?P<round> \([^()]*+\) )
     | (?P<path> (?<![\w/])/[\w.+@%/-]++ )
-    | (?P<colons> (?<![\w:])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f.]{0,15}){2,8}+(?:%\w{1,16})?+(?![\w:]) )
+    | (?P<colons>
+        (?<![\w:])[0-9A-Fa-f]{0,4}(?>(?::[0-9A-Fa-f.]{0,15}){2,8})(?>(?:%\w{1,16})?)(?![\w:]) )
     | (?P<word> [\w.+@%/-]++ )
     """,
     re.VERBOSE,
@@ -43,7 +44,7 @@ _QUEUE_ID = re.compile(r"[A-F]{6,}|[B-DF-HJ-NP-TV-Zb-df-hj-np-tv-z]{12,}")
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:[.,/%-][0-9]*)*")
 _HOSTNAME = re.compile(r"[\w-]+(?:\.[\w-]+)+")
 # The same again and again is a list of any length.
-_LIST = re.compile(r"(\b[A-Z]{2,7}\b|<\.{3}>|\[\.{3}\])(?:,? \1)++")
+_LIST = re.compile(r"(\b[A-Z]{2,7}\b|<\.{3}>|\[\.{3}\])(?:,? \1)+")
 
 
 def shape(text: str) -> str:

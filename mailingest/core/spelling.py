@@ -51,6 +51,11 @@ _SET_TOKEN = re.compile(
 ATOM: Final = r"\\.|\[\^?\]?(?:[^\]\\]|\\.)*\]"
 _PLAIN_TOKEN = re.compile(ATOM + r"|\(\?P<g(\d+)>|\(\?|.", re.DOTALL)
 
+_ATOMIC_TOKEN = re.compile(ATOM + r"|(?:[*+?]|\{[0-9,]+\})\+|.", re.DOTALL)
+# CPython before 3.11.5 (Debian 12 has 3.11.2) keeps what the failed repetition of a possessive
+# group took in (gh-106052).
+_IS_POSSESSIVE_SOUND: Final = re.fullmatch("a++(?:,a++)*+,b", "a,b") is not None
+
 _HEX = "0-9A-Fa-f"
 _NOT_HEX = r"\x00-/:-@G-`g-\U0010ffff"
 _ESCAPES = {
@@ -192,13 +197,35 @@ def compile_plain(expanded: str, omitted: Collection[str] = ()) -> re.Pattern[st
             return "(?:"
         return text
 
+    plain = _PLAIN_TOKEN.sub(rename, expanded)
     try:
-        return re.compile(_PLAIN_TOKEN.sub(rename, expanded), FLAGS)
+        return re.compile(plain if _IS_POSSESSIVE_SOUND else with_atomic_groups(plain), FLAGS)
     except re.error as error:
         raise NotTranslatable(with_cure(error.msg)) from None
     except (OverflowError, RecursionError) as error:
         # `a{99999999999}`, brackets in brackets in brackets ...
         raise NotTranslatable(str(error)) from None
+
+
+def with_atomic_groups(pattern: str) -> str:
+    """The same with ``(?>(...)*)`` in place of each ``(...)*+``."""
+    parts: list[str] = []
+    begins: list[int] = []
+    closed: int | None = None
+    for token in _ATOMIC_TOKEN.finditer(pattern):
+        text = token[0]
+        if text == ")":
+            closed = begins.pop() if begins else None
+        elif closed is not None and len(text) > 1 and text.endswith("+"):
+            parts.insert(closed, "(?>")
+            text = f"{text[:-1]})"
+            closed = None
+        else:
+            closed = None
+            if text == "(":
+                begins.append(len(parts))
+        parts.append(text)
+    return "".join(parts)
 
 
 def with_cure(message: str) -> str:

@@ -27,9 +27,9 @@ _NAMES: Final = (
 # bounded, the second ends at the next bracket, the third only begins where a word does.
 _LOCAL_PART = re.compile(
     r"""
-      "(?P<quoted>(?:[^"\\]|\\.){0,128}+)"@
+      "(?P<quoted>(?>(?:[^"\\]|\\.){0,128}))"@
     | <(?P<bracketed>[^<>]*)@(?=[^<>@\s]*>)
-    | (?<![^\s<>"(),;\[\]])(?P<key>(?:sasl_username|sasl_sender|orig_to|to|from|user)=|mailto:)?+
+    | (?<![^\s<>"(),;\[\]])(?>(?P<key>(?:sasl_username|sasl_sender|orig_to|to|from|user)=|mailto:)?)
       (?P<bare>[^\s<>"(),;\[\]]+)@
     | \b(?P<of>(?:orig_to|to|from|user)=<)(?P<name>[^<>@]+)(?=>)
     | \b(?P<by>sasl_(?:username|sender)=)(?P<login>[^\s,@]+)(?=[\s,]|\Z)

@@ -58,9 +58,14 @@ def asked(request: pytest.FixtureRequest, tmp_path: Path) -> Asked:
     return Asked(tmp_path, request.param)
 
 
+def remarks(done: subprocess.CompletedProcess[str]) -> list[str]:
+    """What is on standard error, but for a slow machine's word that it takes a while."""
+    return [line for line in done.stderr.splitlines() if "takes a while" not in line]
+
+
 def test_json_has_one_object_for_each_mail_and_recipient_newest_last(asked: Asked) -> None:
     done = asked.trace("--json")
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, remarks(done)) == (0, [])
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert [(row["verdict"], row["recipient"]) for row in rows] == [
         ("handed_over", "bob@example.net"),
