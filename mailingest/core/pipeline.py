@@ -153,10 +153,16 @@ class Pipeline:
         self._now = orjson.loads(rows[0])
 
     def _documents(self, events: Iterable[Event]) -> list[Document]:
-        given = list(events)
-        documents = [self._maker.make(event) for event in given if event.id]
+        make = self._maker.make
+        documents = []
+        left_out = 0
+        for event in events:
+            if event.id:
+                documents.append(make(event))
+            else:
+                left_out += 1
         self.counters.documents += len(documents)
-        self.counters.documents_left_out += len(given) - len(documents)
+        self.counters.documents_left_out += left_out
         return documents
 
 
