@@ -28,6 +28,9 @@ Outcome = Literal[
 ]
 OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)
 
+BUCKET_SECONDS: Final = 600
+"""Stores may count in steps of so many seconds since 1970, and no finer."""
+
 THIS_HOST: Final = frozenset({"127.0.0.1", "::1"})
 THROWN_AWAY: Final = frozenset({"discarded", "blocked", "quarantined"})
 """The values of `postfix_disposition` of a mail that is gone."""

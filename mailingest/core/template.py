@@ -10,12 +10,12 @@ from typing import Any, Final
 
 from mailingest.core.fields import FIELDS, Field, FieldType
 
-# Lucene refuses terms over 32,766 bytes; a character may take four.
-_LONGEST_KEYWORD: Final = 8191
+LONGEST_KEYWORD: Final = 8191
+"""Characters; Lucene refuses terms over 32,766 bytes, and a character may take four."""
 # What Logstash's and Elasticsearch's default mapping has for `.keyword`.
 _LONGEST_TEXT_KEYWORD: Final = 256
 
-_KEYWORD: Final = {"type": "keyword", "ignore_above": _LONGEST_KEYWORD}
+_KEYWORD: Final = {"type": "keyword", "ignore_above": LONGEST_KEYWORD}
 # An address is case-blind: whole by `.keyword`, by `.domain`, and by its parts, so that a
 # match_phrase of `example.com` finds `john.smith@mail.example.com`.
 _ADDRESS: Final = {
@@ -26,12 +26,12 @@ _ADDRESS: Final = {
         "keyword": {
             "type": "keyword",
             "normalizer": "mailingest_lowercase",
-            "ignore_above": _LONGEST_KEYWORD,
+            "ignore_above": LONGEST_KEYWORD,
         },
         "domain": {
             "type": "keyword",
             "normalizer": "mailingest_domain",
-            "ignore_above": _LONGEST_KEYWORD,
+            "ignore_above": LONGEST_KEYWORD,
         },
     },
 }

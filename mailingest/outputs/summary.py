@@ -11,10 +11,8 @@ from typing import Final
 import orjson
 
 from mailingest.core.documents import Document
-from mailingest.core.outcomes import outcome_of
+from mailingest.core.outcomes import BUCKET_SECONDS, outcome_of
 
-BUCKET_SECONDS: Final = 600
-"""How long a row's time is; its bucket is the seconds since 1970 divided by this."""
 UNCOUNTED: Final = "uncounted"
 """Stands for an outcome where documents were stored before there was this table."""
 

@@ -8,8 +8,6 @@ from typing import Final
 
 from mailingest.core.outcomes import OUTCOMES, Outcome
 
-BUCKET_SECONDS: Final = 600
-"""Stores may count in steps of so many seconds; a grid has no finer lines than these."""
 MOST_REASONS: Final = 20
 """Reasons of an outcome that are told one by one, the most frequent; all others are one number."""
 
@@ -18,7 +16,7 @@ MOST_REASONS: Final = 20
 class Grid:
     """``steps`` steps of ``seconds`` each from ``start`` on, in seconds since 1970.
 
-    ``start`` and ``seconds`` are whole multiples of `BUCKET_SECONDS`.
+    ``start`` and ``seconds`` are whole multiples of `mailingest.core.outcomes.BUCKET_SECONDS`.
     """
 
     start: int

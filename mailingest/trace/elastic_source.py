@@ -16,6 +16,7 @@ from elasticsearch import ApiError, TransportError
 
 from mailingest.core.lifecycle import index_patterns
 from mailingest.core.lookups import LINKS, is_of_session
+from mailingest.core.template import LONGEST_KEYWORD
 from mailingest.outputs.elastic import ElasticOutput, explain
 from mailingest.trace.counts import Counts, Grid
 from mailingest.trace.criteria import Criteria, Term
@@ -34,9 +35,6 @@ _VALUES: Final = 300
 # Servers refuse longer ones as too complex (OpenSearch 2.19 those over 300 characters); a part
 # finds all that the whole does.
 _LONGEST_PATTERN: Final = 200
-# No longer keyword is indexed (`mailingest.core.template`), and a server refuses longer queries in
-# its own way.
-_LONGEST_KEYWORD: Final = 8191
 # More words narrow a search down little, and each one costs a walk through all words there are.
 _MOST_WORDS: Final = 3
 _PRIVILEGES: Final = "monitor on the cluster, and read on the indices"
@@ -85,7 +83,8 @@ class ElasticSource:
         """Events of the term that the fewest lines meet."""
         terms = terms_of(criteria)
         asked = [criteria.queue_id or "", *(term.text for term in terms.values())]
-        if max(map(len, asked)) > _LONGEST_KEYWORD:
+        # None is indexed, and a server refuses longer queries in its own way.
+        if max(map(len, asked)) > LONGEST_KEYWORD:
             return Found([], is_cut=False)
         exact = {name: term for name, term in terms.items() if name in _IN_FEW}
         queries = [_term_query(name, term) for name, term in exact.items()]
@@ -271,7 +270,7 @@ def _term_query(name: str, term: Term) -> Query:
 def _address(field: str, term: Term) -> Query:
     """For a field of the type `address`, whose sub-fields are in lower case."""
     text = _sound(term.text)
-    if term.comparison == "equals" and len(text) <= _LONGEST_KEYWORD:
+    if term.comparison == "equals" and len(text) <= LONGEST_KEYWORD:
         return {"term": {f"{field}.keyword": text}}
     if term.comparison == "ends" and text.startswith("@") and text.count("@") == 1:
         return {"term": {f"{field}.domain": text[1:]}}
@@ -280,7 +279,7 @@ def _address(field: str, term: Term) -> Query:
 
 def _keyword(field: str, term: Term) -> Query:
     text = _sound(term.text)
-    if len(text) > _LONGEST_KEYWORD:
+    if len(text) > LONGEST_KEYWORD:
         return {"match_none": {}}
     start, end = text[:_LONGEST_PATTERN], text[-_LONGEST_PATTERN:]
     match term.comparison:
@@ -323,7 +322,7 @@ def _term(field: str, text: str) -> Query:
 
 
 def _among(fields: Iterable[str], values: Iterable[str]) -> Query:
-    wanted = [value for value in values if len(value) <= _LONGEST_KEYWORD]
+    wanted = [value for value in values if len(value) <= LONGEST_KEYWORD]
     return _any_of([{"terms": {field: wanted}} for field in fields])
 
 

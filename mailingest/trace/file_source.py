@@ -8,13 +8,21 @@ from functools import partial
 from typing import Final, TypeVar
 
 from mailingest.config import Settings
-from mailingest.core.lookups import is_of_session, linked_queue_id
+from mailingest.core.lookups import linked_queue_id
 from mailingest.inputs.logfile import LogFile
 from mailingest.trace.criteria import Criteria, Term
 from mailingest.trace.facts import Event
 from mailingest.trace.log_files import LogFiles, Search
 from mailingest.trace.needles import Line, Needles, line_at, needle, words
-from mailingest.trace.sources import Found, Progress, Span, meets_term, terms_of, unseen
+from mailingest.trace.sources import (
+    Found,
+    Progress,
+    Span,
+    is_of_sessions,
+    meets_term,
+    terms_of,
+    unseen,
+)
 from mailingest.trace.threads import in_thread
 
 T = TypeVar("T")
@@ -107,14 +115,10 @@ class FileSource:
             needle(form.format(program, pid)) for _, program, pid in wanted for form in forms
         )
 
-        def is_wanted(event: Event) -> bool:
-            session = (event["host"], event["program"], event.get("pid", ""))
-            return session in wanted and is_of_session(event)
-
         search = Search(
             lambda _, lowered: needles.lines(lowered),
             lambda line: b"NOQUEUE" in line or _OF_A_MAIL.search(line) is None,
-            is_wanted,
+            lambda event: is_of_sessions(event, wanted),
             since,
         )
         return await self._in_thread(lambda stop: self._files.search([search], until, limit, stop))

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Protocol
 
+from mailingest.core.lookups import is_of_session
 from mailingest.trace.counts import Counts, Grid
 from mailingest.trace.criteria import Criteria, Term
 from mailingest.trace.facts import Event
@@ -119,6 +120,12 @@ def terms_of(criteria: Criteria) -> dict[str, Term]:
 def meets_term(event: Event, name: str, term: Term) -> bool:
     """Whether a field of an event meets the term."""
     return any(term.matches(event.get(field)) for field in FIELDS_OF[name])
+
+
+def is_of_sessions(event: Event, sessions: Collection[tuple[str, str, str]]) -> bool:
+    """Whether an event is a line about one of these sessions; see `Source.of_sessions`."""
+    session = (event["host"], event["program"], event.get("pid", ""))
+    return session in sessions and is_of_session(event)
 
 
 def newest_first(events: Iterable[Event]) -> list[Event]:

@@ -1,9 +1,10 @@
 """The summary table of the embedded store -> counts."""
 
 import sqlite3
+from collections import Counter
 
-from mailingest.core.outcomes import OUTCOMES
-from mailingest.outputs.summary import BUCKET_SECONDS, UNCOUNTED, has_summary
+from mailingest.core.outcomes import BUCKET_SECONDS, OUTCOMES
+from mailingest.outputs.summary import UNCOUNTED, has_summary
 from mailingest.trace.counts import MOST_REASONS, Counts
 
 
@@ -35,6 +36,4 @@ def add_day(counts: Counts, connection: sqlite3.Connection) -> None:
 def keep_most(counts: Counts) -> None:
     """Leave the most frequent reasons only."""
     for outcome in OUTCOMES:
-        counts.reasons[outcome] = type(counts.reasons[outcome])(
-            dict(counts.reasons[outcome].most_common(MOST_REASONS))
-        )
+        counts.reasons[outcome] = Counter(dict(counts.reasons[outcome].most_common(MOST_REASONS)))

@@ -15,7 +15,6 @@ from typing import Final, TypeVar
 import orjson
 import structlog
 
-from mailingest.core.lookups import is_of_session
 from mailingest.errors import OutputUnavailable
 from mailingest.outputs.sqlite import day_files, open_for_reading
 from mailingest.trace.counts import Counts, Grid
@@ -26,6 +25,7 @@ from mailingest.trace.sources import (
     Found,
     Progress,
     Span,
+    is_of_sessions,
     meets_term,
     newest_first,
     terms_of,
@@ -104,12 +104,7 @@ class SqliteSource:
         found = await self._in_thread(
             partial(_look_up, looks=looks, bounds=_Bounds(since, until), limit=limit)
         )
-        events = [
-            event
-            for event in found.events
-            if is_of_session(event)
-            and (event["host"], event["program"], event.get("pid", "")) in wanted
-        ]
+        events = [event for event in found.events if is_of_sessions(event, wanted)]
         return Found(events, found.is_cut, found.notes)
 
     async def counts(self, grid: Grid) -> Counts:

@@ -9,11 +9,11 @@ from urllib.parse import urlencode
 
 from markupsafe import Markup
 
-from mailingest.core.outcomes import Outcome
+from mailingest.core.outcomes import BUCKET_SECONDS, Outcome
 from mailingest.core.printable import clean
 from mailingest.core.reasons import literal
 from mailingest.trace.answer import iso
-from mailingest.trace.counts import BUCKET_SECONDS, Counts, Grid
+from mailingest.trace.counts import Counts, Grid
 from mailingest.trace.sources import Span
 from mailingest.trace.times import FORMS
 from mailingest.web.charts import Chart, Series, bar, columns, lines, number

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailingest.core.outcomes import BUCKET_SECONDS
 from mailingest.errors import UsageError
 from mailingest.outputs.sqlite import SqliteOutput
-from mailingest.trace.counts import BUCKET_SECONDS
 from mailingest.trace.sqlite_source import SqliteSource
 from mailingest.web.app import Access
 from mailingest.web.overview import read_asked
