@@ -19,14 +19,14 @@ import uvloop
 from elasticsearch import AsyncElasticsearch
 
 from benchmarks.sizing import documents
-from mailingest.core.bulk import cut, encode
-from mailingest.core.documents import Document
-from mailingest.core.lifecycle import index_patterns
-from mailingest.core.template import index_template
-from mailingest.outputs import Rejection
-from mailingest.outputs.batcher import Batcher
-from mailingest.outputs.elastic import BULK_ANSWER, ElasticOutput, IndexTemplate
-from tests.servers import KINDS, SearchServer
+from mailingest.delivery.batcher import Batcher
+from mailingest.documents import Document
+from mailingest.stores.elastic.bulk import cut, encode
+from mailingest.stores.elastic.lifecycle import index_patterns
+from mailingest.stores.elastic.schema import index_template
+from mailingest.stores.elastic.writer import BULK_ANSWER, ElasticOutput, IndexTemplate
+from mailingest.stores.writing import Rejection
+from tests.support.servers import KINDS, SearchServer
 
 _IN_FLIGHT: Final = 2  # as the daemon has it
 _PUT: Final = 100  # documents, about what a chunk of a TCP connection makes

@@ -31,8 +31,8 @@ from typing import Any, Final
 from benchmarks.fault_load import Sender
 from benchmarks.fault_proxy import MODES, Proxy
 from benchmarks.measure import Figures, MeasurementError, free_port, show
-from tests.lab.daemon import Daemon
-from tests.servers import ELASTICSEARCH, OPENSEARCH, SearchServer
+from tests.support.lab.daemon import Daemon
+from tests.support.servers import ELASTICSEARCH, OPENSEARCH, SearchServer
 
 STORES: Final = ("elasticsearch", "opensearch", "sqlite")
 _KINDS: Final = {"elasticsearch": ELASTICSEARCH, "opensearch": OPENSEARCH}

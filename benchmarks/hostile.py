@@ -13,9 +13,9 @@ from typing import Final
 
 from benchmarks.measure import show
 from mailingest.config import Settings
-from mailingest.core.clock import moment_of
-from mailingest.core.events import NEIGHBOURS, PROGRAMS, EventParser
-from mailingest.core.records import Record
+from mailingest.postfix.parser import NEIGHBOURS, PROGRAMS, EventParser
+from mailingest.syslog.header import Record
+from mailingest.syslog.timestamps import moment_of
 from mailingest.wiring import read_definitions
 
 _QUEUE_ID: Final = "4F2A11E0ABC: "

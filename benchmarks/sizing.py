@@ -1,7 +1,8 @@
 """Bytes on disk for each event: ``python -m benchmarks.sizing --lines 250000``.
 
 Indexes a made-up log with mailingest's own outputs: into a real Elasticsearch and OpenSearch (see
-tests.servers), then force-merged to one segment, and into SQLite.  With all events and with those
+tests.support.servers),
+then force-merged to one segment, and into SQLite.  With all events and with those
 of deliveries, and with mappings that leave something out.  Prints a table.
 """
 
@@ -16,14 +17,14 @@ from typing import Any, Final
 
 from benchmarks.generate import DEFAULT_START, generate
 from mailingest.config import Settings
-from mailingest.core.documents import Document
-from mailingest.core.lifecycle import index_patterns
-from mailingest.core.template import index_template
-from mailingest.outputs import Output
-from mailingest.outputs.elastic import ElasticOutput, IndexTemplate
-from mailingest.outputs.sqlite import SqliteOutput
+from mailingest.documents import Document
+from mailingest.stores.elastic.lifecycle import index_patterns
+from mailingest.stores.elastic.schema import index_template
+from mailingest.stores.elastic.writer import ElasticOutput, IndexTemplate
+from mailingest.stores.sqlite.writer import SqliteOutput
+from mailingest.stores.writing import Output
 from mailingest.wiring import build_pipeline
-from tests.servers import KINDS, SearchServer
+from tests.support.servers import KINDS, SearchServer
 
 _BATCH: Final = 1000
 _MERGE_SECONDS: Final = 300.0

@@ -8,10 +8,10 @@ from typing import Final
 
 from benchmarks.measure import Usage, usage_of
 from mailingest.config import Settings, load_zone
-from mailingest.core.clock import Clock
-from mailingest.core.correlation import QueueMap
-from mailingest.core.events import EventParser
-from mailingest.core.records import RecordDecoder
+from mailingest.postfix.enrichment import QueueMap
+from mailingest.postfix.parser import EventParser
+from mailingest.syslog.header import RecordDecoder
+from mailingest.syslog.timestamps import Clock
 from mailingest.wiring import build_pipeline, read_definitions
 
 

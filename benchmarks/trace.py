@@ -18,16 +18,16 @@ from benchmarks.generate import generate
 from benchmarks.measure import Figures, show
 from benchmarks.traffic import SESSIONS_PER_SECOND
 from mailingest.config import Settings
-from mailingest.core.documents import Document
+from mailingest.documents import Document
 from mailingest.inputs.rotation import expand
-from mailingest.outputs.sqlite import SqliteOutput
-from mailingest.trace.criteria import Criteria, address_term, id_term, text_term
+from mailingest.stores.criteria import Criteria, address_term, id_term, text_term
+from mailingest.stores.events import StoredEvent, time_of
+from mailingest.stores.logfiles.reader import FileSource
+from mailingest.stores.protocol import Found, Source
+from mailingest.stores.sqlite.reader import SqliteSource
+from mailingest.stores.sqlite.writer import SqliteOutput
 from mailingest.trace.engine import Answer, trace
-from mailingest.trace.facts import Event, time_of
-from mailingest.trace.file_source import FileSource
-from mailingest.trace.sources import Found, Source
-from mailingest.trace.sqlite_source import SqliteSource
-from mailingest.wiring import build_pipeline, first_time
+from mailingest.wiring import build_pipeline, first_time, line_reading
 
 _START: Final = "2026-03-02T00:00:00+00:00"
 _REFERENCE: Final = datetime(2026, 6, 1, tzinfo=UTC).timestamp()
@@ -54,7 +54,7 @@ async def _fill(directory: Path, lines: int, seed: int, rate: float) -> None:
     print(f"{lines:,} lines stored in {time.perf_counter() - began:.0f} s")
 
 
-async def _examples(source: Source) -> tuple[Event, Event]:
+async def _examples(source: Source) -> tuple[StoredEvent, StoredEvent]:
     """A delivery in the middle of all, and the last one that was handed over."""
     span = await source.span()
     assert span is not None
@@ -66,7 +66,7 @@ async def _examples(source: Source) -> tuple[Event, Event]:
     return found[0], found[1]
 
 
-def _questions(event: Event, last: Event) -> Questions:
+def _questions(event: StoredEvent, last: StoredEvent) -> Questions:
     sender, recipient = event["postfix_from"], event["postfix_to"]
     domain = recipient.rpartition("@")[2]
     since = time_of(event) - timedelta(minutes=30)
@@ -133,7 +133,7 @@ async def _store(options: argparse.Namespace) -> None:
 async def _files(options: argparse.Namespace) -> None:
     files = expand(options.files, first_time(_SETTINGS))
     lines = sum(len(batch.lines) for file in files for batch in file.batches())
-    source = FileSource(files, _SETTINGS)
+    source = FileSource(files, line_reading(_SETTINGS))
     rows: list[Figures] = []
     found = await source.find(Criteria(), 20_000)
     example = next(one for one in found.events if "postfix_remote_queueid" in one)

@@ -1,7 +1,7 @@
 """Writes ``docs/fields.md``: ``python -m docs.fields``.
 
 All is from where it is declared: name, type, meaning and example of a field from
-``mailingest.core.fields``, and the programs from the patterns that capture it.
+``mailingest.postfix.fields``, and the programs from the patterns that capture it.
 """
 
 import re
@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from mailingest.config import Settings
-from mailingest.core.events import NEIGHBOURS, PROGRAMS
-from mailingest.core.fields import FIELDS, Field
-from mailingest.core.grok import Definition
+from mailingest.grok.library import Definition
+from mailingest.postfix.fields import FIELDS, Field
+from mailingest.postfix.parser import NEIGHBOURS, PROGRAMS
 from mailingest.wiring import read_definitions
 
 FILE: Final = Path(__file__).with_suffix(".md")
@@ -34,7 +34,7 @@ _OF_WHOLE_LINE: Final = ("postfix_reason",)
 _TOP: Final = """\
 # Fields
 
-Made by `python -m docs.fields` from the declaration in `mailingest/core/fields.py` and the patterns
+Made by `python -m docs.fields` from the declaration in `mailingest/postfix/fields.py` and the patterns
 in `patterns/`; do not edit it by hand.  An event has no other fields than these, and the index
 template declares them all.
 

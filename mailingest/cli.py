@@ -14,8 +14,8 @@ import typer
 
 from mailingest import __version__
 from mailingest.config import Settings, load
-from mailingest.core.printable import clean_lines
 from mailingest.errors import MailingestError, UsageError
+from mailingest.escaping import clean_lines
 
 EXIT_FAILED = 1
 EXIT_REFUSED = 2
@@ -111,7 +111,7 @@ def run(config: ConfigOption = None) -> None:
     The counters go to standard error every minute.  What could not be stored before
     shutdown_timeout is in the spool, and is stored after the next start.
     """
-    from mailingest.daemon import run as run_daemon
+    from mailingest.service.daemon import run as run_daemon
 
     raise typer.Exit(run_daemon(_start(config)))
 
@@ -131,7 +131,7 @@ def replay(
 
     Example: mailingest replay '/var/log/mail.log*'
     """
-    from mailingest.replay import run as run_replay
+    from mailingest.commands.replay import run as run_replay
 
     raise typer.Exit(run_replay(_start(config), files, restart=restart))
 
@@ -156,8 +156,8 @@ def parse(
 
     Nothing is stored.  Example: tail -n 100 /var/log/mail.log | mailingest parse - | jq .
     """
-    from mailingest.parse import parse as parse_files
-    from mailingest.parse import unmatched as show_unmatched
+    from mailingest.commands.parse import parse as parse_files
+    from mailingest.commands.parse import unmatched as show_unmatched
 
     settings = _start(config)
     try:
@@ -177,7 +177,7 @@ def check(config: ConfigOption = None) -> None:
     One line for each, `ok`, `warn` or `WRONG` and why.  Exit code 0: all is well, but for the
     warnings; 2: something is wrong.
     """
-    from mailingest.check import check as check_all
+    from mailingest.commands.check import check as check_all
 
     raise typer.Exit(EXIT_REFUSED if check_all(_start(config)) else 0)
 
@@ -209,11 +209,11 @@ def setup(
         raise UsageError("setup: --dry-run or --diff, not both")
     settings = _start(config)
     if saved_objects is not None:
-        from mailingest.saved_objects import write
+        from mailingest.stores.elastic.saved_objects import write
 
         write(settings.index.prefix, saved_objects)
         return
-    from mailingest.setup import run as run_setup
+    from mailingest.commands.setup import run as run_setup
 
     run_setup(settings, "diff" if diff else "requests" if dry_run else None)
 
@@ -229,7 +229,7 @@ def retention(
 
     Only indices and files named PREFIX-YYYY.MM.dd are deleted.  Without retention.days, none are.
     """
-    from mailingest.retention import run as run_retention
+    from mailingest.commands.retention import run as run_retention
 
     run_retention(_start(config), dry_run=dry_run)
 
@@ -250,7 +250,7 @@ def try_patterns(
     The pattern, such as ^%{POSTFIX_SMTPD}$, is looked for in the data as Logstash does, and has to
     capture the results, which are texts by field.  Exit code 0: all cases pass; 1: some fail.
     """
-    from mailingest.pattern_cases import run as run_cases
+    from mailingest.commands.patterns import run as run_cases
 
     passed = run_cases(_start(config), paths, sys.stdout, as_json=as_json)
     raise typer.Exit(0 if passed else EXIT_FAILED)
@@ -263,7 +263,7 @@ def list_dead_letters(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """List the documents that the store refused, with the reasons."""
-    from mailingest.deadletter_commands import list_letters
+    from mailingest.commands.deadletter import list_letters
 
     list_letters(_start(config), limit=limit, as_json=as_json)
 
@@ -274,7 +274,7 @@ def show_dead_letter(
     config: ConfigOption = None,
 ) -> None:
     """Show a document and why it was refused, as JSON."""
-    from mailingest.deadletter_commands import show_letters
+    from mailingest.commands.deadletter import show_letters
 
     show_letters(_start(config), identity)
 
@@ -290,7 +290,7 @@ def retry_dead_letters(
 
     Those that it takes are dead letters no more.  Exit code 1: some were refused again.
     """
-    from mailingest.deadletter_commands import retry_letters
+    from mailingest.commands.deadletter import retry_letters
 
     raise typer.Exit(0 if retry_letters(_start(config), identities or []) else EXIT_FAILED)
 
@@ -310,7 +310,7 @@ def purge_dead_letters(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Remove documents from the dead letters for good."""
-    from mailingest.deadletter_commands import purge_letters
+    from mailingest.commands.deadletter import purge_letters
 
     if everything == (before is not None):
         raise UsageError("deadletter purge: say which ones: --before TIME or --all")
@@ -332,8 +332,8 @@ def show_spool_status(
 
     Exit code 1: it is full.
     """
-    from mailingest.spool_status import as_json as show_json
-    from mailingest.spool_status import as_text, spool_status
+    from mailingest.commands.spool import as_json as show_json
+    from mailingest.commands.spool import as_text, spool_status
 
     status = spool_status(_start(config))
     print(show_json(status) if as_json else as_text(status, datetime.now(UTC)))
@@ -389,8 +389,9 @@ def trace(
     mailingest trace --queue-id 4cX0Yz3q1vz9s0B
     mailingest trace --file '/var/log/mail.log*' --client 192.0.2.7
     """
-    from mailingest.trace.command import Question
-    from mailingest.trace.command import run as run_trace
+    from mailingest.commands.trace import Options
+    from mailingest.commands.trace import run as run_trace
+    from mailingest.trace.questions import Question
 
     if as_json and as_csv:
         raise UsageError("trace: --json or --csv, not both")
@@ -406,6 +407,8 @@ def trace(
         since=since,
         until=until,
         status=status or (),
+    )
+    options = Options(
         files=file or (),
         limit=limit,
         form="json" if as_json else "csv" if as_csv else "text",
@@ -413,7 +416,7 @@ def trace(
     )
     settings = _start(config)
     try:
-        code = run_trace(settings, question)
+        code = run_trace(settings, question, options)
     except BrokenPipeError:
         _close_output()
     else:
@@ -446,7 +449,7 @@ def web_user(
 
 
 def _start(config: Path | None) -> Settings:
-    from mailingest.logs import configure
+    from mailingest.service.logs import configure
 
     settings = load(config)
     configure(settings.log)

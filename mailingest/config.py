@@ -6,6 +6,7 @@ once, each with its place and what is allowed.
 
 import codecs
 import difflib
+import importlib.resources
 import os
 import re
 import tomllib
@@ -34,8 +35,8 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from mailingest.core.fields import NAMES
 from mailingest.errors import UsageError
+from mailingest.postfix.fields import NAMES
 
 SYSTEM_CONFIG = Path("/etc/mailingest/mailingest.toml")
 ENV_PREFIX = "MAILINGEST_"
@@ -424,6 +425,13 @@ def default_state_directory(environment: Mapping[str, str]) -> Path:
     except RuntimeError:
         raise UsageError("state.directory: this user has no home directory: set it") from None
     return Path(base) / "mailingest"
+
+
+def data_directory(name: str) -> Path:
+    """`patterns` or `config`: inside the installed package, or beside it in a source tree."""
+    package = Path(str(importlib.resources.files("mailingest")))
+    installed = package / "data" / name
+    return installed if installed.is_dir() else package.parent / name
 
 
 def load_zone(name: str) -> tzinfo:

@@ -1,6 +1,5 @@
 """Settings -> the parts that they describe; the one place where parts meet settings."""
 
-import importlib.resources
 import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
@@ -9,36 +8,32 @@ from typing import TYPE_CHECKING
 
 import regex
 
-from mailingest.config import Settings, load_zone, read_secret
-from mailingest.core.clock import Clock
-from mailingest.core.correlation import WAIT, QueueMap
-from mailingest.core.documents import DocumentMaker
-from mailingest.core.events import EventParser
-from mailingest.core.fields import Field
-from mailingest.core.grok import Definition, parse_definitions
-from mailingest.core.lifecycle import index_patterns
-from mailingest.core.pipeline import Pipeline
-from mailingest.core.records import HEADER_NOMATCH, RecordDecoder
-from mailingest.core.selection import is_of_a_mail
-from mailingest.core.template import index_template
+from mailingest.config import Settings, data_directory, load_zone, read_secret
+from mailingest.documents import DocumentMaker
 from mailingest.errors import UsageError
-from mailingest.outputs import Output
+from mailingest.grok.library import Definition, parse_definitions
+from mailingest.inputs.rotation import expand
+from mailingest.pipeline import Pipeline
+from mailingest.postfix.enrichment import WAIT, QueueMap
+from mailingest.postfix.fields import Field
+from mailingest.postfix.parser import EventParser
+from mailingest.postfix.selection import is_of_a_mail
+from mailingest.stores.elastic.lifecycle import index_patterns
+from mailingest.stores.elastic.schema import index_template
+from mailingest.stores.protocol import Progress, Source, Store, unseen
+from mailingest.stores.writing import Output
+from mailingest.syslog.header import HEADER_NOMATCH, RecordDecoder
+from mailingest.syslog.timestamps import Clock
 
 if TYPE_CHECKING:
-    from mailingest.outputs.elastic import ElasticOutput, IndexTemplate
+    from mailingest.stores.elastic.writer import ElasticOutput, IndexTemplate
+    from mailingest.stores.logfiles.scan import LineReading
 
 SECONDS_OF_A_DAY = 86_400.0
 
 _LEFT_BEHIND = re.compile(
     r"\A[.#]|~\Z|\.(?:bak|orig|rej|sw[a-p]|rpm(?:save|new|orig)|dpkg-[a-z]+|ucf-[a-z]+)\Z"
 )
-
-
-def data_directory(name: str) -> Path:
-    """`patterns` or `config`: inside the installed package, or beside it in a source tree."""
-    package = Path(str(importlib.resources.files("mailingest")))
-    installed = package / "data" / name
-    return installed if installed.is_dir() else package.parent / name
 
 
 def read_definitions(settings: Settings) -> Iterator[Definition]:
@@ -132,6 +127,18 @@ def build_pipeline(
     )
 
 
+def line_reading(settings: Settings) -> "LineReading":
+    """How a trace reads the lines of files."""
+    from mailingest.stores.logfiles.scan import LineReading
+
+    return LineReading(
+        lambda: build_decoder(settings, live=False),
+        lambda: build_parser(settings),
+        settings.syslog.charset,
+        settings.index.prefix,
+    )
+
+
 def first_time(settings: Settings) -> Callable[[bytes, float], float | None]:
     """A reader of the time of a line, to put files in order; None for a line without header."""
     decoder = build_decoder(settings, live=False)
@@ -151,18 +158,18 @@ def build_output(settings: Settings) -> Output:
     if settings.elasticsearch.hosts:
         return build_elasticsearch(settings, index_template_of(settings))
     if settings.ndjson.path is not None:
-        from mailingest.outputs.ndjson import NdjsonOutput
+        from mailingest.stores.ndjson.writer import NdjsonOutput
 
         path = settings.ndjson.path
         return NdjsonOutput(None if path == "-" else Path(path))
-    from mailingest.outputs.sqlite import SqliteOutput
+    from mailingest.stores.sqlite.writer import SqliteOutput
 
     return SqliteOutput(settings.sqlite_directory)
 
 
 def index_template_of(settings: Settings) -> "IndexTemplate":
     """The template of the daily indices."""
-    from mailingest.outputs.elastic import IndexTemplate
+    from mailingest.stores.elastic.writer import IndexTemplate
 
     prefix = settings.index.prefix
     body = index_template(replicas=settings.elasticsearch.replicas, own=own_fields(settings))
@@ -171,8 +178,8 @@ def index_template_of(settings: Settings) -> "IndexTemplate":
 
 def build_elasticsearch(settings: Settings, template: "IndexTemplate | None") -> "ElasticOutput":
     """The connection to the cluster that is set; without a template it changes nothing there."""
-    from mailingest.outputs.elastic import ElasticOutput, Login
-    from mailingest.outputs.tls import Tls
+    from mailingest.stores.elastic.tls import Tls
+    from mailingest.stores.elastic.writer import ElasticOutput, Login
 
     section = settings.elasticsearch
 
@@ -196,3 +203,34 @@ def build_elasticsearch(settings: Settings, template: "IndexTemplate | None") ->
         timeout=section.timeout,
         template=template,
     )
+
+
+def open_source(
+    settings: Settings, files: Sequence[str] = (), progress: Progress = unseen
+) -> Source:
+    """The store that is set, or log files if some are named; raises UsageError.
+
+    ``progress`` hears of what this process reads itself; a server tells nothing.  Only that
+    source's module is imported: the Elasticsearch client alone takes 20 MB.
+    """
+    if files:
+        from mailingest.stores.logfiles.reader import FileSource
+
+        return FileSource(expand(files, first_time(settings)), line_reading(settings), progress)
+    return open_store(settings, progress)
+
+
+def open_store(settings: Settings, progress: Progress = unseen) -> Store:
+    """The store that is set; raises UsageError if it cannot be asked."""
+    if settings.elasticsearch.hosts:
+        from mailingest.stores.elastic.reader import ElasticSource
+
+        return ElasticSource(build_elasticsearch(settings, None), settings.index.prefix)
+    if settings.ndjson.path is not None:
+        raise UsageError(
+            "ndjson.path: lines of JSON cannot be searched: name log files with --file, or set "
+            "sqlite.directory or elasticsearch.hosts"
+        )
+    from mailingest.stores.sqlite.reader import SqliteSource
+
+    return SqliteSource(settings.sqlite_directory, settings.index.prefix, progress)

@@ -8,7 +8,15 @@ from functools import cache
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.servers import KINDS, OPTIONAL_KINDS, SECURED_KINDS, WANTED_KINDS, Kind, SearchServer
+from tests.support.servers import (
+    KINDS,
+    OPTIONAL_KINDS,
+    SECURED_KINDS,
+    WANTED_KINDS,
+    Kind,
+    SearchServer,
+)
+from tests.support.stores import make_source, prefixes
 
 # How long an example takes depends on the machine; nothing in a test is timed.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -97,3 +105,6 @@ def any_server(
 ) -> SearchServer:
     """A running server, plain or secured; the test runs once for each kind."""
     return search_servers(request.param)
+
+
+__all__ = ["make_source", "prefixes"]

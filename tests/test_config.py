@@ -12,9 +12,16 @@ import pytest
 from pydantic import BaseModel, SecretStr
 
 from mailingest import config
-from mailingest.config import Elasticsearch, Settings, credential, load, load_zone, read_secret
+from mailingest.config import (
+    Elasticsearch,
+    Settings,
+    credential,
+    data_directory,
+    load,
+    load_zone,
+    read_secret,
+)
 from mailingest.errors import UsageError
-from mailingest.wiring import data_directory
 
 SHIPPED = data_directory("config") / "mailingest.toml"
 SECRET = "hunter2-and-more"

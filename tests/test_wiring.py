@@ -6,17 +6,16 @@ from typing import Any
 
 import pytest
 
-from mailingest.config import Settings
-from mailingest.core.correlation import LIFETIME
+from mailingest.config import Settings, data_directory
 from mailingest.errors import UsageError
-from mailingest.outputs.elastic import ElasticOutput
-from mailingest.outputs.ndjson import NdjsonOutput
-from mailingest.outputs.sqlite import SqliteOutput
+from mailingest.postfix.enrichment import LIFETIME
+from mailingest.stores.elastic.writer import ElasticOutput
+from mailingest.stores.ndjson.writer import NdjsonOutput
+from mailingest.stores.sqlite.writer import SqliteOutput
 from mailingest.wiring import (
     build_output,
     build_parser,
     build_pipeline,
-    data_directory,
     first_time,
     index_template_of,
     read_definitions,

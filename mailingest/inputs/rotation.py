@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mailingest.errors import UsageError
-from mailingest.inputs.logfile import STANDARD_INPUT, DamagedFile, LogFile
+from mailingest.inputs.files import STANDARD_INPUT, DamagedFile, LogFile
 
 FirstTime = Callable[[bytes, float], float | None]
 """The time of a line in seconds since 1970 or None; it gets the file's mtime, which tells the

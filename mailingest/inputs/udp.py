@@ -16,9 +16,9 @@ from typing import Any
 import asyncio_dgram
 import structlog
 
-from mailingest.core.frames import TRAILER_OCTETS
 from mailingest.errors import MailingestError
 from mailingest.inputs.sockets import address_text, bound_socket, peer_text
+from mailingest.syslog.framing import TRAILER_OCTETS
 
 # Linux, not in Python's socket module: asm-generic/socket.h and include/uapi/linux/sock_diag.h.
 _SO_RCVBUFFORCE = 33

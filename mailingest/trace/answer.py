@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from mailingest.trace.facts import Event
+from mailingest.stores.events import StoredEvent
 from mailingest.trace.stories import Story
 
 KEYS = (
@@ -45,8 +45,8 @@ _DELAYS = ("before_qmgr", "in_qmgr", "conn_setup", "transmission")
 def answer(story: Story) -> dict[str, Any]:
     """The object of a story, with the keys of `KEYS` in their order."""
     first = story.first
-    refused: Event = story.refusal.event if story.refusal is not None else {}
-    delivery: Event = story.attempt.event if story.attempt is not None else {}
+    refused: StoredEvent = story.refusal.event if story.refusal is not None else {}
+    delivery: StoredEvent = story.attempt.event if story.attempt is not None else {}
     values: dict[str, Any] = {
         "verdict": story.verdict,
         "temporary": story.temporary,
@@ -85,7 +85,7 @@ def answer(story: Story) -> dict[str, Any]:
     return {key: values[key] for key in KEYS}
 
 
-def line_of(event: Event) -> str:
+def line_of(event: StoredEvent) -> str:
     """The log line of an event; its time is in UTC, whatever it was written in."""
     pid = f"[{event['pid']}]" if event.get("pid") else ""
     return f"{event['@timestamp']} {event['host']} {event['program']}{pid}: {event['message']}"
@@ -103,7 +103,7 @@ def _first(*values: Any) -> Any:
 
 
 def _client(story: Story) -> str | None:
-    events: Sequence[Event] = [story.refusal.event] if story.refusal is not None else []
+    events: Sequence[StoredEvent] = [story.refusal.event] if story.refusal is not None else []
     first = story.first
     name = first.client if first else None
     ip = first.client_ip if first else None
@@ -115,7 +115,7 @@ def _client(story: Story) -> str | None:
     return f"{name or 'unknown'}[{ip or 'unknown'}]"
 
 
-def _tls(delivery: Event) -> str | None:
+def _tls(delivery: StoredEvent) -> str | None:
     """The level of Postfix 3.11's delivery line, else what the line about the connection told."""
     level = delivery.get("postfix_tls_security_level")
     version = delivery.get("postfix_tls_version")
@@ -139,7 +139,7 @@ def _reply(story: Story) -> str | None:
     return " ".join(str(part) for part in (code, enhanced, text) if part is not None)
 
 
-def _delays(delivery: Event) -> dict[str, float] | None:
+def _delays(delivery: StoredEvent) -> dict[str, float] | None:
     """Seconds: in all, before the queue manager, in it, setting up the connection, sending."""
     if "postfix_delay" not in delivery:
         return None

@@ -1,13 +1,15 @@
 """Criteria and a source -> stories: finds the first lines, and all that is linked to them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
-from mailingest.trace.criteria import Criteria, text_term
-from mailingest.trace.facts import Event, gather, is_accept, session_of, time_of
-from mailingest.trace.sources import Found, Source, Span
+from mailingest.stores.criteria import Criteria, text_term
+from mailingest.stores.events import StoredEvent, time_of
+from mailingest.stores.protocol import Found, Source, Span
+from mailingest.trace.criteria import meets
+from mailingest.trace.facts import gather, is_accept, session_of
 from mailingest.trace.stories import Story, tell
 
 # A deferred mail lives for 5 days (maximal_queue_lifetime), and its bounce as long again.
@@ -50,8 +52,16 @@ class Answer:
     notes: list[str] = field(default_factory=list)
 
 
-async def trace(source: Source, criteria: Criteria, *, limit: int = 100) -> Answer:
+async def trace(
+    source: Source,
+    criteria: Criteria,
+    *,
+    limit: int = 100,
+    is_shown: Callable[[Story], bool] | None = None,
+) -> Answer:
     """Tell the stories that meet the criteria, the ``limit`` newest ones; 0 is all of them.
+
+    ``is_shown`` says whether whoever asks may get to see a story; None shows all.
 
     Raises OutputUnavailable if the source cannot be asked now.
     """
@@ -61,7 +71,12 @@ async def trace(source: Source, criteria: Criteria, *, limit: int = 100) -> Answ
     most = min(MOST_EVENTS, _EVENTS_OF_A_STORY * limit) if limit else MOST_EVENTS
     while True:
         found = await source.find(criteria, most)
-        stories, events = await _tell(source, found, criteria, span)
+        every, events = await _tell(source, found, span)
+        stories = [
+            story
+            for story in every
+            if meets(criteria, story) and (is_shown is None or is_shown(story))
+        ]
         if not found.is_cut or most == MOST_EVENTS or _is_enough(stories, found, limit):
             break
         most = min(MOST_EVENTS, _GROWTH * most)
@@ -69,16 +84,14 @@ async def trace(source: Source, criteria: Criteria, *, limit: int = 100) -> Answ
     return Answer(stories[-limit:], span, is_cut=is_cut, notes=events.notes)
 
 
-async def _tell(
-    source: Source, found: Found, criteria: Criteria, span: Span
-) -> "tuple[list[Story], _Events]":
+async def _tell(source: Source, found: Found, span: Span) -> "tuple[list[Story], _Events]":
     """The stories that the events found lead to, oldest first."""
     events = _Events()
     events.add(found)
     if events.all:
         await _follow(source, events)
     facts = gather(events.in_order())
-    return [story for story in tell(facts, until=span.last) if criteria.meets(story)], events
+    return tell(facts, until=span.last), events
 
 
 def _is_enough(stories: Sequence[Story], found: Found, limit: int) -> bool:
@@ -94,12 +107,12 @@ class _Events:
     """Events, each once, and whether some were left out."""
 
     def __init__(self) -> None:
-        self.all: list[Event] = []
+        self.all: list[StoredEvent] = []
         self.is_cut = False
         self.notes: list[str] = []
         self._seen: set[str] = set()
 
-    def add(self, found: Found) -> list[Event]:
+    def add(self, found: Found) -> list[StoredEvent]:
         """Take events; those that were not there yet."""
         new = []
         for event in found.events:
@@ -111,7 +124,7 @@ class _Events:
         self.notes += [note for note in found.notes if note not in self.notes]
         return new
 
-    def in_order(self) -> list[Event]:
+    def in_order(self) -> list[StoredEvent]:
         """All events as they were written; those of one moment were found in several steps."""
         return sorted(self.all, key=lambda event: (event["@timestamp"], event["_position"]))
 
@@ -125,7 +138,7 @@ async def _follow(source: Source, events: _Events) -> None:
         await _follow_links(source, events, accepted)
 
 
-async def _follow_links(source: Source, events: _Events, new: list[Event]) -> None:
+async def _follow_links(source: Source, events: _Events, new: list[StoredEvent]) -> None:
     """Fetch all that is linked to new events, step by step."""
     ids: set[str] = set()
     messages: set[str] = set()
@@ -161,14 +174,14 @@ async def _follow_sessions(source: Source, events: _Events) -> None:
     events.add(await source.of_sessions(sessions, since, until, MOST_EVENTS))
 
 
-async def _accepted_after_all(source: Source, events: _Events) -> list[Event]:
+async def _accepted_after_all(source: Source, events: _Events) -> list[StoredEvent]:
     """The lines that give a queue ID to mails that are to be held or discarded.
 
     smtpd logs what an access map decides about such a mail before it has one.
     """
     refusals = gather(events.in_order()).refusals
     in_advance = [one for one in refusals if one.is_in_advance and one.queue_id is None]
-    accepted: list[Event] = []
+    accepted: list[StoredEvent] = []
     for refusal in in_advance[-_MOST_IN_ADVANCE:]:
         criteria = Criteria(
             client=text_term(str(refusal.event.get("postfix_client_ip", ""))),
@@ -187,5 +200,5 @@ async def _accepted_after_all(source: Source, events: _Events) -> list[Event]:
     return accepted
 
 
-def _values(events: Iterable[Event], names: Iterable[str]) -> set[str]:
+def _values(events: Iterable[StoredEvent], names: Iterable[str]) -> set[str]:
     return {event[name] for event in events for name in names if event.get(name)}

@@ -4,14 +4,13 @@ Pure.  An event is the document as stored.  A queue ID is used again by Postfix,
 (host, instance, queue ID) may stand for several mails, one after the other.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from mailingest.core.events import NEIGHBOURS
-
-Event = Mapping[str, Any]
+from mailingest.postfix.parser import NEIGHBOURS
+from mailingest.stores.events import StoredEvent, time_of
 
 # Lines of one moment may be stored in any order, and clocks of daemons on one host agree.
 REORDERED_SECONDS = 2.0
@@ -35,7 +34,7 @@ class Attempt:
     original_recipient: str | None
     status: str
     reply: str
-    event: Event
+    event: StoredEvent
 
 
 @dataclass(slots=True)
@@ -44,7 +43,7 @@ class Queue:
 
     key: Key
     born: datetime
-    events: list[Event] = field(default_factory=list)
+    events: list[StoredEvent] = field(default_factory=list)
     client: str | None = None
     client_ip: str | None = None
     session: tuple[str, str, str] | None = None
@@ -59,14 +58,14 @@ class Queue:
     activations: list[datetime] = field(default_factory=list)
     attempts: list[Attempt] = field(default_factory=list)
     notifications: list[tuple[str, str]] = field(default_factory=list)
-    expired: Event | None = None
-    held: Event | None = None
-    refused: Event | None = None
-    discarded: Event | None = None
-    broken_off: Event | None = None
+    expired: StoredEvent | None = None
+    held: StoredEvent | None = None
+    refused: StoredEvent | None = None
+    discarded: StoredEvent | None = None
+    broken_off: StoredEvent | None = None
     ended: datetime | None = None
-    deleted: Event | None = None
-    requeued: Event | None = None
+    deleted: StoredEvent | None = None
+    requeued: StoredEvent | None = None
 
 
 @dataclass(slots=True)
@@ -79,7 +78,7 @@ class Refusal:
     queue_id: str | None
     session: tuple[str, str, str]
     action: str
-    event: Event
+    event: StoredEvent
 
     @property
     def is_in_advance(self) -> bool:
@@ -95,23 +94,18 @@ class Facts:
     refusals: list[Refusal] = field(default_factory=list)
 
 
-def time_of(event: Event) -> datetime:
-    """The time of an event, in UTC."""
-    return datetime.fromisoformat(event["@timestamp"])
-
-
-def instance_of(event: Event) -> tuple[str, str]:
+def instance_of(event: StoredEvent) -> tuple[str, str]:
     """Postfix instance and daemon of an event, from its syslog tag."""
     instance, _, path = str(event.get("program", "")).partition("/")
     return instance, path.rpartition("/")[2]
 
 
-def session_of(event: Event) -> tuple[str, str, str]:
+def session_of(event: StoredEvent) -> tuple[str, str, str]:
     """Host, program and process id of an event: one SMTP session at a time."""
     return event["host"], event.get("program", ""), event.get("pid", "")
 
 
-def reply_of(event: Event) -> str:
+def reply_of(event: StoredEvent) -> str:
     """The text in brackets of a delivery line, whichever agent wrote it."""
     for name in ("smtp", "local", "pipe", "error"):
         text = event.get(f"postfix_{name}_response")
@@ -120,7 +114,7 @@ def reply_of(event: Event) -> str:
     return ""
 
 
-def gather(events: Iterable[Event]) -> Facts:
+def gather(events: Iterable[StoredEvent]) -> Facts:
     """Sort events into lives of queue IDs and refusals."""
     collector = _Collector()
     # Stable: events of one moment stay in the order in which they were given.
@@ -140,7 +134,7 @@ class _Collector:
         # The mail that a session is about; its end is told without a queue ID.
         self._open: dict[tuple[str, str, str], Queue] = {}
 
-    def add(self, event: Event) -> None:
+    def add(self, event: StoredEvent) -> None:
         if event.get("program") in NEIGHBOURS:
             self._attach(event)
             return
@@ -172,13 +166,13 @@ class _Collector:
                 queue.events.insert(0, refusal.event)
                 self.facts.refusals.remove(refusal)
 
-    def _attach(self, event: Event) -> None:
+    def _attach(self, event: StoredEvent) -> None:
         """A line of a filter or mail store belongs to a mail, and decides nothing about it."""
         queue = self._by_host.get((event["host"], event.get("postfix_queueid", "")))
         if queue is not None:
             queue.events.append(event)
 
-    def _session(self, event: Event, session: tuple[str, str, str]) -> None:
+    def _session(self, event: StoredEvent, session: tuple[str, str, str]) -> None:
         """A line without queue ID: a session that ends takes an unfinished mail along."""
         is_end = "postfix_smtpd_lostconn_data" in event or str(event["message"]).startswith(
             ("disconnect from ", "connect from ")
@@ -197,7 +191,7 @@ class _Collector:
             queue.events.append(event)
 
     def _refuse(
-        self, event: Event, instance: str, queue_id: str | None, session: tuple[str, str, str]
+        self, event: StoredEvent, instance: str, queue_id: str | None, session: tuple[str, str, str]
     ) -> None:
         refusal = Refusal(
             time_of(event),
@@ -215,7 +209,7 @@ class _Collector:
         if refusal.is_in_advance:
             self._pending[session] = refusal
 
-    def _queue(self, key: Key, event: Event, service: str) -> Queue:
+    def _queue(self, key: Key, event: StoredEvent, service: str) -> Queue:
         queue = self._latest.get(key)
         time = time_of(event)
         if queue is None and (renamed := self._waiting(key, event)) is not None:
@@ -227,7 +221,7 @@ class _Collector:
             self.facts.queues.append(queue)
         return queue
 
-    def _waiting(self, key: Key, event: Event) -> Queue | None:
+    def _waiting(self, key: Key, event: StoredEvent) -> Queue | None:
         """The mail that is tried again after its host was given another name."""
         queue = self._by_instance.get((key.instance, key.queue_id))
         if queue is None or not queue.is_active or queue.ended is not None:
@@ -240,7 +234,7 @@ class _Collector:
 _REFUSING = frozenset({"reject", "milter-reject", "discard", "milter-discard", "hold", "abort"})
 
 
-def is_accept(event: Event) -> bool:
+def is_accept(event: StoredEvent) -> bool:
     """Whether a line gives a queue ID to a mail that a client sends."""
     _, service = instance_of(event)
     return (
@@ -252,20 +246,20 @@ def is_accept(event: Event) -> bool:
     )
 
 
-def _may_break_off(event: Event) -> bool:
+def _may_break_off(event: StoredEvent) -> bool:
     """Whether a session may have left a mail behind that was not complete."""
     if "postfix_cmd_mail" not in event:
         return event.get("postfix_smtp_stage") != "END-OF-MESSAGE"
     return _accepted(event, "data") + _accepted(event, "bdat") < _accepted(event, "mail")
 
 
-def _accepted(event: Event, command: str) -> int:
+def _accepted(event: StoredEvent, command: str) -> int:
     """How often a command was accepted in a session; only those with failures tell it apart."""
     every = event.get(f"postfix_cmd_{command}", 0)
     return int(event.get(f"postfix_cmd_{command}_accepted", every))
 
 
-def _is_birth(event: Event, service: str) -> bool:
+def _is_birth(event: StoredEvent, service: str) -> bool:
     # Delivery events carry the facts of a birth, but are none.
     return "postfix_status" not in event and (
         is_accept(event)
@@ -274,7 +268,7 @@ def _is_birth(event: Event, service: str) -> bool:
     )
 
 
-def _is_another(queue: Queue, event: Event, time: datetime) -> bool:
+def _is_another(queue: Queue, event: StoredEvent, time: datetime) -> bool:
     """Whether a mail's first line cannot be of the mail that is known."""
     age = (time - queue.born).total_seconds()
     if queue.ended is not None and (time - queue.ended).total_seconds() >= 0:
@@ -286,7 +280,7 @@ def _is_another(queue: Queue, event: Event, time: datetime) -> bool:
     return queue.is_active and queue.message_id != event.get("postfix_message-id")
 
 
-def _learn(queue: Queue, event: Event, service: str) -> None:
+def _learn(queue: Queue, event: StoredEvent, service: str) -> None:
     if "postfix_to" in event and "postfix_status" in event:
         queue.attempts.append(_attempt(event, service))
         # Delivery events carry what was correlated when they were stored; the lines themselves
@@ -313,7 +307,7 @@ def _learn(queue: Queue, event: Event, service: str) -> None:
         queue.broken_off = event
 
 
-def _fill(queue: Queue, event: Event) -> None:
+def _fill(queue: Queue, event: StoredEvent) -> None:
     if queue.client is None and "postfix_client_hostname" in event:
         queue.client = event["postfix_client_hostname"]
         queue.client_ip = event.get("postfix_client_ip")
@@ -327,7 +321,7 @@ def _fill(queue: Queue, event: Event) -> None:
         queue.nrcpt = max(queue.nrcpt or 0, event["postfix_nrcpt"])
 
 
-def _learn_cleanup(queue: Queue, event: Event) -> None:
+def _learn_cleanup(queue: Queue, event: StoredEvent) -> None:
     result = str(event.get("postfix_milter_result", "")).rpartition("-")[2]
     action = event.get("postfix_action") or result
     if action == "reject":
@@ -345,7 +339,7 @@ def _learn_cleanup(queue: Queue, event: Event) -> None:
     _fill(queue, event)
 
 
-def _learn_qmgr(queue: Queue, event: Event) -> None:
+def _learn_qmgr(queue: Queue, event: StoredEvent) -> None:
     if "postfix_size" in event:
         queue.is_active = True
         queue.activations.append(time_of(event))
@@ -358,7 +352,7 @@ def _learn_qmgr(queue: Queue, event: Event) -> None:
         _fill(queue, event)
 
 
-def _learn_postsuper(queue: Queue, event: Event) -> None:
+def _learn_postsuper(queue: Queue, event: StoredEvent) -> None:
     action = event["postfix_postsuper_action"]
     if action == "removed":
         queue.deleted = event
@@ -372,7 +366,7 @@ def _learn_postsuper(queue: Queue, event: Event) -> None:
         queue.held = None
 
 
-def _attempt(event: Event, service: str) -> Attempt:
+def _attempt(event: StoredEvent, service: str) -> Attempt:
     return Attempt(
         time_of(event),
         service,

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from mailingest.core.outcomes import is_hop
-from mailingest.trace.facts import Attempt, Event, Facts, Key, Queue, Refusal, time_of
-from mailingest.trace.links import Links
+from mailingest.postfix.outcome import is_hop
+from mailingest.stores.events import StoredEvent, time_of
+from mailingest.trace.facts import Attempt, Facts, Key, Queue, Refusal
+from mailingest.trace.graph import Links
 
 Verdict = Literal[
     "delivered",
@@ -56,7 +57,7 @@ class Story:
     attempts: int = 0
     notification: str | None = None
     refusal: Refusal | None = None
-    evidence: Event | None = None
+    evidence: StoredEvent | None = None
     note: str = ""
 
     @property
@@ -77,7 +78,7 @@ class Story:
         return time_of(self.evidence) if self.evidence is not None else None
 
     @property
-    def proof(self) -> list[Event]:
+    def proof(self) -> list[StoredEvent]:
         """All lines of the story, in the order of time."""
         events = [event for queue in self.queues for event in queue.events]
         if self.refusal is not None and self.refusal.event not in events:
@@ -222,7 +223,7 @@ class _Teller:
 
     def _without_attempt(self, queue: Queue, path: tuple[Queue, ...]) -> Iterator[Story]:
         """A mail that no delivery was tried for; its recipients may not be known."""
-        decided: tuple[tuple[Event | None, Verdict], ...] = (
+        decided: tuple[tuple[StoredEvent | None, Verdict], ...] = (
             (queue.discarded, "discarded"),
             (queue.refused, "rejected"),
             (queue.deleted, "deleted"),
@@ -348,7 +349,7 @@ def _bounced(story: Story, queue: Queue) -> Story:
     return _with(story, verdict="bounced", notification=notification, note=note)
 
 
-def _is_temporary(event: Event) -> bool:
+def _is_temporary(event: StoredEvent) -> bool:
     code = event.get("postfix_status_code")
     if code is not None:
         return bool(400 <= code < 500)

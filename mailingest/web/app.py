@@ -4,6 +4,7 @@ import ipaddress
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import partial
 from importlib.resources import files
 from typing import Any, get_args
 from urllib.parse import urlencode
@@ -15,13 +16,13 @@ from aiohttp import web
 from markupsafe import Markup
 
 from mailingest.errors import MailingestError, OutputUnavailable, UsageError
+from mailingest.stores.counts import Counts
+from mailingest.stores.criteria import Criteria
+from mailingest.stores.protocol import Span, Store
 from mailingest.trace.answer import answer as whole_answer
-from mailingest.trace.counts import Counts
-from mailingest.trace.criteria import Criteria
 from mailingest.trace.engine import Answer, trace
-from mailingest.trace.sources import Span, Store
 from mailingest.trace.stories import Story, Verdict
-from mailingest.web.masking import ShownCriteria, mask, masked_answer, shown_only
+from mailingest.web.masking import is_about_parts, is_shown, mask, masked_answer
 from mailingest.web.overview import SPANS, Asked, Overview, read_asked
 from mailingest.web.questions import LONGEST_VALUE, WrongQuestion, read_question
 from mailingest.web.security import HEADERS, RateLimit, Users
@@ -157,7 +158,7 @@ class TracePage:
                 page["rows"] = [view.row(story) for story in reversed(answer.stories)]
                 page["is_cut"] = answer.is_cut
                 page["remark"] = "" if answer.stories else _nothing(answer, criteria, texts, view)
-                if isinstance(criteria, ShownCriteria) and criteria.is_about_parts:
+                if self._access.is_masked and is_about_parts(criteria):
                     page["remark"] = f"{page['remark']} {texts('masked')}".strip()
         return self._page("search.html", request, texts, page, status)
 
@@ -285,11 +286,11 @@ class TracePage:
         self, request: web.Request, criteria: Criteria, limit: int = _MOST_RESULTS
     ) -> Answer:
         _note_question(request)
-        return await trace(self._source, criteria, limit=limit)
+        shown = partial(is_shown, criteria) if self._access.is_masked else None
+        return await trace(self._source, criteria, limit=limit, is_shown=shown)
 
     def _criteria(self, asked: Mapping[str, str]) -> Criteria:
-        criteria = read_question(asked, now=datetime.now(UTC), zone=self._zone)
-        return shown_only(criteria) if self._access.is_masked else criteria
+        return read_question(asked, now=datetime.now(UTC), zone=self._zone)
 
     def _json(self, answer: Answer, status: int = 200) -> web.Response:
         view = self._view(Texts("en"))

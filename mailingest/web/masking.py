@@ -5,12 +5,11 @@ Of a local part its first letter is shown.  Domains, times, servers and replies 
 
 import re
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, fields
 from typing import Any, Final
 
+from mailingest.stores.criteria import Criteria, Term
+from mailingest.stores.events import StoredEvent
 from mailingest.trace.answer import answer
-from mailingest.trace.criteria import Criteria, Term
-from mailingest.trace.facts import Event
 from mailingest.trace.stories import Story
 
 _ADDRESSES: Final = ("recipient", "original_recipient", "sender")
@@ -63,39 +62,26 @@ def masked_answer(story: Story) -> dict[str, Any]:
     return {key: _changed(value, changes.get(key, mask)) for key, value in values.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class ShownCriteria(Criteria):
-    """Criteria of one who sees masked answers.
+def is_about_parts(criteria: Criteria) -> bool:
+    """Whether anything is asked for that has to be shown; see `is_shown`."""
+    return any(map(_is_part, (criteria.sender, criteria.recipient, criteria.text)))
+
+
+def is_shown(criteria: Criteria, story: Story) -> bool:
+    """Whether one who sees masked answers may learn that a story meets the criteria.
 
     Whole addresses, local parts and domains are asked for as ever, by who knows them.  But a part
     of an address, or a text, has to stand in what is shown: a name cannot be guessed letter by
     letter.
     """
-
-    def meets(self, story: Story) -> bool:
-        """Whether a story is an answer."""
-        # super() has no meaning in a class with slots, which is made anew.
-        return Criteria.meets(self, story) and self._is_shown(story)
-
-    @property
-    def is_about_parts(self) -> bool:
-        """Whether anything is asked for that has to be shown."""
-        return any(_is_part(term) for term in (self.sender, self.recipient, self.text))
-
-    def _is_shown(self, story: Story) -> bool:
-        if not self.is_about_parts:
-            return True
-        shown = masked_answer(story)
-        return (
-            _stands_in(self.sender, [shown["sender"]])
-            and _stands_in(self.recipient, [shown["recipient"], shown["original_recipient"]])
-            and _stands_in(self.text, shown["proof"])
-        )
-
-
-def shown_only(criteria: Criteria) -> ShownCriteria:
-    """The same criteria, of one who sees masked answers."""
-    return ShownCriteria(**{one.name: getattr(criteria, one.name) for one in fields(criteria)})
+    if not is_about_parts(criteria):
+        return True
+    shown = masked_answer(story)
+    return (
+        _stands_in(criteria.sender, [shown["sender"]])
+        and _stands_in(criteria.recipient, [shown["recipient"], shown["original_recipient"]])
+        and _stands_in(criteria.text, shown["proof"])
+    )
 
 
 def _is_part(term: Term | None) -> bool:
@@ -137,7 +123,7 @@ def _first_letter(local: str) -> str:
     return f"{first}***"
 
 
-def _names(events: Collection[Event]) -> set[str]:
+def _names(events: Collection[StoredEvent]) -> set[str]:
     """The local parts in lines, in lower case, and what stands before an extension."""
     addresses = {str(event[name]) for event in events for name in _NAMES if event.get(name)}
     locals_ = {address.rpartition("@")[0] or address for address in addresses}

@@ -9,12 +9,12 @@ from urllib.parse import urlencode
 
 from markupsafe import Markup
 
-from mailingest.core.outcomes import BUCKET_SECONDS, Outcome
-from mailingest.core.printable import clean
-from mailingest.core.reasons import literal
+from mailingest.escaping import clean
+from mailingest.postfix.outcome import BUCKET_SECONDS, Outcome
+from mailingest.postfix.reasons import literal
+from mailingest.stores.counts import Counts, Grid
+from mailingest.stores.protocol import Span
 from mailingest.trace.answer import iso
-from mailingest.trace.counts import Counts, Grid
-from mailingest.trace.sources import Span
 from mailingest.trace.times import FORMS
 from mailingest.web.charts import Chart, Series, bar, columns, lines, number
 from mailingest.web.questions import WrongQuestion, read_moment

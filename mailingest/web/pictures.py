@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from html import escape
 
-from mailingest.core.printable import clean
+from mailingest.escaping import clean
 from mailingest.trace.facts import Attempt, Queue
 from mailingest.trace.stories import Story
 

@@ -5,8 +5,8 @@ from datetime import datetime, tzinfo
 from typing import Final, get_args
 
 from mailingest.errors import UsageError
-from mailingest.trace.command import Question, read_criteria
-from mailingest.trace.criteria import Criteria
+from mailingest.stores.criteria import Criteria
+from mailingest.trace.questions import Question, read_criteria
 from mailingest.trace.stories import Verdict
 from mailingest.trace.times import FORMS, read_time
 from mailingest.web.texts import Texts

@@ -10,10 +10,10 @@ from aiohttp import web
 from mailingest.config import Settings, credential, load_zone
 from mailingest.errors import UsageError
 from mailingest.inputs.sockets import address_text, refusal
-from mailingest.notify import notify
-from mailingest.trace.opening import open_store
+from mailingest.service.systemd import notify
 from mailingest.web.app import Access, TracePage, is_loopback
 from mailingest.web.security import Users
+from mailingest.wiring import open_store
 
 _log = structlog.get_logger(__name__)
 

@@ -6,7 +6,7 @@ from datetime import datetime, tzinfo
 from typing import Any
 from urllib.parse import urlencode
 
-from mailingest.core.printable import clean
+from mailingest.escaping import clean
 from mailingest.trace.answer import iso
 from mailingest.trace.stories import Story
 from mailingest.web.pictures import PARTS, timeline

@@ -7,17 +7,18 @@ from typing import Any
 import orjson
 import pytest
 
+from mailingest.stores.criteria import Criteria, address_term, text_term
+from mailingest.stores.events import StoredEvent
 from mailingest.trace.answer import answer
-from mailingest.trace.criteria import Criteria, address_term, text_term
 from mailingest.trace.engine import trace
-from mailingest.trace.facts import Event, gather
+from mailingest.trace.facts import gather
 from mailingest.trace.stories import tell
-from tests.lab.corpus import Corpus
-from tests.lab.corpus_endings import Ending
-from tests.trace.conftest import MakeSource
-from tests.trace.logs import documents_of
+from tests.support.lab.corpus import Corpus
+from tests.support.lab.corpus_endings import Ending
+from tests.support.logs import documents_of
+from tests.support.stores import MakeSource
 
-pytest_plugins = ["tests.lab.fixture"]
+pytest_plugins = ["tests.support.lab.fixture"]
 pytestmark = pytest.mark.lab
 
 Row = dict[str, Any]
@@ -25,7 +26,7 @@ Row = dict[str, Any]
 _RUDE = ("127.0.2.", "2001:db8:")
 
 
-def events_of(lines: Iterable[bytes]) -> list[Event]:
+def events_of(lines: Iterable[bytes]) -> list[StoredEvent]:
     return [{**orjson.loads(one.body), "_id": one.id} for one in documents_of(lines)]
 
 

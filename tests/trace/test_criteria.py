@@ -4,8 +4,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from mailingest.trace.criteria import Criteria, address_term, id_term, text_term
-from tests.trace.logs import stories_of
+from mailingest.stores.criteria import Criteria, address_term, id_term, text_term
+from mailingest.trace.criteria import meets
+from tests.support.logs import stories_of
 
 LOG = """
 24T10:00:00 mx1 postfix/smtpd: AAAAAA1: client=pc.example.com[192.0.2.7]
@@ -58,4 +59,4 @@ def at(hour: int, minute: int = 0) -> datetime:
 )
 def test_a_story_meets_criteria(criteria: Criteria, is_met: bool) -> None:
     [story] = stories_of(LOG)
-    assert criteria.meets(story) is is_met
+    assert meets(criteria, story) is is_met

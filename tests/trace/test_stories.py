@@ -7,7 +7,7 @@ import pytest
 from mailingest.trace.answer import KEYS, answer
 from mailingest.trace.facts import gather
 from mailingest.trace.stories import tell
-from tests.trace.logs import events_of, stories_of, summary
+from tests.support.logs import events_of, stories_of, summary
 
 # Long lines are log lines.
 # ruff: noqa: E501

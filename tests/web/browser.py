@@ -13,7 +13,7 @@ from typing import Any, Final
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from mailingest.config import Settings
-from mailingest.outputs.sqlite import SqliteOutput
+from mailingest.stores.sqlite.writer import SqliteOutput
 from mailingest.wiring import build_pipeline
 
 # Later than all lines of the tests.

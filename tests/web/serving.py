@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 from aiohttp import ClientSession, web
 
-from mailingest.trace.sources import Store
+from mailingest.stores.protocol import Store
 from mailingest.web.app import Access, TracePage
 
 

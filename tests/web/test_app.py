@@ -10,15 +10,14 @@ import pytest
 
 from mailingest.config import Settings
 from mailingest.errors import OutputUnavailable, UsageError
-from mailingest.outputs.sqlite import SqliteOutput
-from mailingest.trace.criteria import Criteria
-from mailingest.trace.opening import open_store
-from mailingest.trace.sources import Found
-from mailingest.trace.sqlite_source import SqliteSource
+from mailingest.stores.criteria import Criteria
+from mailingest.stores.protocol import Found
+from mailingest.stores.sqlite.reader import SqliteSource
+from mailingest.stores.sqlite.writer import SqliteOutput
 from mailingest.web.app import Access
 from mailingest.web.security import Users, hash_password
 from mailingest.web.server import access_of
-from mailingest.wiring import build_pipeline
+from mailingest.wiring import build_pipeline, open_store
 from tests.web import serving
 from tests.web.serving import Page
 

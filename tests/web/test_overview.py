@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailingest.core.outcomes import BUCKET_SECONDS
 from mailingest.errors import UsageError
-from mailingest.outputs.sqlite import SqliteOutput
-from mailingest.trace.sqlite_source import SqliteSource
+from mailingest.postfix.outcome import BUCKET_SECONDS
+from mailingest.stores.sqlite.reader import SqliteSource
+from mailingest.stores.sqlite.writer import SqliteOutput
 from mailingest.web.app import Access
 from mailingest.web.overview import read_asked
-from tests.trace.logs import documents_of, lines_of
+from tests.support.logs import documents_of, lines_of
 from tests.web.serving import Page, served
 
 # Long lines are log lines.

@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 import pytest
 
 from mailingest.web.pictures import PARTS, timeline
-from tests.trace.logs import stories_of
+from tests.support.logs import stories_of
 from tests.trace.test_stories import CHAIN
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -1,0 +1,82 @@
+"""Tries everything that a start of the daemon needs, and tells the result line by line."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Literal
+
+from mailingest.commands.redos_probe import Probe, find_slow
+from mailingest.config import Settings
+from mailingest.errors import MailingestError
+from mailingest.grok.library import Library
+from mailingest.inputs.sockets import address_text, bound_socket
+from mailingest.spool.snapshot import make_directory
+from mailingest.wiring import build_output, build_parser, read_definitions
+
+
+def check(settings: Settings) -> bool:
+    """Print what is right and what is wrong; True if something is wrong."""
+    warnings: list[str] = []
+    checks: list[tuple[str, Callable[[], str]]] = [
+        ("patterns", lambda: _patterns(settings, warnings)),
+        ("state", lambda: _state(settings)),
+        *(("udp", _listener("udp", one.host, one.port)) for one in settings.inputs.udp),
+        *(("tcp", _listener("tcp", one.host, one.port)) for one in settings.inputs.tcp),
+        ("store", lambda: asyncio.run(_store(settings))),
+    ]
+    print("ok     configuration")
+    wrong = False
+    for name, attempt in checks:
+        try:
+            print(f"ok     {name}: {attempt()}")
+        except MailingestError as error:
+            wrong = True
+            print(f"WRONG  {name}: {error}")
+        for warning in warnings:
+            print(f"warn   {name}: {warning}")
+        warnings.clear()
+    return wrong
+
+
+def _patterns(settings: Settings, warnings: list[str]) -> str:
+    definitions = list(read_definitions(settings))
+    library = Library(definitions, {})
+    alternatives = list(library.alternatives())
+    places = {definition.name: definition.place for definition, _ in alternatives}
+    probes = [
+        Probe(definition.name, library.references(definition.name), pattern)
+        for definition, pattern in alternatives
+    ]
+    used = build_parser(settings).patterns
+    used = used.union(*map(library.references, used))
+    # Those that lines are matched against come first, lest the time is spent on others.
+    slow, not_tried = find_slow(sorted(probes, key=lambda one: one.name not in used))
+    warnings += [f"{places[one.name]} {one}" for one in slow]
+    if not_tried:
+        warnings.append(f"no time was left to look whether {not_tried} parts of them are slow")
+    return f"{len(definitions)} compile"
+
+
+def _state(settings: Settings) -> str:
+    make_directory(settings.state.directory, "state.directory")
+    return f"{settings.state.directory} is writable"
+
+
+def _listener(protocol: Literal["udp", "tcp"], host: str, port: int) -> Callable[[], str]:
+    def attempt() -> str:
+        bound_socket(protocol, host, port).close()
+        return f"{address_text(host, port)} is free"
+
+    return attempt
+
+
+async def _store(settings: Settings) -> str:
+    output = build_output(settings)
+    try:
+        await output.open()
+    finally:
+        await output.close()
+    if settings.elasticsearch.hosts:
+        return f"{', '.join(settings.elasticsearch.hosts)} answers"
+    if settings.ndjson.path is not None:
+        return f"{settings.ndjson.path} is writable"
+    return f"{settings.sqlite_directory} is writable"

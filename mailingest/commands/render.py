@@ -1,0 +1,153 @@
+"""Stories -> text for people, lines of JSON and CSV.
+
+Log content is hostile: control characters and those that turn the direction of text round are
+shown as escapes, and a spreadsheet takes no cell for a formula.
+"""
+
+import csv
+from collections.abc import Callable, Iterable, Iterator
+from datetime import tzinfo
+from typing import Any, TextIO
+
+import orjson
+
+from mailingest.escaping import clean, clean_json
+from mailingest.trace.answer import KEYS, answer, line_of
+from mailingest.trace.stories import Story
+
+TITLES = {
+    "delivered": "DELIVERED",
+    "handed_over": "HANDED OVER",
+    "pending": "PENDING",
+    "bounced": "BOUNCED",
+    "expired": "EXPIRED",
+    "rejected": "REJECTED",
+    "discarded": "DISCARDED",
+    "held": "HELD",
+    "deleted": "DELETED",
+    "not_accepted": "NOT ACCEPTED",
+    "probe": "ADDRESS PROBE",
+    "unknown": "UNKNOWN",
+}
+MEANINGS = {
+    "delivered": "a mail store of this system took it",
+    "handed_over": "the named server said yes to it; what it did then is not in these logs",
+    "pending": "it is still in the queue and will be tried again",
+    "bounced": "it cannot be delivered; the sender is told",
+    "expired": "it could not be delivered in time; the sender is told",
+    "rejected": "it was refused before this system took charge of it",
+    "discarded": "it was thrown away or quarantined, and the sender is not told",
+    "held": "it is on hold until an operator releases it",
+    "deleted": "an operator deleted it",
+    "not_accepted": "the session ended before this system took charge of it",
+    "probe": "only the address was checked; there is no mail",
+    "unknown": "the logs do not tell",
+}
+_COLOURS = {
+    "delivered": "32",
+    "handed_over": "32",
+    "pending": "33",
+    "held": "33",
+    "probe": "36",
+    "unknown": "35",
+}
+_RED = "31"
+# A cell that begins like this is a formula to spreadsheets, in Japan also with wide characters.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+
+
+def json_line(story: Story) -> bytes:
+    """The object of a story as one line, in which everything that is not printable is escaped."""
+    return f"{clean_json(orjson.dumps(answer(story)))}\n".encode()
+
+
+def write_csv(stories: Iterable[Story], out: TextIO) -> None:
+    """All but the proof as comma-separated values, with a header line (RFC 4180)."""
+    names = [key for key in KEYS if key != "proof"]
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(names)
+    for story in stories:
+        row = answer(story)
+        writer.writerow([_cell(row[name]) for name in names])
+
+
+def text_lines(story: Story, *, zone: tzinfo, raw: bool, colour: bool) -> Iterator[str]:
+    """A story for people: the verdict, the mail, how it went, and on demand all of its lines."""
+    paint = _painter(colour)
+    row = answer(story)
+    title = TITLES[story.verdict]
+    if story.verdict == "rejected" and story.temporary:
+        title += " (for the time being)"
+    recipient = clean(story.recipient) if story.recipient else "recipient not in the logs"
+    when = _local(story, zone)
+    yield f"{paint(title, _COLOURS.get(story.verdict, _RED))}  {paint(recipient, '1')}  {when}"
+    if story.original_recipient:
+        yield f"  for       {clean(story.original_recipient)}"
+    sender = row["sender"]
+    mail = "<>" if sender == "" else clean(sender) if sender is not None else "sender not known"
+    details = [mail]
+    if row["size"] is not None:
+        details.append(f"{row['size']:,} bytes")
+    if row["client"]:
+        details.append(f"by {clean(row['client'])}")
+    yield f"  from      {', '.join(details)}"
+    if row["message_id"]:
+        yield f"  mail      <{clean(row['message_id'])}>"
+    yield from _how_it_went(story, row)
+    yield f"  meaning   {story.note or MEANINGS[story.verdict]}"
+    if raw:
+        yield "  lines"
+        yield from (f"    {clean(line)}" for line in row["proof"])
+    elif story.evidence is not None:
+        yield f"  proof     {clean(line_of(story.evidence))}"
+
+
+def _how_it_went(story: Story, row: dict[str, Any]) -> Iterator[str]:
+    if row["relay"] and row["relay"] != "none":
+        tls = f", {clean(row['tls'])}" if row["tls"] else ""
+        yield f"  relay     {clean(row['relay'])}{tls}"
+    if row["reply"]:
+        yield f"  said      {clean(row['reply'])}"
+    if row["remote_queue_id"] and story.verdict == "handed_over":
+        yield f"  there     queue ID {clean(row['remote_queue_id'])}"
+    if row["chain"]:
+        steps = [
+            f"{clean(q['queue_id'])} ({clean(q['host'])} {clean(q['instance'])})"
+            for q in row["chain"]
+        ]
+        yield f"  queue ID  {' > '.join(steps)}"
+    if row["notification"]:
+        yield f"  bounce    {clean(row['notification'])}"
+    if story.attempts > 1:
+        yield f"  attempts  {story.attempts}"
+    if row["delays"]:
+        delays = row["delays"]
+        yield (
+            f"  delay     {delays['total']:g} s: {delays['before_qmgr'] or 0:g} before the queue, "
+            f"{delays['in_qmgr'] or 0:g} in it, {delays['conn_setup'] or 0:g} connecting, "
+            f"{delays['transmission'] or 0:g} sending"
+        )
+
+
+def _local(story: Story, zone: tzinfo) -> str:
+    time = story.decided_at or story.received_at
+    return f"{time.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}" if time is not None else ""
+
+
+def _painter(colour: bool) -> Callable[[str, str], str]:
+    if not colour:
+        return lambda text, code: text
+    return lambda text, code: f"\x1b[{code}m{text}\x1b[0m"
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, list):
+        value = " > ".join(
+            f"{step['host']} {step['instance']} {step['queue_id']}" for step in value
+        )
+    elif isinstance(value, dict):
+        value = "/".join(f"{part:g}" for part in list(value.values())[1:])
+    text = clean(value)
+    return f"'{text}" if text.startswith(_FORMULA) else text

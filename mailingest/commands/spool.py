@@ -1,0 +1,152 @@
+"""What is in the spool, seen from outside, while the daemon runs and when it does not."""
+
+import fcntl
+import os
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import orjson
+
+from mailingest.config import Settings
+from mailingest.errors import UsageError
+from mailingest.spool.journal import Position, Segment, find_segments, read_segment
+from mailingest.spool.queue import STATE_FILE
+from mailingest.spool.snapshot import read_position
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How the spool is.
+
+    ``frames_waiting`` and ``bytes_waiting`` are what the daemon has not taken yet; if it does not
+    run, what it is going to read after its start, of which the last minute may be stored already.
+    ``frames_kept`` is all that is on disk: what is stored goes with the next snapshot.
+    ``oldest_waiting`` is when the first of the waiting frames came (ISO 8601, UTC), or None.
+    ``position`` is where the waiting ones begin, ``end`` where all ends, in octets since the spool
+    began.  ``full`` is the reason for which a running daemon takes no more, or None.
+    """
+
+    directory: str
+    running: bool
+    full: str | None
+    bytes: int
+    max_bytes: int
+    frames_kept: int
+    frames_waiting: int
+    bytes_waiting: int
+    oldest_waiting: str | None
+    position: int
+    end: int
+
+
+def spool_status(settings: Settings) -> Status:
+    """Look at the spool; raises UsageError if it cannot be read."""
+    directory = settings.state.directory / "spool"
+    try:
+        return _look(directory, settings.state.directory / "queue-ids", settings.spool.max_bytes)
+    except OSError as error:
+        raise UsageError(f"{error.filename or directory}: {error.strerror}") from None
+
+
+def as_json(status: Status) -> str:
+    """One JSON object."""
+    return orjson.dumps(asdict(status)).decode()
+
+
+def as_text(status: Status, now: datetime) -> str:
+    """Some lines for people."""
+    waiting = f"{status.frames_waiting:,} lines, {status.bytes_waiting:,} bytes"
+    if status.oldest_waiting is not None:
+        age = now - datetime.fromisoformat(status.oldest_waiting)
+        seconds = max(0, round(age.total_seconds()))
+        waiting += f"; the oldest came {seconds:,} s ago, at {status.oldest_waiting}"
+    share = 100 * status.bytes / status.max_bytes
+    return "\n".join(
+        [
+            f"directory  {status.directory}",
+            f"daemon     {'runs' if status.running else 'does not run'}",
+            f"state      {'FULL: ' + status.full if status.full else 'has room'}",
+            f"on disk    {status.bytes:,} of {status.max_bytes:,} bytes ({share:.1f} %),"
+            f" {status.frames_kept:,} lines",
+            f"waiting    {waiting}",
+            f"position   {status.position:,} of {status.end:,}",
+        ]
+    )
+
+
+def _look(directory: Path, snapshot: Path, max_bytes: int) -> Status:
+    running, position, full = _daemon(directory)
+    segments = find_segments(directory)
+    if not running:
+        position = _snapshot_position(snapshot)
+    begin, end = _ends(segments)
+    if position is None or position.octets < begin.octets:
+        position = begin
+    # A snapshot newer than the end, after a power failure: nothing is left to be read.
+    position = min(position, end)
+    oldest = None
+    for segment in segments:
+        if segment.end > position.octets:
+            for entry in read_segment(segment, max(position.octets, segment.begin)):
+                oldest = datetime.fromtimestamp(entry.record.received_at, UTC)
+                break
+            break
+    return Status(
+        directory=str(directory),
+        running=running,
+        full=full,
+        bytes=end.octets - begin.octets,
+        max_bytes=max_bytes,
+        frames_kept=end.frames - begin.frames,
+        frames_waiting=end.frames - position.frames,
+        bytes_waiting=end.octets - position.octets,
+        oldest_waiting=None if oldest is None else oldest.isoformat(timespec="seconds"),
+        position=position.octets,
+        end=end.octets,
+    )
+
+
+def _daemon(directory: Path) -> tuple[bool, Position | None, str | None]:
+    """Whether a daemon runs, and what it tells: where it is, and why there is no room."""
+    try:
+        descriptor = os.open(directory / STATE_FILE, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False, None, None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        told = os.read(descriptor, 4096)
+    else:
+        return False, None, None
+    finally:
+        os.close(descriptor)
+    if not told:
+        return True, None, None  # it has just been started
+    state = orjson.loads(told)
+    return True, Position(state["octets"], state["frames"]), state["full"]
+
+
+def _snapshot_position(path: Path) -> Position | None:
+    try:
+        with path.open("rb") as file:
+            return read_position(file.readline())
+    except (FileNotFoundError, ValueError, TypeError):
+        return None  # the daemon is going to begin at the beginning
+
+
+def _ends(segments: list[Segment]) -> tuple[Position, Position]:
+    """Where the first record begins and the last one ends."""
+    begin = end = None
+    for segment in segments:
+        for entry in read_segment(segment, segment.begin):
+            begin = entry.begin
+            break
+        if begin is not None:
+            break
+    for segment in reversed(segments):
+        for entry in read_segment(segment, segment.begin):
+            end = entry.end
+        if end is not None:
+            break
+    return begin or Position(), end or Position()

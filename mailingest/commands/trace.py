@@ -1,0 +1,100 @@
+"""`mailingest trace`: a question from the command line, and its answer on standard output."""
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from typing import Literal
+
+from mailingest.commands.progress import Waiting
+from mailingest.commands.render import json_line, text_lines, write_csv
+from mailingest.config import Settings, load_zone
+from mailingest.escaping import clean
+from mailingest.stores.criteria import Criteria
+from mailingest.stores.protocol import Span
+from mailingest.trace.engine import Answer, trace
+from mailingest.trace.questions import Question, read_criteria
+from mailingest.trace.stories import Story
+from mailingest.wiring import open_source
+
+EXIT_FOUND = 0
+EXIT_NOT_FOUND = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What is asked besides: ``files`` instead of the store, and how answers are shown."""
+
+    files: Sequence[str] = ()
+    limit: int = 100
+    form: Literal["text", "json", "csv"] = "text"
+    raw: bool = False
+
+
+def run(settings: Settings, question: Question, options: Options) -> int:
+    """Answer on standard output; remarks go to standard error.
+
+    The exit code is 0 if there is an answer and 1 if there is none.  Raises UsageError for a
+    question that makes no sense, OutputUnavailable if the store cannot be asked.
+    """
+    zone = load_zone(settings.syslog.timezone)
+    criteria = read_criteria(question, now=datetime.now(UTC), zone=zone)
+    answer = asyncio.run(_ask(settings, criteria, options))
+    _show(answer.stories, options, zone)
+    for remark in remarks(answer, criteria, options, zone):
+        print(f"mailingest: {clean(remark)}", file=sys.stderr)
+    return EXIT_FOUND if answer.stories else EXIT_NOT_FOUND
+
+
+def remarks(answer: Answer, criteria: Criteria, options: Options, zone: tzinfo) -> list[str]:
+    """What the user has to know beside the answer: limits, and what "nothing" means."""
+    if answer.span is None:
+        return [*answer.notes, "there are no logs at all: nothing has been stored yet"]
+    return [*answer.notes, *_limits(answer, answer.span, criteria, options, zone)]
+
+
+def _limits(
+    answer: Answer, covered: Span, criteria: Criteria, options: Options, zone: tzinfo
+) -> list[str]:
+    first, last = (
+        f"{time.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}" for time in (covered.first, covered.last)
+    )
+    span = f"the logs reach from {first} to {last}"
+    if answer.is_cut and not answer.stories:
+        return [f"no such mail among the newest lines; --since and --until ask for others: {span}"]
+    if answer.is_cut and not options.limit:
+        return [f"shown are the newest {len(answer.stories)}; there are more: ask for less time"]
+    if answer.is_cut:
+        return [f"shown are the newest {len(answer.stories)}; there are more: --limit 0 shows all"]
+    if answer.stories:
+        return []
+    if criteria.queue_id is not None:
+        span = f"{span}; queue IDs are told apart by case"
+    is_before = criteria.until is not None and criteria.until <= covered.first
+    is_after = criteria.since is not None and criteria.since > covered.last
+    if is_before or is_after:
+        return [f"there are no logs for that time: {span}"]
+    return [f"no such mail in {'these files' if options.files else 'the store'}: {span}"]
+
+
+async def _ask(settings: Settings, criteria: Criteria, options: Options) -> Answer:
+    with Waiting() as progress:
+        source = open_source(settings, options.files, progress)
+        try:
+            return await trace(source, criteria, limit=options.limit)
+        finally:
+            await source.close()
+
+
+def _show(stories: Sequence[Story], options: Options, zone: tzinfo) -> None:
+    if options.form == "json":
+        sys.stdout.buffer.write(b"".join(json_line(story) for story in stories))
+        sys.stdout.buffer.flush()
+    elif options.form == "csv":
+        write_csv(stories, sys.stdout)
+    else:
+        colour = sys.stdout.isatty()
+        for story in stories:
+            print("\n".join(text_lines(story, zone=zone, raw=options.raw, colour=colour)))
+            print()

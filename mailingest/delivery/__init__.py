@@ -1,0 +1,1 @@
+"""Documents -> batches that a store has taken."""

@@ -1,0 +1,207 @@
+"""Rejected documents -> JSON lines in the state directory, for people to look into and retry."""
+
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+import structlog
+
+from mailingest.documents import Document
+from mailingest.errors import OutputUnavailable
+from mailingest.stores.ndjson.writer import append_whole, open_for_append
+from mailingest.stores.writing import Rejection
+
+_log = structlog.get_logger(__name__)
+
+# Some 60,000 documents: enough to see what is wrong with a mapping, too little to fill a disk.
+MAX_BYTES = 64 * 1024 * 1024
+
+
+class DeadLetters:
+    """Keeps rejected documents in ``DIRECTORY/dead-letters-YYYY.MM.dd.ndjson`` (day in UTC).
+
+    Each line is an object with ``time`` (of the rejection, ISO 8601, UTC), ``index``, ``id``,
+    ``reason`` and ``document`` (the body).  All files together hold at most ``max_bytes`` (a
+    single larger batch is still written): the oldest file goes to make room, even if it is
+    today's.  ``documents_removed`` counts what went with such files since the start.
+
+    Another process may read the files at any time, and change them with `rewrite`.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        max_bytes: int = MAX_BYTES,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._directory = directory
+        self._max_bytes = max_bytes
+        self._clock = clock
+        self.documents_removed = 0
+
+    def write(self, rejections: Sequence[Rejection]) -> None:
+        """Append the documents, all or none; raises OutputUnavailable."""
+        now = datetime.fromtimestamp(self._clock(), UTC)
+        data = b"".join([letter_line(rejection, now) for rejection in rejections])
+        try:
+            self._directory.mkdir(mode=0o750, parents=True, exist_ok=True)
+            # No waiting here: the batcher tries again, and the event loop goes on.
+            with _locked(self._directory, fcntl.LOCK_EX | fcntl.LOCK_NB):
+                self._append(data, now)
+        except BlockingIOError:
+            raise OutputUnavailable(
+                f"dead letters in {self._directory} are being changed by another command"
+            ) from None
+        except OSError as error:
+            raise OutputUnavailable(f"dead letters in {self._directory}: {error}") from error
+
+    def _append(self, data: bytes, now: datetime) -> None:
+        self._make_room(len(data))
+        descriptor = open_for_append(self._directory / f"dead-letters-{now:%Y.%m.%d}.ndjson")
+        try:
+            append_whole(descriptor, data)
+        finally:
+            os.close(descriptor)
+
+    def _make_room(self, wanted: int) -> None:
+        files = letter_files(self._directory)
+        sizes = [path.stat().st_size for path in files]
+        excess = sum(sizes) + wanted - self._max_bytes
+        for path, size in zip(files, sizes, strict=True):
+            if excess <= 0:
+                return
+            count = path.read_bytes().count(b"\n")
+            path.unlink()
+            excess -= size
+            self.documents_removed += count
+            _log.error("dead letters removed to make room", path=str(path), documents=count)
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A dead letter; ``line`` is what the file has, by which `rewrite` knows it."""
+
+    line: bytes
+    time: datetime
+    index: str
+    id: str
+    reason: str
+    fields: Mapping[str, Any]
+
+    def document(self) -> Document:
+        """The document as it was rejected; raises ValueError if it has no usable time."""
+        moment = datetime.fromisoformat(str(self.fields.get("@timestamp")))
+        body = orjson.dumps(self.fields)
+        return Document(self.index, self.id, body, int(moment.timestamp()), self.fields)
+
+
+def letter_files(directory: Path) -> list[Path]:
+    """The files of dead letters, oldest first."""
+    return sorted(directory.glob("dead-letters-????.??.??.ndjson"))
+
+
+def read_lines(directory: Path) -> Iterator[bytes]:
+    """All lines of the files, oldest first; raises OutputUnavailable."""
+    for path in letter_files(directory):
+        try:
+            yield from path.read_bytes().splitlines()
+        except FileNotFoundError:
+            continue  # it has just made room
+        except OSError as error:
+            raise OutputUnavailable(f"{path}: {error.strerror}") from error
+
+
+def read_letters(directory: Path) -> Iterator[Letter]:
+    """All dead letters, oldest first; a line that is none is told and passed over.
+
+    Raises OutputUnavailable if a file cannot be read.
+    """
+    for line in read_lines(directory):
+        try:
+            yield _letter(line)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            _log.warning("not a dead letter", line=line[:80].decode("utf-8", "replace"))
+
+
+def rewrite(directory: Path, changes: Mapping[bytes, bytes | None]) -> int:
+    """Put other lines in place of these ones, or nothing; returns how many were found.
+
+    Each file is replaced whole or not at all, and removed when it is empty.  Lines that came
+    since they were read stay, and a daemon that appends waits meanwhile.  Raises
+    OutputUnavailable.
+    """
+    count = 0
+    try:
+        with _locked(directory, fcntl.LOCK_EX):
+            for path in letter_files(directory):
+                lines = path.read_bytes().splitlines()
+                found = sum(line in changes for line in lines)
+                if found:
+                    kept = [changes.get(line, line) for line in lines]
+                    _replace(path, [line for line in kept if line is not None])
+                    count += found
+    except OSError as error:
+        raise OutputUnavailable(f"dead letters in {directory}: {error}") from error
+    return count
+
+
+def _replace(path: Path, lines: list[bytes]) -> None:
+    if not lines:
+        path.unlink()
+        return
+    temporary = path.with_suffix(".new")
+    before = path.stat()
+    with temporary.open("wb") as file:
+        # Whoever runs the command, the daemon must be able to go on with the file.
+        os.fchmod(file.fileno(), before.st_mode & 0o777)
+        os.fchown(file.fileno(), before.st_uid, before.st_gid)
+        file.writelines(line + b"\n" for line in lines)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+@contextmanager
+def _locked(directory: Path, operation: int) -> Iterator[None]:
+    # The directory itself, so that there is no lock file that belongs to the wrong user.
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, operation)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _letter(line: bytes) -> Letter:
+    content = orjson.loads(line)
+    fields = content["document"]
+    fields.keys()  # raises AttributeError for what is no object
+    return Letter(
+        line,
+        datetime.fromisoformat(content["time"]),
+        str(content["index"]),
+        str(content["id"]),
+        str(content["reason"]),
+        fields,
+    )
+
+
+def letter_line(rejection: Rejection, now: datetime) -> bytes:
+    """The line of a dead letter, with its end."""
+    document = rejection.document
+    letter = {
+        "time": now,
+        "index": document.index,
+        "id": document.id,
+        "reason": rejection.reason,
+        "document": orjson.Fragment(document.body),
+    }
+    return orjson.dumps(letter, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z)

@@ -1,0 +1,1 @@
+"""Grok files -> compiled matchers; pure."""

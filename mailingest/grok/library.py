@@ -1,0 +1,322 @@
+"""Grok patterns -> matchers: pygrok expands the names, the standard `re` does the matching.
+
+pygrok alone would search unanchored, with a capturing group for each name and a slower engine.  So
+it is used once, at start, to expand the patterns, and the result is made ready for speed here:
+
+* Only named groups capture, and a matcher is anchored at both ends of the text.
+* A pattern's top-level alternatives are compiled one by one and tried in their order, but only
+  those that can begin with the text's first character.
+* A queue ID at the beginning is matched once for all alternatives that begin with one, and those
+  are chosen by the first character that follows.
+"""
+
+import math
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import regex
+from pygrok import Grok
+
+from mailingest.errors import UsageError
+from mailingest.grok.matcher import ASCII, Candidate, Converter, Head, Leaf, Matcher, Searcher
+from mailingest.grok.oniguruma import (
+    ATOM,
+    NotTranslatable,
+    compile_plain,
+    split_alternatives,
+    translate,
+    with_cure,
+)
+
+# What a line about a queue ID begins with.  No queue ID has a colon, so that matching the head
+# alone, and never coming back to it, finds the same as matching all at once.
+QUEUE_ID_HEAD: Final = "%{POSTFIX_QUEUEID:postfix_queueid}: "
+
+_LINE = re.compile(r"(\w+)\s+(\S.*)", re.ASCII)
+_REFERENCE = re.compile(r"%\{(\w+)(?::([^:{}]+))?(?::(\w+))?\}", re.ASCII)
+_FIELD_NAME = re.compile(r"@?[A-Za-z_][\w.-]*", re.ASCII)
+_NESTED_NAME = re.compile(r"(?:\[[\w@-]+\])+", re.ASCII)
+_NAMED_GROUP = re.compile(ATOM + r"|\(\?P?<(?![=!])([^>]*)>", re.DOTALL)
+# Stands between patterns that pygrok expands in one go; no pattern file can hold it.
+_SEPARATOR = "\x1e"
+
+
+def _int(text: str) -> int:
+    value = int(text)
+    # JSON writers and stores know no larger ones.
+    if not -(2**63) <= value < 2**63:
+        raise ValueError
+    return value
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError
+    return value
+
+
+_GROK_TYPES: Mapping[str, Converter] = {"int": _int, "float": _float}
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A named pattern and where it stands."""
+
+    name: str
+    pattern: str
+    file: str
+    line: int
+
+    @property
+    def place(self) -> str:
+        return f"{self.file}:{self.line}: pattern {self.name}"
+
+
+def parse_definitions(file: str, text: str) -> Iterator[Definition]:
+    """Read a grok file: one ``NAME pattern`` a line, comments and blank lines skipped."""
+    for number, line in enumerate(text.split("\n"), 1):
+        content = line.strip()
+        if not content or content.startswith("#"):
+            continue
+        match = _LINE.fullmatch(content)
+        if match is None or not content.replace("\t", " ").isprintable():
+            raise UsageError(f"{file}:{number}: a line must be a NAME, a blank and a pattern")
+        yield Definition(match[1], match[2], file, number)
+
+
+class Library:
+    """All definitions by name, later ones in place of earlier ones of the same name."""
+
+    def __init__(
+        self,
+        definitions: Iterable[Definition],
+        converters: Mapping[str, Converter],
+        *,
+        omitted: Collection[str] = (),
+        declared: Collection[str] | None = None,
+    ) -> None:
+        """Check spelling and names; raises UsageError naming file, line and pattern.
+
+        ``converters`` turn the text of a field into its value; ``omitted`` are fields that are
+        not captured at all; ``declared``, if given, are the only ones that may be.
+        """
+        given = {definition.name: definition for definition in definitions}
+        self._definitions = {name: _translated(one) for name, one in given.items()}
+        self._converters = dict(converters)
+        self._omitted = frozenset(omitted)
+        self._declared = declared
+        self._groups: dict[str, int] = {}
+        self._places: list[str] = []
+        self._predefined = Grok("").predefined_patterns
+        self._checked: set[str] = set()
+        # A definition is put here behind those that it refers to.
+        self._prepared: dict[str, str] = {}
+        for definition in list(self._definitions.values()):
+            self._check(definition, ())
+
+    @property
+    def fields(self) -> Sequence[str]:
+        """The names of all fields that the patterns can capture."""
+        return tuple(self._groups)
+
+    def compile(self, patterns: Iterable[str]) -> list[Matcher]:
+        """Matchers of expressions such as ``%{POSTFIX_SMTPD}``; raises UsageError."""
+        sources = [list(self._alternatives(self._expression(pattern))) for pattern in patterns]
+        headed = any(source.startswith(QUEUE_ID_HEAD) for group in sources for source in group)
+        flat = [source.removeprefix(QUEUE_ID_HEAD) for group in sources for source in group]
+        head_expanded, *expanded = self._expand([QUEUE_ID_HEAD if headed else "", *flat])
+        head = self._pattern(head_expanded, QUEUE_ID_HEAD)
+        tails = iter(expanded)
+        return [self._matcher(group, tails, head) for group in sources]
+
+    def searcher(self, pattern: str) -> Searcher:
+        """The searcher of an expression such as ``^%{POSTFIX_SMTPD}$``; raises UsageError."""
+        (expanded,) = self._expand([self._expression(pattern)])
+        compiled = self._compiled(expanded, pattern)
+        return Searcher(compiled, self._names(compiled))
+
+    def alternatives(self) -> Iterator[tuple[Definition, re.Pattern[str]]]:
+        """Compile each alternative of each definition, used or not; raises UsageError.
+
+        Those that are but a reference to another definition come with that one.  The definitions
+        are in an order in which none comes before those that it refers to.
+        """
+        parts = [
+            (self._definitions[name], part)
+            for name in self._prepared
+            for part in split_alternatives(self._definitions[name].pattern)
+            if self._referred_to(part) is None
+        ]
+        expanded = self._expand([part for _, part in parts])
+        for (definition, part), text in zip(parts, expanded, strict=True):
+            yield definition, self._compiled(text, part)
+
+    def references(self, name: str) -> Collection[str]:
+        """The names that a definition refers to, also by way of others."""
+        names = {match[1] for match in _REFERENCE.finditer(self._definitions[name].pattern)}
+        return names.union(*map(self.references, names))
+
+    def _expression(self, pattern: str) -> str:
+        """A translated and checked expression."""
+        place = f"pattern {pattern}"
+        translated = _translated(Definition(pattern, pattern, "", 0), place).pattern
+        self._check_names(translated, place, ())
+        return translated
+
+    def _matcher(
+        self,
+        sources: list[str],
+        expanded: Iterator[str],
+        head: tuple[re.Pattern[str], frozenset[str]],
+    ) -> Matcher:
+        candidates: list[Candidate] = []
+        tails: list[Leaf] = []
+        for source in sources:
+            leaf = self._leaf(next(expanded), source)
+            if source.startswith(QUEUE_ID_HEAD):
+                tails.append(leaf)
+                continue
+            if tails:
+                candidates.append(Head(head, tails))
+                tails = []
+            candidates.append(leaf)
+        return Matcher([*candidates, Head(head, tails)] if tails else candidates)
+
+    def _alternatives(self, pattern: str) -> Iterator[str]:
+        """Split at the top level, and on into an alternative that is but another pattern."""
+        for part in split_alternatives(pattern):
+            definition = self._referred_to(part)
+            if definition is None:
+                yield part
+            else:
+                yield from self._alternatives(definition.pattern)
+
+    def _referred_to(self, part: str) -> Definition | None:
+        """The definition that an alternative consists of, if it is but a reference."""
+        reference = _REFERENCE.fullmatch(part)
+        if reference is None or reference[2] is not None:
+            return None
+        return self._definitions.get(reference[1])
+
+    def _check(self, definition: Definition, path: tuple[str, ...]) -> None:
+        name = definition.name
+        if name not in self._checked:
+            self._check_names(definition.pattern, definition.place, (*path, name))
+            self._checked.add(name)
+            self._prepared[name] = self._with_group_numbers(definition.pattern, definition.place)
+
+    def _check_names(self, pattern: str, place: str, path: tuple[str, ...]) -> None:
+        if "%{" in _REFERENCE.sub("", pattern):
+            raise UsageError(f"{place}: a reference must be %{{NAME}} or %{{NAME:field}}")
+        for reference in _REFERENCE.finditer(pattern):
+            name = reference[1]
+            if name in path:
+                raise UsageError(f"{place}: %{{{name}}} contains itself: break the circle")
+            if name not in self._definitions:
+                if name not in self._predefined:
+                    raise UsageError(
+                        f"{place}: there is no pattern {name}: define it or correct it"
+                    )
+                text = self._predefined[name].regex_str
+                self._definitions[name] = _translated(Definition(name, text, "pygrok", 0))
+            self._check(self._definitions[name], path)
+
+    def _with_group_numbers(self, pattern: str, place: str) -> str:
+        """Put numbered groups in place of field names, which need not be identifiers."""
+
+        def reference(match: re.Match[str]) -> str:
+            name, field, grok_type = match.groups()
+            if field is None:
+                return match[0]
+            number = self._group(field, place)
+            if grok_type in _GROK_TYPES:
+                self._converters.setdefault(self.fields[number], _GROK_TYPES[grok_type])
+            return f"%{{{name}:g{number}}}"
+
+        def group(match: re.Match[str]) -> str:
+            return match[0] if match[1] is None else f"(?P<g{self._group(match[1], place)}>"
+
+        return _NAMED_GROUP.sub(group, _REFERENCE.sub(reference, pattern))
+
+    def _group(self, target: str, place: str) -> int:
+        field = _field_name(target, place)
+        if field not in self._groups:
+            self._groups[field] = len(self._groups)
+            self._places.append(place)
+        return self._groups[field]
+
+    def _expand(self, sources: list[str]) -> list[str]:
+        prepared = [self._with_group_numbers(source, f"pattern {source}") for source in sources]
+        try:
+            grok = Grok(_SEPARATOR.join(prepared), custom_patterns=self._prepared)
+        except _WRONG_PATTERN as error:
+            raise self._blame(error, ", ".join(filter(None, sources))) from None
+        expanded: str = grok.regex_obj.pattern
+        return expanded.split(_SEPARATOR)
+
+    def _leaf(self, expanded: str, source: str) -> Leaf:
+        pattern, first = self._pattern(expanded, source)
+        return Leaf(pattern, self._names(pattern), self._converters, first)
+
+    def _names(self, pattern: re.Pattern[str]) -> Sequence[str]:
+        """The field of each group; raises UsageError if one is not declared."""
+        fields = self.fields
+        names = [""] * pattern.groups
+        for group, index in pattern.groupindex.items():
+            number = int(group[1 : group.index("_")])
+            names[index - 1] = fields[number]
+            if self._declared is not None and fields[number] not in self._declared:
+                raise UsageError(
+                    f"{self._places[number]}: there is no field {fields[number]}: "
+                    "declare its type in the configuration, in [grok.fields]"
+                )
+        return names
+
+    def _pattern(self, expanded: str, source: str) -> tuple[re.Pattern[str], frozenset[str]]:
+        """Compile, and find out which characters a match can begin with."""
+        pattern = self._compiled(expanded, source)
+        probe = regex.compile(pattern.pattern, regex.ASCII | regex.DOTALL | regex.MULTILINE)
+        return pattern, frozenset(c for c in ASCII if probe.fullmatch(c, partial=True))
+
+    def _compiled(self, expanded: str, source: str) -> re.Pattern[str]:
+        omitted = {str(self._groups[field]) for field in self._omitted & self._groups.keys()}
+        try:
+            return compile_plain(expanded, omitted)
+        except NotTranslatable as error:
+            raise self._blame(error, source) from None
+
+    def _blame(self, error: Exception, source: str) -> UsageError:
+        """Find the definition that does not compile: the first one, since those that it refers to
+        come before it."""
+        for name, prepared in self._prepared.items():
+            try:
+                compile_plain(Grok(prepared, custom_patterns=self._prepared).regex_obj.pattern)
+            except _WRONG_PATTERN as fault:
+                reason = with_cure(getattr(fault, "msg", str(fault)))
+                return UsageError(f"{self._definitions[name].place}: {reason}")
+        return UsageError(f"pattern {source}: {error}")
+
+
+# `regex` raises OverflowError for `a{99999999999}`, and RecursionError for brackets in brackets.
+_WRONG_PATTERN = (regex.error, NotTranslatable, OverflowError, RecursionError)
+
+
+def _translated(definition: Definition, place: str = "") -> Definition:
+    try:
+        return replace(definition, pattern=translate(definition.pattern))
+    except NotTranslatable as error:
+        raise UsageError(f"{place or definition.place}: {error}") from None
+
+
+def _field_name(target: str, place: str) -> str:
+    """The name of a field; a path such as ``[client][ip]`` is ``client.ip``, as stores read it."""
+    if _NESTED_NAME.fullmatch(target):
+        target = target[1:-1].replace("][", ".")
+    if _FIELD_NAME.fullmatch(target) is None:
+        raise UsageError(
+            f"{place}: {target!r} is no field name: use letters, digits, - and _, or [a][b]"
+        )
+    return target

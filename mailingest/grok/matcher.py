@@ -1,0 +1,133 @@
+"""Compiled patterns at work: text in, captured values out, with as little trying as possible."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, Protocol
+
+Value = str | int | float
+
+Converter = Callable[[str], Value]
+
+ASCII: Final = tuple(map(chr, range(128)))
+_ALL_FIT: Final[Sequence[str]] = ()
+
+
+class Candidate(Protocol):
+    """Something that may match: an alternative, or several behind one head."""
+
+    first: frozenset[str]
+
+    def match(self, text: str, position: int, fields: dict[str, Value]) -> Sequence[str] | None: ...
+
+
+class Leaf:
+    """One alternative, matched from a position to the end of the text.
+
+    ``names`` are the fields of the pattern's groups; ``first`` are the ASCII characters that a
+    match can begin with.
+    """
+
+    __slots__ = ("_fullmatch", "_groups", "first")
+
+    def __init__(
+        self,
+        pattern: re.Pattern[str],
+        names: Sequence[str],
+        converters: Mapping[str, Converter],
+        first: frozenset[str],
+    ) -> None:
+        self.first = first
+        self._fullmatch = pattern.fullmatch
+        self._groups = tuple((name, converters.get(name)) for name in names)
+
+    def match(self, text: str, position: int, fields: dict[str, Value]) -> Sequence[str] | None:
+        match = self._fullmatch(text, position)
+        if match is None:
+            return None
+        unfit = _ALL_FIT
+        for (name, convert), value in zip(self._groups, match.groups(), strict=False):
+            if value is None:
+                continue
+            if convert is None:
+                fields[name] = value
+                continue
+            try:
+                fields[name] = convert(value)
+            except ValueError:
+                unfit = (*unfit, f"{name}={value}")
+        return unfit
+
+
+class Head:
+    """A queue ID, and the alternatives that may follow it."""
+
+    __slots__ = ("_match", "_tails", "first")
+
+    def __init__(self, head: tuple[re.Pattern[str], frozenset[str]], tails: list[Leaf]) -> None:
+        pattern, self.first = head
+        self._match = pattern.match
+        self._tails = _Choice(tails)
+
+    def match(self, text: str, position: int, fields: dict[str, Value]) -> Sequence[str] | None:
+        head = self._match(text, position)
+        if head is None:
+            return None
+        unfit = self._tails.match(text, head.end(), fields)
+        if unfit is not None:
+            fields["postfix_queueid"] = head[1]
+        return unfit
+
+
+class _Choice:
+    """Candidates in order, looked up by the character that they can begin with."""
+
+    __slots__ = ("_all", "_by_first")
+
+    def __init__(self, candidates: Sequence[Candidate]) -> None:
+        self._all = tuple(candidates)
+        self._by_first = {
+            character: tuple(one for one in candidates if character in one.first)
+            for character in ASCII
+        }
+
+    def match(self, text: str, position: int, fields: dict[str, Value]) -> Sequence[str] | None:
+        for candidate in self._by_first.get(text[position : position + 1], self._all):
+            unfit = candidate.match(text, position, fields)
+            if unfit is not None:
+                return unfit
+        return None
+
+
+class Matcher:
+    """Matches whole texts against one pattern."""
+
+    __slots__ = ("_choice",)
+
+    def __init__(self, candidates: Sequence[Candidate]) -> None:
+        self._choice = _Choice(candidates)
+
+    def match(self, text: str, fields: dict[str, Value]) -> Sequence[str] | None:
+        """Add the captured values to ``fields``; None if the text does not match.
+
+        What is returned otherwise are the values that did not fit their type, as ``name=value``;
+        nearly always there are none.
+        """
+        return self._choice.match(text, 0, fields)
+
+
+class Searcher:
+    """Looks for a pattern anywhere in a text, as Logstash's grok filter does."""
+
+    __slots__ = ("_names", "_search")
+
+    def __init__(self, pattern: re.Pattern[str], names: Sequence[str]) -> None:
+        self._search = pattern.search
+        self._names = tuple(names)
+
+    def search(self, text: str) -> dict[str, str] | None:
+        """The captured texts by field, as they stand there; None if the text does not match."""
+        match = self._search(text)
+        if match is None:
+            return None
+        captured = zip(self._names, match.groups(), strict=True)
+        return {name: value for name, value in captured if value is not None}

@@ -1,0 +1,175 @@
+"""Frames in, documents out: all stages of the core in one object, for every way of running it."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from itertools import chain
+from typing import Final
+
+import orjson
+
+from mailingest.documents import Document, DocumentMaker
+from mailingest.postfix.enrichment import QueueMap
+from mailingest.postfix.parser import Event, EventParser
+from mailingest.postfix.reasons import add_reason
+from mailingest.postfix.tls_sessions import Connections
+from mailingest.syslog.header import HEADER_NOMATCH, TIME_NOMATCH, RecordDecoder
+from mailingest.syslog.timestamps import YEAR_TOLERANCE, moment_of
+
+# What a record has whose line does not tell the time.
+_UNTIMED: Final = frozenset({HEADER_NOMATCH, TIME_NOMATCH})
+# The names of programs are in the tags, and come from the lines.
+_MOST_TAGS_COUNTED: Final = 100
+_OTHER_TAGS: Final = "other"
+
+# Stands behind each part of a snapshot; rows are JSON or begin with a digit.
+_SNAPSHOT_END_OF_PART: Final = b"--"
+_PROOF_OCTETS: Final = 16
+
+
+@dataclass(slots=True)
+class Counters:
+    """What came in and what became of it.
+
+    Each frame is empty, or becomes one document, or is not wanted in the store:
+    ``frames == empty + documents + left_out + waiting``.
+    ``unmatched`` counts those whose header or text matched nothing, by the tag that says so;
+    where there are too many different ones, the rest is under ``other``.
+    """
+
+    frames: int = 0
+    frames_empty: int = 0
+    documents: int = 0
+    documents_left_out: int = 0
+    unmatched: dict[str, int] = field(default_factory=dict)
+
+    def count_unmatched(self, tag: str) -> None:
+        """Count a frame under its tag."""
+        if tag not in self.unmatched and len(self.unmatched) >= _MOST_TAGS_COUNTED:
+            tag = _OTHER_TAGS
+        self.unmatched[tag] = self.unmatched.get(tag, 0) + 1
+
+
+class Pipeline:
+    """Turns frames into documents.
+
+    Live, time is what the caller says; in a replay it is the time of the latest line, so that
+    both give the same documents.  An event that is not ``wanted`` is parsed and correlated like
+    any other, and counted, but no document is made of it; None wants all.
+    """
+
+    def __init__(
+        self,
+        decoder: RecordDecoder,
+        parser: EventParser,
+        queue_map: QueueMap,
+        maker: DocumentMaker,
+        *,
+        live: bool,
+        wanted: Callable[[Event], bool] | None = None,
+    ) -> None:
+        self.counters = Counters()
+        self.queue_map = queue_map
+        self._decoder = decoder
+        self._parser = parser
+        self._connections = Connections()
+        self._maker = maker
+        self._live = live
+        self._wanted = wanted
+        self._now = 0.0
+        self._ticked = 0.0
+
+    def feed(
+        self, payload: bytes, reference: float, peer: str = "", stream: int = 0
+    ) -> list[Document]:
+        """Take a frame, give the documents that are ready, in order.
+
+        ``reference`` is the present when live, the file's modification time in a replay, in
+        seconds since 1970.  ``stream`` names the connection that the frame came over (0: none).
+        """
+        counters = self.counters
+        counters.frames += 1
+        if not payload or payload.isspace():
+            counters.frames_empty += 1
+            return []
+        record = self._decoder.decode(payload, reference=reference, peer=peer)
+        if self._live:
+            self._now = reference
+        elif _UNTIMED.isdisjoint(record.problems):
+            # No line is newer than its file; a wrong clock must not make all else look old.
+            if self._now < record.moment.seconds <= reference + YEAR_TOLERANCE:
+                self._now = float(record.moment.seconds)
+        elif self._now:
+            # The line before tells the time better than the file does.
+            record.moment = moment_of(self._now)
+        event = self._parser.parse(record)
+        if event.nomatch:
+            counters.count_unmatched(event.nomatch)
+        if self._wanted is None or self._wanted(event):
+            event.id = self._maker.identify(event, stream)
+        self._connections.feed(event)
+        add_reason(event.fields)
+        ready = self.queue_map.feed(event, self._now)
+        if self._now - self._ticked >= 1.0:
+            self._ticked = self._now
+            ready = [*ready, *self.queue_map.tick(self._now)]
+        return self._documents(ready)
+
+    def tick(self, now: float) -> list[Document]:
+        """Let time pass while no frame comes; ``now`` is in seconds since 1970."""
+        return self._documents(self.queue_map.tick(now))
+
+    def flush(self) -> list[Document]:
+        """Give all documents that wait for a line about their queue ID."""
+        return self._documents(self.queue_map.flush())
+
+    def snapshot(self) -> Iterator[bytes]:
+        """All that is known of earlier lines, as lines of bytes, for `restore`.
+
+        It is the state at the time of the call, but for the events that wait.  Each line takes
+        milliseconds at most, and frames may be fed in between.
+        """
+        return _proven(
+            chain(
+                [orjson.dumps(self._now)],
+                self.queue_map.snapshot(),
+                [_SNAPSHOT_END_OF_PART],
+                self._connections.snapshot(),
+                [_SNAPSHOT_END_OF_PART],
+                self._maker.snapshot(),
+            )
+        )
+
+    def restore(self, lines: Iterable[bytes]) -> None:
+        """Take a snapshot; raises ValueError, and takes nothing, if it is damaged."""
+        *rows, proof = lines
+        *_, expected = _proven(rows)
+        if proof != expected:
+            raise ValueError("not whole, or not as it was written")
+        first, second = (place for place, row in enumerate(rows) if row == _SNAPSHOT_END_OF_PART)
+        self.queue_map.restore(rows[1:first])
+        self._connections.restore(rows[first + 1 : second])
+        self._maker.restore(rows[second + 1 :])
+        self._now = orjson.loads(rows[0])
+
+    def _documents(self, events: Iterable[Event]) -> list[Document]:
+        make = self._maker.make
+        documents = []
+        left_out = 0
+        for event in events:
+            if event.id:
+                documents.append(make(event))
+            else:
+                left_out += 1
+        self.counters.documents += len(documents)
+        self.counters.documents_left_out += left_out
+        return documents
+
+
+def _proven(rows: Iterable[bytes]) -> Iterator[bytes]:
+    """The rows, and a last one that proves that they are whole."""
+    digest = blake2b(digest_size=_PROOF_OCTETS)
+    for row in rows:
+        digest.update(row + b"\n")
+        yield row
+    yield digest.hexdigest().encode("ascii")

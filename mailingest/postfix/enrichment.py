@@ -1,0 +1,338 @@
+"""Event -> enriched event: what is known of a queue ID is written into its delivery events.
+
+The rules:
+
+* The key is host, Postfix instance and queue ID.  NOQUEUE is no queue ID.
+* smtpd tells the client, pickup the user id, cleanup the Message-ID, qmgr sender, size and number
+  of recipients.  A delivery event gets all of it; its own values win.
+* Short queue IDs are used again.  A line that the mail known so far cannot have starts afresh:
+  `client=`, `uid=` or `message-id=` once more or after the end, `queue active` after the end or
+  with another sender.  So it is even if the line that told the end was lost.
+* The end is `removed`, a reject or discard by cleanup, or postsuper.  What is known lingers for a
+  while, since UDP may bring a delivery line after it.
+* UDP may also bring a delivery line before its qmgr line.  It then waits for a moment.
+* Memory is bounded.  Mails that are over go first, then the one that no line told anything of for
+  the longest time.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from operator import attrgetter
+from sys import intern
+from typing import Any, Final
+
+import orjson
+
+from mailingest.postfix.parser import Event
+
+CORRELATION_NOMATCH: Final = "_correlation_nomatch"
+
+# Postfix gives up on a mail after 5 days (maximal_queue_lifetime), and may take another attempt.
+LIFETIME: Final = 6 * 86_400.0
+# rsyslog and the network reorder by milliseconds; a second and a bit covers a slow line.
+WAIT: Final = 2.0
+LINGER: Final = 60.0
+# Some 600 bytes each: half a gigabyte at the very most.
+CAPACITY: Final = 750_000
+# Two seconds of 10,000 deliveries each.
+MOST_WAITING: Final = 20_000
+
+# What the daemons' lines tell: the field of an event, and the slot of an entry.
+_FACTS: Final = {
+    "postfix_from": "sender",
+    "postfix_size": "size",
+    "postfix_nrcpt": "nrcpt",
+    "postfix_message-id": "message_id",
+    "postfix_client_hostname": "client_hostname",
+    "postfix_client_ip": "client_ip",
+    "postfix_sasl_username": "sasl_username",
+    "postfix_uid": "uid",
+}
+_QMGR_FACTS = ("postfix_from", "postfix_size", "postfix_nrcpt")
+_BIRTH_FACTS = (
+    "postfix_client_hostname",
+    "postfix_client_ip",
+    "postfix_sasl_username",
+    "postfix_uid",
+)
+_SHARED = frozenset({"postfix_client_hostname", "postfix_client_ip", "postfix_sasl_username"})
+_facts = attrgetter(*_FACTS.values())
+# cleanup's word that no mail comes of the queue ID, which is then free again; a milter's result
+# may have `header-` or `body-` before it.
+_CLEANUP_ENDS = frozenset({"reject", "discard"})
+# A requeued mail goes on under another queue ID.
+_POSTSUPER_ENDS = frozenset({"removed", "requeued"})
+
+# So many entries are one line of a snapshot: a few milliseconds of work.
+_SNAPSHOT_ENTRIES: Final = 500
+
+
+@dataclass(slots=True)
+class Entry:
+    """What is known of a queue ID, and when it was told last, in seconds since 1970."""
+
+    touched: float
+    sender: str | None = None
+    size: int | None = None
+    nrcpt: int | None = None
+    message_id: str | None = None
+    client_hostname: str | None = None
+    client_ip: str | None = None
+    sasl_username: str | None = None
+    uid: int | None = None
+
+
+@dataclass(slots=True)
+class Counters:
+    """What happened to entries and delivery events since the start."""
+
+    entries_evicted: int = 0
+    entries_expired: int = 0
+    deliveries_enriched: int = 0
+    deliveries_unmatched: int = 0
+
+
+class QueueMap:
+    """The queue IDs of all hosts.
+
+    ``wait`` is how long, in seconds, a delivery event may be held back for its qmgr line; with 0
+    every event comes out at once and in order.  ``capacity`` bounds the entries, ``lifetime`` is
+    how many seconds an entry lives without being touched.
+    """
+
+    def __init__(
+        self, *, wait: float = WAIT, capacity: int = CAPACITY, lifetime: float = LIFETIME
+    ) -> None:
+        self.counters = Counters()
+        self.waiting = 0
+        """How many delivery events are held back."""
+        self.held = 0
+        """How many have been held back since the start."""
+        self._wait = wait
+        self._capacity = capacity
+        self._lifetime = lifetime
+        # Both have the entry that was touched first at their beginning.
+        self._entries: OrderedDict[str, Entry] = OrderedDict()
+        self._over: OrderedDict[str, Entry] = OrderedDict()
+        # By key: the number of the first event, its time, and all of them.
+        self._waiting: OrderedDict[str, tuple[int, float, list[Event]]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._entries) + len(self._over)
+
+    def feed(self, event: Event, now: float) -> Sequence[Event]:
+        """Take an event, and give those that are ready; ``now`` is in seconds since 1970."""
+        if event.queue_id is None:
+            return (event,)
+        key = f"{event.hostname} {event.instance} {event.queue_id}"
+        fields = event.fields
+        if "postfix_to" in fields and "postfix_status" in fields:
+            return self._deliver(key, event, now)
+        service = event.service
+        if service == "qmgr":
+            return self._qmgr(key, event, now)
+        if service == "cleanup":
+            self._cleanup(key, fields, now)
+        elif service == "postsuper":
+            if fields.get("postfix_postsuper_action") in _POSTSUPER_ENDS:
+                self._end(key, now)
+        elif "postfix_uid" in fields or (
+            # A line with a stage of SMTP is about something that happened later.
+            "postfix_client_hostname" in fields and "postfix_smtp_stage" not in fields
+        ):
+            self._born(key, fields, now)
+        return (event,)
+
+    def tick(self, now: float) -> list[Event]:
+        """Let time pass: give the events that waited long enough, forget what is over."""
+        ready: list[Event] = []
+        while self._waiting:
+            key, (_, since, _) = next(iter(self._waiting.items()))
+            # If the clock was set back, nobody knows how long it has been.
+            if now - self._wait < since <= now:
+                break
+            ready += self._stop_waiting(key)
+        _forget(self._over, now - LINGER)
+        self.counters.entries_expired += _forget(self._entries, now - self._lifetime)
+        return ready
+
+    def flush(self) -> list[Event]:
+        """Give all events that wait."""
+        return [event for key in list(self._waiting) for event in self._stop_waiting(key)]
+
+    @property
+    def released(self) -> int:
+        """How many of the ``held`` events, counted from the first, are all out."""
+        return next(iter(self._waiting.values()))[0] if self._waiting else self.held
+
+    def snapshot(self) -> Iterator[bytes]:
+        """The entries at the time of the call as lines of bytes, for `restore`.
+
+        Events may be fed in between.
+        """
+        return chain(
+            [orjson.dumps(list(_FACTS))],
+            _rows(list(self._entries), list(self._entries.values()), is_over=False),
+            _rows(list(self._over), list(self._over.values()), is_over=True),
+        )
+
+    def restore(self, lines: Iterable[bytes]) -> None:
+        """Take the entries of a snapshot; raises ValueError if another version made it."""
+        names, *parts = map(orjson.loads, lines)
+        if names != list(_FACTS):
+            raise ValueError("a snapshot of another version")
+        for key, is_over, touched, *facts in chain.from_iterable(parts):
+            (self._over if is_over else self._entries)[key] = Entry(touched, *facts)
+        self._evict()
+
+    def _deliver(self, key: str, event: Event, now: float) -> Sequence[Event]:
+        if not self._wait or self.waiting >= MOST_WAITING or self._knows_sender(key):
+            self._enrich(key, event)
+            return (event,)
+        if key not in self._waiting:
+            self._waiting[key] = (self.held, now, [])
+        self._waiting[key][2].append(event)
+        self.held += 1
+        self.waiting += 1
+        return ()
+
+    def _stop_waiting(self, key: str) -> list[Event]:
+        _, _, events = self._waiting.pop(key)
+        self.waiting -= len(events)
+        for event in events:
+            self._enrich(key, event)
+        return events
+
+    def _knows_sender(self, key: str) -> bool:
+        entry = self._entries.get(key) or self._over.get(key)
+        return entry is not None and entry.sender is not None
+
+    def _enrich(self, key: str, event: Event) -> None:
+        fields = event.fields
+        entry = self._entries.get(key) or self._over.get(key)
+        if entry is not None:
+            for name, value in zip(_FACTS, _facts(entry), strict=True):
+                if value is not None and name not in fields:
+                    fields[name] = value
+        if entry is not None and entry.sender is not None:
+            self.counters.deliveries_enriched += 1
+        else:
+            fields["tags"].append(CORRELATION_NOMATCH)
+            self.counters.deliveries_unmatched += 1
+
+    def _qmgr(self, key: str, event: Event, now: float) -> Sequence[Event]:
+        fields = event.fields
+        if "postfix_size" in fields:
+            entry = self._over.get(key)
+            # A line that comes just after the end was overtaken by it.
+            if entry is None or not _is_fresh(entry, now):
+                entry = self._touch(key, now)
+            else:
+                entry = self._over[key] = _copy(entry, entry.touched)
+            if entry.sender not in (None, fields["postfix_from"]):
+                entry = self._renew(key, now)
+            _learn(entry, _QMGR_FACTS, fields)
+            if key in self._waiting:
+                return (event, *self._stop_waiting(key))
+        elif fields.get("postfix_message") == "removed":
+            self._end(key, now)
+        return (event,)
+
+    def _cleanup(self, key: str, fields: dict[str, Any], now: float) -> None:
+        message_id = fields.get("postfix_message-id")
+        if message_id is not None:
+            known = self._entries.get(key)
+            # qmgr's line comes after it, but for UDP; of several headers all come together.
+            is_other = (
+                known is not None
+                and (known.sender is not None or known.message_id is not None)
+                and not _is_fresh(known, now)
+            )
+            entry = self._renew(key, now) if is_other else self._touch(key, now)
+            if entry.message_id is None:
+                entry.message_id = message_id
+        elif (
+            fields.get("postfix_action") in _CLEANUP_ENDS
+            or fields.get("postfix_milter_result", "").rpartition("-")[2] in _CLEANUP_ENDS
+            or fields.get("postfix_message", "").startswith(("removed (", "canceled", "discarded"))
+        ):
+            self._end(key, now)
+
+    def _born(self, key: str, fields: dict[str, Any], now: float) -> None:
+        known = self._entries.get(key)
+        # It is a mail's first line; what is known already is of the same mail if UDP brought it.
+        is_same = (
+            known is not None
+            and _is_fresh(known, now)
+            and known.client_hostname is None
+            and known.uid is None
+        )
+        _learn(self._touch(key, now) if is_same else self._renew(key, now), _BIRTH_FACTS, fields)
+
+    def _touch(self, key: str, now: float) -> Entry:
+        entry = self._entries.get(key)
+        if entry is None:
+            return self._renew(key, now)
+        entry = self._entries[key] = _copy(entry, now)
+        self._entries.move_to_end(key)
+        return entry
+
+    def _renew(self, key: str, now: float) -> Entry:
+        self._over.pop(key, None)
+        entry = self._entries[key] = Entry(now)
+        self._entries.move_to_end(key)
+        self._evict()
+        return entry
+
+    def _end(self, key: str, now: float) -> None:
+        entry = self._entries.pop(key, None)
+        if entry is not None:
+            self._over[key] = _copy(entry, now)
+
+    def _evict(self) -> None:
+        while len(self) > self._capacity:
+            if self._over:
+                self._over.popitem(last=False)
+            else:
+                self._entries.popitem(last=False)
+                self.counters.entries_evicted += 1
+
+
+def _copy(entry: Entry, touched: float) -> Entry:
+    """An entry to write into: a snapshot that is being taken keeps the old one as it was."""
+    return Entry(touched, *_facts(entry))
+
+
+def _rows(keys: list[str], entries: list[Entry], *, is_over: bool) -> Iterator[bytes]:
+    for start in range(0, len(keys), _SNAPSHOT_ENTRIES):
+        part = slice(start, start + _SNAPSHOT_ENTRIES)
+        yield orjson.dumps(
+            [
+                [key, is_over, entry.touched, *_facts(entry)]
+                for key, entry in zip(keys[part], entries[part], strict=True)
+            ]
+        )
+
+
+def _is_fresh(entry: Entry, now: float) -> bool:
+    """Whether a line that comes now may be older than what the entry was told last."""
+    return now - entry.touched < WAIT
+
+
+def _forget(entries: OrderedDict[str, Entry], until: float) -> int:
+    """Drop the entries that were touched last then or before; how many there were."""
+    count = 0
+    while entries and next(iter(entries.values())).touched <= until:
+        entries.popitem(last=False)
+        count += 1
+    return count
+
+
+def _learn(entry: Entry, names: Iterable[str], fields: dict[str, Any]) -> None:
+    for name in names:
+        value = fields.get(name)
+        if value is not None:
+            # Most mail comes from few clients: their names are kept once.
+            setattr(entry, _FACTS[name], intern(value) if name in _SHARED else value)

@@ -1,0 +1,79 @@
+"""Snapshots of the pipeline: what it knows of the lines before a place in the spool.
+
+After the start the pipeline is given the last snapshot and then, once more, the lines from that
+place on; so it makes the same documents of them, with the same ids.  What was stored before comes
+out as a duplicate.
+
+A snapshot is taken between two records, and becomes valid (by the rename of its file) only when all
+documents of the lines before it are stored or in the dead letters: until then these lines are
+needed in case of a crash.  Events that waited for a line about their queue ID are not in it; so it
+waits for them as well.
+"""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import structlog
+
+from mailingest.delivery.batcher import Batcher
+from mailingest.pipeline import Pipeline
+from mailingest.spool.queue import Spool
+from mailingest.spool.snapshot import Replacement, position_row
+
+_log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+_POLL_SECONDS = 0.5
+
+
+class Snapshots:
+    """Writes snapshots to ``path`` and trims the spool accordingly."""
+
+    def __init__(self, path: Path, pipeline: Pipeline, spool: Spool, batcher: Batcher) -> None:
+        self._path = path
+        self._pipeline = pipeline
+        self._spool = spool
+        self._batcher = batcher
+
+    async def keep(self, interval: float) -> None:
+        """Take one each ``interval`` seconds, and sooner if that makes room in a full spool."""
+        loop = asyncio.get_running_loop()
+        while True:
+            valid, due = self._spool.position, loop.time() + interval
+            while loop.time() < due:
+                await asyncio.sleep(_POLL_SECONDS)
+                if self._spool.full is not None and self._spool.could_free(valid):
+                    break
+            await self.take()
+
+    async def take(self) -> None:
+        """Take a snapshot of now, and wait until it is valid; a failure is logged."""
+        # Nothing of the state changes between these lines, for nothing is awaited.
+        position, held = self._spool.position, self._pipeline.queue_map.held
+        rows = self._pipeline.snapshot()
+        try:
+            with Replacement(self._path) as file:
+                await _in_thread(lambda: file.write(position_row(position)))
+                for row in rows:
+                    await _in_thread(lambda row=row: file.write(row))  # type: ignore[misc]
+                while self._pipeline.queue_map.released < held:  # noqa: ASYNC110 - the core has no events
+                    await asyncio.sleep(_POLL_SECONDS)
+                await self._batcher.settled(self._pipeline.counters.documents)
+                await _in_thread(file.commit)
+        except OSError as error:
+            _log.error("snapshot not written", path=str(self._path), reason=error.strerror)
+        else:
+            self._spool.forget(position)
+
+
+async def _in_thread(work: Callable[[], T]) -> T:
+    """Do it in a thread; if cancelled, not before that is done: it uses what is closed then."""
+    working = asyncio.create_task(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(working)
+    except asyncio.CancelledError:
+        await asyncio.wait([working])
+        raise

@@ -1,0 +1,1 @@
+"""What was accepted and is not stored yet."""

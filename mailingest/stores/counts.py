@@ -1,0 +1,75 @@
+"""How much of what happened when, and why: what an overview asks a store for."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+
+from mailingest.postfix.outcome import OUTCOMES, Outcome
+
+MOST_REASONS: Final = 20
+"""Reasons of an outcome that are told one by one, the most frequent; all others are one number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """``steps`` steps of ``seconds`` each from ``start`` on, in seconds since 1970.
+
+    ``start`` and ``seconds`` are whole multiples of `mailingest.postfix.outcome.BUCKET_SECONDS`.
+    """
+
+    start: int
+    seconds: int
+    steps: int
+
+    @property
+    def end(self) -> int:
+        """The first second that is not in the grid any more."""
+        return self.start + self.seconds * self.steps
+
+    @property
+    def since(self) -> datetime:
+        return datetime.fromtimestamp(self.start, UTC)
+
+    @property
+    def until(self) -> datetime:
+        return datetime.fromtimestamp(self.end, UTC)
+
+    def step_of(self, second: int) -> int:
+        """The number of the step that a second lies in."""
+        return (second - self.start) // self.seconds
+
+
+@dataclass(slots=True)
+class Counts:
+    """The lines of each outcome (see `mailingest.postfix.outcome`), step by step.
+
+    ``reasons`` has, by outcome, the most frequent reasons with their numbers.  ``sent_bytes`` is
+    the size of what was sent.  ``is_partial`` tells that lines of that time are in the store that
+    were not counted, since an earlier version stored them; ``notes`` what could not be read.
+    """
+
+    grid: Grid
+    volume: dict[Outcome, list[int]] = field(init=False)
+    reasons: dict[Outcome, Counter[str]] = field(init=False)
+    sent_bytes: int = 0
+    is_partial: bool = False
+    notes: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        self.volume = {outcome: [0] * self.grid.steps for outcome in OUTCOMES}
+        self.reasons = {outcome: Counter() for outcome in OUTCOMES}
+
+    def total(self, *outcomes: Outcome) -> int:
+        """The lines of these outcomes."""
+        return sum(sum(self.volume[outcome]) for outcome in outcomes)
+
+    def top(self, outcomes: Iterable[Outcome]) -> list[tuple[Outcome, str, int]]:
+        """The most frequent reasons of these outcomes, with what they are reasons for."""
+        found = [
+            (outcome, reason, count)
+            for outcome in outcomes
+            for reason, count in self.reasons[outcome].items()
+        ]
+        return sorted(found, key=lambda one: (-one[2], one[1]))[:MOST_REASONS]

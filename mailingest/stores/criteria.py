@@ -1,0 +1,79 @@
+"""What is asked of a store: criteria.
+
+Texts are compared case-blind.  A whole address asks for that address; ``@example.net`` for the
+domain and nothing else; ``bob@`` for the local part; anything else for a part of the text.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+Comparison = Literal["equals", "starts", "ends", "contains"]
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A text to find, in lower case, and where it has to stand."""
+
+    text: str
+    comparison: Comparison
+
+    def matches(self, value: object) -> bool:
+        """Whether a value (None is no value) meets the term."""
+        if value is None:
+            return False
+        folded = str(value).lower()
+        match self.comparison:
+            case "equals":
+                return folded == self.text
+            case "starts":
+                return folded.startswith(self.text)
+            case "ends":
+                return folded.endswith(self.text)
+            case "contains":
+                return self.text in folded
+
+
+def address_term(text: str) -> Term:
+    """The term that a user means by an address or a part of it; ``<>`` is the empty sender."""
+    folded = text.strip().lower()
+    if folded in ("<>", ""):
+        return Term("", "equals")
+    folded = folded.removeprefix("<").removesuffix(">")
+    local, at, domain = folded.rpartition("@")
+    if not at:
+        return Term(folded, "contains")
+    if not local:
+        return Term(folded, "ends")
+    return Term(folded, "equals" if domain else "starts")
+
+
+def text_term(text: str) -> Term:
+    """A term that stands anywhere."""
+    return Term(text.strip().lower(), "contains")
+
+
+def id_term(text: str) -> Term:
+    """A term for a whole identifier, given with or without angle brackets."""
+    return Term(text.strip().removeprefix("<").removesuffix(">").lower(), "equals")
+
+
+@dataclass(frozen=True, slots=True)
+class Criteria:
+    """All of these have to hold; None holds always.
+
+    ``since`` is included, ``until`` is not; both are aware.  They are about the mail's lines: a
+    mail of which any line lies in the span is found, with all its lines.
+    """
+
+    sender: Term | None = None
+    recipient: Term | None = None
+    queue_id: str | None = None
+    message_id: Term | None = None
+    client: Term | None = None
+    relay: Term | None = None
+    text: Term | None = None
+    host: Term | None = None
+    verdicts: frozenset[str] = frozenset()
+    since: datetime | None = None
+    until: datetime | None = None

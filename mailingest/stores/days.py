@@ -1,0 +1,32 @@
+"""Names of daily indices and files <-> days.
+
+One rule everywhere: with N days, a day is deleted N days after it began, in UTC.  What is kept is
+today and the N - 1 days before.
+"""
+
+import re
+from datetime import date, timedelta
+from typing import Final
+
+_DAY: Final = re.compile(r"([0-9]{4})\.([0-9]{2})\.([0-9]{2})")
+
+
+def day_of(name: str, prefix: str) -> date | None:
+    """The day of a daily index or file; None for a name that is not `PREFIX-YYYY.MM.dd`.
+
+    >>> day_of("mail-2026.11.24", "mail")
+    datetime.date(2026, 11, 24)
+    >>> day_of("mail-archive-2026.11.24", "mail")
+    """
+    found = _DAY.fullmatch(name.removeprefix(f"{prefix}-"))
+    if found is None or not name.startswith(f"{prefix}-"):
+        return None
+    try:
+        return date(*map(int, found.groups()))
+    except ValueError:  # there is no such day
+        return None
+
+
+def is_over(day: date, *, today: date, days: int) -> bool:
+    """Whether a day began ``days`` days ago or earlier."""
+    return today - day >= timedelta(days=days)

@@ -1,0 +1,132 @@
+"""Documents -> JSON lines in a file or on standard output, for jq, Filebeat and other programs."""
+
+import asyncio
+import os
+import stat
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from mailingest.documents import Document
+from mailingest.errors import OutputUnavailable, UsageError
+from mailingest.stores.writing import WriteResult
+
+T = TypeVar("T")
+
+
+class NdjsonOutput:
+    """Appends the body of each document as one line, as it is.
+
+    ``path`` is a file, or None for standard output.  A file that is not looked into cannot
+    tell what it has: a batch that is written twice is there twice, and no duplicates are
+    counted.  Each batch is handed to the kernel before it counts as stored: it survives the
+    death of the process, not a power failure.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._descriptor = -1
+        # One thread: a slow disk or pipe must not stop the event loop, and a write and a
+        # change of the file must not cross.
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ndjson-output")
+
+    async def open(self) -> None:
+        """Open or create the file; raises UsageError (place unusable) or OutputUnavailable."""
+        await self._in_thread(self._follow)
+
+    async def write(self, batch: Sequence[Document]) -> WriteResult:
+        """Append a batch, whole or not at all; raises OutputUnavailable.
+
+        Raises BrokenPipeError when whoever read standard output has gone: nothing can be
+        delivered there any more, so the program should end, without a message.
+        """
+        return await self._in_thread(lambda: self._write(batch))
+
+    async def reopen(self) -> None:
+        """Leave a file that was renamed or removed, for log rotation: nothing more goes to it.
+
+        Each write looks for such a change too, but this makes sure that it has happened.
+        """
+        await self._in_thread(self._follow)
+
+    async def close(self) -> None:
+        """Close the file; standard output stays open."""
+        await self._in_thread(self._leave)
+        self._executor.shutdown(wait=False)
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+
+    def _write(self, batch: Sequence[Document]) -> WriteResult:
+        self._follow()
+        try:
+            append_whole(self._descriptor, b"".join([d.body + b"\n" for d in batch]))
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            place = self._path or "standard output"
+            raise OutputUnavailable(f"{place}: {error.strerror}") from error
+        return WriteResult(stored=len(batch))
+
+    def _follow(self) -> None:
+        if self._path is None:
+            self._descriptor = sys.stdout.fileno()
+        elif self._descriptor < 0 or not _is_at(self._descriptor, self._path):
+            self._leave()
+            try:
+                self._descriptor = open_for_append(self._path)
+            except (
+                FileNotFoundError,
+                NotADirectoryError,
+                IsADirectoryError,
+                PermissionError,
+            ) as error:
+                raise UsageError(f"{self._path}: {error.strerror}") from error
+            except OSError as error:
+                raise OutputUnavailable(f"{self._path}: {error.strerror}") from error
+
+    def _leave(self) -> None:
+        if self._path is not None and self._descriptor >= 0:
+            os.close(self._descriptor)
+        self._descriptor = -1
+
+
+def open_for_append(path: Path) -> int:
+    """Open a file of lines to append to; returns the descriptor, raises OSError.
+
+    If a crash left the last line without its end, the end is added: a new line must not
+    become one with it.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o640)
+    try:
+        size = os.fstat(descriptor).st_size
+        if size and os.pread(descriptor, 1, size - 1) != b"\n":
+            os.write(descriptor, b"\n")
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def append_whole(descriptor: int, data: bytes) -> None:
+    """Write all of ``data``, or raise OSError and leave a regular file as long as it was."""
+    before = os.fstat(descriptor)
+    rest = memoryview(data)
+    try:
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+    except OSError:
+        if stat.S_ISREG(before.st_mode):
+            os.ftruncate(descriptor, before.st_size)
+            # Standard output need not be in append mode: go back to the end by hand.
+            os.lseek(descriptor, 0, os.SEEK_END)
+        raise
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except OSError:
+        return False  # opening it anew tells what is wrong

@@ -1,0 +1,39 @@
+"""The summary table of the embedded store -> counts."""
+
+import sqlite3
+from collections import Counter
+
+from mailingest.postfix.outcome import BUCKET_SECONDS, OUTCOMES
+from mailingest.stores.counts import MOST_REASONS, Counts
+from mailingest.stores.sqlite.summary import UNCOUNTED, has_summary
+
+
+def add_day(counts: Counts, connection: sqlite3.Connection) -> None:
+    """Add what a day's file has within the grid; raises what sqlite3 raises."""
+    if not has_summary(connection):
+        counts.is_partial = True
+        return
+    grid = counts.grid
+    within = [grid.start // BUCKET_SECONDS, grid.end // BUCKET_SECONDS]
+    for outcome, step, count, size in connection.execute(
+        "SELECT outcome, (bucket - ?1) / ?3, sum(count), sum(bytes) FROM summary"
+        " WHERE bucket >= ?1 AND bucket < ?2 GROUP BY 1, 2",
+        [*within, grid.seconds // BUCKET_SECONDS],
+    ):
+        if outcome in counts.volume:
+            counts.volume[outcome][step] += count
+            counts.sent_bytes += size
+        counts.is_partial |= outcome == UNCOUNTED
+    for outcome, reason, count in connection.execute(
+        "SELECT outcome, reason, sum(count) FROM summary"
+        " WHERE bucket >= ? AND bucket < ? AND reason != '' GROUP BY 1, 2",
+        within,
+    ):
+        if outcome in counts.reasons:
+            counts.reasons[outcome][reason] += count
+
+
+def keep_most(counts: Counts) -> None:
+    """Leave the most frequent reasons only."""
+    for outcome in OUTCOMES:
+        counts.reasons[outcome] = Counter(dict(counts.reasons[outcome].most_common(MOST_REASONS)))

@@ -1,0 +1,1 @@
+"""Bytes of syslog -> records; pure."""

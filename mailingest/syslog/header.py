@@ -1,0 +1,191 @@
+"""Frame bytes -> Record: the syslog header taken apart, the text decoded.
+
+Read are RFC 5424, RFC 3164 as rsyslog and log files really write it (with or without PRI, one-
+and two-digit days), and the same with an RFC 3339 time stamp, the default in files since
+Debian 12.  No input raises: what has no header becomes a record that says so and keeps its bytes.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from mailingest.syslog.timestamps import Clock, Moment, moment_of
+
+HEADER_NOMATCH: Final = "_syslog_header_nomatch"
+TIME_NOMATCH: Final = "_syslog_time_nomatch"
+CHARSET_MISMATCH: Final = "_charset_mismatch"
+REPEATED: Final = "_syslog_repeated"
+
+# 23 facilities times 8 plus 7 (RFC 5424 section 6.2.1).
+_HIGHEST_PRI = 191
+
+_STAMP = r"(?:([A-Z][a-z]{2} [ \d]?\d \d\d:\d\d:\d\d)|(\d{4}-\d\d-\d\dT[^ ]{5,40}))"
+# A hostname or address; never a tag, which ends with a colon or has a process id in brackets.
+_HOST = r"(?:([^ :\[\]]++|(?:[0-9A-Fa-f]*:){2}[0-9A-Fa-f:.]*) )?"
+_RFC3164 = re.compile(
+    rf"(?:<(\d{{1,3}})>)?{_STAMP} {_HOST}(?:([^ :\[]++)(?:\[([^\] ]*+)\])?: ?)?(.*)",
+    re.DOTALL | re.ASCII,
+)
+# Section 6.3: quotes, backslashes and brackets are escaped within a parameter's value.
+# Atomic groups, since possessive ones are not sound in each Python (see spelling.py).
+_STRUCTURED_DATA = r'(-|(?>(?:\[(?>(?:[^\]"]++|"(?>(?:[^"\\]++|\\.)*)")*)\])+))'
+_RFC5424 = re.compile(
+    rf"<(\d{{1,3}})>[1-9]\d? (\S++) (\S++) (\S++) (\S++) (\S++) {_STRUCTURED_DATA}(?: (.*))?",
+    re.DOTALL | re.ASCII,
+)
+# What RFC 3164 (section 4.1.3) allows for a tag; rsyslog keeps to it when it forwards.
+_CUT_TAG = 32
+# rsyslog's $RepeatedMsgReduction, and the older form of sysklogd, which has no tag.
+_REPEATED = re.compile(
+    r"(?:message repeated (\d{1,9}) times: \[ ?(.*)\]|last message repeated (\d{1,9}) times)",
+    re.DOTALL,
+)
+_BOM = "\ufeff"
+_BOM_AS_LATIN_1 = "\xef\xbb\xbf"
+
+
+@dataclass(slots=True)
+class Record:
+    """One syslog message.
+
+    ``msg`` is the text after the tag; ``text`` is the same, taken out of rsyslog's wrapper if the
+    line stands for ``repeated`` more of its kind.  ``program`` is the tag without process id, ""
+    if there is none.  ``raw`` holds the frame's bytes where decoding did not do them justice.
+    """
+
+    moment: Moment
+    hostname: str
+    program: str
+    procid: str
+    msg: str
+    text: str
+    pri: int | None = None
+    msgid: str = ""
+    structured_data: str = ""
+    repeated: int = 0
+    problems: tuple[str, ...] = ()
+    raw: bytes | None = None
+
+
+class RecordDecoder:
+    """Decodes frames.
+
+    ``charset`` is a Python codec name, or ``auto``: UTF-8 where the bytes are valid UTF-8,
+    ISO-8859-1 otherwise, which cannot fail.
+    """
+
+    def __init__(self, clock: Clock, *, charset: str = "auto") -> None:
+        self._clock = clock
+        self._charset = charset
+
+    def decode(self, payload: bytes, *, reference: float, peer: str = "") -> Record:
+        """Decode one frame.
+
+        ``reference`` is the present when live, the file's modification time in a replay, in
+        seconds since 1970; it is also the time of a line that has none of its own.  ``peer``, the
+        address that the frame came from, is the hostname of a line that has none.
+        """
+        text, lossless = self._text(payload)
+        text = text.rstrip("\r\n\0")
+        record = self._rfc3164(text, reference, peer) or self._rfc5424(text, reference, peer)
+        if record is None:
+            record = Record(moment_of(reference), peer, "", "", text, text)
+            record.problems = (HEADER_NOMATCH,)
+        if not lossless:
+            record.problems += (CHARSET_MISMATCH,)
+        if record.problems and record.problems != (REPEATED,):
+            record.raw = payload
+        return record
+
+    def _text(self, payload: bytes) -> tuple[str, bool]:
+        if payload.isascii():
+            return payload.decode("ascii"), True
+        charset = self._charset
+        try:
+            return payload.decode("utf-8" if charset == "auto" else charset), True
+        except UnicodeDecodeError:
+            # Not lossy for `auto`: every byte is a character of ISO-8859-1.
+            return payload.decode("iso-8859-1"), charset == "auto"
+
+    def _rfc3164(self, text: str, reference: float, peer: str) -> Record | None:
+        match = _RFC3164.match(text)
+        if match is None:
+            return None
+        pri_text, legacy, iso, hostname, program, procid, msg = match.groups()
+        pri = int(pri_text) if pri_text else None
+        if pri is not None and pri > _HIGHEST_PRI:
+            return None
+        host = hostname or peer
+        if legacy:
+            moment = self._clock.read_legacy(legacy, host, reference)
+        else:
+            moment = self._clock.read_iso(iso, host)
+        if moment is None:
+            return None
+        if program is None:
+            program, msg = _cut_tag(msg)
+        if msg[:1] == " ":
+            msg = msg.lstrip(" ")
+        record = Record(moment, host, program or "", procid or "", msg, msg, pri)
+        if "message repeated " in msg:
+            _unwrap(record)
+        return record
+
+    def _rfc5424(self, text: str, reference: float, peer: str) -> Record | None:
+        match = _RFC5424.fullmatch(text)
+        if match is None:
+            return None
+        pri_text, stamp, hostname, app_name, procid, msgid, structured_data, msg = match.groups()
+        pri = int(pri_text)
+        if pri > _HIGHEST_PRI:
+            return None
+        host = peer if hostname == "-" else hostname
+        moment = None if stamp == "-" else self._clock.read_iso(stamp, host)
+        problems = () if moment or stamp == "-" else (TIME_NOMATCH,)
+        # rsyslog's %msg% begins with the blank that follows the tag in RFC 3164.
+        msg = _without_bom((msg or "").lstrip(" "))
+        record = Record(
+            moment or moment_of(reference),
+            host,
+            "" if app_name == "-" else app_name,
+            "" if procid == "-" else procid,
+            msg,
+            msg,
+            pri,
+            "" if msgid == "-" else msgid,
+            "" if structured_data == "-" else structured_data,
+            problems=problems,
+        )
+        if "message repeated " in msg:
+            _unwrap(record)
+        return record
+
+
+def _cut_tag(msg: str) -> tuple[str, str]:
+    """Program and text of a line whose tag rsyslog's forward format has cut (%syslogtag:1:32%)."""
+    tag, _, text = msg.partition(" ")
+    if len(tag) != _CUT_TAG:
+        return "", msg
+    program, bracket, _ = tag.partition("[")
+    # Without a bracket the name itself may be cut, as smtp of smtpd: only the instance is sure.
+    return (program if bracket else program.partition("/")[0]), text
+
+
+def _without_bom(msg: str) -> str:
+    """Section 6.4: a message that begins with a byte order mark is UTF-8, whatever else is set."""
+    if msg.startswith(_BOM_AS_LATIN_1):
+        try:
+            msg = msg.encode("iso-8859-1").decode("utf-8")
+        except UnicodeError:
+            return msg[len(_BOM_AS_LATIN_1) :]
+    return msg.removeprefix(_BOM)
+
+
+def _unwrap(record: Record) -> None:
+    match = _REPEATED.fullmatch(record.msg)
+    if match is not None:
+        times, inner, times_before = match.groups()
+        record.repeated = int(times or times_before)
+        record.text = inner or ""
+        if inner is None:
+            record.problems += (REPEATED,)

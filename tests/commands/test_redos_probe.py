@@ -1,0 +1,91 @@
+"""Slow patterns are found by trying them, and fast ones are not suspected."""
+
+import re
+
+import pytest
+
+from mailingest.commands.redos_probe import Probe, Slow, find_slow
+from mailingest.config import Settings
+from mailingest.grok.library import Library
+from mailingest.grok.oniguruma import FLAGS
+from mailingest.wiring import read_definitions
+
+
+def probed(*patterns: str) -> list[Slow]:
+    slow, not_tried = find_slow(
+        [Probe(pattern, (), re.compile(pattern, FLAGS)) for pattern in patterns]
+    )
+    assert not_tried == 0
+    return slow
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        pytest.param("(a+)+$", id="a repetition in a repetition"),
+        pytest.param("(?:a|a)*b", id="alternatives that are the same"),
+        pytest.param(r"(?:\w+\s?)+!", id="words"),
+        pytest.param("x=<(?:[^,>]+,?)+>", id="a list, behind what leads to it"),
+    ],
+)
+def test_a_match_that_does_not_end_is_given_up_and_told(pattern: str) -> None:
+    (slow,) = probed(pattern)
+
+    assert (slow.name, slow.growth) == (pattern, None)
+    assert "may take for ever: " in str(slow)
+    assert "* n" in str(slow)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        pytest.param(r"\s*\s*x", id="two repetitions of the same"),
+        pytest.param(".*,.*,.*x", id="three separators"),
+        pytest.param("to=<.*>, relay=.*, status=x", id="free texts between"),
+    ],
+)
+def test_a_match_that_grows_faster_than_its_text_is_told(pattern: str) -> None:
+    (slow,) = probed(pattern)
+
+    assert slow.growth is not None
+    assert slow.growth > 2
+    assert "times as long with n twice as large" in str(slow)
+
+
+def test_linear_patterns_are_not_suspected() -> None:
+    assert probed("a*b*c", r"\w++\s++x", ".*", "(?:[^,>]++,?)*+>", "(?>a|b)*c", r"a \S+ b.*") == []
+
+
+def test_only_what_is_slow_by_itself_is_told() -> None:
+    patterns = {"SLOW": "(a+)+b", "USER": "x(a+)+b", "BESIDE": "(c+)+d"}
+    probes = [
+        Probe(name, {"SLOW"} if name == "USER" else (), re.compile(pattern))
+        for name, pattern in patterns.items()
+    ]
+
+    assert [one.name for one in find_slow(probes)[0]] == ["SLOW", "BESIDE"]
+
+
+def test_a_definition_is_told_once() -> None:
+    probes = [Probe("X", (), re.compile(pattern)) for pattern in ("(a+)+b", "(c+)+d")]
+
+    assert [one.name for one in find_slow(probes)[0]] == ["X"]
+
+
+def test_what_cannot_be_interrupted_is_ended_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mailingest.commands.redos_probe._KILL_SECONDS", 0.001)
+
+    assert find_slow([Probe("X", (), re.compile("(a+)+b"))] * 3) == ([], 3)
+
+
+def test_the_shipped_patterns_are_not_slow() -> None:
+    library = Library(read_definitions(Settings()), {})
+    probes = [
+        Probe(definition.name, library.references(definition.name), pattern)
+        for definition, pattern in library.alternatives()
+    ]
+    # A part at a time: a machine that is busy must not leave any out.
+    parts = [find_slow(probes[begin : begin + 40]) for begin in range(0, len(probes), 40)]
+
+    assert [slow for found, _ in parts for slow in found] == []
+    assert sum(not_tried for _, not_tried in parts) == 0

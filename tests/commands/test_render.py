@@ -1,0 +1,103 @@
+"""What people and spreadsheets get to see, and that nothing in it is taken for a command."""
+
+import csv
+import io
+from dataclasses import replace
+from zoneinfo import ZoneInfo
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailingest.commands.render import json_line, text_lines, write_csv
+from mailingest.escaping import clean
+from mailingest.trace.answer import answer
+from mailingest.trace.stories import Story
+from tests.support.logs import stories_of
+
+LOG = """
+24T10:00:00 mx1 postfix/smtpd: AAAAAA1: client=pc.example.com[192.0.2.7]
+24T10:00:01 mx1 postfix/qmgr: AAAAAA1: from=<=cmd@example.com>, size=5000, nrcpt=1 (queue active)
+24T10:00:02 mx1 postfix/smtp: AAAAAA1: to=<bob@example.net>, relay=mx.example.net[198.51.100.9]:25, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (250 2.0.0 {reply})
+"""  # noqa: E501
+
+
+def story(reply: str = "Ok") -> Story:
+    [told] = stories_of(LOG.format(reply=reply))
+    return told
+
+
+def text(told: Story, *, raw: bool = False, colour: bool = False) -> str:
+    return "\n".join(text_lines(told, zone=ZoneInfo("Europe/Berlin"), raw=raw, colour=colour))
+
+
+def test_the_verdict_comes_first_then_the_mail_then_the_proof() -> None:
+    first, *rest = text(story()).splitlines()
+    assert first == "HANDED OVER  bob@example.net  2026-11-24 11:00:02 CET"
+    assert rest[0] == "  from      =cmd@example.com, 5,000 bytes, by pc.example.com[192.0.2.7]"
+    assert "  relay     mx.example.net[198.51.100.9]:25" in rest
+    assert "  said      250 2.0.0 Ok" in rest
+    assert rest[-1].startswith(
+        "  proof     2026-11-24T10:00:02.000Z mx1 postfix/smtp[77]: AAAAAA1:"
+    )
+
+
+def test_raw_shows_every_line() -> None:
+    assert text(story(), raw=True).count("mx1 postfix/") == 3
+
+
+def test_colour_is_for_terminals_only() -> None:
+    assert "\x1b[" not in text(story())
+    assert "\x1b[32mHANDED OVER\x1b[0m" in text(story(), colour=True)
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        pytest.param("\x1b]0;owned\x07", id="a terminal escape"),
+        pytest.param("a\rb\x08c", id="what overwrites a line"),
+        pytest.param("\u202etxt.exe", id="right-to-left override"),
+        pytest.param("\x9b31m", id="an 8-bit escape"),
+        pytest.param("a\u2028b", id="a line separator"),
+    ],
+)
+def test_hostile_text_does_nothing_to_a_terminal(hostile: str) -> None:
+    shown = text(story(hostile), raw=True)
+    assert all(character.isprintable() or character == "\n" for character in shown)
+
+
+@given(st.text())
+def test_cleaned_text_has_no_control_character(raw: str) -> None:
+    assert all(character.isprintable() or character.isspace() for character in clean(raw))
+    assert "\n" not in clean(raw)
+
+
+@pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t=", "\r=", "＝", "＋", "－", "＠"])
+def test_a_cell_is_no_formula(begin: str) -> None:
+    told = story()
+    formula = f"{begin}cmd|' /C calc'!A0"
+    told.queues[0].sender = told.queues[0].client = told.queues[0].message_id = formula
+    told = replace(told, recipient=formula, original_recipient=formula, notification=formula)
+    out = io.StringIO()
+    write_csv([told], out)
+    [row] = csv.DictReader(io.StringIO(out.getvalue()))
+    for name in ("sender", "recipient", "original_recipient", "message_id", "notification"):
+        assert row[name] in (f"'{formula}", clean(formula)), name
+    assert not [cell for cell in row.values() if cell[:1] in tuple("=+-@\t\r＝＋－＠")]
+    assert row["chain"] == "mx1 postfix AAAAAA1"
+
+
+@given(st.text())
+def test_json_shows_what_is_hidden_and_means_the_same(raw: str) -> None:
+    told = replace(story(), note=raw)
+    line = json_line(told).decode()
+    assert line[-1:] == "\n"
+    assert line[:-1].isprintable()
+    assert orjson.loads(line) == answer(told)
+
+
+def test_json_is_one_object_a_line() -> None:
+    line = json_line(story("with \x0b and \x00"))
+    assert line.count(b"\n") == 1
+    assert orjson.loads(line)["verdict"] == "handed_over"

@@ -1,0 +1,154 @@
+"""Backfill as a process: what is stored, in which order files are read, how it is resumed."""
+
+import gzip
+import json
+import lzma
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from tests.stores.sqlite.reading import SqliteReader
+from tests.support.lab.polling import wait_until
+
+COMPRESS: dict[str, Callable[[bytes], bytes]] = {
+    ".gz": gzip.compress,
+    ".xz": lzma.compress,
+    ".zst": zstandard.compress,
+}
+
+
+def mail(number: int, second: int) -> list[str]:
+    """The lines of one mail, from its birth to its end."""
+    stamp = f"Nov 24 15:{second // 60:02}:{second % 60:02} mx1 postfix"
+    queue_id = f"{0xA0000000 + number:X}"
+    return [
+        f"{stamp}/smtpd[867]: {queue_id}: client=pc1.example.com[192.0.2.7]",
+        f"{stamp}/cleanup[877]: {queue_id}: message-id=<{number}@example.com>",
+        f"{stamp}/qmgr[550]: {queue_id}: from=<ann{number}@example.com>, size=389, nrcpt=1"
+        " (queue active)",
+        f"{stamp}/smtp[914]: {queue_id}: to=<bob@example.net>,"
+        " relay=mx.example.net[198.51.100.9]:25, delay=0.18, delays=0.12/0/0.02/0.04, dsn=2.0.0,"
+        " status=sent (250 2.0.0 Ok)",
+        f"{stamp}/qmgr[550]: {queue_id}: removed",
+    ]
+
+
+def octets(lines: list[str]) -> bytes:
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+class Backfill:
+    """A state directory, and replays into it."""
+
+    def __init__(self, directory: Path) -> None:
+        self.state = directory / "state"
+        self.config = directory / "mailingest.toml"
+        self.config.write_text(f'[state]\ndirectory = "{self.state}"\n[syslog]\ntimezone = "UTC"\n')
+
+    def command(self, *arguments: str) -> list[str]:
+        program = [sys.executable, "-m", "mailingest", "replay", "-c", str(self.config)]
+        return [*program, *arguments]
+
+    def run(self, *arguments: str, text: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            self.command(*arguments), input=text, capture_output=True, check=False, timeout=60
+        )
+
+    def report(self, done: subprocess.CompletedProcess[bytes]) -> dict[str, int]:
+        report: dict[str, int] = json.loads(done.stderr.splitlines()[-1])
+        return report
+
+    def deliveries(self) -> list[dict[str, object]]:
+        """The delivery events, oldest first."""
+        events = SqliteReader(self.state / "mail", "mail").find(limit=1_000_000)
+        return [event for event in events if "postfix_status" in event][::-1]
+
+
+@pytest.fixture
+def backfill(tmp_path: Path) -> Backfill:
+    return Backfill(tmp_path)
+
+
+def test_a_rotated_set_is_read_in_the_order_of_time(backfill: Backfill, tmp_path: Path) -> None:
+    lines = [line for number in range(4) for line in mail(number, number)]
+    # Each mail begins in one file and goes on in the next newer one.
+    parts = [lines[:3], lines[3:8], lines[8:13], lines[13:]]
+    names = ["mail.log.3.zst", "mail.log.2.xz", "mail.log.1.gz", "mail.log"]
+    for name, part in zip(names, parts, strict=True):
+        compress = COMPRESS.get(Path(name).suffix, bytes)
+        (tmp_path / name).write_bytes(compress(octets(part)))
+    done = backfill.run(f"{tmp_path}/mail.log*")
+    assert done.returncode == 0, done.stderr
+    assert [one["postfix_from"] for one in backfill.deliveries()] == [
+        f"ann{number}@example.com" for number in range(4)
+    ]
+
+
+def test_replaying_twice_adds_nothing(backfill: Backfill, tmp_path: Path) -> None:
+    log = tmp_path / "mail.log"
+    log.write_bytes(octets(mail(1, 0) + mail(2, 0) + mail(1, 0)))
+    first = backfill.report(backfill.run(str(log)))
+    second = backfill.report(backfill.run(str(log)))
+    assert (first["documents_stored"], first["documents_duplicate"]) == (15, 0)
+    assert (second["documents_stored"], second["documents_duplicate"]) == (15, 15)
+
+
+def test_standard_input_is_replayed(backfill: Backfill) -> None:
+    done = backfill.run("-", text=gzip.compress(octets(mail(1, 0))))
+    assert done.returncode == 0, done.stderr
+    assert len(backfill.deliveries()) == 1
+
+
+def test_a_damaged_file_is_reported_and_the_others_are_read(
+    backfill: Backfill, tmp_path: Path
+) -> None:
+    (tmp_path / "mail.log.1.gz").write_bytes(gzip.compress(octets(mail(1, 0) * 50))[:-20])
+    (tmp_path / "mail.log").write_bytes(octets(mail(2, 9)))
+    done = backfill.run(f"{tmp_path}/mail.log*")
+    assert done.returncode == 1
+    assert backfill.report(done)["files_damaged"] == 1
+    assert b"mail.log.1.gz: cannot be read further" in done.stderr
+    assert backfill.deliveries()[-1]["postfix_from"] == "ann2@example.com"
+
+
+def test_a_missing_file_is_refused_in_one_line(backfill: Backfill, tmp_path: Path) -> None:
+    done = backfill.run(str(tmp_path / "none.log"))
+    assert done.returncode == 2
+    assert done.stderr.decode() == f"mailingest: {tmp_path}/none.log: no such file\n"
+
+
+def test_an_interrupted_replay_goes_on_with_what_it_knew(
+    backfill: Backfill, tmp_path: Path
+) -> None:
+    early, late = mail(1, 0)[:3], mail(1, 0)[3:]
+    log = tmp_path / "mail.log"
+    log.write_bytes(octets([*(line for n in range(2, 10_000) for line in mail(n, 0)), *early]))
+    process = subprocess.Popen(backfill.command(str(log)), stderr=subprocess.PIPE)
+    assert process.stderr is not None
+    wait_until(lambda: (backfill.state / "mail").is_dir(), "the first batch is stored")
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert b"run it again to go on" in errors
+    [checkpoint] = backfill.state.glob("replay-*")
+    assert oct(checkpoint.stat().st_mode & 0o777) == "0o640"
+
+    modified = log.stat().st_mtime
+    with log.open("ab") as file:
+        file.write(octets(late))
+    os.utime(log, (modified, modified))
+    done = backfill.run(str(log))
+    assert done.returncode == 0, done.stderr
+    report = backfill.report(done)
+    assert report["documents_duplicate"] < report["documents_stored"]
+    assert report["deliveries_unmatched"] == 0
+    deliveries = backfill.deliveries()
+    assert len(deliveries) == 9_999
+    assert all("postfix_from" in event for event in deliveries)
+    assert not list(backfill.state.glob("replay-*"))

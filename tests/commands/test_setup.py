@@ -1,0 +1,342 @@
+"""Setup: exact requests on a server that records them, and on real ones without ILM and ISM."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+from uuid import uuid4
+
+import pytest
+from aiohttp import web
+from elasticsearch import AsyncElasticsearch
+
+from mailingest.commands.setup import Show, run
+from mailingest.config import Settings
+from mailingest.documents import Document
+from mailingest.errors import UsageError
+from mailingest.stores.elastic.compatibility import BridgeNode
+from mailingest.stores.elastic.lifecycle import ilm_policy, ism_policy
+from mailingest.stores.elastic.schema import index_template
+from mailingest.wiring import build_output
+from tests.support.servers import SearchServer
+
+ILM = "/_ilm/policy/mail-retention"
+ISM = "/_plugins/_ism/policies/mail-retention"
+TEMPLATE = "/_index_template/mail"
+NOT_THERE = {
+    ILM: {
+        "type": "resource_not_found_exception",
+        "reason": "Lifecycle policy not found: mail-retention",
+    },
+    ISM: {"type": "status_exception", "reason": "Policy not found"},
+    TEMPLATE: {
+        "type": "resource_not_found_exception",
+        "reason": "index template matching [mail] not found",
+    },
+}
+LIFECYCLE = {"name": "mail-retention", "parse_origination_date": True}
+
+
+@dataclass
+class Cluster:
+    """Answers as the API documentation of ILM, ISM and index templates has it, and remembers."""
+
+    kind: Literal["elasticsearch", "opensearch"]
+    status: int = 200
+    """What every path but `GET /` is answered with, if it is not 200."""
+    changes: list[tuple[str, str, Any]] = field(default_factory=list)
+    reads: list[str] = field(default_factory=list)
+    stored: dict[str, Any] = field(default_factory=dict)
+    version: int = 6
+
+    async def answer(self, request: web.Request) -> web.Response:
+        headers = {"x-elastic-product": "Elasticsearch"}
+        path = request.path
+        if path == "/":
+            version = {"number": "8.19.0" if self.kind == "elasticsearch" else "2.19.4"}
+            if self.kind == "opensearch":
+                version["distribution"] = "opensearch"
+            return web.json_response({"version": version}, headers=headers)
+        if self.status != 200:
+            error = {"error": {"type": "security_exception", "reason": "unauthorized"}}
+            return web.json_response(error, status=self.status, headers=headers)
+        known = (ILM if self.kind == "elasticsearch" else ISM, TEMPLATE)
+        assert path in known, path
+        if request.method == "PUT":
+            body = await request.json()
+            self.changes.append(("PUT", request.path_qs, body))
+            self.stored[path] = body
+            self.version += 1
+            return web.json_response({"acknowledged": True}, headers=headers)
+        assert request.method == "GET"
+        self.reads.append(path)
+        if path not in self.stored:
+            error = {"error": NOT_THERE[path]}
+            return web.json_response(error, status=404, headers=headers)
+        return web.json_response(self._given_back(path), headers=headers)
+
+    def _given_back(self, path: str) -> dict[str, Any]:
+        body = self.stored[path]
+        if path == ILM:
+            meta = {"version": 1, "modified_date": "2026-11-24T06:00:00.000Z"}
+            return {"mail-retention": {**meta, **body, "in_use_by": {"indices": []}}}
+        if path == ISM:
+            added = {"policy_id": "mail-retention", "schema_version": 21, "last_updated_time": 1}
+            return {
+                "_id": "mail-retention",
+                "_version": 1,
+                "_seq_no": self.version,
+                "_primary_term": 2,
+                "policy": {**added, "error_notification": None, **body["policy"]},
+            }
+        return {"index_templates": [{"name": "mail", "index_template": body}]}
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[str]:
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", self.answer)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        try:
+            site = web.TCPSite(runner, "127.0.0.1", 0)
+            await site.start()
+            yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+        finally:
+            await runner.cleanup()
+
+
+def settings_for(url: str, days: int | None = 30, prefix: str = "mail") -> Settings:
+    return Settings.model_validate(
+        {
+            "elasticsearch": {"hosts": [url], "replicas": 0},
+            "index": {"prefix": prefix},
+            "retention": {"days": days},
+        }
+    )
+
+
+async def setup(settings: Settings, show: Show | None = None) -> None:
+    await asyncio.to_thread(run, settings, show)
+
+
+def template_body(lifecycle: dict[str, Any] | None) -> dict[str, Any]:
+    body = index_template(replicas=0)
+    if lifecycle:
+        body["settings"]["index"]["lifecycle"] = lifecycle
+    return {
+        "index_patterns": ["mail-19*.*.*", "mail-20*.*.*"],
+        "priority": 200 + len("mail-19*.*.*"),
+        "template": body,
+    }
+
+
+PRIORITY = 212
+EXPECTED: dict[str, list[tuple[str, str, Any]]] = {
+    "elasticsearch": [
+        ("PUT", ILM, ilm_policy(30)),
+        ("PUT", TEMPLATE, template_body(LIFECYCLE)),
+    ],
+    "opensearch": [
+        ("PUT", ISM, ism_policy("mail", 30, priority=PRIORITY)),
+        ("PUT", TEMPLATE, template_body(None)),
+    ],
+}
+KINDS = pytest.mark.parametrize("kind", ["elasticsearch", "opensearch"])
+
+
+@KINDS
+async def test_policy_and_template_are_put_and_a_second_run_changes_nothing(
+    kind: Literal["elasticsearch", "opensearch"], capsys: pytest.CaptureFixture[str]
+) -> None:
+    cluster = Cluster(kind)
+    async with cluster.running() as url:
+        await setup(settings_for(url))
+        first = capsys.readouterr().out
+        assert cluster.changes == EXPECTED[kind]
+        await setup(settings_for(url))
+
+    assert cluster.changes == EXPECTED[kind]
+    assert first.splitlines() == [
+        f"lifecycle policy mail-retention ({'ILM' if kind == 'elasticsearch' else 'ISM'}): new",
+        "index template mail: new",
+        "note: the policy holds for new indices; `mailingest retention` deletes older ones",
+    ]
+    assert capsys.readouterr().out.count(": unchanged") == 2
+
+
+@KINDS
+async def test_a_dry_run_shows_the_very_requests_and_sends_none(
+    kind: Literal["elasticsearch", "opensearch"], capsys: pytest.CaptureFixture[str]
+) -> None:
+    cluster = Cluster(kind)
+    async with cluster.running() as url:
+        await setup(settings_for(url), "requests")
+
+    assert cluster.changes == []
+    shown: list[tuple[str, str, Any]] = []
+    for part in capsys.readouterr().out.split("# ")[1:]:
+        _, _, request = part.partition("\n")
+        head, _, body = request.partition("\n")
+        method, path = head.split(" ")
+        shown.append((method, path, json.loads(body.partition("\nnote: ")[0])))
+    assert shown == EXPECTED[kind]
+
+
+async def test_a_changed_policy_for_opensearch_names_the_version_that_it_replaces(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    cluster = Cluster("opensearch")
+    async with cluster.running() as url:
+        await setup(settings_for(url, 30))
+        seen = cluster.version
+        cluster.changes.clear()
+        await setup(settings_for(url, 7))
+
+    path = f"{ISM}?if_seq_no={seen}&if_primary_term=2"
+    assert cluster.changes == [("PUT", path, ism_policy("mail", 7, priority=PRIORITY))]
+    assert "_plugins/_ism/change_policy" in capsys.readouterr().out
+
+
+async def test_a_diff_shows_the_lines_that_change_and_changes_nothing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    cluster = Cluster("elasticsearch")
+    async with cluster.running() as url:
+        await setup(settings_for(url, 30))
+        cluster.changes.clear()
+        capsys.readouterr()
+        await setup(settings_for(url, 7), "diff")
+
+    assert cluster.changes == []
+    lines = capsys.readouterr().out.splitlines()
+    changed = [line.split() for line in lines if line[:2] in ("- ", "+ ")]
+    assert changed == [["-", '"min_age":', '"30d"'], ["+", '"min_age":', '"7d"']]
+    assert "index template mail: unchanged" in lines
+
+
+async def test_without_days_no_policy_is_made_and_the_one_that_is_there_stays(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    cluster = Cluster("elasticsearch")
+    cluster.stored[TEMPLATE] = template_body({"name": "company-30d"})
+    async with cluster.running() as url:
+        await setup(settings_for(url, None))
+
+    assert cluster.changes == []
+    assert cluster.reads == [TEMPLATE]
+    assert "retention.days is not set: no policy is made" in capsys.readouterr().out
+
+
+async def test_the_daemon_keeps_the_policy_in_the_template_that_setup_has_put() -> None:
+    cluster = Cluster("elasticsearch")
+    async with cluster.running() as url:
+        await setup(settings_for(url))
+        output = build_output(settings_for(url))
+        await output.open()
+        await output.close()
+
+    assert cluster.changes[-1] == ("PUT", TEMPLATE, template_body(LIFECYCLE))
+
+
+async def test_a_missing_privilege_is_named() -> None:
+    async with Cluster("elasticsearch", status=403).running() as url:
+        with pytest.raises(UsageError, match=r"give the user's role monitor, .* manage_ilm on"):
+            await setup(settings_for(url))
+
+
+def test_sqlite_needs_no_setup(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(Settings.model_validate({"sqlite": {"directory": tmp_path}}))
+    assert capsys.readouterr().out.startswith("nothing to set up")
+
+
+# ---- on real servers, which have neither ILM nor ISM
+
+
+@pytest.fixture
+def prefix() -> str:
+    return f"mail-{uuid4().hex[:8]}"
+
+
+async def test_a_server_without_lifecycles_gets_its_template_and_the_hint(
+    search_server: SearchServer, prefix: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = settings_for(search_server.url, 30, prefix)
+    await setup(settings)
+    told = capsys.readouterr().out.splitlines()
+    await setup(settings)
+
+    name = "OpenSearch has no ISM" if search_server.kind.name == "opensearch" else "has no ILM"
+    assert told[0] == f"index template {prefix}: new"
+    assert name in told[1]
+    assert "have `mailingest retention` run daily" in told[1]
+    assert capsys.readouterr().out.splitlines()[0] == f"index template {prefix}: unchanged"
+
+
+async def test_what_an_operator_has_changed_is_shown_and_put_right(
+    search_server: SearchServer, prefix: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = settings_for(search_server.url, None, prefix)
+    await setup(settings)
+    async with AsyncElasticsearch([search_server.url], node_class=BridgeNode) as client:
+        await client.indices.put_index_template(
+            name=prefix,
+            index_patterns=[f"{prefix}-19*.*.*", f"{prefix}-20*.*.*"],
+            priority=200 + len(prefix) + len("-19*.*.*"),
+            template=index_template(replicas=3),
+        )
+    capsys.readouterr()
+    await setup(settings, "diff")
+    shown = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in shown if line[:2] in ("- ", "+ ")] == [
+        ["-", '"index.number_of_replicas":', '"3",'],
+        ["+", '"index.number_of_replicas":', '"0",'],
+    ]
+    await setup(settings)
+    assert f"index template {prefix}: changed" in capsys.readouterr().out
+    await setup(settings)
+    assert ": unchanged" in capsys.readouterr().out
+
+
+async def test_addresses_are_grouped_by_domain_and_foreign_indices_are_left_alone(
+    search_server: SearchServer, prefix: str
+) -> None:
+    await setup(settings_for(search_server.url, None, prefix))
+    addresses = ["Ann@Example.ORG", "bob@example.org", '"a@b"@example.net', "", "MAILER-DAEMON"]
+    output = build_output(settings_for(search_server.url, None, prefix))
+    await output.open()
+    try:
+        result = await output.write(
+            [
+                Document(
+                    f"{prefix}-2026.11.24",
+                    str(number),
+                    json.dumps({"postfix_from": address}).encode(),
+                    0,
+                    {},
+                )
+                for number, address in enumerate(addresses)
+            ]
+        )
+    finally:
+        await output.close()
+    assert result.stored == len(addresses)
+    async with AsyncElasticsearch([search_server.url], node_class=BridgeNode) as client:
+        await client.indices.refresh(index=f"{prefix}-*")
+        answer = await client.search(
+            index=f"{prefix}-*",
+            size=0,
+            aggs={"domains": {"terms": {"field": "postfix_from.domain"}}},
+        )
+        buckets = answer["aggregations"]["domains"]["buckets"]
+        assert {one["key"]: one["doc_count"] for one in buckets} == {
+            "example.org": 2,
+            "example.net": 1,
+            "": 1,
+            "mailer-daemon": 1,
+        }
+        await client.indices.create(index=f"{prefix}-archive")
+        made = await client.indices.get_mapping(index=f"{prefix}-archive")
+        assert made[f"{prefix}-archive"]["mappings"] == {}

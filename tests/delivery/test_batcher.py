@@ -1,0 +1,515 @@
+"""The batcher: when batches are cut, what happens to those that fail, and that nothing is lost."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from itertools import chain
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
+
+from mailingest.delivery import batcher as module
+from mailingest.delivery.batcher import Batcher
+from mailingest.delivery.deadletters import DeadLetters
+from mailingest.documents import Document
+from mailingest.errors import MailingestError, OutputUnavailable, UsageError
+from mailingest.stores.sqlite.writer import SqliteOutput
+from mailingest.stores.writing import Rejection, WriteResult
+from tests.stores.samples import document
+from tests.stores.sqlite.reading import SqliteReader
+
+Answer = WriteResult | BaseException | Callable[[Sequence[Document]], WriteResult]
+
+
+class ScriptedOutput:
+    """Answers as told, then stores everything; keeps what it was given."""
+
+    def __init__(self, *answers: Answer, opening: Sequence[BaseException] = ()) -> None:
+        self.answers = list(answers)
+        self.opening = list(opening)
+        self.opened = 0
+        self.batches: list[list[int]] = []
+        self.stored: Counter[str] = Counter()
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.writing = 0
+        self.most_writing = 0
+
+    async def open(self) -> None:
+        self.opened += 1
+        if self.opening:
+            raise self.opening.pop(0)
+
+    async def write(self, batch: Sequence[Document]) -> WriteResult:
+        self.batches.append([one.fields["number"] for one in batch])
+        self.writing += 1
+        self.most_writing = max(self.most_writing, self.writing)
+        await self.gate.wait()
+        self.writing -= 1
+        answer = self.answers.pop(0) if self.answers else WriteResult(stored=len(batch))
+        if isinstance(answer, BaseException):
+            raise answer
+        result = answer if isinstance(answer, WriteResult) else answer(batch)
+        refused = {one.id for one in result.retry} | {r.document.id for r in result.rejected}
+        self.stored.update(one.id for one in batch if one.id not in refused)
+        return result
+
+    async def close(self) -> None: ...
+
+
+class Letters:
+    """Dead letters in memory that fail as often as told."""
+
+    def __init__(self, failures: int = 0) -> None:
+        self.failures = failures
+        self.kept: list[Rejection] = []
+
+    def write(self, rejections: Sequence[Rejection]) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise OutputUnavailable("the disk is full")
+        self.kept += rejections
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Retry at once; gives the attempts that were asked for."""
+    attempts: list[int] = []
+
+    def backoff(attempt: int, rng: Random) -> float:
+        attempts.append(attempt)
+        return 0.0
+
+    monkeypatch.setattr(module, "backoff", backoff)
+    return attempts
+
+
+@asynccontextmanager
+async def running(
+    output: ScriptedOutput, letters: Letters | None = None, **options: Any
+) -> AsyncIterator[Batcher]:
+    batcher = Batcher(output, letters or Letters(), **options)
+    task = asyncio.create_task(batcher.run())
+    try:
+        yield batcher
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
+# Cutting
+
+
+async def test_a_batch_is_cut_at_its_number_of_documents() -> None:
+    output = ScriptedOutput()
+    async with running(output, max_documents=3, max_age=3600) as batcher:
+        await batcher.put_many([document(number) for number in range(7)])
+        await until(lambda: len(output.batches) == 2)
+        assert output.batches == [[0, 1, 2], [3, 4, 5]]
+        assert (batcher.documents_stored, batcher.pending) == (6, 1)
+
+
+async def test_a_batch_is_cut_at_its_bytes() -> None:
+    output = ScriptedOutput()
+    size = len(document(1).body)
+    async with running(output, max_bytes=2 * size, max_age=3600) as batcher:
+        await batcher.put_many([document(number) for number in range(1, 6)])
+        await until(lambda: batcher.documents_stored == 4)
+        assert output.batches == [[1, 2], [3, 4]]
+
+
+async def test_a_document_larger_than_a_batch_is_a_batch_of_its_own() -> None:
+    output = ScriptedOutput()
+    async with running(output, max_bytes=100, max_age=3600) as batcher:
+        await batcher.put(document(1, message="x" * 500))
+        await until(lambda: batcher.documents_stored == 1)
+
+
+async def test_a_batch_is_cut_when_its_first_document_is_old_enough() -> None:
+    output = ScriptedOutput()
+    async with running(output, max_age=0.02) as batcher:
+        await batcher.put_many([document(1), document(2)])
+        await until(lambda: batcher.documents_stored == 2)
+        await batcher.put(document(3))
+        await until(lambda: batcher.documents_stored == 3)
+        assert output.batches == [[1, 2], [3]]
+
+
+async def test_the_age_counts_from_the_first_document_even_if_the_output_was_busy() -> None:
+    now = [0.0]
+    output = ScriptedOutput()
+    output.gate.clear()
+    async with running(output, max_documents=2, max_age=10, clock=lambda: now[0]) as batcher:
+        await batcher.put_many([document(1), document(2), document(3)])
+        await until(lambda: output.writing)
+        now[0] = 11.0
+        output.gate.set()
+        await until(lambda: batcher.documents_stored == 3)
+        assert output.batches == [[1, 2], [3]]
+
+
+# Room
+
+
+async def test_a_full_batcher_refuses_and_has_room_again_after_a_write() -> None:
+    output = ScriptedOutput()
+    output.gate.clear()
+    async with running(output, capacity=2, max_documents=1) as batcher:
+        assert batcher.offer(document(1))
+        assert batcher.offer(document(2))
+        assert not batcher.has_room
+        assert not batcher.offer(document(3))
+        assert batcher.pending == 2
+        batcher.add(document(4))
+        assert batcher.pending == 3
+        output.gate.set()
+        await until(lambda: batcher.has_room)
+        assert batcher.offer(document(3))
+        assert await batcher.drain() == 0
+        assert sorted(output.stored) == [document(number).id for number in (1, 2, 3, 4)]
+
+
+async def test_putting_waits_for_room_and_keeps_the_order() -> None:
+    output = ScriptedOutput()
+    output.gate.clear()
+    async with running(output, capacity=4, max_documents=2) as batcher:
+        putting = asyncio.create_task(batcher.put_many([document(n) for n in range(9)]))
+        await until(lambda: batcher.pending == 4 and output.writing)
+        assert not putting.done()
+        output.gate.set()
+        await putting
+        assert await batcher.drain() == 0
+        assert list(chain.from_iterable(output.batches)) == list(range(9))
+
+
+async def test_several_who_wait_for_room_all_get_it() -> None:
+    output = ScriptedOutput()
+    output.gate.clear()
+    async with running(output, capacity=1, max_documents=1) as batcher:
+        putting = [asyncio.create_task(batcher.put(document(number))) for number in range(10)]
+        await until(lambda: output.writing)
+        output.gate.set()
+        await asyncio.gather(*putting)
+        assert await batcher.drain() == 0
+        assert len(output.stored) == 10
+
+
+@pytest.mark.parametrize("in_flight", [1, 3])
+async def test_no_more_writes_overlap_than_allowed(in_flight: int) -> None:
+    output = ScriptedOutput()
+    output.gate.clear()
+    async with running(output, in_flight=in_flight, max_documents=1) as batcher:
+        await batcher.put_many([document(number) for number in range(10)])
+        await until(lambda: output.writing == in_flight)
+        output.gate.set()
+        assert await batcher.drain() == 0
+    assert output.most_writing == in_flight
+    assert list(chain.from_iterable(output.batches)) == list(range(10))
+
+
+# Failing and trying again
+
+
+async def test_the_output_is_opened_as_often_as_it_takes(no_waiting: list[int]) -> None:
+    output = ScriptedOutput(opening=[OutputUnavailable("down"), OutputUnavailable("down")])
+    async with running(output, max_documents=1) as batcher:
+        await batcher.put(document(1))
+        assert await batcher.drain() == 0
+        assert (output.opened, batcher.retries, batcher.documents_stored) == (3, 2, 1)
+    assert no_waiting == [0, 1]
+
+
+async def test_a_mistake_in_the_set_up_of_a_server_may_be_waited_out(no_waiting: list[int]) -> None:
+    output = ScriptedOutput(opening=[UsageError("wrong password")] * 3)
+    async with running(output, max_documents=1, keep_trying=True) as batcher:
+        await batcher.put(document(1))
+        assert await batcher.drain() == 0
+    assert no_waiting == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("output", "error"),
+    [
+        pytest.param(
+            lambda: ScriptedOutput(opening=[UsageError("no such directory")]),
+            UsageError,
+            id="a mistake in the configuration",
+        ),
+        pytest.param(
+            lambda: ScriptedOutput(BrokenPipeError()), BrokenPipeError, id="nobody reads any more"
+        ),
+    ],
+)
+async def test_what_no_waiting_cures_ends_the_run(
+    output: Callable[[], ScriptedOutput], error: type[Exception]
+) -> None:
+    batcher = Batcher(output(), Letters(), max_documents=1)
+    batcher.add(document(1))
+    async with asyncio.timeout(20):
+        with pytest.raises(error):
+            await batcher.run()
+    assert batcher.pending == 1
+
+
+@pytest.mark.parametrize("error", [OutputUnavailable("down"), UsageError("login refused")])
+async def test_a_failed_batch_is_written_again_before_any_later_one(
+    error: MailingestError, no_waiting: list[int]
+) -> None:
+    output = ScriptedOutput(error, error, error)
+    async with running(output, max_documents=2) as batcher:
+        await batcher.put_many([document(number) for number in range(4)])
+        assert await batcher.drain() == 0
+        assert output.batches == [[0, 1], [0, 1], [0, 1], [0, 1], [2, 3]]
+        assert (batcher.documents_stored, batcher.retries, batcher.batches) == (4, 3, 2)
+    assert output.opened == 4, "a store that was away is opened again before it is written to"
+    assert no_waiting == [0, 1, 2]
+
+
+async def test_only_the_documents_to_retry_are_written_again(
+    no_waiting: list[int],
+) -> None:
+    output = ScriptedOutput(
+        lambda batch: WriteResult(stored=2, retry=list(batch[2:])),
+        lambda batch: WriteResult(retry=list(batch)),
+        lambda batch: WriteResult(stored=1, duplicates=1, retry=list(batch[1:])),
+    )
+    async with running(output, max_documents=4) as batcher:
+        await batcher.put_many([document(number) for number in range(4)])
+        assert await batcher.drain() == 0
+        assert output.batches == [[0, 1, 2, 3], [2, 3], [2, 3], [3]]
+        assert (batcher.documents_stored, batcher.documents_duplicate) == (4, 1)
+    assert no_waiting == [0, 0, 0]
+
+
+def told(logs: Sequence[Mapping[str, Any]]) -> list[tuple[object, object]]:
+    """Level and reason of what an operator sees at the level that is set by default."""
+    return [
+        (log["log_level"], log.get("reason", log["event"]))
+        for log in logs
+        if log["log_level"] != "debug"
+    ]
+
+
+async def test_what_an_operator_has_to_heal_is_an_error_in_the_log_and_its_end_is_told() -> None:
+    now = [0.0]
+    output = ScriptedOutput(UsageError("login refused"), OutputUnavailable("no master"))
+    with capture_logs() as logs:
+        async with running(output, max_documents=1, clock=lambda: now[0]) as batcher:
+            for number in range(2):
+                await batcher.put(document(number))
+            assert await batcher.drain() == 0
+            assert batcher.retries == 2
+    assert told(logs) == [
+        ("error", "login refused"),
+        ("warning", "no master"),
+        ("info", "the store takes documents again"),
+    ]
+
+
+async def test_an_outage_is_told_once_in_a_while_and_not_at_each_try() -> None:
+    now = [0.0]
+
+    def refuse(_: Sequence[Document]) -> WriteResult:
+        now[0] += module.TOLD_INTERVAL / 10
+        raise UsageError("login refused")
+
+    output = ScriptedOutput(*[refuse] * 25)
+    with capture_logs() as logs:
+        async with running(output, max_documents=1, clock=lambda: now[0]) as batcher:
+            await batcher.put(document(1))
+            assert await batcher.drain() == 0
+            assert batcher.retries == 25
+    assert told(logs) == [("error", "login refused")] * 3 + [
+        ("info", "the store takes documents again")
+    ]
+
+
+async def test_dead_letters_that_wait_are_no_fault_of_the_store() -> None:
+    output = ScriptedOutput(lambda batch: WriteResult(rejected=[Rejection(batch[0], "bad")]))
+    with capture_logs() as logs:
+        async with running(output, Letters(failures=3), max_documents=1) as batcher:
+            await batcher.put_many([document(number) for number in range(3)])
+            assert await batcher.drain() == 0
+    assert told(logs) == [("warning", "bad"), ("warning", "the disk is full")]
+
+
+async def test_rejected_documents_become_dead_letters(tmp_path: Path) -> None:
+    output = ScriptedOutput(
+        lambda batch: WriteResult(stored=1, rejected=[Rejection(batch[1], "400 no date")])
+    )
+    batcher = Batcher(output, DeadLetters(tmp_path), max_documents=2)
+    task = asyncio.create_task(batcher.run())
+    await batcher.put_many([document(1), document(2)])
+    assert await batcher.drain() == 0
+    assert (batcher.documents_stored, batcher.documents_rejected) == (1, 1)
+    [file] = tmp_path.iterdir()
+    letter = orjson.loads(file.read_bytes())
+    assert (letter["id"], letter["reason"]) == (document(2).id, "400 no date")
+    task.cancel()
+
+
+async def test_dead_letters_that_fail_hold_up_no_other_document() -> None:
+    letters = Letters(failures=5)
+    output = ScriptedOutput(lambda batch: WriteResult(rejected=[Rejection(batch[0], "bad")]))
+    async with running(output, letters, max_documents=1) as batcher:
+        await batcher.put_many([document(number) for number in range(3)])
+        assert await batcher.drain() == 0
+        assert (batcher.documents_stored, batcher.documents_rejected) == (2, 1)
+    assert [rejection.document.fields["number"] for rejection in letters.kept] == [0]
+
+
+# The low-water mark
+
+
+async def test_the_low_water_mark_waits_for_the_first_batch_that_is_not_settled() -> None:
+    gates = {0: asyncio.Event(), 1: asyncio.Event()}
+
+    class Gated(ScriptedOutput):
+        async def write(self, batch: Sequence[Document]) -> WriteResult:
+            if gate := gates.get(batch[0].fields["number"]):
+                await gate.wait()
+            return await super().write(batch)
+
+    output = Gated()
+    async with running(output, in_flight=2, max_documents=1) as batcher:
+        await batcher.put_many([document(number) for number in range(2)])
+        settling = asyncio.create_task(batcher.settled(2))
+        gates[1].set()
+        await until(lambda: batcher.documents_stored == 1)
+        assert (batcher.low_water, settling.done()) == (0, False)
+        gates[0].set()
+        await settling
+        assert batcher.low_water == 2
+
+
+async def test_a_rejected_document_holds_the_low_water_mark_until_it_is_a_dead_letter() -> None:
+    letters = Letters(failures=10**9)
+    output = ScriptedOutput(lambda batch: WriteResult(rejected=[Rejection(batch[0], "bad")]))
+    async with running(output, letters, max_documents=1) as batcher:
+        await batcher.put_many([document(number) for number in range(3)])
+        await until(lambda: batcher.documents_stored == 2)
+        assert batcher.low_water == 0
+        letters.failures = 0
+        await batcher.settled(3)
+        assert (batcher.low_water, len(letters.kept)) == (3, 1)
+
+
+# Draining
+
+
+async def test_draining_does_not_wait_for_the_age_of_a_batch() -> None:
+    output = ScriptedOutput()
+    async with running(output, max_age=3600) as batcher:
+        await batcher.put_many([document(1), document(2)])
+        assert await batcher.drain(20) == 0
+        assert output.batches == [[1, 2]]
+        assert await batcher.drain(20) == 0
+
+
+async def test_draining_gives_up_in_time_and_tells_what_is_left() -> None:
+    output = ScriptedOutput()
+    output.gate.clear()
+    async with running(output, max_documents=2) as batcher:
+        await batcher.put_many([document(number) for number in range(5)])
+        assert await batcher.drain(0.01) == 5
+        output.gate.set()
+        assert await batcher.drain(20) == 0
+
+
+async def test_draining_waits_for_documents_that_come_meanwhile() -> None:
+    output = ScriptedOutput()
+    output.gate.clear()
+    async with running(output, max_documents=2, max_age=3600) as batcher:
+        await batcher.put(document(1))
+        draining = asyncio.create_task(batcher.drain(20))
+        await until(lambda: output.writing)
+        await batcher.put(document(2))
+        output.gate.set()
+        assert await draining == 0
+        assert len(output.stored) == 2
+
+
+# The law
+
+
+@settings(max_examples=60)
+@given(
+    documents=st.integers(0, 60),
+    max_documents=st.integers(1, 9),
+    capacity=st.integers(1, 20),
+    in_flight=st.integers(1, 3),
+    seed=st.integers(),
+    letters=st.integers(0, 3),
+)
+async def test_every_document_ends_as_stored_or_rejected_whatever_fails(
+    documents: int, max_documents: int, capacity: int, in_flight: int, seed: int, letters: int
+) -> None:
+    rng = Random(seed)
+
+    def answer(batch: Sequence[Document]) -> WriteResult:
+        if rng.random() < 0.3:
+            raise OutputUnavailable("down")
+        result = WriteResult()
+        for one in batch:
+            fate = rng.choice(["stored", "stored", "duplicate", "rejected", "retry"])
+            if fate == "rejected":
+                result.rejected.append(Rejection(one, "bad"))
+            elif fate == "retry":
+                result.retry.append(one)
+            else:
+                result.stored += 1
+                result.duplicates += fate == "duplicate"
+        return result
+
+    output, sink = ScriptedOutput(*[answer] * 40), Letters(letters)
+    taken = [document(number) for number in range(documents)]
+    options: dict[str, Any] = {
+        "max_documents": max_documents,
+        "capacity": capacity,
+        "in_flight": in_flight,
+        "max_age": 0.001,
+    }
+    async with running(output, sink, **options) as batcher:
+        for one in taken:
+            await batcher.put(one)
+            assert batcher.pending <= capacity
+        assert await batcher.drain(60) == 0
+        assert batcher.documents_stored + batcher.documents_rejected == documents
+        assert batcher.low_water == documents
+    buried = Counter(rejection.document.id for rejection in sink.kept)
+    assert output.stored + buried == Counter(one.id for one in taken)
+
+
+async def test_a_hard_stop_and_a_second_run_leave_every_document_once(tmp_path: Path) -> None:
+    documents = [document(number) for number in range(3000)]
+    for stop_early in (True, False):
+        output = SqliteOutput(tmp_path)
+        batcher = Batcher(output, Letters(), max_documents=100)
+        task = asyncio.create_task(batcher.run())
+        await batcher.put_many(documents)
+        if stop_early:
+            await until(lambda batcher=batcher: batcher.documents_stored >= 300)  # type: ignore[misc]
+        else:
+            assert await batcher.drain() == 0
+            assert batcher.documents_stored == 3000
+            assert batcher.documents_duplicate >= 300
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        await output.close()
+    found = [body["number"] for body in SqliteReader(tmp_path, "mail").find(limit=9999)]
+    assert sorted(found) == list(range(3000))

@@ -1,0 +1,108 @@
+"""mailingest's own log: text on a terminal, JSON lines elsewhere."""
+
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import structlog
+
+from mailingest.config import Log
+from mailingest.service.logs import configure
+
+
+@pytest.fixture(autouse=True)
+def _as_before() -> Iterator[None]:
+    before = structlog.get_config()
+    level = logging.getLogger("elastic_transport").level
+    yield
+    structlog.configure(**before)
+    logging.getLogger("elastic_transport").setLevel(level)
+
+
+def logged(capsys: pytest.CaptureFixture[str], **settings: Any) -> str:
+    """What an error and an exception look like."""
+    configure(Log(**settings))
+    log = structlog.get_logger("test")
+    log.debug("quiet")
+    log.info("counters", frames=3, unmatched={"a": 1})
+    try:
+        raise ValueError("reason")
+    except ValueError:
+        log.exception("unexpected")
+    out, err = capsys.readouterr()
+    assert out == ""
+    return err
+
+
+@pytest.mark.parametrize("form", ["auto", "json"])
+def test_elsewhere_than_on_a_terminal_lines_are_json(
+    capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    info, error = map(json.loads, logged(capsys, format=form).splitlines())
+    assert info["event"] == "counters"
+    assert info["level"] == "info"
+    assert (info["frames"], info["unmatched"]) == (3, {"a": 1})
+    assert info["timestamp"].endswith("Z")
+    assert error["level"] == "error"
+    assert "ValueError: reason" in error["exception"]
+
+
+def test_text_is_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    text = logged(capsys, format="text")
+    assert "counters" in text
+    assert "frames=3" in text
+    assert "ValueError" in text
+    assert "\x1b" not in text
+    assert not text.startswith("{")
+
+
+def test_text_from_elsewhere_does_nothing_to_a_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    hostile = "\x1b]0;owned\x07 \x9b2J \u202etxt.exe \x7f\r\nforged"
+    configure(Log(format="text"))
+    log = structlog.get_logger("test")
+    log.error("document rejected", reason=hostile, id="\x1b[2J")
+    try:
+        raise ValueError(hostile)
+    except ValueError:
+        log.exception("unexpected")
+    lines = capsys.readouterr().err.split("\n")
+    assert [line for line in lines if not line.isprintable()] == []
+    assert r"id='\x1b[2J'" in lines[0]
+    assert r"reason='\x1b]0;owned\x07 \x9b2J \u202etxt.exe \x7f\r\nforged'" in lines[0]
+    assert "ValueError: " in "\n".join(lines[1:])
+
+
+def test_auto_is_text_on_a_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    text = logged(capsys)
+    assert "counters" in text
+    assert "\x1b" in text
+
+
+@pytest.mark.parametrize(
+    ("level", "events"),
+    [
+        ("debug", ["quiet", "counters", "unexpected"]),
+        ("info", ["counters", "unexpected"]),
+        ("error", ["unexpected"]),
+    ],
+)
+def test_the_level_is_the_least_that_is_shown(
+    capsys: pytest.CaptureFixture[str], level: str, events: list[str]
+) -> None:
+    lines = logged(capsys, level=level, format="json").splitlines()
+    assert [json.loads(line)["event"] for line in lines] == events
+
+
+def test_the_requests_of_the_elasticsearch_client_are_not_logged(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configure(Log())
+    logging.getLogger("elastic_transport.transport").warning("POST / [status:429]")
+    assert capsys.readouterr() == ("", "")

@@ -1,0 +1,96 @@
+"""Outputs, documents and index templates for the tests on search servers."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import orjson
+from elasticsearch import AsyncElasticsearch
+
+from mailingest.documents import Document
+from mailingest.stores.elastic.compatibility import BridgeNode
+from mailingest.stores.elastic.tls import Tls
+from mailingest.stores.elastic.writer import ElasticOutput, IndexTemplate, Login
+from tests.support.servers import SearchServer
+from tests.support.servers.security import ADMIN, PASSWORD
+
+MAPPINGS: Mapping[str, Any] = {
+    "dynamic": False,
+    "properties": {
+        "@timestamp": {"type": "date"},
+        "postfix_to": {"type": "text", "fields": {"keyword": {"type": "keyword"}}},
+        "postfix_nrcpt": {"type": "integer"},
+    },
+}
+
+
+def template_for(prefix: str, **settings: object) -> IndexTemplate:
+    settings = {"number_of_shards": 1, "number_of_replicas": 0} | settings
+    return IndexTemplate(prefix, (f"{prefix}-*",), {"settings": settings, "mappings": MAPPINGS})
+
+
+def document(prefix: str, number: int, day: str = "2026.03.01", **fields: object) -> Document:
+    values = {"@timestamp": f"{day.replace('.', '-')}T12:00:00.000Z"} | fields
+    return Document(
+        f"{prefix}-{day}", f"{number:020d}", orjson.dumps(values), 1772366400 + number, values
+    )
+
+
+def output_to(*servers: SearchServer | str, user: str = ADMIN, **options: Any) -> ElasticOutput:
+    for server in servers:
+        if isinstance(server, SearchServer) and server.kind.is_secured:
+            options.setdefault("login", lambda: Login(user, PASSWORD))
+            options.setdefault("tls", Tls(ca_certs=server.certificates.authority))
+    urls = [server.url if isinstance(server, SearchServer) else server for server in servers]
+    return ElasticOutput(urls, **options)
+
+
+@asynccontextmanager
+async def opened(
+    *servers: SearchServer | str, user: str = ADMIN, **options: Any
+) -> AsyncIterator[ElasticOutput]:
+    """An output to servers, or to URLs; ``user`` logs in to the secured ones."""
+    output = output_to(*servers, user=user, **options)
+    try:
+        await output.open()
+        yield output
+    finally:
+        await output.close()
+
+
+@asynccontextmanager
+async def asking(server: SearchServer) -> AsyncIterator[AsyncElasticsearch]:
+    """An official client with all rights, to look with."""
+    access: dict[str, Any] = {}
+    if server.kind.is_secured:
+        access = {
+            "basic_auth": (ADMIN, PASSWORD),
+            "ca_certs": str(server.certificates.authority),
+        }
+    async with AsyncElasticsearch([server.url], node_class=BridgeNode, **access) as client:
+        yield client
+
+
+async def stored(client: AsyncElasticsearch, prefix: str) -> dict[str, list[str]]:
+    """The document ids by index."""
+    await client.indices.refresh(index=f"{prefix}-*")
+    answer = await client.search(index=f"{prefix}-*", size=1000)
+    found: dict[str, list[str]] = {}
+    for hit in answer["hits"]["hits"]:
+        found.setdefault(hit["_index"], []).append(hit["_id"])
+    return {index: sorted(ids) for index, ids in found.items()}
+
+
+async def state_version(client: AsyncElasticsearch) -> int:
+    return int((await client.cluster.state(metric="version"))["version"])
+
+
+@asynccontextmanager
+async def cluster_setting(
+    client: AsyncElasticsearch, name: str, value: object
+) -> AsyncIterator[None]:
+    await client.cluster.put_settings(transient={name: value})
+    try:
+        yield
+    finally:
+        await client.cluster.put_settings(transient={name: None})

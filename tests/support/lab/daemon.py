@@ -1,0 +1,107 @@
+"""The real program under test: mailingest in a process of its own."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tests.support.lab.polling import wait_until
+
+# Should the test run be killed, the kernel ends the daemon too.
+_ENDS_WITH_THE_TESTS = ("setpriv", "--pdeathsig", "KILL")
+_PROGRAM = (sys.executable, "-m", "mailingest")
+
+
+def free_port(kind: socket.SocketKind) -> int:
+    """A port of 127.0.0.1 that nobody uses at the moment."""
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Daemon:
+    """``mailingest run``: ready when the context begins, ended by SIGTERM, which must succeed.
+
+    Or by `kill`, as by a crash: then there is nothing left to end.
+
+    ``log`` is its standard error.
+    """
+
+    def __init__(self, config: Path) -> None:
+        self.log = config.with_suffix(".log")
+        self._config = config
+        self._was_killed = False
+
+    def __enter__(self) -> Self:
+        # The protocol of sd_notify(3) tells when all listeners are open.
+        self._notified = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._notified.bind(f"\0{self._config}")
+        self._notified.setblocking(False)
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [*_ENDS_WITH_THE_TESTS, *_PROGRAM, "run", "--config", str(self._config)],
+                env=os.environ | {"NOTIFY_SOCKET": f"@{self._config}"},
+                stderr=log,
+            )
+        try:
+            wait_until(self._is_ready, "mailingest is ready")
+        except BaseException:
+            self._kill()
+            raise
+        return self
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def kill(self) -> None:
+        """End it at once (SIGKILL)."""
+        self._kill()
+        self._was_killed = True
+
+    def _is_ready(self) -> bool:
+        if self._process.poll() is not None:
+            raise RuntimeError(f"mailingest has ended: {self.log.read_text()}")
+        try:
+            return self._notified.recv(4096) == b"READY=1"
+        except BlockingIOError:
+            return False
+
+    def _kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._notified.close()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._was_killed:
+            return
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            code = self._process.wait(30)
+        finally:
+            self._kill()
+        if code != 0 and error is None:
+            raise RuntimeError(f"mailingest ended with {code}: {self.log.read_text()}")
+
+
+def replay(config: Path, *files: Path) -> None:
+    """``mailingest replay``, from the start of the files; raises RuntimeError if it fails."""
+    done = subprocess.run(
+        [*_PROGRAM, "replay", "--restart", "--config", str(config), *map(str, files)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    if done.returncode != 0:
+        raise RuntimeError(f"replay ended with {done.returncode}: {done.stderr}{done.stdout}")

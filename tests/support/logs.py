@@ -1,0 +1,57 @@
+"""Log lines written short, and the stories that come of them."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from mailingest.config import Settings
+from mailingest.documents import Document
+from mailingest.stores.events import StoredEvent
+from mailingest.trace.facts import gather
+from mailingest.trace.stories import Story, tell
+from mailingest.wiring import build_pipeline
+
+REFERENCE = datetime(2026, 12, 31, tzinfo=UTC).timestamp()
+SETTINGS = Settings.model_validate({"syslog": {"timezone": "UTC"}})
+
+
+def lines_of(log: str) -> list[bytes]:
+    """Lines of a log file, of lines such as ``24T15:41:22 mx1 postfix/qmgr: ID: removed``.
+
+    The month is November 2026, and the process id 77 unless the tag has one in brackets.
+    """
+    lines = []
+    for line in filter(None, map(str.strip, log.split("\n"))):
+        stamp, host, tag, text = line.split(" ", 3)
+        tag = tag if "[" in tag else f"{tag[:-1]}[77]:"
+        lines.append(f"2026-11-{stamp}+00:00 {host} {tag} {text}".encode())
+    return lines
+
+
+def documents_of(lines: Iterable[bytes], settings: Settings = SETTINGS) -> list[Document]:
+    """What a store gets of the lines."""
+    pipeline = build_pipeline(settings, live=False, wait=0.0)
+    return [document for line in lines for document in pipeline.feed(line, REFERENCE)]
+
+
+def events_of(log: str) -> list[StoredEvent]:
+    """Events of a log, in its order."""
+    documents = documents_of(lines_of(log))
+    return [{**orjson.loads(one.body), "_id": one.id} for one in documents]
+
+
+def stories_of(log: str) -> list[Story]:
+    """All stories of the lines."""
+    return tell(gather(events_of(log)))
+
+
+def summary(story: Story) -> dict[str, Any]:
+    """What most tests look at."""
+    return {
+        "verdict": story.verdict,
+        "recipient": story.recipient,
+        "original": story.original_recipient,
+        "chain": [queue.key.queue_id for queue in story.queues],
+    }

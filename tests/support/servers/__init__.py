@@ -1,0 +1,432 @@
+"""Real Elasticsearch and OpenSearch servers for tests, from the jars that Maven Central has."""
+
+import base64
+import contextlib
+import fcntl
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tests.support.servers.certificates import Certificates, make_certificates
+from tests.support.servers.security import ADMIN, PASSWORD, secure_elasticsearch, secure_opensearch
+
+HERE = Path(__file__).parent
+
+INSTALL = "apt-get install openjdk-17-jdk-headless maven"
+
+START_SECONDS = 120.0
+"""A start takes about 10 s; a machine that is busy with other tests gets more."""
+
+STOP_SECONDS = 30.0
+
+# Without its second compiler, Java needs half the processor time to start.
+SMALL = ("-Xms256m", "-Xmx256m", "-XX:TieredStopAtLevel=1")
+LARGE = ("-Xms1g", "-Xmx1g")
+
+LOGGING = """\
+status = error
+appender.console.type = Console
+appender.console.name = console
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = %d{ISO8601} %-5p %c{1.} %m%n
+rootLogger.level = info
+rootLogger.appenderRef.console.ref = console
+"""
+
+
+class ServerProblem(Exception):
+    """A test server cannot be fetched or started; the message says why and names the cure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A product and version that tests run against."""
+
+    name: str
+    version: str
+    java_options: tuple[str, ...]
+    plugins: tuple[str, ...]
+    """Class names below ``package``."""
+    is_secured: bool = False
+    """Whether it wants TLS and a login."""
+    java: int = 17
+    """The least version of Java."""
+    is_modern: bool = False
+    """Whether it is an Elasticsearch from 8 on, whose plugins are in directories of modules."""
+
+    @property
+    def has_analyzers(self) -> bool:
+        """Whether their plugin is to be had for this version."""
+        return any("analysis" in name for name in self.plugins)
+
+    @property
+    def package(self) -> str:
+        return f"org.{self.name}"
+
+    @property
+    def release(self) -> str:
+        return f"{self.name}-{self.version}"
+
+    def __str__(self) -> str:
+        return f"{self.release}-secured" if self.is_secured else self.release
+
+
+PLUGINS = (
+    "transport.Netty4Plugin",
+    "analysis.common.CommonAnalysisPlugin",
+    "painless.PainlessPlugin",
+    "index.reindex.ReindexPlugin",
+    "index.mapper.MapperExtrasPlugin",
+)
+
+ELASTICSEARCH = Kind(
+    "elasticsearch",
+    "7.10.2",
+    (
+        "-Des.set.netty.runtime.available.processors=false",
+        "-Des.distribution.flavor=default",
+        "-Des.distribution.type=tar",
+    ),
+    (*PLUGINS, "ingest.common.IngestCommonPlugin"),
+)
+OPENSEARCH = Kind(
+    "opensearch",
+    "2.19.4",
+    ("-Dopensearch.set.netty.runtime.available.processors=false",),
+    PLUGINS,
+)
+KINDS = (ELASTICSEARCH, OPENSEARCH)
+SECURED_ELASTICSEARCH = replace(
+    ELASTICSEARCH,
+    plugins=(*ELASTICSEARCH.plugins, "xpack.core.XPackPlugin", "xpack.security.Security"),
+    is_secured=True,
+)
+SECURED_OPENSEARCH = replace(
+    OPENSEARCH, plugins=(*PLUGINS, "security.OpenSearchSecurityPlugin"), is_secured=True
+)
+SECURED_KINDS = (SECURED_ELASTICSEARCH, SECURED_OPENSEARCH)
+NETWORK = ("transport.Netty4Plugin",)
+OPTIONAL_KINDS = (
+    replace(ELASTICSEARCH, version="7.17.28", plugins=NETWORK),
+    Kind("elasticsearch", "8.19.0", ("-Des.distribution.type=tar",), (), is_modern=True),
+    Kind("elasticsearch", "9.2.0", ("-Des.distribution.type=tar",), (), java=21, is_modern=True),
+    replace(OPENSEARCH, version="1.3.20", plugins=NETWORK),
+    Kind(
+        "opensearch",
+        "3.4.0",
+        OPENSEARCH.java_options,
+        tuple(re.sub("Plugin$", "ModulePlugin", name) for name in PLUGINS),
+        java=21,
+    ),
+)
+"""More versions, for which the suite of the output runs if MAILINGEST_TEST_SERVERS is "all"."""
+
+WANTED_KINDS = OPTIONAL_KINDS if os.environ.get("MAILINGEST_TEST_SERVERS") == "all" else ()
+
+
+def command(name: str) -> str:
+    """The path of a program that the servers need."""
+    found = shutil.which(name)
+    if found is None:
+        raise ServerProblem(f"{name} is not installed; as root: {INSTALL}")
+    return found
+
+
+def java_program(kind: Kind, name: str = "java") -> str:
+    """The path of ``java`` or ``javac``, of a version that the server takes."""
+    if kind.java <= 17:
+        return command(name)
+    for release in sorted(Path("/usr/lib/jvm").glob("*/release")):
+        found = re.search(r'^JAVA_VERSION="(\d+)', release.read_text(), re.MULTILINE)
+        if found and int(found[1]) >= kind.java:
+            return str(release.parent / "bin" / name)
+    raise ServerProblem(f"{kind} needs Java {kind.java} or later: install a JDK below /usr/lib/jvm")
+
+
+def fetch(kind: Kind) -> Path:
+    """The folder with the server's jars, filled by Maven unless a former run has filled it.
+
+    The copy of the pom beside the jars is written last: it says for which pom they are whole.
+    """
+    pom = HERE / f"pom-{kind.release}.xml"
+    wanted = pom.read_bytes()
+    if kind.is_modern:
+        wanted += (HERE / "RootPlugin.java").read_bytes()
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    place = cache / "mailingest-tests" / kind.release
+    jars, done = place / "lib", place / "pom.xml"
+    place.mkdir(parents=True, exist_ok=True)
+    with (place / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if done.exists() and done.read_bytes() == wanted:
+            return jars
+        shutil.rmtree(jars, ignore_errors=True)
+        maven = subprocess.run(
+            [
+                *(command("mvn"), "-q", "-B", "-f", str(pom)),
+                *("dependency:copy-dependencies", f"-DoutputDirectory={jars}"),
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        if maven.returncode != 0:
+            raise ServerProblem(f"Maven could not fetch {kind}:\n{maven.stdout}")
+        for archive in jars.glob("*.zip"):
+            _unpack(archive, jars)
+        if kind.is_modern:
+            _make_modules(kind, jars)
+        done.write_bytes(wanted)
+    return jars
+
+
+def _make_modules(kind: Kind, jars: Path) -> None:
+    """Lay the modules of an Elasticsearch from 8 on out beside its jars."""
+    modules = jars.parent / "modules"
+    shutil.rmtree(modules, ignore_errors=True)
+    network, root = modules / "transport-netty4", modules / "root"
+    for module, name in (
+        (network, "org.elasticsearch.transport.netty4.Netty4Plugin"),
+        (root, "RootPlugin"),
+    ):
+        module.mkdir(parents=True)
+        (module / "plugin-descriptor.properties").write_text(
+            f"name={module.name}\ndescription={module.name}\nversion={kind.version}\n"
+            f"elasticsearch.version={kind.version}\njava.version=17\nclassname={name}\n"
+        )
+    for jar in (*jars.glob("transport-netty4-*.jar"), *jars.glob("netty-*.jar")):
+        jar.rename(network / jar.name)
+    with tempfile.TemporaryDirectory() as classes:
+        subprocess.run(
+            [
+                *(java_program(kind, "javac"), "-cp", f"{jars}/*", "-d", classes),
+                str(HERE / "RootPlugin.java"),
+            ],
+            check=True,
+        )
+        with zipfile.ZipFile(root / "root.jar", "w") as jar_file:
+            for file in Path(classes).iterdir():
+                jar_file.write(file, file.name)
+
+
+def _unpack(archive: Path, jars: Path) -> None:
+    """Take the jars of a plugin's archive, but for those that are there in some version."""
+
+    def artifact(path: Path) -> str:
+        return re.split(r"-\d", path.stem, maxsplit=1)[0]
+
+    present = {artifact(jar) for jar in jars.glob("*.jar")}
+    with zipfile.ZipFile(archive) as content:
+        for name in content.namelist():
+            if name.endswith(".jar") and artifact(Path(name)) not in present:
+                content.extract(name, jars)
+    archive.unlink()
+
+
+class SearchServer:
+    """One single-node server on 127.0.0.1; its data live as long as the context.
+
+    ``settings`` are added to its YAML file.  A secured server has ``certificates`` of its own;
+    with ``client_certificate`` it wants one of its clients, too.  A ``large`` one is for
+    benchmarks: it takes twice as long to start.
+    ``start`` and ``stop`` may be called in turn: data and ports stay the same.
+    """
+
+    def __init__(
+        self,
+        kind: Kind,
+        *,
+        large: bool = False,
+        settings: Mapping[str, str] | None = None,
+        client_certificate: bool = False,
+    ) -> None:
+        self.kind = kind
+        self.home = Path(tempfile.mkdtemp(prefix=f"mailingest-{kind}-"))
+        self.log = self.home / "server.log"
+        self.port, transport_port = free_ports(2)
+        self._java_options = LARGE if large else SMALL
+        self._process: subprocess.Popen[bytes] | None = None
+        self._settings = {
+            "network.host": "127.0.0.1",
+            "http.port": str(self.port),
+            "transport.port": str(transport_port),
+            "discovery.type": "single-node",
+            "cluster.routing.allocation.disk.threshold_enabled": "false",
+            # The serial collector lets a small heap fill up before it works; counting that as
+            # used, the server would refuse requests (429) at random.
+            "indices.breaker.total.use_real_memory": "false",
+            **(settings or {}),
+        }
+        config = self.home / "config"
+        config.mkdir()
+        (config / "log4j2.properties").write_text(LOGGING)
+        self._certificates = make_certificates(config) if kind.is_secured else None
+        if kind.is_secured:
+            secure = secure_elasticsearch if kind.name == "elasticsearch" else secure_opensearch
+            self._settings |= secure(
+                config, self.certificates, client_certificate=client_certificate
+            )
+        lines = [f"{name}: {value}\n" for name, value in self._settings.items()]
+        (config / f"{kind.name}.yml").write_text("".join(lines))
+
+    @property
+    def url(self) -> str:
+        return f"{'https' if self.kind.is_secured else 'http'}://127.0.0.1:{self.port}"
+
+    @property
+    def certificates(self) -> Certificates:
+        if self._certificates is None:
+            raise ServerProblem(f"{self.kind} has no certificates")
+        return self._certificates
+
+    @property
+    def pid(self) -> int:
+        return self._running().pid
+
+    def start(self) -> None:
+        """Start the server and wait until it answers; raises ServerProblem with its log."""
+        if self._process is not None:
+            raise ServerProblem(f"{self.kind} runs already")
+        java, jars = java_program(self.kind), fetch(self.kind)
+        modules = self.home / "modules"
+        if self.kind.is_modern and not modules.exists():
+            modules.symlink_to(jars.parent / "modules")
+        launcher = "ModernLauncher.java" if self.kind.is_modern else "Launcher.java"
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    *(java, "-XX:+UseSerialGC", *self._java_options, *self.kind.java_options),
+                    *("-cp", f"{jars}/*", str(HERE / launcher)),
+                    *(self.kind.package, str(self.home), *self.kind.plugins),
+                ],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=self.home,
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while not self._healthy():
+            if self._process.poll() is not None:
+                raise self._failure(f"ended with code {self._process.returncode}")
+            if time.monotonic() > deadline:
+                raise self._failure(f"does not answer after {START_SECONDS:.0f} s")
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        """Close the node in good order, as an operator's restart does."""
+        process = self._running()
+        assert process.stdin is not None
+        process.stdin.close()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise self._failure(f"does not stop within {STOP_SECONDS:.0f} s") from None
+        if process.returncode != 0:
+            raise self._failure(f"stopped with code {process.returncode}")
+        self._process = None
+
+    def kill(self) -> None:
+        """End the server at once with SIGKILL, frozen or not."""
+        process = self._running()
+        process.kill()
+        process.wait()
+        assert process.stdin is not None
+        process.stdin.close()
+        self._process = None
+
+    def freeze(self) -> None:
+        """Stop its work (SIGSTOP): connections open, nothing is answered."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        os.kill(self.pid, signal.SIGCONT)
+
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        self.freeze()
+        try:
+            yield
+        finally:
+            self.thaw()
+
+    @contextlib.contextmanager
+    def stopped(self) -> Iterator[None]:
+        self.stop()
+        try:
+            yield
+        finally:
+            self.start()
+
+    def close(self) -> None:
+        """End the server and remove its data."""
+        if self._process is not None:
+            self.kill()
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            raise ServerProblem(f"{self.kind} does not run")
+        return self._process
+
+    def _healthy(self) -> bool:
+        handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
+        if self.kind.is_secured:
+            made = self.certificates
+            context = ssl.create_default_context(cafile=made.authority)
+            context.load_cert_chain(made.client, made.client.with_suffix(".key"))
+            handlers.append(urllib.request.HTTPSHandler(context=context))
+        login = base64.b64encode(f"{ADMIN}:{PASSWORD}".encode()).decode()
+        request = urllib.request.Request(
+            f"{self.url}/_cluster/health", headers={"authorization": f"Basic {login}"}
+        )
+        try:
+            with urllib.request.build_opener(*handlers).open(request, timeout=5) as answer:
+                return json.load(answer)["status"] in ("green", "yellow")
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def _failure(self, what: str) -> ServerProblem:
+        """The problem, with the end of the server's log; the server is ended."""
+        self.kill()
+        end = self.log.read_text(errors="replace")[-6000:]
+        return ServerProblem(f"{self.kind} {what}; the end of its log:\n{end}")
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports on 127.0.0.1 that nobody uses: a restart needs the same ones, so 0 will not do."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]

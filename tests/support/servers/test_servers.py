@@ -1,0 +1,67 @@
+"""The test servers themselves: what they say when they cannot start."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.support.servers import (
+    ELASTICSEARCH,
+    KINDS,
+    Kind,
+    SearchServer,
+    ServerProblem,
+    fetch,
+    java_program,
+)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_a_missing_program_is_named_with_the_command_that_installs_it(
+    kind: Kind, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    with pytest.raises(
+        ServerProblem, match=r"mvn is not installed; as root: apt-get install .*jdk"
+    ):
+        fetch(kind)
+    with (
+        pytest.raises(
+            ServerProblem, match=r"java is not installed; as root: apt-get install .*jdk"
+        ),
+        SearchServer(kind),
+    ):
+        pass
+
+
+def test_a_java_that_is_too_old_is_named_with_the_version_that_is_needed() -> None:
+    future = replace(ELASTICSEARCH, java=999)
+
+    with pytest.raises(ServerProblem, match=r"^elasticsearch-7\.10\.2 needs Java 999 or later: "):
+        java_program(future)
+
+
+def test_the_command_line_knows_only_fetch() -> None:
+    wrong = subprocess.run(
+        [sys.executable, "-m", "tests.support.servers", "start"], capture_output=True, text=True
+    )
+
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert wrong.stderr == "usage: python -m tests.support.servers fetch\n"
+
+
+@pytest.mark.servers
+def test_a_failed_start_shows_the_servers_log() -> None:
+    server = SearchServer(ELASTICSEARCH, settings={"no.such": "setting"})
+    with (
+        pytest.raises(
+            ServerProblem, match=r"(?s)ended with code 1; .*unknown setting \[no\.such\]"
+        ),
+        server,
+    ):
+        pass
+    assert not server.home.exists()

@@ -1,0 +1,39 @@
+"""The fault campaign in small: whatever breaks, every accepted line is stored exactly once."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from benchmarks.faults import is_clean, run_campaign
+from tests.support.servers import ELASTICSEARCH, Kind, SearchServer
+
+# What takes seconds to start again.
+MOST = {"server killed": 1, "daemon killed": 2, "daemon restarted": 2}
+
+
+@pytest.fixture
+def seed(request: pytest.FixtureRequest) -> int:
+    """Another order of faults each time; the seed in the figures repeats it."""
+    return int(request.config.getoption("randomly_seed", 1))
+
+
+def check(figures: dict[str, int], seed: int) -> None:
+    assert is_clean(figures), f"seed {seed}: {figures}"
+    assert figures["lines accepted"] > 1000
+
+
+@pytest.mark.timeout(400)
+def test_every_accepted_line_is_stored_once_with_all_that_is_known_of_its_mail(
+    tmp_path: Path, seed: int
+) -> None:
+    check(run_campaign(tmp_path, "sqlite", 9, seed, most=MOST), seed)
+
+
+@pytest.mark.servers
+@pytest.mark.timeout(400)
+def test_the_same_holds_with_a_cluster(
+    tmp_path: Path, seed: int, search_servers: Callable[[Kind], SearchServer]
+) -> None:
+    server = search_servers(ELASTICSEARCH)
+    check(run_campaign(tmp_path, "elasticsearch", 7, seed, server, MOST), seed)

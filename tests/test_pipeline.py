@@ -1,0 +1,269 @@
+"""The core as a whole: bytes in, documents out, nothing lost on the way."""
+
+from collections.abc import Iterable
+from functools import cache
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from mailingest.config import Settings
+from mailingest.documents import Document, DocumentMaker
+from mailingest.pipeline import Pipeline
+from mailingest.postfix.enrichment import WAIT, QueueMap
+from mailingest.postfix.parser import EventParser
+from mailingest.syslog.header import HEADER_NOMATCH, TIME_NOMATCH
+from mailingest.wiring import build_decoder, read_definitions
+
+START = 1_795_500_000.0  # 2026-11-24 06:00:00 UTC
+SETTINGS = Settings.model_validate({"syslog": {"timezone": "UTC"}})
+
+
+@cache
+def parser() -> EventParser:
+    return EventParser(read_definitions(SETTINGS))
+
+
+def pipeline(*, live: bool, wait: float = WAIT) -> Pipeline:
+    decoder = build_decoder(SETTINGS, live=live)
+    return Pipeline(decoder, parser(), QueueMap(wait=wait), DocumentMaker("mail"), live=live)
+
+
+def line(service: str, text: str, second: int = 0, queue_id: str = "4AB12CD34") -> bytes:
+    stamp = f"Nov 24 06:{second // 60:02d}:{second % 60:02d}"
+    return f"{stamp} mx1 postfix/{service}[7]: {queue_id}: {text}".encode()
+
+
+ACTIVE = "from=<ann@example.org>, size=1234, nrcpt=1 (queue active)"
+SENT = (
+    "to=<bob@example.net>, relay=mx.example.net[192.0.2.9]:25, delay=1, delays=0/0/0.5/0.5, "
+    "dsn=2.0.0, status=sent (250 2.0.0 Ok)"
+)
+MAIL = [
+    line("smtpd", "client=mail.example.org[192.0.2.5]"),
+    line("cleanup", "message-id=<1@example.org>", 1),
+    line("qmgr", ACTIVE, 1),
+    line("smtp", SENT, 2),
+    line("smtp", SENT, 2),
+    line("qmgr", "removed", 2),
+    line("smtp", SENT, 3, "4AB12CD35"),
+    line("qmgr", ACTIVE, 4, "4AB12CD35"),
+    line("lmtp", SENT, 4, "4AB12CD36"),
+    b"Nov 24 06:00:20 mx1 dovecot: imap(b\xf6b): Logged out",
+    b"<22>1 2026-11-24T06:00:20Z mx1 postfix/qmgr 7 - - 4AB12CD34: skipped, still being delivered",
+]
+FRAMES = st.one_of(
+    st.sampled_from([*MAIL, b"", b" \t ", b"\0", b"\r\n", b"no header"]),
+    st.binary(max_size=60),
+    st.binary(max_size=20).map(lambda octets: MAIL[3] + octets),
+    st.binary(max_size=20).map(lambda octets: b"<22>Nov 24 06:00:00 mx1 postfix/qmgr: " + octets),
+)
+
+
+def feed(core: Pipeline, frames: Iterable[bytes], *, now: float = START) -> list[Document]:
+    """The documents of frames that come one a second."""
+    return [
+        document
+        for second, frame in enumerate(frames)
+        for document in core.feed(frame, now + second, "192.0.2.1")
+    ]
+
+
+def replay(core: Pipeline, frames: Iterable[bytes]) -> list[Document]:
+    """The documents of frames that lie in a file."""
+    mtime = START + 3600
+    return [document for frame in frames for document in core.feed(frame, mtime)]
+
+
+def assert_nothing_is_lost(core: Pipeline, frames: int, documents: int) -> None:
+    counters = core.counters
+    assert counters.frames == frames
+    assert counters.documents == documents
+    assert counters.frames == counters.frames_empty + counters.documents + core.queue_map.waiting
+
+
+@given(st.lists(FRAMES, max_size=30), st.booleans(), st.sampled_from([0.0, WAIT]))
+def test_each_frame_is_empty_or_becomes_one_document(
+    frames: list[bytes], live: bool, wait: float
+) -> None:
+    core = pipeline(live=live, wait=wait)
+    documents = len(feed(core, frames))
+    assert_nothing_is_lost(core, len(frames), documents)
+    documents += len(core.tick(START + len(frames)))
+    assert_nothing_is_lost(core, len(frames), documents)
+    documents += len(core.flush())
+    assert_nothing_is_lost(core, len(frames), documents)
+    assert core.queue_map.waiting == 0
+    assert core.counters.frames_empty == sum(not frame.strip() for frame in frames)
+
+
+@given(st.lists(FRAMES, max_size=30), st.booleans())
+def test_the_same_frames_give_the_same_documents(frames: list[bytes], live: bool) -> None:
+    first, second = pipeline(live=live), pipeline(live=live)
+    assert feed(first, frames) + first.flush() == feed(second, frames) + second.flush()
+
+
+@given(st.lists(FRAMES, max_size=30))
+def test_ids_of_a_batch_differ(frames: list[bytes]) -> None:
+    core = pipeline(live=True)
+    documents = feed(core, frames) + core.flush()
+    assert len({(one.index, one.id) for one in documents}) == len(documents)
+
+
+@given(st.lists(FRAMES, max_size=30), st.data(), st.booleans())
+@example([b"Nov 24 06:00:00 mx1 x: y", b"no header"], None, False)
+def test_a_restart_in_the_middle_gives_the_same_documents(
+    frames: list[bytes], data: st.DataObject | None, live: bool
+) -> None:
+    cut = data.draw(st.integers(0, len(frames))) if data else 1
+    whole = pipeline(live=live)
+    before, after = pipeline(live=live), pipeline(live=live)
+    expected = feed(whole, frames[:cut]) + whole.flush()
+    expected += feed(whole, frames[cut:], now=START + cut) + whole.flush()
+    documents = feed(before, frames[:cut]) + before.flush()
+    after.restore(list(before.snapshot()))
+    documents += feed(after, frames[cut:], now=START + cut) + after.flush()
+    assert documents == expected
+
+
+@given(st.lists(FRAMES, max_size=30), st.data())
+def test_lines_that_come_again_from_a_snapshot_on_have_the_ids_that_they_had(
+    frames: list[bytes], data: st.DataObject
+) -> None:
+    # Also if events waited when it was taken: they are out, and not fed again.
+    cut = data.draw(st.integers(0, len(frames)))
+    before, after = pipeline(live=True), pipeline(live=True)
+    made = feed(before, frames[:cut])
+    rows = list(before.snapshot())
+    made += feed(before, frames[cut:]) + before.flush()
+    after.restore(rows)
+    again = feed(after, frames[cut:]) + after.flush()
+    assert {one.id for one in again} <= {one.id for one in made}
+    assert len({one.id for one in made}) == len(made)
+    assert len({one.id for one in again}) == len(again)
+
+
+def test_live_and_replay_give_the_same_documents() -> None:
+    live, later = pipeline(live=True), pipeline(live=False)
+    received = feed(live, MAIL) + live.flush()
+    replayed = replay(later, MAIL) + later.flush()
+    assert len(received) == len(MAIL)
+    by_id = {document.id: document for document in received}
+    assert len(by_id) == len(MAIL)
+    assert {document.id: document for document in replayed} == by_id
+
+
+def test_a_replay_tells_the_time_by_its_lines() -> None:
+    core = pipeline(live=False)
+    frames = [
+        line("smtp", SENT, 0),
+        line("qmgr", "skipped, still being delivered", 1),
+        line("qmgr", "skipped, still being delivered", 2),
+    ]
+    assert [len(replay(core, [frame])) for frame in frames] == [0, 1, 2]
+
+
+def test_a_line_without_a_time_has_that_of_the_line_before() -> None:
+    core = pipeline(live=False)
+    frames = [
+        b"first",
+        line("qmgr", "removed", 5),
+        b"second",
+        b"<22>1 rubbish mx1 postfix/qmgr 7 - - 4AB12CD34: removed",
+        b"third",
+    ]
+    documents = replay(core, frames)
+    times = [one.fields["@timestamp"] for one in documents]
+    assert times == ["2026-11-24T07:00:00.000Z"] + ["2026-11-24T06:00:05.000Z"] * 4
+    assert TIME_NOMATCH in documents[3].fields["tags"]
+
+
+def test_live_a_line_without_a_time_has_that_of_its_arrival() -> None:
+    (document,) = pipeline(live=True).feed(b"no header", START + 0.25, "192.0.2.1")
+    assert document.fields["@timestamp"] == "2026-11-24T06:00:00.250Z"
+    assert document.fields["host"] == "192.0.2.1"
+
+
+def test_a_line_from_the_future_does_not_make_a_replay_forget() -> None:
+    core = pipeline(live=False)
+    odd = b"2126-11-24T06:00:00Z mx9 postfix/qmgr[7]: 4AB12CD39: removed"
+    documents = replay(core, [line("qmgr", ACTIVE), odd, line("smtp", SENT, 1)])
+    assert documents[2].fields["postfix_from"] == "ann@example.org"
+    assert documents[1].index == "mail-2126.11.24"
+
+
+def test_time_passes_while_no_frame_comes() -> None:
+    core = pipeline(live=True)
+    assert core.feed(line("smtp", SENT), START) == []
+    assert core.tick(START + 1) == []
+    (document,) = core.tick(START + WAIT)
+    assert document.fields["postfix_status"] == "sent"
+    assert core.counters.documents == 1
+
+
+def test_time_passes_while_frames_come() -> None:
+    core = pipeline(live=True)
+    core.feed(line("smtp", SENT), START)
+    documents = core.feed(line("qmgr", "skipped, still being delivered", 5), START + 5)
+    assert ["postfix_status" in one.fields for one in documents] == [False, True]
+
+
+def test_lines_that_match_nothing_are_counted_by_their_tag() -> None:
+    core = pipeline(live=True)
+    feed(core, [b"no header", b"none either", line("qmgr", "gobbledygook"), *MAIL])
+    assert core.counters.unmatched == {HEADER_NOMATCH: 2, "_grok_postfix_qmgr_nomatch": 1}
+
+
+def test_tags_that_a_sender_makes_up_do_not_fill_the_memory() -> None:
+    core = pipeline(live=True)
+    count = 1000
+    feed(core, [line(f"made-up-{number}", "gobbledygook") for number in range(count)])
+    assert len(core.counters.unmatched) < 150
+    assert sum(core.counters.unmatched.values()) == count
+    assert core.counters.unmatched["other"] == count - 100
+
+
+def whole_snapshot() -> list[bytes]:
+    core = pipeline(live=True)
+    feed(core, MAIL)
+    return list(core.snapshot())
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        pytest.param([], id="empty"),
+        pytest.param([b"rubbish"], id="rubbish"),
+        pytest.param(whole_snapshot()[:-1], id="without its end"),
+        pytest.param(whole_snapshot()[1:], id="without its beginning"),
+        pytest.param(whole_snapshot()[-1:], id="only the end"),
+        pytest.param([*whole_snapshot()[:2], *whole_snapshot()[3:]], id="without a row"),
+        pytest.param([*whole_snapshot(), b""], id="with a row too many"),
+        pytest.param(
+            [row.replace(b"4AB12CD35", b"4AB12CD37") for row in whole_snapshot()], id="changed"
+        ),
+        pytest.param(
+            [b'{"mailingest_queue_map":1}', b"0", b"--"], id="of another version, with no proof"
+        ),
+    ],
+)
+def test_a_damaged_snapshot_is_refused_and_nothing_of_it_taken(rows: list[bytes]) -> None:
+    core = pipeline(live=True)
+    empty = list(core.snapshot())
+    with pytest.raises(ValueError, match=r"."):
+        core.restore(rows)
+    assert list(core.snapshot()) == empty
+
+
+@given(st.data())
+def test_a_snapshot_with_one_octet_changed_is_refused(data: st.DataObject) -> None:
+    whole = b"\n".join(whole_snapshot())
+    place = data.draw(st.integers(0, len(whole) - 1))
+    octet = data.draw(st.integers(0, 255).filter(lambda one: one != whole[place]))
+    changed = whole[:place] + bytes([octet]) + whole[place + 1 :]
+    with pytest.raises(ValueError, match=r"."):
+        pipeline(live=True).restore(changed.splitlines())
+
+
+def test_a_snapshot_of_nothing_is_a_snapshot() -> None:
+    pipeline(live=True).restore(pipeline(live=True).snapshot())
