@@ -13,7 +13,8 @@ from typing import Final
 
 from benchmarks.measure import show
 from mailingest.config import Settings
-from mailingest.postfix.parser import NEIGHBOURS, PROGRAMS, EventParser
+from mailingest.postfix.parser import EventParser
+from mailingest.postfix.programs import COMPANIONS, PROGRAMS
 from mailingest.syslog.header import Record
 from mailingest.syslog.timestamps import moment_of
 from mailingest.wiring import read_definitions
@@ -93,7 +94,7 @@ def main() -> None:
     rows = []
     programs = options.program or [
         *("postfix", *(f"postfix/{name}" for name in PROGRAMS if name)),
-        *("postfix/my-transport", *NEIGHBOURS),
+        *("postfix/my-transport", *COMPANIONS),
     ]
     for program in programs:
         worst, text = 0.0, ""

@@ -26,7 +26,7 @@ from mailingest.stores.logfiles.reader import FileSource
 from mailingest.stores.protocol import Found, Source
 from mailingest.stores.sqlite.reader import SqliteSource
 from mailingest.stores.sqlite.writer import SqliteOutput
-from mailingest.trace.engine import Answer, trace
+from mailingest.trace.engine import TraceResult, trace
 from mailingest.wiring import build_pipeline, first_time, line_reading
 
 _START: Final = "2026-03-02T00:00:00+00:00"
@@ -161,7 +161,9 @@ async def _files(options: argparse.Namespace) -> None:
     show(f"files, {lines:,} lines", rows, as_json=options.json)
 
 
-async def _rate(name: str, lines: int, question: Coroutine[None, None, Found | Answer]) -> Figures:
+async def _rate(
+    name: str, lines: int, question: Coroutine[None, None, Found | TraceResult]
+) -> Figures:
     began, began_cpu = time.perf_counter(), time.process_time()
     answer = await question
     seconds, cpu = time.perf_counter() - began, time.process_time() - began_cpu

@@ -12,7 +12,7 @@ from typing import Final
 from mailingest.config import Settings
 from mailingest.grok.library import Definition
 from mailingest.postfix.fields import FIELDS, Field
-from mailingest.postfix.parser import NEIGHBOURS, PROGRAMS
+from mailingest.postfix.programs import COMPANIONS, PROGRAMS
 from mailingest.wiring import read_definitions
 
 FILE: Final = Path(__file__).with_suffix(".md")
@@ -34,9 +34,9 @@ _OF_WHOLE_LINE: Final = ("postfix_reason",)
 _TOP: Final = """\
 # Fields
 
-Made by `python -m docs.fields` from the declaration in `mailingest/postfix/fields.py` and the patterns
-in `patterns/`; do not edit it by hand.  An event has no other fields than these, and the index
-template declares them all.
+Made by `python -m docs.fields` from the declaration in `mailingest/postfix/fields.py` and the
+patterns in `patterns/`; do not edit it by hand.  An event has no other fields than these, and the
+index template declares them all.
 
 The last column says which programs' lines have the field.  The event of a delivery also has what
 other lines of its queue ID have told: sender, size, number of recipients and Message-ID, the client
@@ -80,7 +80,7 @@ def programs_by_field(definitions: Iterable[Definition]) -> dict[str, str]:
     patterns = {definition.name: definition.pattern for definition in definitions}
     found: dict[str, dict[str, None]] = {}
     names = {program or _OTHER: pattern for program, pattern in PROGRAMS.items()}
-    for program, pattern in (names | dict(NEIGHBOURS)).items():
+    for program, pattern in (names | {tag: one.pattern for tag, one in COMPANIONS.items()}).items():
         for name in _captured(pattern, patterns):
             found.setdefault(name, {})[program] = None
     for name in _READ_FROM_REPLIES:

@@ -10,8 +10,8 @@ import orjson
 
 from mailingest.documents import Document, DocumentMaker
 from mailingest.postfix.enrichment import QueueMap
+from mailingest.postfix.interpretation import interpret
 from mailingest.postfix.parser import Event, EventParser
-from mailingest.postfix.reasons import add_reason
 from mailingest.postfix.tls_sessions import Connections
 from mailingest.syslog.header import HEADER_NOMATCH, TIME_NOMATCH, RecordDecoder
 from mailingest.syslog.timestamps import YEAR_TOLERANCE, moment_of
@@ -108,7 +108,7 @@ class Pipeline:
         if self._wanted is None or self._wanted(event):
             event.id = self._maker.identify(event, stream)
         self._connections.feed(event)
-        add_reason(event.fields)
+        interpret(event)
         ready = self.queue_map.feed(event, self._now)
         if self._now - self._ticked >= 1.0:
             self._ticked = self._now

@@ -12,7 +12,7 @@ from typing import Any, TextIO
 import orjson
 
 from mailingest.escaping import clean, clean_json
-from mailingest.trace.answer import KEYS, answer, line_of
+from mailingest.trace.answer import KEYS, line_of, story_to_json
 from mailingest.trace.stories import Story
 
 TITLES = {
@@ -58,7 +58,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 
 def json_line(story: Story) -> bytes:
     """The object of a story as one line, in which everything that is not printable is escaped."""
-    return f"{clean_json(orjson.dumps(answer(story)))}\n".encode()
+    return f"{clean_json(orjson.dumps(story_to_json(story)))}\n".encode()
 
 
 def write_csv(stories: Iterable[Story], out: TextIO) -> None:
@@ -67,14 +67,14 @@ def write_csv(stories: Iterable[Story], out: TextIO) -> None:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(names)
     for story in stories:
-        row = answer(story)
+        row = story_to_json(story)
         writer.writerow([_cell(row[name]) for name in names])
 
 
 def text_lines(story: Story, *, zone: tzinfo, raw: bool, colour: bool) -> Iterator[str]:
     """A story for people: the verdict, the mail, how it went, and on demand all of its lines."""
     paint = _painter(colour)
-    row = answer(story)
+    row = story_to_json(story)
     title = TITLES[story.verdict]
     if story.verdict == "rejected" and story.temporary:
         title += " (for the time being)"

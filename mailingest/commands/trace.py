@@ -13,7 +13,7 @@ from mailingest.config import Settings, load_zone
 from mailingest.escaping import clean
 from mailingest.stores.criteria import Criteria
 from mailingest.stores.protocol import Span
-from mailingest.trace.engine import Answer, trace
+from mailingest.trace.engine import TraceResult, trace
 from mailingest.trace.questions import Question, read_criteria
 from mailingest.trace.stories import Story
 from mailingest.wiring import open_source
@@ -33,7 +33,7 @@ class Options:
 
 
 def run(settings: Settings, question: Question, options: Options) -> int:
-    """Answer on standard output; remarks go to standard error.
+    """TraceResult on standard output; remarks go to standard error.
 
     The exit code is 0 if there is an answer and 1 if there is none.  Raises UsageError for a
     question that makes no sense, OutputUnavailable if the store cannot be asked.
@@ -47,7 +47,7 @@ def run(settings: Settings, question: Question, options: Options) -> int:
     return EXIT_FOUND if answer.stories else EXIT_NOT_FOUND
 
 
-def remarks(answer: Answer, criteria: Criteria, options: Options, zone: tzinfo) -> list[str]:
+def remarks(answer: TraceResult, criteria: Criteria, options: Options, zone: tzinfo) -> list[str]:
     """What the user has to know beside the answer: limits, and what "nothing" means."""
     if answer.span is None:
         return [*answer.notes, "there are no logs at all: nothing has been stored yet"]
@@ -55,7 +55,7 @@ def remarks(answer: Answer, criteria: Criteria, options: Options, zone: tzinfo) 
 
 
 def _limits(
-    answer: Answer, covered: Span, criteria: Criteria, options: Options, zone: tzinfo
+    answer: TraceResult, covered: Span, criteria: Criteria, options: Options, zone: tzinfo
 ) -> list[str]:
     first, last = (
         f"{time.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}" for time in (covered.first, covered.last)
@@ -78,7 +78,7 @@ def _limits(
     return [f"no such mail in {'these files' if options.files else 'the store'}: {span}"]
 
 
-async def _ask(settings: Settings, criteria: Criteria, options: Options) -> Answer:
+async def _ask(settings: Settings, criteria: Criteria, options: Options) -> TraceResult:
     with Waiting() as progress:
         source = open_source(settings, options.files, progress)
         try:

@@ -1,22 +1,18 @@
 """Event -> enriched event: what is known of a queue ID is written into its delivery events.
 
-The rules:
-
 * The key is host, Postfix instance and queue ID.  NOQUEUE is no queue ID.
 * smtpd tells the client, pickup the user id, cleanup the Message-ID, qmgr sender, size and number
   of recipients.  A delivery event gets all of it; its own values win.
-* Short queue IDs are used again.  A line that the mail known so far cannot have starts afresh:
-  `client=`, `uid=` or `message-id=` once more or after the end, `queue active` after the end or
-  with another sender.  So it is even if the line that told the end was lost.
-* The end is `removed`, a reject or discard by cleanup, or postsuper.  What is known lingers for a
-  while, since UDP may bring a delivery line after it.
-* UDP may also bring a delivery line before its qmgr line.  It then waits for a moment.
+* When a mail ends and another one begins under the same queue ID is the rule of
+  `mailingest.postfix.lifecycle`.  What is known lingers after the end, since UDP may bring a
+  delivery line after it.
+* UDP may also bring a delivery line before its qmgr line.  It is then held back for a moment.
 * Memory is bounded.  Mails that are over go first, then the one that no line told anything of for
   the longest time.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from operator import attrgetter
@@ -25,14 +21,14 @@ from typing import Any, Final
 
 import orjson
 
+from mailingest.postfix.lifecycle import ENDS, REORDERED_SECONDS, Step, begins_another, step_of
 from mailingest.postfix.parser import Event
 
 CORRELATION_NOMATCH: Final = "_correlation_nomatch"
 
 # Postfix gives up on a mail after 5 days (maximal_queue_lifetime), and may take another attempt.
 LIFETIME: Final = 6 * 86_400.0
-# rsyslog and the network reorder by milliseconds; a second and a bit covers a slow line.
-WAIT: Final = 2.0
+WAIT: Final = REORDERED_SECONDS
 LINGER: Final = 60.0
 # Some 600 bytes each: half a gigabyte at the very most.
 CAPACITY: Final = 750_000
@@ -50,28 +46,28 @@ _FACTS: Final = {
     "postfix_sasl_username": "sasl_username",
     "postfix_uid": "uid",
 }
-_QMGR_FACTS = ("postfix_from", "postfix_size", "postfix_nrcpt")
-_BIRTH_FACTS = (
+_CLIENT_FACTS: Final = (
     "postfix_client_hostname",
     "postfix_client_ip",
     "postfix_sasl_username",
     "postfix_uid",
 )
+# What is learned at each beginning.
+_LEARNED: Final[Mapping[Step, Sequence[str]]] = {
+    "accepted": _CLIENT_FACTS,
+    "submitted": _CLIENT_FACTS,
+    "identified": ("postfix_message-id",),
+    "activated": ("postfix_from", "postfix_size", "postfix_nrcpt"),
+}
 _SHARED = frozenset({"postfix_client_hostname", "postfix_client_ip", "postfix_sasl_username"})
 _facts = attrgetter(*_FACTS.values())
-# cleanup's word that no mail comes of the queue ID, which is then free again; a milter's result
-# may have `header-` or `body-` before it.
-_CLEANUP_ENDS = frozenset({"reject", "discard"})
-# A requeued mail goes on under another queue ID.
-_POSTSUPER_ENDS = frozenset({"removed", "requeued"})
-
 # So many entries are one line of a snapshot: a few milliseconds of work.
 _SNAPSHOT_ENTRIES: Final = 500
 
 
 @dataclass(slots=True)
-class Entry:
-    """What is known of a queue ID, and when it was told last, in seconds since 1970."""
+class KnownMail:
+    """What is known of a mail, and when a line told it last (or its end), in seconds since 1970."""
 
     touched: float
     sender: str | None = None
@@ -83,9 +79,14 @@ class Entry:
     sasl_username: str | None = None
     uid: int | None = None
 
+    @property
+    def active_sender(self) -> str | None:
+        """Only qmgr's word is kept as the sender."""
+        return self.sender
+
 
 @dataclass(slots=True)
-class Counters:
+class EnrichmentCounters:
     """What happened to entries and delivery events since the start."""
 
     entries_evicted: int = 0
@@ -105,7 +106,7 @@ class QueueMap:
     def __init__(
         self, *, wait: float = WAIT, capacity: int = CAPACITY, lifetime: float = LIFETIME
     ) -> None:
-        self.counters = Counters()
+        self.counters = EnrichmentCounters()
         self.waiting = 0
         """How many delivery events are held back."""
         self.held = 0
@@ -114,8 +115,8 @@ class QueueMap:
         self._capacity = capacity
         self._lifetime = lifetime
         # Both have the entry that was touched first at their beginning.
-        self._entries: OrderedDict[str, Entry] = OrderedDict()
-        self._over: OrderedDict[str, Entry] = OrderedDict()
+        self._entries: OrderedDict[str, KnownMail] = OrderedDict()
+        self._over: OrderedDict[str, KnownMail] = OrderedDict()
         # By key: the number of the first event, its time, and all of them.
         self._waiting: OrderedDict[str, tuple[int, float, list[Event]]] = OrderedDict()
 
@@ -126,23 +127,19 @@ class QueueMap:
         """Take an event, and give those that are ready; ``now`` is in seconds since 1970."""
         if event.queue_id is None:
             return (event,)
-        key = f"{event.hostname} {event.instance} {event.queue_id}"
         fields = event.fields
-        if "postfix_to" in fields and "postfix_status" in fields:
+        step = step_of(event.service, fields)
+        if step is None:
+            return (event,)
+        key = f"{event.hostname} {event.instance} {event.queue_id}"
+        if step == "delivery":
             return self._deliver(key, event, now)
-        service = event.service
-        if service == "qmgr":
-            return self._qmgr(key, event, now)
-        if service == "cleanup":
-            self._cleanup(key, fields, now)
-        elif service == "postsuper":
-            if fields.get("postfix_postsuper_action") in _POSTSUPER_ENDS:
-                self._end(key, now)
-        elif "postfix_uid" in fields or (
-            # A line with a stage of SMTP is about something that happened later.
-            "postfix_client_hostname" in fields and "postfix_smtp_stage" not in fields
-        ):
-            self._born(key, fields, now)
+        if step in ENDS:
+            self._end(key, now)
+        elif step in _LEARNED:
+            self._learn(key, step, fields, now)
+            if step == "activated" and key in self._waiting:
+                return (event, *self._stop_waiting(key))
         return (event,)
 
     def tick(self, now: float) -> list[Event]:
@@ -184,7 +181,7 @@ class QueueMap:
         if names != list(_FACTS):
             raise ValueError("a snapshot of another version")
         for key, is_over, touched, *facts in chain.from_iterable(parts):
-            (self._over if is_over else self._entries)[key] = Entry(touched, *facts)
+            (self._over if is_over else self._entries)[key] = KnownMail(touched, *facts)
         self._evict()
 
     def _deliver(self, key: str, event: Event, now: float) -> Sequence[Event]:
@@ -222,69 +219,29 @@ class QueueMap:
             fields["tags"].append(CORRELATION_NOMATCH)
             self.counters.deliveries_unmatched += 1
 
-    def _qmgr(self, key: str, event: Event, now: float) -> Sequence[Event]:
-        fields = event.fields
-        if "postfix_size" in fields:
-            entry = self._over.get(key)
-            # A line that comes just after the end was overtaken by it.
-            if entry is None or not _is_fresh(entry, now):
-                entry = self._touch(key, now)
-            else:
-                entry = self._over[key] = _copy(entry, entry.touched)
-            if entry.sender not in (None, fields["postfix_from"]):
-                entry = self._renew(key, now)
-            _learn(entry, _QMGR_FACTS, fields)
-            if key in self._waiting:
-                return (event, *self._stop_waiting(key))
-        elif fields.get("postfix_message") == "removed":
-            self._end(key, now)
-        return (event,)
-
-    def _cleanup(self, key: str, fields: dict[str, Any], now: float) -> None:
-        message_id = fields.get("postfix_message-id")
-        if message_id is not None:
-            known = self._entries.get(key)
-            # qmgr's line comes after it, but for UDP; of several headers all come together.
-            is_other = (
-                known is not None
-                and (known.sender is not None or known.message_id is not None)
-                and not _is_fresh(known, now)
-            )
-            entry = self._renew(key, now) if is_other else self._touch(key, now)
-            if entry.message_id is None:
-                entry.message_id = message_id
-        elif (
-            fields.get("postfix_action") in _CLEANUP_ENDS
-            or fields.get("postfix_milter_result", "").rpartition("-")[2] in _CLEANUP_ENDS
-            or fields.get("postfix_message", "").startswith(("removed (", "canceled", "discarded"))
-        ):
-            self._end(key, now)
-
-    def _born(self, key: str, fields: dict[str, Any], now: float) -> None:
+    def _learn(self, key: str, step: Step, fields: dict[str, Any], now: float) -> None:
+        """Take what the first lines of a mail tell, of the mail that is known or of a new one."""
         known = self._entries.get(key)
-        # It is a mail's first line; what is known already is of the same mail if UDP brought it.
-        is_same = (
-            known is not None
-            and _is_fresh(known, now)
-            and known.client_hostname is None
-            and known.uid is None
-        )
-        _learn(self._touch(key, now) if is_same else self._renew(key, now), _BIRTH_FACTS, fields)
+        over = self._over.get(key) if known is None else None
+        mail = known or over
+        if mail is None or begins_another(
+            step, fields, mail, gap=now - mail.touched, is_over=over is not None
+        ):
+            mail = self._begin(key, now)
+        elif known is not None:
+            mail = self._entries[key] = _copy(mail, now)
+            self._entries.move_to_end(key)
+        else:
+            # Its end does not move, though a line came after it.
+            mail = self._over[key] = _copy(mail, mail.touched)
+        _take(mail, _LEARNED[step], fields)
 
-    def _touch(self, key: str, now: float) -> Entry:
-        entry = self._entries.get(key)
-        if entry is None:
-            return self._renew(key, now)
-        entry = self._entries[key] = _copy(entry, now)
-        self._entries.move_to_end(key)
-        return entry
-
-    def _renew(self, key: str, now: float) -> Entry:
+    def _begin(self, key: str, now: float) -> KnownMail:
         self._over.pop(key, None)
-        entry = self._entries[key] = Entry(now)
+        mail = self._entries[key] = KnownMail(now)
         self._entries.move_to_end(key)
         self._evict()
-        return entry
+        return mail
 
     def _end(self, key: str, now: float) -> None:
         entry = self._entries.pop(key, None)
@@ -300,12 +257,12 @@ class QueueMap:
                 self.counters.entries_evicted += 1
 
 
-def _copy(entry: Entry, touched: float) -> Entry:
+def _copy(entry: KnownMail, touched: float) -> KnownMail:
     """An entry to write into: a snapshot that is being taken keeps the old one as it was."""
-    return Entry(touched, *_facts(entry))
+    return KnownMail(touched, *_facts(entry))
 
 
-def _rows(keys: list[str], entries: list[Entry], *, is_over: bool) -> Iterator[bytes]:
+def _rows(keys: list[str], entries: list[KnownMail], *, is_over: bool) -> Iterator[bytes]:
     for start in range(0, len(keys), _SNAPSHOT_ENTRIES):
         part = slice(start, start + _SNAPSHOT_ENTRIES)
         yield orjson.dumps(
@@ -316,12 +273,7 @@ def _rows(keys: list[str], entries: list[Entry], *, is_over: bool) -> Iterator[b
         )
 
 
-def _is_fresh(entry: Entry, now: float) -> bool:
-    """Whether a line that comes now may be older than what the entry was told last."""
-    return now - entry.touched < WAIT
-
-
-def _forget(entries: OrderedDict[str, Entry], until: float) -> int:
+def _forget(entries: OrderedDict[str, KnownMail], until: float) -> int:
     """Drop the entries that were touched last then or before; how many there were."""
     count = 0
     while entries and next(iter(entries.values())).touched <= until:
@@ -330,9 +282,13 @@ def _forget(entries: OrderedDict[str, Entry], until: float) -> int:
     return count
 
 
-def _learn(entry: Entry, names: Iterable[str], fields: dict[str, Any]) -> None:
+def _take(mail: KnownMail, names: Iterable[str], fields: dict[str, Any]) -> None:
     for name in names:
         value = fields.get(name)
-        if value is not None:
-            # Most mail comes from few clients: their names are kept once.
-            setattr(entry, _FACTS[name], intern(value) if name in _SHARED else value)
+        if value is None:
+            continue
+        slot = _FACTS[name]
+        if slot == "message_id" and mail.message_id is not None:
+            continue  # the first of several headers counts
+        # Most mail comes from few clients: their names are kept once.
+        setattr(mail, slot, intern(value) if name in _SHARED else value)

@@ -36,6 +36,13 @@ FIELDS: tuple[Field, ...] = (
     Field("host", "keyword", "hostname of the sender, from the syslog header", "mx1"),
     Field("program", "keyword", "syslog tag without process id, such as `postfix/smtpd`",
           "postfix/smtpd"),
+    Field("program_kind", "keyword", "what the program is: postfix, filter, mail_store, or other",
+          "postfix"),
+    Field("instance", "keyword", "Postfix instance, from the tag", "postfix-internal"),
+    Field("service", "keyword", "Postfix daemon, from the tag, or from the text if the tag was cut",
+          "smtpd"),
+    Field("outcome", "keyword", "what the line says became of it: received, sent, passed_on, "
+          "deferred, bounced, expired, discarded or rejected", "sent"),
     Field("pid", "keyword", "process id from the tag", "318"),
     Field("syslog_facility", "integer", "syslog facility, 2 is mail", "2"),
     Field("syslog_severity", "integer", "syslog severity, 6 is info", "6"),

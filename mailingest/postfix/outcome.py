@@ -1,7 +1,9 @@
-"""Fields of an event -> what it counts as in an overview.
+"""Fields of a Postfix line -> its outcome: what it says became of a mail, client or recipient.
 
-One line decides, so what is counted are lines: a mail to two recipients is delivered by two, and
-one that is tried again is deferred by each try.  The outcomes:
+The one rule.  It is applied when a line is parsed, and stored with the document (`outcome`): a
+trace, the overview, reports and every store read it there.  One line decides, so what is counted
+are lines: a mail to two recipients is delivered by two, and one that is tried again is deferred by
+each try.  The outcomes:
 
 * ``received``: a mail came in: smtpd's or qmqpd's line that begins a queue ID, or pickup's.  It is
   none if a filter gave the mail back: that line names the queue ID before (XFORWARD), or is about
@@ -13,13 +15,12 @@ one that is tried again is deferred by each try.  The outcomes:
 * ``deferred``, ``bounced``, ``expired``: as Postfix calls it.
 * ``rejected``: smtpd, postscreen, cleanup, a milter or a before-queue filter refused a client, a
   recipient or a mail.
-
-`mailingest.stores.elastic.counts` asks a server the same in its query language.
 """
 
 from collections.abc import Mapping
 from typing import Any, Final, Literal, get_args
 
+from mailingest.postfix.names import NOQUEUE
 from mailingest.postfix.parser import POSTFIX_SUCCESS
 from mailingest.postfix.reasons import REJECTS
 
@@ -29,14 +30,15 @@ Outcome = Literal[
 OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)
 
 BUCKET_SECONDS: Final = 600
-"""Stores may count in steps of so many seconds since 1970, and no finer."""
+"""Stores may count in buckets of this many seconds since 1970, and no finer."""
 
-THIS_HOST: Final = frozenset({"127.0.0.1", "::1"})
-THROWN_AWAY: Final = frozenset({"discarded", "blocked", "quarantined"})
-"""The values of `postfix_disposition` of a mail that is gone."""
-DISCARDS: Final = frozenset({"discard", "milter-discard"})
-"""The values of `postfix_action` that throw a mail away."""
-NOT_OF_AN_ARRIVAL: Final = frozenset(
+_THIS_HOST: Final = frozenset({"127.0.0.1", "::1"})
+# The values of `postfix_disposition` of a mail that is gone.
+_THROWN_AWAY: Final = frozenset({"discarded", "blocked", "quarantined"})
+# The values of `postfix_action` that throw a mail away.
+_DISCARDS: Final = frozenset({"discard", "milter-discard"})
+# What a line about a client and a queue ID does not have if it begins a mail's way here.
+_NOT_OF_AN_ARRIVAL: Final = frozenset(
     {
         "postfix_smtp_stage",
         "postfix_message_level",
@@ -44,39 +46,38 @@ NOT_OF_AN_ARRIVAL: Final = frozenset(
         "postfix_orig_queueid",
     }
 )
-"""What a line about a client and a queue ID does not have if it begins a mail's way here."""
-KNOWN_CLIENT: Final = ("postfix_sasl_username", "postfix_orig_client_hostname")
-"""What tells that a client on this machine does not give back what was counted before.
-
-The second is what a before-queue filter says of a mail that had no queue ID yet.
-"""
+# What tells that a client on this machine does not give back what was counted before.  The second
+# is what a before-queue filter says of a mail that had no queue ID yet.
+_KNOWN_CLIENT: Final = ("postfix_sasl_username", "postfix_orig_client_hostname")
 
 
-def outcome_of(fields: Mapping[str, Any]) -> Outcome | None:
-    """What an event counts as; None for what is not counted."""
+def outcome_of(service: str, fields: Mapping[str, Any]) -> Outcome | None:
+    """What a line of a Postfix daemon says became of something; None for all that is not decided.
+
+    Addresses that were only probed (address verification) have no outcome.
+    """
     if "postfix_status" in fields:
-        return _of_delivery(fields)
+        return _of_delivery(service, fields)
     if "postfix_queueid" in fields or "postfix_proxy_result" in fields:
         return _of_arrival(fields)
     return None
 
 
-def is_hop(service: str, fields: Mapping[str, Any]) -> bool:
+def _is_hop(service: str, fields: Mapping[str, Any]) -> bool:
     """Whether a delivery went to this machine, so that a 2xx reply says nothing about the end."""
     if service == "lmtp" and "postfix_remote_queueid" not in fields:
         return False  # a mail store: it has no queue
     relay = fields.get("postfix_relay_ip")
-    return relay in THIS_HOST or (relay is None and "postfix_remote_queueid" in fields)
+    return relay in _THIS_HOST or (relay is None and "postfix_remote_queueid" in fields)
 
 
-def _of_delivery(fields: Mapping[str, Any]) -> Outcome | None:
+def _of_delivery(service: str, fields: Mapping[str, Any]) -> Outcome | None:
     status = fields["postfix_status"]
     if status == "sent":
         disposition = fields.get("postfix_disposition")
         if disposition is not None:
-            return "discarded" if disposition in THROWN_AWAY else "bounced"
-        service = str(fields.get("program", "")).rpartition("/")[2]
-        goes_on = "postfix_forwarded_queueid" in fields or is_hop(service, fields)
+            return "discarded" if disposition in _THROWN_AWAY else "bounced"
+        goes_on = "postfix_forwarded_queueid" in fields or _is_hop(service, fields)
         return "passed_on" if goes_on else "sent"
     if status == "deferred":
         return "deferred"
@@ -91,7 +92,7 @@ def _of_arrival(fields: Mapping[str, Any]) -> Outcome | None:
         action = fields["postfix_action"]
         if action in REJECTS:
             return "rejected"
-        return "discarded" if action in DISCARDS else None
+        return "discarded" if action in _DISCARDS else None
     if "postfix_uid" in fields:
         return "received" if "postfix_orig_id" not in fields else None
     if "postfix_client_hostname" in fields and _begins(fields):
@@ -104,10 +105,10 @@ def _of_arrival(fields: Mapping[str, Any]) -> Outcome | None:
 
 def _begins(fields: Mapping[str, Any]) -> bool:
     """Whether a line with a client and a queue ID is the first one of a mail that came in here."""
-    if not NOT_OF_AN_ARRIVAL.isdisjoint(fields) or POSTFIX_SUCCESS not in fields["tags"]:
+    if not _NOT_OF_AN_ARRIVAL.isdisjoint(fields) or POSTFIX_SUCCESS not in fields["tags"]:
         return False
-    if fields["postfix_queueid"] == "NOQUEUE":
+    if fields["postfix_queueid"] == NOQUEUE:
         return False  # it gets a queue ID behind the before-queue filter
-    return fields.get("postfix_client_ip") not in THIS_HOST or any(
-        name in fields for name in KNOWN_CLIENT
+    return fields.get("postfix_client_ip") not in _THIS_HOST or any(
+        name in fields for name in _KNOWN_CLIENT
     )

@@ -10,117 +10,40 @@ from mailingest.errors import UsageError
 from mailingest.grok.library import Definition, Library
 from mailingest.grok.matcher import Matcher
 from mailingest.postfix.fields import CONVERTERS, NAMES, Field, own_converters
+from mailingest.postfix.names import NOQUEUE
+from mailingest.postfix.programs import (
+    COMPANIONS,
+    GUESSED,
+    PROGRAMS,
+    Companion,
+    ProgramKind,
+    postfix_program,
+)
 from mailingest.postfix.replies import add_links
 from mailingest.syslog.header import HEADER_NOMATCH, Record
 
 POSTFIX_SUCCESS: Final = "_grok_postfix_success"
 TYPE_MISMATCH: Final = "_type_mismatch"
 
-NOQUEUE: Final = "NOQUEUE"
-
-# The pattern for each Postfix program.  "" stands for any other one: a transport with a name of
-# its own, or one that the rsyslog in between has cut off from the tag.
-PROGRAMS: Final[Mapping[str, str]] = {
-    "smtpd": "POSTFIX_SMTPD",
-    "pickup": "POSTFIX_PICKUP",
-    "cleanup": "POSTFIX_CLEANUP",
-    "qmgr": "POSTFIX_QMGR",
-    "bounce": "POSTFIX_BOUNCE",
-    "smtp": "POSTFIX_SMTP",
-    "lmtp": "POSTFIX_LMTP",
-    "local": "POSTFIX_LOCAL",
-    "virtual": "POSTFIX_VIRTUAL",
-    "pipe": "POSTFIX_PIPE",
-    "error": "POSTFIX_ERROR",
-    "retry": "POSTFIX_ERROR",
-    "discard": "POSTFIX_DISCARD",
-    "postsuper": "POSTFIX_POSTSUPER",
-    "postscreen": "POSTFIX_POSTSCREEN",
-    "dnsblog": "POSTFIX_DNSBLOG",
-    "tlsproxy": "POSTFIX_TLSPROXY",
-    "anvil": "POSTFIX_ANVIL",
-    "scache": "POSTFIX_SCACHE",
-    "verify": "POSTFIX_VERIFY",
-    "qmqpd": "POSTFIX_QMQPD",
-    "trivial-rewrite": "POSTFIX_TRIVIAL_REWRITE",
-    "tlsmgr": "POSTFIX_TLSMGR",
-    "proxymap": "POSTFIX_PROXYMAP",
-    "proxywrite": "POSTFIX_PROXYMAP",
-    "flush": "POSTFIX_FLUSH",
-    "showq": "POSTFIX_SHOWQ",
-    "spawn": "POSTFIX_SPAWN",
-    "master": "POSTFIX_MASTER",
-    "postfix-script": "POSTFIX_SCRIPT",
-    "postfix-tls-script": "POSTFIX_SCRIPT",
-    "postmulti-script": "POSTFIX_SCRIPT",
-    "post-install": "POSTFIX_SCRIPT",
-    "postlog": "POSTFIX_POSTLOG",
-    "postlogd": "POSTFIX_POSTLOGD",
-    "posttls-finger": "POSTFIX_POSTTLS_FINGER",
-    "postdrop": "POSTFIX_POSTDROP",
-    "postmap": "POSTFIX_POSTMAP",
-    "postalias": "POSTFIX_POSTMAP",
-    "sendmail": "POSTFIX_SENDMAIL",
-    "mailq": "POSTFIX_SENDMAIL",
-    "newaliases": "POSTFIX_SENDMAIL",
-    # The queue manager of old, and the one of 2.1 before it became the usual one.
-    "oqmgr": "POSTFIX_QMGR",
-    "nqmgr": "POSTFIX_QMGR",
-    "postcat": "POSTFIX_COMMAND",
-    "postconf": "POSTFIX_COMMAND",
-    "postkick": "POSTFIX_COMMAND",
-    "postlock": "POSTFIX_COMMAND",
-    "postmulti": "POSTFIX_COMMAND",
-    "postqueue": "POSTFIX_COMMAND",
-    "": "POSTFIX_OTHER",
-}
 # What is kept of a line that its program's pattern does not match: level, queue ID and text.
 _NOMATCH: Final = "POSTFIX_NOMATCH"
 # Parts of a line that are fields of their own as well.
 _OMITTED = ("postfix_keyvalue_data", "postfix_command_counter_data")
-# Programs whose lines an RFC 5424 rsyslog sends as `postfix`, since it cuts the tag at the slash,
-# with their patterns.  The order decides what a line that several could have written is taken for.
-_GUESSED: Final[Sequence[tuple[str, str]]] = (
-    ("smtp", "POSTFIX_GUESSED_SMTP"),
-    ("verify", "POSTFIX_GUESSED_VERIFY"),
-    *(
-        (service, PROGRAMS[service])
-        for service in (
-            *("smtpd", "cleanup", "qmgr", "pickup", "bounce", "smtp", "postsuper", "postscreen"),
-            *("dnsblog", "tlsproxy", "anvil", "scache", "master", "postfix-script", ""),
-        )
-    ),
-)
 # Hostile tags must not fill the memory.
 _MOST_PROGRAMS_KNOWN = 4096
 
 _SERVICE_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}", re.ASCII)
-
-# Other programs on a mail's way: the tag, and the pattern, which is in a file of its own; without
-# it the lines are kept plain.  A line that the pattern does not match is no fault either, since
-# these programs also write of other things than mail.
-NEIGHBOURS: Final[Mapping[str, str]] = {
-    "amavis": "AMAVIS",
-    "dovecot": "DOVECOT",
-    "opendkim": "OPENDKIM",
-    "opendmarc": "OPENDMARC",
-    "policyd-spf": "POLICYD_SPF",
-    # The one in Perl, as its documentation names it in master.cf.
-    "postfix/policy-spf": "POLICYD_SPF",
-    "postgrey": "POSTGREY",
-    "rspamd": "RSPAMD",
-}
 
 
 @dataclass(slots=True)
 class Event:
     """One line as facts.
 
-    ``fields`` has declared names only (see mailingest.postfix.fields).  ``service`` is the Postfix
-    daemon, "" if the program is not Postfix; ``instance`` is its Postfix instance.  ``queue_id``
-    is None for NOQUEUE, for lines without one, and for other programs, which do not say whose it
-    is.  ``nomatch`` is the tag that says what did not match, "" if all did.  ``id`` is that of its
-    document, "" as long as it has none.
+    ``fields`` has declared names only (see mailingest.postfix.fields), among them what follows as
+    far as it is known.  ``service`` is the Postfix daemon, "" if the program is not Postfix;
+    ``instance`` is its Postfix instance.  ``queue_id`` is None for NOQUEUE, for lines without one,
+    and for other programs, which do not say whose it is.  ``nomatch`` is the tag that says what did
+    not match, "" if all did.  ``id`` is that of its document, "" as long as it has none.
     """
 
     seconds: int
@@ -144,6 +67,7 @@ class _Program:
     service: str
     matchers: Sequence[tuple[str, Matcher]]
     nomatch_tag: str
+    kind: ProgramKind | None
     success_tag: str = POSTFIX_SUCCESS
 
 
@@ -170,19 +94,28 @@ class EventParser:
         )
         defined = {one.name for one in definitions}
         _check_programs(own_programs, defined)
-        programs = {**NEIGHBOURS, **own_programs}
-        neighbours = defined.intersection(programs.values())
-        guessed = {pattern for _, pattern in _GUESSED}
-        self.patterns = frozenset({*PROGRAMS.values(), *guessed, _NOMATCH, *neighbours})
+        own = {
+            tag: Companion(pattern, COMPANIONS[tag].kind if tag in COMPANIONS else "other")
+            for tag, pattern in own_programs.items()
+        }
+        companions = {
+            tag: one for tag, one in {**COMPANIONS, **own}.items() if one.pattern in defined
+        }
+        self.patterns = frozenset(
+            {
+                *PROGRAMS.values(),
+                *(pattern for _, pattern in GUESSED),
+                *(one.pattern for one in companions.values()),
+                _NOMATCH,
+            }
+        )
         names = sorted(self.patterns)
         matchers = dict(zip(names, library.compile(f"%{{{name}}}" for name in names), strict=True))
         self._matchers = {service: matchers[name] for service, name in PROGRAMS.items()}
-        self._guessed = [(service, matchers[pattern]) for service, pattern in _GUESSED]
+        self._guessed = [(service, matchers[pattern]) for service, pattern in GUESSED]
         self._nomatch = matchers[_NOMATCH]
-        self._neighbours = {
-            tag: _neighbour(tag, matchers[name])
-            for tag, name in programs.items()
-            if name in neighbours
+        self._companions = {
+            tag: _companion(tag, matchers[one.pattern], one.kind) for tag, one in companions.items()
         }
         self._programs: dict[str, _Program] = {}
 
@@ -207,6 +140,8 @@ class EventParser:
             _add_rarities(record, fields)
         service = program.service
         nomatch = HEADER_NOMATCH if HEADER_NOMATCH in tags else ""
+        if program.kind:
+            fields["program_kind"] = program.kind
         if program.matchers:
             matched = self._match(program, record.text, fields)
             if matched is not None:
@@ -215,7 +150,12 @@ class EventParser:
                 nomatch = program.nomatch_tag
                 tags.append(nomatch)
                 self._nomatch.match(record.text, fields)
-        queue_id = fields.get("postfix_queueid") if program.nomatch_tag else None
+        queue_id = None
+        if program.kind == "postfix":
+            queue_id = fields.get("postfix_queueid")
+            fields["instance"] = program.instance
+            if service:
+                fields["service"] = service
         return Event(
             record.moment.seconds,
             record.hostname,
@@ -245,24 +185,16 @@ class EventParser:
         return None
 
     def _program(self, tag: str) -> _Program:
-        if tag in self._neighbours:
-            return self._neighbours[tag]
-        instance, _, path = tag.partition("/")
-        service = path.rpartition("/")[2]
-        is_postfix = (
-            instance.startswith("postfix") or service in PROGRAMS
-            if path
-            # multi_instance_name begins with `postfix-`; `postfixadmin` is something else.
-            else instance == "postfix" or instance.startswith("postfix-")
-        )
-        if not is_postfix:
-            program = _Program("", "", (), "")
-        elif service in self._matchers:
-            program = self._known_program(instance, service)
+        if tag in self._companions:
+            return self._companions[tag]
+        found = postfix_program(tag)
+        if found is None:
+            program = _Program("", "", (), "", None)
+        elif found.service in self._matchers:
+            program = self._known_program(*found)
         else:
-            program = _Program(
-                instance, service, ((service, self._matchers[""]),), _nomatch_tag(service)
-            )
+            matchers = ((found.service, self._matchers[""]),)
+            program = _Program(*found, matchers, _nomatch_tag(found.service), "postfix")
         if len(self._programs) >= _MOST_PROGRAMS_KNOWN:
             self._programs.clear()
         self._programs[tag] = program
@@ -270,7 +202,7 @@ class EventParser:
 
     def _known_program(self, instance: str, service: str) -> _Program:
         matchers = [(service, self._matchers[service])] if service else self._guessed
-        return _Program(instance, service, matchers, _nomatch_tag(service or "postfix"))
+        return _Program(instance, service, matchers, _nomatch_tag(service or "postfix"), "postfix")
 
 
 def _check_programs(programs: Mapping[str, str], defined: Collection[str]) -> None:
@@ -282,9 +214,9 @@ def _check_programs(programs: Mapping[str, str], defined: Collection[str]) -> No
             raise UsageError(f"{place}: that is Postfix: give its patterns another text instead")
 
 
-def _neighbour(tag: str, matcher: Matcher) -> _Program:
+def _companion(tag: str, matcher: Matcher, kind: ProgramKind) -> _Program:
     name = tag.rpartition("/")[2]
-    return _Program("", "", (("", matcher),), "", f"_grok_{name}_success")
+    return _Program("", "", (("", matcher),), "", kind, f"_grok_{name}_success")
 
 
 def _delivery_agent(fields: dict[str, Any]) -> str:

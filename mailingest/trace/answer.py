@@ -3,11 +3,12 @@
 The keys are a contract; times are ISO 8601 in UTC, and what is not known is null.
 """
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from mailingest.postfix.names import ENHANCED_STATUS_CODE
 from mailingest.stores.events import StoredEvent
+from mailingest.trace.facts import Attempt, refusal_reply
 from mailingest.trace.stories import Story
 
 KEYS = (
@@ -39,43 +40,35 @@ KEYS = (
     "evidence",
     "proof",
 )
-_DELAYS = ("before_qmgr", "in_qmgr", "conn_setup", "transmission")
 
 
-def answer(story: Story) -> dict[str, Any]:
+def story_to_json(story: Story) -> dict[str, Any]:
     """The object of a story, with the keys of `KEYS` in their order."""
     first = story.first
-    refused: StoredEvent = story.refusal.event if story.refusal is not None else {}
-    delivery: StoredEvent = story.attempt.event if story.attempt is not None else {}
+    refusal, attempt = story.refusal, story.attempt
     values: dict[str, Any] = {
         "verdict": story.verdict,
         "temporary": story.temporary,
         "recipient": story.recipient,
         "original_recipient": story.original_recipient,
-        "sender": _first(first.sender if first else None, refused.get("postfix_from")),
+        "sender": _first(first and first.sender, refusal and refusal.sender),
         "message_id": next((queue.message_id for queue in story.queues if queue.message_id), None),
-        "host": _first(first.key.host if first else None, refused.get("host")),
-        "instance": _first(
-            first.key.instance if first else None,
-            story.refusal.instance if story.refusal is not None else None,
-        ),
+        "host": _first(first and first.key.host, refusal and refusal.host),
+        "instance": _first(first and first.key.instance, refusal and refusal.instance),
         "queue_id": first.key.queue_id if first else None,
         "chain": [queue.key._asdict() for queue in story.queues],
         "client": _client(story),
         "received_at": iso(story.received_at),
         "decided_at": iso(story.decided_at),
-        "relay": delivery.get("postfix_relay"),
-        "relay_ip": delivery.get("postfix_relay_ip"),
-        "relay_port": delivery.get("postfix_relay_port"),
-        "tls": _tls(delivery),
-        "remote_queue_id": delivery.get("postfix_remote_queueid"),
-        "dsn": _first(
-            delivery.get("postfix_dsn"),
-            (story.evidence or {}).get("postfix_status_code_enhanced"),
-        ),
+        "relay": attempt and attempt.relay,
+        "relay_ip": attempt and attempt.relay_ip,
+        "relay_port": attempt and attempt.relay_port,
+        "tls": (" ".join(attempt.tls) or None) if attempt else None,
+        "remote_queue_id": attempt and attempt.remote_queue_id,
+        "dsn": _first(attempt and attempt.dsn, (story.evidence or {}).get(ENHANCED_STATUS_CODE)),
         "reply": _reply(story),
         "attempts": story.attempts,
-        "delays": _delays(delivery),
+        "delays": _delays(attempt),
         "size": first.size if first else None,
         "notification": story.notification,
         "note": story.note or None,
@@ -103,45 +96,24 @@ def _first(*values: Any) -> Any:
 
 
 def _client(story: Story) -> str | None:
-    events: Sequence[StoredEvent] = [story.refusal.event] if story.refusal is not None else []
-    first = story.first
-    name = first.client if first else None
-    ip = first.client_ip if first else None
-    for event in events:
-        name = name or event.get("postfix_client_hostname")
-        ip = ip or event.get("postfix_client_ip")
+    name = ip = None
+    for known in (story.first, story.refusal):
+        if known is not None:
+            name = name or known.client_hostname
+            ip = ip or known.client_ip
     if name is None and ip is None:
         return None
     return f"{name or 'unknown'}[{ip or 'unknown'}]"
 
 
-def _tls(delivery: StoredEvent) -> str | None:
-    """The level of Postfix 3.11's delivery line, else what the line about the connection told."""
-    level = delivery.get("postfix_tls_security_level")
-    version = delivery.get("postfix_tls_version")
-    trust = delivery.get("postfix_tls_trustlevel")
-    parts = [part for part in (level, trust, version, delivery.get("postfix_tls_cipher")) if part]
-    return " ".join(parts) or None
-
-
 def _reply(story: Story) -> str | None:
     if story.attempt is not None:
         return story.attempt.reply
-    event = story.evidence or {}
-    text = _first(event.get("postfix_status_message"), event.get("postfix_milter_message"))
-    if text is None:
-        return None
-    code = event.get("postfix_status_code")
-    enhanced = event.get("postfix_status_code_enhanced")
-    about = event.get("postfix_status_data")
-    if about is not None:
-        text = f"<{about}>: {text}"
-    return " ".join(str(part) for part in (code, enhanced, text) if part is not None)
+    return refusal_reply(story.evidence or {})
 
 
-def _delays(delivery: StoredEvent) -> dict[str, float] | None:
+def _delays(attempt: Attempt | None) -> dict[str, float | None] | None:
     """Seconds: in all, before the queue manager, in it, setting up the connection, sending."""
-    if "postfix_delay" not in delivery:
+    if attempt is None or attempt.delay is None:
         return None
-    parts = {name: delivery.get(f"postfix_delay_{name}") for name in _DELAYS}
-    return {"total": delivery["postfix_delay"], **parts}
+    return {"total": attempt.delay, **attempt.delays}

@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 from mailingest.stores.criteria import Criteria
-from mailingest.stores.events import StoredEvent
+from mailingest.trace.facts import Attempt
 from mailingest.trace.stories import Story
 
 
@@ -41,28 +41,27 @@ def _is_in_time(criteria: Criteria, story: Story) -> bool:
 def _senders(story: Story) -> list[object]:
     senders: list[object] = [queue.sender for queue in story.queues]
     if story.refusal is not None:
-        senders.append(story.refusal.event.get("postfix_from"))
+        senders.append(story.refusal.sender)
     return senders
 
 
 def _queue_ids(story: Story) -> set[object]:
     ids: set[object] = {queue.key.queue_id for queue in story.queues}
-    ids |= {event.get("postfix_remote_queueid") for event in _deliveries(story)}
+    ids |= {attempt.remote_queue_id for attempt in _deliveries(story)}
     return ids | {story.notification}
 
 
 def _clients(story: Story) -> list[object]:
     clients: list[object] = []
     for queue in story.queues:
-        clients += [queue.client, queue.client_ip]
+        clients += [queue.client_hostname, queue.client_ip]
     if story.refusal is not None:
-        event = story.refusal.event
-        clients += [event.get("postfix_client_hostname"), event.get("postfix_client_ip")]
+        clients += [story.refusal.client_hostname, story.refusal.client_ip]
     return clients
 
 
 def _relays(story: Story) -> list[object]:
-    return [event.get("postfix_relay") for event in _deliveries(story)]
+    return [attempt.relay for attempt in _deliveries(story)]
 
 
 def _hosts(story: Story) -> list[object]:
@@ -70,14 +69,13 @@ def _hosts(story: Story) -> list[object]:
     return [*hosts, story.refusal.host] if story.refusal is not None else hosts
 
 
-def _deliveries(story: Story) -> list[StoredEvent]:
-    """The delivery lines of this recipient: the last one, and those that led to its queue ID."""
-    lines = [story.attempt.event] if story.attempt is not None else []
+def _deliveries(story: Story) -> list[Attempt]:
+    """The deliveries of this recipient: the last one, and those that led to its queue ID."""
+    deliveries = [story.attempt] if story.attempt is not None else []
     for queue, child in pairwise(story.queues):
-        lines += [
-            one.event
-            for one in queue.attempts
-            if child.key.queue_id
-            in (one.event.get("postfix_remote_queueid"), one.event.get("postfix_forwarded_queueid"))
+        deliveries += [
+            attempt
+            for attempt in queue.attempts
+            if child.key.queue_id in (attempt.remote_queue_id, attempt.forwarded_queue_id)
         ]
-    return lines
+    return deliveries

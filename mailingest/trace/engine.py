@@ -5,12 +5,23 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
+from mailingest.postfix.completion import completed
+from mailingest.postfix.names import (
+    FORWARDED_QUEUE_ID,
+    MESSAGE_ID,
+    NOQUEUE,
+    ORIGINAL_QUEUE_ID,
+    QUEUE_ID,
+    REMOTE_QUEUE_ID,
+    REQUEUED_FROM,
+)
 from mailingest.stores.criteria import Criteria, text_term
 from mailingest.stores.events import StoredEvent, time_of
 from mailingest.stores.protocol import Found, Source, Span
 from mailingest.trace.criteria import meets
-from mailingest.trace.facts import gather, is_accept, session_of
-from mailingest.trace.stories import Story, tell
+from mailingest.trace.facts import session_of
+from mailingest.trace.gathering import gather, is_accept
+from mailingest.trace.stories import Story, build_stories
 
 # A deferred mail lives for 5 days (maximal_queue_lifetime), and its bounce as long again.
 REACH: Final = timedelta(days=10)
@@ -31,16 +42,16 @@ _DECISION: Final = timedelta(seconds=100)
 _LINES_OF_A_CLIENT: Final = 1000
 
 _LINKS: Final = (
-    "postfix_queueid",
-    "postfix_remote_queueid",
-    "postfix_forwarded_queueid",
-    "postfix_orig_queueid",
-    "postfix_orig_id",
+    QUEUE_ID,
+    REMOTE_QUEUE_ID,
+    FORWARDED_QUEUE_ID,
+    ORIGINAL_QUEUE_ID,
+    REQUEUED_FROM,
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class TraceResult:
     """Stories, oldest first; ``span`` is what the source has; ``is_cut``: there may be more.
 
     ``notes`` name what could not be read, one line each.
@@ -58,7 +69,7 @@ async def trace(
     *,
     limit: int = 100,
     is_shown: Callable[[Story], bool] | None = None,
-) -> Answer:
+) -> TraceResult:
     """Tell the stories that meet the criteria, the ``limit`` newest ones; 0 is all of them.
 
     ``is_shown`` says whether whoever asks may get to see a story; None shows all.
@@ -67,11 +78,11 @@ async def trace(
     """
     span = await source.span()
     if span is None:
-        return Answer([], None, is_cut=False)
+        return TraceResult([], None, is_cut=False)
     most = min(MOST_EVENTS, _EVENTS_OF_A_STORY * limit) if limit else MOST_EVENTS
     while True:
         found = await source.find(criteria, most)
-        every, events = await _tell(source, found, span)
+        every, events = await _stories_of(source, found, span)
         stories = [
             story
             for story in every
@@ -81,17 +92,17 @@ async def trace(
             break
         most = min(MOST_EVENTS, _GROWTH * most)
     is_cut = events.is_cut or 0 < limit < len(stories)
-    return Answer(stories[-limit:], span, is_cut=is_cut, notes=events.notes)
+    return TraceResult(stories[-limit:], span, is_cut=is_cut, notes=events.notes)
 
 
-async def _tell(source: Source, found: Found, span: Span) -> "tuple[list[Story], _Events]":
+async def _stories_of(source: Source, found: Found, span: Span) -> "tuple[list[Story], _Events]":
     """The stories that the events found lead to, oldest first."""
     events = _Events()
     events.add(found)
     if events.all:
         await _follow(source, events)
     facts = gather(events.in_order())
-    return tell(facts, until=span.last), events
+    return build_stories(facts, until=span.last), events
 
 
 def _is_enough(stories: Sequence[Story], found: Found, limit: int) -> bool:
@@ -118,7 +129,7 @@ class _Events:
         for event in found.events:
             if event["_id"] not in self._seen:
                 self._seen.add(event["_id"])
-                new.append(event)
+                new.append(completed(event))
         self.all += new
         self.is_cut |= found.is_cut
         self.notes += [note for note in found.notes if note not in self.notes]
@@ -145,8 +156,8 @@ async def _follow_links(source: Source, events: _Events, new: list[StoredEvent])
     times = [time_of(event) for event in new]
     since, until = min(times) - REACH, max(times) + REACH
     for _ in range(_MOST_STEPS):
-        new_ids = _values(new, _LINKS) - ids - {"NOQUEUE"}
-        new_messages = _values(new, ("postfix_message-id",)) - messages - {""}
+        new_ids = _values(new, _LINKS) - ids - {NOQUEUE}
+        new_messages = _values(new, (MESSAGE_ID,)) - messages - {""}
         if not new_ids and not new_messages:
             break
         ids |= new_ids
@@ -169,8 +180,8 @@ async def _follow_sessions(source: Source, events: _Events) -> None:
     if not unfinished:
         return
     sessions = {queue.session for queue in unfinished if queue.session is not None}
-    since = min(queue.born for queue in unfinished) - timedelta(minutes=1)
-    until = max(queue.born for queue in unfinished) + _SESSION
+    since = min(queue.created_at for queue in unfinished) - timedelta(minutes=1)
+    until = max(queue.created_at for queue in unfinished) + _SESSION
     events.add(await source.of_sessions(sessions, since, until, MOST_EVENTS))
 
 
@@ -184,7 +195,7 @@ async def _accepted_after_all(source: Source, events: _Events) -> list[StoredEve
     accepted: list[StoredEvent] = []
     for refusal in in_advance[-_MOST_IN_ADVANCE:]:
         criteria = Criteria(
-            client=text_term(str(refusal.event.get("postfix_client_ip", ""))),
+            client=text_term(str(refusal.client_ip or "")),
             since=refusal.time,
             until=refusal.time + _DECISION,
         )

@@ -8,19 +8,18 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
-from mailingest.postfix.outcome import is_hop
 from mailingest.trace.facts import Attempt, Facts, Key, Queue
 
 # A child's first line comes before the line of its parent that names it; clocks of two hosts may
 # differ by this much as well.
 CLOCKS_DIFFER = timedelta(seconds=120)
-# smtp(8) breaks lines at 998 octets (smtp_line_length_limit) and cleanup(8) cuts what it logs, so
+# smtp(8) breaks lines at 998 bytes (smtp_line_length_limit) and cleanup(8) cuts what it logs, so
 # that the rest of a long Message-ID is not the same at each hop.
 _SAFE_MESSAGE_ID = 900
 
 
-class Links:
-    """Finds the next queue ID of a mail among all that there are."""
+class QueueGraph:
+    """Finds the next queue ID of a mail among all that are known."""
 
     def __init__(self, facts: Facts) -> None:
         self._queues = facts.queues
@@ -34,7 +33,7 @@ class Links:
             if queue.filtered_from:
                 self._by_filter[queue.key.host, queue.filtered_from].append(queue)
 
-    def lives(self, key: Key) -> list[Queue]:
+    def generations(self, key: Key) -> list[Queue]:
         """The mails that had a queue ID, one after the other."""
         return [one for one in self._by_id.get(key.queue_id, ()) if one.key == key]
 
@@ -52,11 +51,11 @@ class Links:
 
     def child(self, queue: Queue, attempt: Attempt) -> Queue | None:
         """The queue ID that a delivered mail goes on under, if it is in the logs."""
-        forwarded = attempt.event.get("postfix_forwarded_queueid")
+        forwarded = attempt.forwarded_queue_id
         if forwarded is not None:
-            same = self.lives(queue.key._replace(queue_id=forwarded))
+            same = self.generations(queue.key._replace(queue_id=forwarded))
             return _latest_before(same, queue, attempt)
-        remote = attempt.event.get("postfix_remote_queueid")
+        remote = attempt.remote_queue_id
         if remote is not None:
             found = (one for one in self._by_id.get(remote, ()) if _can_be_same(one, queue))
             child = _latest_before(found, queue, attempt)
@@ -64,7 +63,7 @@ class Links:
                 return child
         # A filter that tells no queue ID passes on what XFORWARD told it.
         filtered = list(self._by_filter.get((queue.key.host, queue.key.queue_id), ()))
-        if filtered and (attempt.service == "pipe" or is_hop(attempt.service, attempt.event)):
+        if filtered and (attempt.service == "pipe" or attempt.outcome == "passed_on"):
             own = [one for one in filtered if _has_recipient(one, attempt.recipient)]
             return _latest_before(own or filtered, queue, attempt)
         if attempt.service == "pipe" and queue.message_id:
@@ -75,7 +74,7 @@ class Links:
                 if one is not queue
                 and one.is_submitted_here
                 and one.key.host == queue.key.host
-                and one.born >= queue.born
+                and one.created_at >= queue.created_at
             )
             return _latest_before(back, queue, attempt)
         return None
@@ -88,28 +87,28 @@ class Links:
             if one is not queue
             and one.key.host == queue.key.host
             and one.key.instance == queue.key.instance
-            and one.born >= queue.born
+            and one.created_at >= queue.created_at
             and (
                 one.requeued_from == queue.key.queue_id
                 or (one.is_submitted_here and one.message_id == queue.message_id is not None)
             )
         ]
-        return min(candidates, key=lambda one: one.born, default=None)
+        return min(candidates, key=lambda one: one.created_at, default=None)
 
 
 def _latest_before(candidates: Iterable[Queue], queue: Queue, attempt: Attempt) -> Queue | None:
-    """Of the mails that had a queue ID, the one that was born when it was named."""
+    """Of the mails that had a queue ID, the one that had begun when it was named."""
     fit = [
         one
         for one in candidates
-        if queue.born - CLOCKS_DIFFER <= one.born <= attempt.time + CLOCKS_DIFFER
+        if queue.created_at - CLOCKS_DIFFER <= one.created_at <= attempt.time + CLOCKS_DIFFER
         and one is not queue
     ]
-    return max(fit, key=lambda one: one.born, default=None)
+    return max(fit, key=lambda one: one.created_at, default=None)
 
 
 def _can_be_same(child: Queue, queue: Queue) -> bool:
-    """A foreign server's queue ID may look like one of ours."""
+    """A foreign server's queue ID may look like one of this site's."""
     if child.key == queue.key:
         return False
     if not child.message_id or not queue.message_id:

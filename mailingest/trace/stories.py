@@ -5,15 +5,23 @@ nothing more; `delivered` means that a mail store here took it; where a line is 
 verdict is `unknown`.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from mailingest.postfix.outcome import is_hop
+from mailingest.postfix.names import RECIPIENT
 from mailingest.stores.events import StoredEvent, time_of
-from mailingest.trace.facts import Attempt, Facts, Key, Queue, Refusal
-from mailingest.trace.graph import Links
+from mailingest.trace.facts import (
+    Attempt,
+    Facts,
+    Key,
+    Queue,
+    Refusal,
+    is_temporary,
+    is_whole_mail_refused,
+)
+from mailingest.trace.graph import QueueGraph
 
 Verdict = Literal[
     "delivered",
@@ -33,15 +41,12 @@ Verdict = Literal[
 # Postfix tries a mail again at the latest after maximal_backoff_time (4000 s): a mail that was
 # active and of which nothing was heard for longer has lost its lines.
 SILENCE = timedelta(seconds=8000)
-# smtpd refuses the mail as a whole at these stages, one of its recipients at the others.
-_WHOLE_MAIL = frozenset({"DATA", "BDAT", "END-OF-MESSAGE"})
 # Loops in a broken log must end.
 _DEEPEST = 16
 
 _LOCAL_AGENTS = frozenset({"local", "virtual", "pipe", "lmtp"})
 # Statuses after which a recipient is not tried again.
 _DECIDING = ("sent", "bounced")
-_THROWN_AWAY = frozenset({"discarded", "blocked", "quarantined"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +74,7 @@ class Story:
     def received_at(self) -> datetime | None:
         """When the mail came in."""
         if self.queues:
-            return self.queues[0].born
+            return self.queues[0].created_at
         return self.refusal.time if self.refusal else None
 
     @property
@@ -86,29 +91,29 @@ class Story:
         return sorted(events, key=lambda event: str(event["@timestamp"]))
 
 
-def tell(facts: Facts, *, until: datetime | None = None) -> list[Story]:
+def build_stories(facts: Facts, *, until: datetime | None = None) -> list[Story]:
     """All stories of the facts, in the order of the mails' arrival.
 
     ``until`` is how far the logs reach; None stands for the latest fact.
     """
-    return _Teller(facts, until).tell()
+    return _Builder(facts, until).build()
 
 
 @dataclass(slots=True)
-class _Teller:
+class _Builder:
     facts: Facts
     until: datetime | None
-    _links: Links = field(init=False)
+    _graph: QueueGraph = field(init=False)
     _refusing: set[int] = field(init=False)
 
-    def tell(self) -> list[Story]:
-        self._links = Links(self.facts)
+    def build(self) -> list[Story]:
+        self._graph = QueueGraph(self.facts)
         self._refusing = {id(refusal.event) for refusal in self.facts.refusals}
         if self.until is None:
             times = [time_of(event) for queue in self.facts.queues for event in queue.events]
             self.until = max(times, default=None)
         children = {
-            id(child) for queue in self.facts.queues for child in self._links.children(queue)
+            id(child) for queue in self.facts.queues for child in self._graph.children(queue)
         }
         roots = [queue for queue in self.facts.queues if id(queue) not in children]
         stories = [story for queue in roots for story in self._of_queue(queue, (queue,))]
@@ -116,14 +121,14 @@ class _Teller:
         return sorted(stories, key=lambda story: (str(story.received_at), str(story.decided_at)))
 
     def _of_queue(self, queue: Queue, path: tuple[Queue, ...]) -> Iterator[Story]:
-        told = 0
+        known = 0
         for attempts in _by_recipient(queue.attempts):
-            told += _times_named(attempts)
+            known += _times_named(attempts)
             yield from self._of_recipient(queue, attempts, path)
-        if not told:
+        if not known:
             yield from self._without_attempt(queue, path)
-        elif queue.ended and queue.nrcpt and told < queue.nrcpt and not queue.deleted:
-            missing = queue.nrcpt - told
+        elif queue.ended and queue.nrcpt and known < queue.nrcpt and not _is_taken_out(queue):
+            missing = queue.nrcpt - known
             note = f"no line tells of {missing} more recipients; a milter may have taken them away"
             yield Story("unknown", path, None, note=note)
 
@@ -140,36 +145,31 @@ class _Teller:
             attempts=attempts.index(final) + 1,
             evidence=final.event,
         )
-        if final.status == "sent":
-            yield from self._sent(queue, final, base, path)
-        elif final.status == "bounced":
-            yield _bounced(base, queue)
-        elif final.status in ("deliverable", "undeliverable") or "not-cached" in final.status:
-            yield _with(base, verdict="probe")
-        else:
-            yield from self._not_sent(queue, base, path)
+        match final.outcome:
+            case "sent" | "passed_on":
+                yield from self._sent(final, base, path)
+            case "discarded":
+                yield _with(base, verdict="discarded")
+            case "bounced":
+                # By Postfix, or by a filter that took it before.
+                yield _bounced(base, queue)
+            case None:
+                yield _with(base, verdict="probe")
+            case _:
+                yield from self._not_sent(queue, base, path)
 
-    def _sent(
-        self, queue: Queue, final: Attempt, base: Story, path: tuple[Queue, ...]
-    ) -> Iterator[Story]:
-        if final.service == "discard" or _disposition(final) in _THROWN_AWAY:
-            yield _with(base, verdict="discarded")
-            return
-        if _disposition(final) == "bounced":
-            # A filter took it, and bounced it itself.
-            yield _bounced(base, queue)
-            return
-        child = self._links.child(queue, final)
+    def _sent(self, final: Attempt, base: Story, path: tuple[Queue, ...]) -> Iterator[Story]:
+        child = self._graph.child(path[-1], final)
         if child is not None and child not in path and len(path) < _DEEPEST:
             yield from self._continued(final, base, child, path)
         elif child is not None:
             yield _with(base, note="the mail goes round in a circle")
-        elif "postfix_forwarded_queueid" in final.event:
+        elif final.forwarded_queue_id is not None:
             yield _with(base, note="forwarded, but no line tells of the new queue ID")
-        elif final.service in _LOCAL_AGENTS and not is_hop(final.service, final.event):
-            yield _with(base, verdict="delivered")
-        elif is_hop(final.service, final.event):
+        elif final.outcome == "passed_on":
             yield _with(base, note="passed on within this system, and no line tells how it went on")
+        elif final.service in _LOCAL_AGENTS:
+            yield _with(base, verdict="delivered")
         else:
             yield _with(base, verdict="handed_over")
 
@@ -177,7 +177,7 @@ class _Teller:
         self, final: Attempt, base: Story, child: Queue, path: tuple[Queue, ...]
     ) -> Iterator[Story]:
         stories = list(self._of_queue(child, (*path, child)))
-        if "postfix_forwarded_queueid" not in final.event:
+        if final.forwarded_queue_id is None:
             own = _of_recipient(stories, final.recipient)
             # A filter may have changed the address; with one recipient there is no doubt.
             stories = own or [story for story in stories if len(stories) == 1]
@@ -214,7 +214,7 @@ class _Teller:
             yield _with(base, verdict="pending", note=note)
 
     def _requeued(self, queue: Queue, base: Story, path: tuple[Queue, ...]) -> Iterator[Story]:
-        child = self._links.requeued_as(queue)
+        child = self._graph.requeued_as(queue)
         if child is None or child in path or len(path) >= _DEEPEST:
             yield _with(base, note="requeued, and no line tells the new queue ID")
             return
@@ -231,9 +231,9 @@ class _Teller:
         )
         for event, verdict in decided:
             if event is not None:
-                temporary = _is_temporary(event) if verdict == "rejected" else None
+                temporary = is_temporary(event) if verdict == "rejected" else None
                 yield Story(
-                    verdict, path, event.get("postfix_to"), temporary=temporary, evidence=event
+                    verdict, path, event.get(RECIPIENT), temporary=temporary, evidence=event
                 )
                 return
         base = Story("unknown", path, None, evidence=queue.events[-1] if queue.events else None)
@@ -242,7 +242,7 @@ class _Teller:
         elif queue.expired is not None:
             child = _notification(queue, "non-delivery")
             yield _with(base, verdict="expired", notification=child, evidence=queue.expired)
-        elif self._is_refused(queue, _WHOLE_MAIL):
+        elif self._is_refused(queue, is_whole_mail_refused):
             return
         elif queue.broken_off is not None:
             yield _with(base, verdict="not_accepted", evidence=queue.broken_off)
@@ -260,36 +260,28 @@ class _Teller:
             queues: tuple[Queue, ...] = ()
             if refusal.queue_id is not None:
                 key = Key(refusal.host, refusal.instance, refusal.queue_id)
-                queues = tuple(self._links.lives(key)[-1:])
-            verdict: Verdict = "rejected"
-            if "discard" in refusal.action:
-                verdict = "discarded"
-            elif refusal.action == "hold":
-                verdict = "held"
-            elif refusal.action == "abort":
-                verdict = "not_accepted"
+                queues = tuple(self._graph.generations(key)[-1:])
+            verdict = _verdict_of(refusal)
             yield Story(
                 verdict,
                 queues,
-                refusal.event.get("postfix_to"),
-                temporary=_is_temporary(refusal.event) if verdict == "rejected" else None,
+                refusal.recipient,
+                temporary=is_temporary(refusal.event) if verdict == "rejected" else None,
                 refusal=refusal,
                 evidence=refusal.event,
             )
 
-    def _is_refused(self, queue: Queue, stages: Collection[str] | None = None) -> bool:
-        """Whether smtpd refused something of this queue ID, at one of the stages of a session.
+    def _is_refused(
+        self, queue: Queue, counts: Callable[[StoredEvent], bool] = lambda _: True
+    ) -> bool:
+        """Whether smtpd refused something of this queue ID that counts.
 
         A refusal is a story of its own.
         """
-        return any(
-            id(event) in self._refusing
-            and (stages is None or event["postfix_smtp_stage"] in stages)
-            for event in queue.events
-        )
+        return any(id(event) in self._refusing and counts(event) for event in queue.events)
 
     def _is_silent(self, queue: Queue) -> bool:
-        last = max((time_of(event) for event in queue.events), default=queue.born)
+        last = max((time_of(event) for event in queue.events), default=queue.created_at)
         return self.until is not None and self.until - last > SILENCE
 
 
@@ -301,9 +293,20 @@ def _by_recipient(attempts: Iterable[Attempt]) -> Iterable[list[Attempt]]:
     return groups.values()
 
 
+def _verdict_of(refusal: Refusal) -> Verdict:
+    if refusal.outcome == "rejected" or refusal.outcome == "discarded":
+        return refusal.outcome
+    return "held" if refusal.action == "hold" else "not_accepted"
+
+
+def _is_taken_out(queue: Queue) -> bool:
+    """Whether an operator took the mail out of the queue."""
+    return queue.deleted is not None or queue.requeued is not None
+
+
 def _is_passed_over(queue: Queue, story: Story) -> bool:
     """Whether the mail was tried again, and that again, without this recipient."""
-    last = story.attempt.time if story.attempt is not None else queue.born
+    last = story.attempt.time if story.attempt is not None else queue.created_at
     return sum(time > last for time in queue.activations) > 1
 
 
@@ -333,10 +336,6 @@ def _of_recipient(stories: list[Story], recipient: str) -> list[Story]:
     return exact or [story for story in stories if (story.recipient or "").lower() == wanted]
 
 
-def _disposition(attempt: Attempt) -> str:
-    return str(attempt.event.get("postfix_disposition", ""))
-
-
 def _notification(queue: Queue, reason: str) -> str | None:
     return next((child for why, child in queue.notifications if why == reason), None)
 
@@ -347,16 +346,6 @@ def _bounced(story: Story, queue: Queue) -> Story:
     if queue.sender == "" and notification is None:
         note = "it cannot be delivered, and nobody is told: it is a notification itself"
     return _with(story, verdict="bounced", notification=notification, note=note)
-
-
-def _is_temporary(event: StoredEvent) -> bool:
-    code = event.get("postfix_status_code")
-    if code is not None:
-        return bool(400 <= code < 500)
-    enhanced = event.get("postfix_status_code_enhanced")
-    if enhanced is None:
-        enhanced = str(event.get("postfix_milter_message", "")).rpartition(": ")[2]
-    return str(enhanced).startswith("4.")
 
 
 def _with(story: Story, **changes: Any) -> Story:

@@ -19,8 +19,8 @@ from mailingest.errors import MailingestError, OutputUnavailable, UsageError
 from mailingest.stores.counts import Counts
 from mailingest.stores.criteria import Criteria
 from mailingest.stores.protocol import Span, Store
-from mailingest.trace.answer import answer as whole_answer
-from mailingest.trace.engine import Answer, trace
+from mailingest.trace.answer import story_to_json
+from mailingest.trace.engine import TraceResult, trace
 from mailingest.trace.stories import Story, Verdict
 from mailingest.web.masking import is_about_parts, is_shown, mask, masked_answer
 from mailingest.web.overview import SPANS, Asked, Overview, read_asked
@@ -191,7 +191,7 @@ class TracePage:
         answer = await self._ask_mail(request)
         return self._json(answer, 200 if answer.stories else 404)
 
-    async def _ask_mail(self, request: web.Request) -> Answer:
+    async def _ask_mail(self, request: web.Request) -> TraceResult:
         """The stories that a permalink means: see `permalink`."""
         query = request.query
         try:
@@ -220,11 +220,11 @@ class TracePage:
             # Queue IDs are used again: the host and the time tell which mail is meant.
             return any(
                 (queue.key.host, queue.key.queue_id) == (host, queue_id)
-                and abs(queue.born - at) <= _AROUND
+                and abs(queue.created_at - at) <= _AROUND
                 for queue in story.queues
             )
 
-        return Answer(list(filter(is_meant, answer.stories)), answer.span, answer.is_cut)
+        return TraceResult(list(filter(is_meant, answer.stories)), answer.span, answer.is_cut)
 
     async def _overview(self, request: web.Request) -> web.Response:
         texts = self._texts(request)
@@ -284,7 +284,7 @@ class TracePage:
 
     async def _ask(
         self, request: web.Request, criteria: Criteria, limit: int = _MOST_RESULTS
-    ) -> Answer:
+    ) -> TraceResult:
         _note_question(request)
         shown = partial(is_shown, criteria) if self._access.is_masked else None
         return await trace(self._source, criteria, limit=limit, is_shown=shown)
@@ -292,7 +292,7 @@ class TracePage:
     def _criteria(self, asked: Mapping[str, str]) -> Criteria:
         return read_question(asked, now=datetime.now(UTC), zone=self._zone)
 
-    def _json(self, answer: Answer, status: int = 200) -> web.Response:
+    def _json(self, answer: TraceResult, status: int = 200) -> web.Response:
         view = self._view(Texts("en"))
         return _json(
             {
@@ -305,7 +305,7 @@ class TracePage:
         )
 
     def _view(self, texts: Texts) -> View:
-        return View(texts, self._zone, masked_answer if self._access.is_masked else whole_answer)
+        return View(texts, self._zone, masked_answer if self._access.is_masked else story_to_json)
 
     def _texts(self, request: web.Request) -> Texts:
         wanted = request.query.get("lang")
@@ -368,7 +368,7 @@ def _asked(query: Mapping[str, str]) -> dict[str, str]:
     return {name: query.get(name, "").strip() for name in FIELDS}
 
 
-def _nothing(answer: Answer, criteria: Criteria, texts: Texts, view: View) -> str:
+def _nothing(answer: TraceResult, criteria: Criteria, texts: Texts, view: View) -> str:
     """Why there is no answer."""
     span = answer.span
     if span is None:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from mailingest.stores.criteria import Criteria, Term
 from mailingest.stores.events import StoredEvent
-from mailingest.trace.answer import answer
+from mailingest.trace.answer import story_to_json
 from mailingest.trace.stories import Story
 
 _ADDRESSES: Final = ("recipient", "original_recipient", "sender")
@@ -45,11 +45,11 @@ def mask(text: str) -> str:
 
 
 def masked_answer(story: Story) -> dict[str, Any]:
-    """What `mailingest.trace.answer.answer` makes of a story, with the local parts masked.
+    """What `mailingest.trace.answer.story_to_json` makes of a story, with the local parts masked.
 
     Those of the mail are also masked where they stand alone, as in replies and paths.
     """
-    values = answer(story)
+    values = story_to_json(story)
     names = _names(story.proof)
 
     def masked_text(text: str) -> str:

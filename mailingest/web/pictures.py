@@ -62,10 +62,10 @@ def _row(queue: Queue, recipient: str | None) -> _Row:
     wanted = (recipient or "").lower()
     attempts = [one for one in queue.attempts if one.recipient.lower() == wanted]
     attempts = attempts or queue.attempts[:1]
-    end = max((one.time for one in attempts), default=queue.ended or queue.born)
+    end = max((one.time for one in attempts), default=queue.ended or queue.created_at)
     place = f"{queue.key.host} {queue.key.instance}"
     label, place = clean(queue.key.queue_id), clean(place)
-    return _Row(label[:20], place[:28], queue.born, max(end, queue.born), attempts)
+    return _Row(label[:20], place[:28], queue.created_at, max(end, queue.created_at), attempts)
 
 
 def _bars(row: _Row, begin: datetime, scale: float, top: float) -> list[str]:

@@ -69,7 +69,11 @@ def permalink(story: Story) -> str:
     """The path and query of a mail's own page, which stays right as long as the logs are kept."""
     first = story.first
     if first is not None:
-        query = {"host": first.key.host, "queue_id": first.key.queue_id, "at": iso(first.born)}
+        query = {
+            "host": first.key.host,
+            "queue_id": first.key.queue_id,
+            "at": iso(first.created_at),
+        }
     elif story.refusal is not None:
         # Its line: an address in a link would be in histories and logs, and not masked.
         query = {"line": story.refusal.event["_id"], "at": iso(story.refusal.time)}

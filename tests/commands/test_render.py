@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mailingest.commands.render import json_line, text_lines, write_csv
 from mailingest.escaping import clean
-from mailingest.trace.answer import answer
+from mailingest.trace.answer import story_to_json
 from mailingest.trace.stories import Story
 from tests.support.logs import stories_of
 
@@ -77,7 +77,7 @@ def test_cleaned_text_has_no_control_character(raw: str) -> None:
 def test_a_cell_is_no_formula(begin: str) -> None:
     told = story()
     formula = f"{begin}cmd|' /C calc'!A0"
-    told.queues[0].sender = told.queues[0].client = told.queues[0].message_id = formula
+    told.queues[0].sender = told.queues[0].client_hostname = told.queues[0].message_id = formula
     told = replace(told, recipient=formula, original_recipient=formula, notification=formula)
     out = io.StringIO()
     write_csv([told], out)
@@ -94,7 +94,7 @@ def test_json_shows_what_is_hidden_and_means_the_same(raw: str) -> None:
     line = json_line(told).decode()
     assert line[-1:] == "\n"
     assert line[:-1].isprintable()
-    assert orjson.loads(line) == answer(told)
+    assert orjson.loads(line) == story_to_json(told)
 
 
 def test_json_is_one_object_a_line() -> None:

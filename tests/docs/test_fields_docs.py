@@ -5,7 +5,7 @@ import pytest
 from docs.fields import FILE, document, programs_by_field
 from mailingest.config import Settings
 from mailingest.postfix.fields import CONVERTERS, FIELDS, Field
-from mailingest.postfix.parser import NEIGHBOURS, PROGRAMS
+from mailingest.postfix.programs import COMPANIONS, PROGRAMS
 from mailingest.wiring import read_definitions
 
 
@@ -38,6 +38,6 @@ def test_the_programs_of_a_field_are_those_whose_patterns_have_it() -> None:
     assert programs["postfix_disposition"] == "from a reply"
     assert programs["postfix_status"].startswith("every delivery agent, ")
     assert "qmgr" in programs["postfix_size"].split(", ")
-    known = {*PROGRAMS, *NEIGHBOURS, "from a reply", "from the whole line", "any other transport"}
+    known = {*PROGRAMS, *COMPANIONS, "from a reply", "from the whole line", "any other transport"}
     known |= {"every Postfix program", "every delivery agent"}
     assert {one for text in programs.values() for one in text.split(", ")} <= known

@@ -12,7 +12,7 @@ from mailingest.errors import UsageError
 from mailingest.grok.library import Definition, Library, parse_definitions
 from mailingest.grok.matcher import Matcher, Value
 from mailingest.grok.oniguruma import FLAGS
-from mailingest.postfix.parser import PROGRAMS
+from mailingest.postfix.programs import PROGRAMS
 
 PATTERNS = Path(__file__).parents[2] / "patterns"
 QUEUE_ID = "POSTFIX_QUEUEID [0-9A-F]{6,}\n"

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from mailingest.grok.library import Library, parse_definitions
 from mailingest.postfix.enrichment import QueueMap
 from mailingest.postfix.fields import NAMES
-from mailingest.postfix.parser import NEIGHBOURS, TYPE_MISMATCH, Event, EventParser
+from mailingest.postfix.parser import TYPE_MISMATCH, Event, EventParser
+from mailingest.postfix.programs import COMPANIONS
 from mailingest.syslog.header import Record
 from mailingest.syslog.timestamps import moment_of
 
@@ -26,7 +27,7 @@ DEFINITIONS = [
     for definition in parse_definitions(path.name, path.read_text("utf-8"))
 ]
 PARSER = EventParser(DEFINITIONS)
-ALWAYS = {"@timestamp", "type", "host", "program", "pid", "message", "tags"}
+ALWAYS = {"@timestamp", "type", "host", "program", "program_kind", "pid", "message", "tags"}
 
 
 def parse(program: str, text: str) -> Event:
@@ -406,7 +407,7 @@ def test_a_line_about_no_mail_is_kept_plain_and_is_no_fault(program: str, text: 
     assert facts(event) == {}
 
 
-@pytest.mark.parametrize("program", sorted(set(NEIGHBOURS) - {"postfix/policy-spf"}))
+@pytest.mark.parametrize("program", sorted(set(COMPANIONS) - {"postfix/policy-spf"}))
 def test_without_its_pattern_file_a_program_is_kept_plain(program: str) -> None:
     postfix = [one for one in DEFINITIONS if one.file.startswith("postfix")]
     text = "C6F08A4A812: action=pass"
@@ -430,7 +431,7 @@ def test_each_program_has_a_pattern_that_captures_only_declared_fields() -> None
     files = {definition.name: definition.file for definition in DEFINITIONS}
     library = Library(DEFINITIONS, {})
 
-    assert set(NEIGHBOURS.values()) <= files.keys()
+    assert {one.pattern for one in COMPANIONS.values()} <= files.keys()
     assert set(library.fields) - NAMES == {
         "postfix_keyvalue_data",
         "postfix_command_counter_data",
@@ -461,7 +462,7 @@ def texts(draw: st.DrawFn) -> str:
     return text
 
 
-@given(program=st.sampled_from(sorted(NEIGHBOURS)), text=texts())
+@given(program=st.sampled_from(sorted(COMPANIONS)), text=texts())
 def test_every_field_is_declared_and_the_text_is_kept_whatever_comes(
     program: str, text: str
 ) -> None:

@@ -5,8 +5,8 @@
 
 import pytest
 
-from mailingest.postfix.outcome import outcome_of
-from tests.support.logs import documents_of, lines_of
+from mailingest.postfix.completion import stored_outcome
+from tests.support.logs import as_stored_before, documents_of, lines_of
 
 D = "delay=1, delays=0/0/0/1, dsn=2.0.0"
 SESSION = "from=<a@example.org> to=<b@example.net> proto=ESMTP helo=<pc>"
@@ -52,11 +52,14 @@ def delivery(agent: str, relay: str, status: str) -> str:
 )  # fmt: skip
 def test_the_outcome_of_a_line(line: str, outcome: str | None) -> None:
     [document] = documents_of(lines_of(f"24T10:00:00 mx1 postfix/{line}"))
-    assert outcome_of(document.fields) == outcome
+    assert document.fields.get("outcome") == outcome
+    assert stored_outcome(document.fields) == outcome
+    assert stored_outcome(as_stored_before(document.fields)) == outcome
 
 
 def test_a_line_of_another_program_about_a_client_counts_as_nothing() -> None:
     [document] = documents_of(
         lines_of("24T10:00:00 mx1 opendkim: AAAAAA1: mail.example.org [192.0.2.5] not internal")
     )
-    assert outcome_of(document.fields) is None
+    assert "outcome" not in document.fields
+    assert stored_outcome(as_stored_before(document.fields)) is None

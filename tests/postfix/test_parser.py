@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from mailingest.errors import UsageError
 from mailingest.grok.library import Definition, parse_definitions
 from mailingest.postfix.fields import NAMES
-from mailingest.postfix.parser import POSTFIX_SUCCESS, PROGRAMS, TYPE_MISMATCH, Event, EventParser
+from mailingest.postfix.parser import POSTFIX_SUCCESS, TYPE_MISMATCH, Event, EventParser
+from mailingest.postfix.programs import PROGRAMS
 from mailingest.syslog.header import HEADER_NOMATCH, REPEATED, Record, RecordDecoder
 from mailingest.syslog.timestamps import Clock, moment_of
 
@@ -61,6 +62,9 @@ def test_an_event_of_a_line_with_everything() -> None:
             "tags": [POSTFIX_SUCCESS],
             "postfix_queueid": QID,
             "postfix_message": "removed",
+            "program_kind": "postfix",
+            "instance": "postfix",
+            "service": "qmgr",
         },
     )
 

@@ -5,7 +5,7 @@ import pytest
 from mailingest.config import Settings
 from mailingest.documents import Document
 from mailingest.pipeline import Pipeline
-from mailingest.trace.facts import gather
+from mailingest.trace.gathering import gather
 from mailingest.wiring import build_pipeline
 
 START = 1_795_500_000.0
@@ -161,8 +161,12 @@ def test_a_trace_has_the_same_facts_as_with_all_events() -> None:
     def facts(events: str) -> object:
         found = gather(one.fields for one in documents(pipeline(events=events), MAIL))
         [queue] = found.queues
-        return (queue.client, queue.message_id, queue.sender, queue.is_active, queue.ended), [
-            (attempt.recipient, attempt.status) for attempt in queue.attempts
-        ]
+        return (
+            queue.client_hostname,
+            queue.message_id,
+            queue.sender,
+            queue.is_active,
+            queue.ended,
+        ), [(attempt.recipient, attempt.status) for attempt in queue.attempts]
 
     assert facts("deliveries") == facts("all")

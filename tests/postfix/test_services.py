@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from mailingest.postfix.parser import POSTFIX_SUCCESS, PROGRAMS
+from mailingest.postfix.parser import POSTFIX_SUCCESS
+from mailingest.postfix.programs import PROGRAMS
 from tests.postfix.test_patterns import (
     CLIENT,
     CLIENT_FIELDS,

@@ -11,7 +11,8 @@ import pytest
 
 from mailingest.documents import Document
 from mailingest.errors import OutputUnavailable
-from mailingest.postfix.outcome import OUTCOMES, outcome_of
+from mailingest.postfix.completion import stored_outcome
+from mailingest.postfix.outcome import OUTCOMES
 from mailingest.stores.counts import Counts, Grid
 from mailingest.stores.elastic.reader import ElasticSource
 from mailingest.stores.protocol import Store
@@ -189,7 +190,7 @@ async def test_an_empty_store_has_no_counts(make_store: MakeStore) -> None:
 async def test_every_store_counts_a_line_as_the_rules_say(make_store: MakeStore) -> None:
     expected = dict.fromkeys(OUTCOMES, 0)
     for document in documents_of(lines_of(KINDS_OF_LINES + LOG)):
-        outcome = outcome_of(document.fields)
+        outcome = stored_outcome(document.fields)
         if outcome is not None:
             expected[outcome] += 1
     assert min(expected.values()) > 0
@@ -274,7 +275,7 @@ async def test_endless_reasons_are_bounded_and_the_frequent_ones_stay(
                     f"{number:03}-{place}",
                     orjson.dumps({}),
                     MIDNIGHT + number,
-                    {"postfix_status": "deferred", "postfix_reason": reason},
+                    {"program_kind": "postfix", "outcome": "deferred", "postfix_reason": reason},
                 )
                 for place, reason in enumerate(reasons)
             ]

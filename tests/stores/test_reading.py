@@ -8,10 +8,10 @@ import pytest
 
 from mailingest.stores.criteria import Criteria, address_term, id_term, text_term
 from mailingest.stores.protocol import Found
-from mailingest.trace.answer import answer
+from mailingest.trace.answer import story_to_json
 from mailingest.trace.engine import trace
-from mailingest.trace.facts import gather
-from mailingest.trace.stories import tell
+from mailingest.trace.gathering import gather
+from mailingest.trace.stories import build_stories
 from tests.support.logs import events_of
 from tests.support.stores import MakeSource
 from tests.trace.test_stories import (
@@ -346,9 +346,9 @@ SCENARIOS = [
 @pytest.mark.parametrize("log", SCENARIOS)
 async def test_the_stories_are_those_of_the_log(make_source: MakeSource, log: str) -> None:
     source = await make_source(log)
-    expected = [answer(story) for story in tell(gather(events_of(log)))]
+    expected = [story_to_json(story) for story in build_stories(gather(events_of(log)))]
     told = await trace(source, Criteria())
-    assert [answer(story) for story in told.stories] == expected
+    assert [story_to_json(story) for story in told.stories] == expected
     assert not told.is_cut
     for each in expected:
         criteria = Criteria(
@@ -357,7 +357,7 @@ async def test_the_stories_are_those_of_the_log(make_source: MakeSource, log: st
             message_id=id_term(each["message_id"]) if each["message_id"] else None,
         )
         found = await trace(source, criteria)
-        assert each in [answer(story) for story in found.stories]
+        assert each in [story_to_json(story) for story in found.stories]
 
 
 async def test_a_partners_queue_id_leads_to_the_whole_chain(make_source: MakeSource) -> None:
@@ -393,7 +393,7 @@ async def test_a_mail_that_an_access_map_holds_is_found_by_its_recipient(
 ) -> None:
     source = await make_source(HELD)
     [story] = (await trace(source, Criteria(recipient=address_term("b@example.net")))).stories
-    assert (story.verdict, answer(story)["queue_id"]) == ("held", "AAAAAA1")
+    assert (story.verdict, story_to_json(story)["queue_id"]) == ("held", "AAAAAA1")
 
 
 async def test_the_newest_are_told_although_few_events_are_looked_at_first(

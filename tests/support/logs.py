@@ -1,6 +1,6 @@
 """Log lines written short, and the stories that come of them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,8 +9,8 @@ import orjson
 from mailingest.config import Settings
 from mailingest.documents import Document
 from mailingest.stores.events import StoredEvent
-from mailingest.trace.facts import gather
-from mailingest.trace.stories import Story, tell
+from mailingest.trace.gathering import gather
+from mailingest.trace.stories import Story, build_stories
 from mailingest.wiring import build_pipeline
 
 REFERENCE = datetime(2026, 12, 31, tzinfo=UTC).timestamp()
@@ -44,7 +44,7 @@ def events_of(log: str) -> list[StoredEvent]:
 
 def stories_of(log: str) -> list[Story]:
     """All stories of the lines."""
-    return tell(gather(events_of(log)))
+    return build_stories(gather(events_of(log)))
 
 
 def summary(story: Story) -> dict[str, Any]:
@@ -55,3 +55,9 @@ def summary(story: Story) -> dict[str, Any]:
         "original": story.original_recipient,
         "chain": [queue.key.queue_id for queue in story.queues],
     }
+
+
+def as_stored_before(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a document as earlier versions stored it: without what is computed now."""
+    computed = {"program_kind", "instance", "service", "outcome"}
+    return {name: value for name, value in fields.items() if name not in computed}

@@ -9,10 +9,10 @@ import pytest
 
 from mailingest.stores.criteria import Criteria, address_term, text_term
 from mailingest.stores.events import StoredEvent
-from mailingest.trace.answer import answer
+from mailingest.trace.answer import story_to_json
 from mailingest.trace.engine import trace
-from mailingest.trace.facts import gather
-from mailingest.trace.stories import tell
+from mailingest.trace.gathering import gather
+from mailingest.trace.stories import build_stories
 from tests.support.lab.corpus import Corpus
 from tests.support.lab.corpus_endings import Ending
 from tests.support.logs import documents_of
@@ -31,7 +31,7 @@ def events_of(lines: Iterable[bytes]) -> list[StoredEvent]:
 
 
 def rows_of(lines: Iterable[bytes]) -> list[Row]:
-    return [answer(story) for story in tell(gather(events_of(lines)))]
+    return [story_to_json(story) for story in build_stories(gather(events_of(lines)))]
 
 
 def in_order(rows: Iterable[Row]) -> list[bytes]:
@@ -99,7 +99,7 @@ async def test_every_source_tells_the_same(
 ) -> None:
     told = await trace(await make_source(lines), Criteria(), limit=0)
     assert not told.is_cut
-    assert in_order(map(answer, told.stories)) == in_order(rows)
+    assert in_order(map(story_to_json, told.stories)) == in_order(rows)
 
 
 async def test_a_question_about_a_mail_is_answered_as_well_as_one_about_all(
@@ -111,7 +111,7 @@ async def test_a_question_about_a_mail_is_answered_as_well_as_one_about_all(
         [row] = (row for row in rows if not ending.differences(row))
         for criteria in questions_about(ending, row):
             told = await trace(source, criteria, limit=0)
-            assert is_among(row, map(answer, told.stories)), criteria
+            assert is_among(row, map(story_to_json, told.stories)), criteria
 
 
 def is_among(row: Row, told: Iterable[Row]) -> bool:

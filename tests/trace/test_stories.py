@@ -4,9 +4,9 @@ import random
 
 import pytest
 
-from mailingest.trace.answer import KEYS, answer
-from mailingest.trace.facts import gather
-from mailingest.trace.stories import tell
+from mailingest.trace.answer import KEYS, story_to_json
+from mailingest.trace.gathering import gather
+from mailingest.trace.stories import build_stories
 from tests.support.logs import events_of, stories_of, summary
 
 # Long lines are log lines.
@@ -152,9 +152,9 @@ def test_a_refusal_tells_whether_it_is_for_good(code: str, temporary: bool) -> N
         " <b@example.net>: no; from=<a@example.com> to=<b@example.net> proto=ESMTP helo=<pc>"
     )
     assert (story.verdict, story.temporary) == ("rejected", temporary)
-    assert answer(story)["sender"] == "a@example.com"
-    assert answer(story)["client"] == "pc[192.0.2.7]"
-    assert answer(story)["reply"].startswith(code)
+    assert story_to_json(story)["sender"] == "a@example.com"
+    assert story_to_json(story)["client"] == "pc[192.0.2.7]"
+    assert story_to_json(story)["reply"].startswith(code)
 
 
 RETRIES = "".join(
@@ -175,7 +175,7 @@ SENT_AFTER_DAYS = BORN + DEFERRED + RETRIES + SENT.replace("24T", "28T")
 def test_a_mail_put_off_for_days_and_then_sent_is_handed_over() -> None:
     [story] = stories_of(SENT_AFTER_DAYS)
     assert (story.verdict, story.attempts) == ("handed_over", 5)
-    assert answer(story)["remote_queue_id"] == "4XYZQ1"
+    assert story_to_json(story)["remote_queue_id"] == "4XYZQ1"
 
 
 @pytest.mark.parametrize(
@@ -190,12 +190,15 @@ def test_a_queue_id_that_is_used_again_makes_two_stories(time: str) -> None:
     second = (BORN + DEFERRED).replace("24T10:00:0", time)
     second = second.replace("ann@", "eve@").replace("one@", "two@")
     first_story, second_story = stories_of(BORN + SENT + REMOVED + second)
-    assert (first_story.verdict, answer(first_story)["sender"]) == (
+    assert (first_story.verdict, story_to_json(first_story)["sender"]) == (
         "handed_over",
         "ann@example.com",
     )
-    assert (second_story.verdict, answer(second_story)["sender"]) == ("pending", "eve@example.com")
-    assert answer(second_story)["message_id"] == "two@example.com"
+    assert (second_story.verdict, story_to_json(second_story)["sender"]) == (
+        "pending",
+        "eve@example.com",
+    )
+    assert story_to_json(second_story)["message_id"] == "two@example.com"
 
 
 # Edge, content filter behind SMTP, and a mail store instance behind it: four queue IDs.
@@ -244,7 +247,9 @@ def test_a_chain_of_four_queue_ids_on_two_hosts_is_one_story_for_each_recipient(
 def test_the_order_in_which_events_are_given_does_not_matter(seed: int) -> None:
     events = events_of(CHAIN)
     random.Random(seed).shuffle(events)
-    assert list(map(summary, tell(gather(events)))) == list(map(summary, stories_of(CHAIN)))
+    assert list(map(summary, build_stories(gather(events)))) == list(
+        map(summary, stories_of(CHAIN))
+    )
 
 
 @pytest.mark.parametrize("lost", range(1, len(CHAIN.strip().splitlines())))
@@ -279,7 +284,7 @@ def test_a_bounce_of_a_bounce() -> None:
     mail, bounce, double = stories_of(DOUBLE_BOUNCE)
     assert (mail.verdict, mail.notification) == ("bounced", "BBBBBB2")
     assert (bounce.verdict, bounce.notification) == ("bounced", "CCCCCC3")
-    assert answer(bounce)["sender"] == ""
+    assert story_to_json(bounce)["sender"] == ""
     assert (double.verdict, double.recipient) == ("delivered", "root@mx1")
 
 
@@ -411,7 +416,7 @@ def test_a_mail_that_is_refused_as_a_whole_is_told_once(stage: str) -> None:
 """
     )
     assert [story.verdict for story in stories] == ["rejected"]
-    assert answer(stories[0])["reply"] == "503 5.5.0 <DATA>: no"
+    assert story_to_json(stories[0])["reply"] == "503 5.5.0 <DATA>: no"
 
 
 @pytest.mark.parametrize(
@@ -441,7 +446,7 @@ def test_lines_of_a_filter_belong_to_the_mail_and_decide_nothing() -> None:
     )
     [story] = stories_of(log)
     assert story.verdict == "pending"
-    assert any("DKIM-Signature" in line for line in answer(story)["proof"])
+    assert any("DKIM-Signature" in line for line in story_to_json(story)["proof"])
 
 
 def test_a_foreign_queue_id_that_looks_like_ours_is_not_followed() -> None:
@@ -455,7 +460,7 @@ def test_a_foreign_queue_id_that_looks_like_ours_is_not_followed() -> None:
 
 def test_the_object_has_the_keys_that_scripts_read() -> None:
     [story] = stories_of(BORN + SENT + REMOVED)
-    row = answer(story)
+    row = story_to_json(story)
     assert tuple(row) == KEYS
     assert row["verdict"] == "handed_over"
     assert row["chain"] == [{"host": "mx1", "instance": "postfix", "queue_id": "AAAAAA1"}]

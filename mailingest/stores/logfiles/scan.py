@@ -23,8 +23,8 @@ import structlog
 from mailingest.documents import DocumentMaker
 from mailingest.errors import OutputUnavailable
 from mailingest.inputs.files import STANDARD_INPUT, DamagedFile, LogFile, Text
+from mailingest.postfix.interpretation import interpret
 from mailingest.postfix.parser import EventParser
-from mailingest.postfix.reasons import add_reason
 from mailingest.postfix.tls_sessions import Connections
 from mailingest.stores.events import StoredEvent, time_of
 from mailingest.stores.logfiles.prefilter import Line
@@ -225,7 +225,7 @@ class LogFiles:
                 parsed = parser.parse(decoder.decode(hit.line, reference=reference))
                 parsed.id = maker.identify(parsed)
                 connections.feed(parsed)
-                add_reason(parsed.fields)
+                interpret(parsed)
                 # As it comes back from a store.
                 event: dict[str, Any] = orjson.loads(maker.make(parsed).body)
                 event |= {"_id": parsed.id, "_position": hit.position}

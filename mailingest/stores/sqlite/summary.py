@@ -11,7 +11,9 @@ from typing import Final
 import orjson
 
 from mailingest.documents import Document
-from mailingest.postfix.outcome import BUCKET_SECONDS, outcome_of
+from mailingest.postfix.completion import stored_outcome
+from mailingest.postfix.names import REASON, SIZE
+from mailingest.postfix.outcome import BUCKET_SECONDS
 
 UNCOUNTED: Final = "uncounted"
 """Stands for an outcome where documents were stored before there was this table."""
@@ -75,14 +77,14 @@ class Summary:
         counts: dict[tuple[int, str, str], list[int]] = {}
         for document in documents:
             fields = document.fields
-            kind = outcome_of(fields)
-            if kind is None:
+            outcome = stored_outcome(fields)
+            if outcome is None:
                 continue
-            reason = fields.get("postfix_reason", "")
-            row = counts.setdefault((document.seconds // BUCKET_SECONDS, kind, reason), [0, 0])
+            reason = fields.get(REASON, "")
+            row = counts.setdefault((document.seconds // BUCKET_SECONDS, outcome, reason), [0, 0])
             row[0] += 1
-            if kind == "sent":
-                row[1] += fields.get("postfix_size", 0)
+            if outcome == "sent":
+                row[1] += fields.get(SIZE, 0)
         if not counts:
             return
         rows = [[*key, *row] for key, row in counts.items()]
@@ -90,9 +92,9 @@ class Summary:
         if self._known is None:
             self._known = self._read()
         else:
-            for (_, outcome, reason), (count, _) in counts.items():
+            for (_, name, reason), (count, _) in counts.items():
                 if reason:
-                    self._known.setdefault(outcome, Counter())[reason] += count
+                    self._known.setdefault(name, Counter())[reason] += count
         for name, reasons in self._known.items():
             if len(reasons) > 2 * _REASONS_KEPT:
                 self._known[name] = self._fold(name, reasons)

@@ -1,0 +1,81 @@
+"""The names of the fields that code outside of this room reads: one constant each.
+
+`mailingest.postfix.fields` declares all fields, with types and meanings.
+"""
+
+from typing import Final
+
+# What each event says of itself.
+PROGRAM_KIND: Final = "program_kind"
+INSTANCE: Final = "instance"
+SERVICE: Final = "service"
+OUTCOME: Final = "outcome"
+
+# The mail.
+QUEUE_ID: Final = "postfix_queueid"
+SENDER: Final = "postfix_from"
+RECIPIENT: Final = "postfix_to"
+ORIGINAL_RECIPIENT: Final = "postfix_orig_to"
+MESSAGE_ID: Final = "postfix_message-id"
+SIZE: Final = "postfix_size"
+RECIPIENTS: Final = "postfix_nrcpt"
+
+# Where it came from.
+CLIENT_HOSTNAME: Final = "postfix_client_hostname"
+CLIENT_IP: Final = "postfix_client_ip"
+SASL_USERNAME: Final = "postfix_sasl_username"
+SASL_SENDER: Final = "postfix_sasl_sender"
+UID: Final = "postfix_uid"
+LOST_CONNECTION: Final = "postfix_smtpd_lostconn_data"
+COMMANDS: Final = "postfix_cmd_"
+"""Begins the names of the numbers of commands in a session, as in ``postfix_cmd_mail_accepted``."""
+
+# What was decided, by whom.
+ACTION: Final = "postfix_action"
+SMTP_STAGE: Final = "postfix_smtp_stage"
+MILTER_MESSAGE: Final = "postfix_milter_message"
+POSTSUPER_ACTION: Final = "postfix_postsuper_action"
+STATUS_CODE: Final = "postfix_status_code"
+ENHANCED_STATUS_CODE: Final = "postfix_status_code_enhanced"
+STATUS_MESSAGE: Final = "postfix_status_message"
+STATUS_SUBJECT: Final = "postfix_status_data"
+REASON: Final = "postfix_reason"
+
+# The attempt to deliver it.
+STATUS: Final = "postfix_status"
+DSN: Final = "postfix_dsn"
+RELAY: Final = "postfix_relay"
+RELAY_IP: Final = "postfix_relay_ip"
+RELAY_PORT: Final = "postfix_relay_port"
+DELAY: Final = "postfix_delay"
+DELAYS: Final = {
+    "before_qmgr": "postfix_delay_before_qmgr",
+    "in_qmgr": "postfix_delay_in_qmgr",
+    "conn_setup": "postfix_delay_conn_setup",
+    "transmission": "postfix_delay_transmission",
+}
+"""The parts of the delay, in the order in which they pass."""
+RESPONSES: Final = (
+    "postfix_smtp_response",
+    "postfix_local_response",
+    "postfix_pipe_response",
+    "postfix_error_response",
+)
+"""The text in brackets at the end of a delivery line, by the agent that wrote it."""
+TLS: Final = (
+    "postfix_tls_security_level",
+    "postfix_tls_trustlevel",
+    "postfix_tls_version",
+    "postfix_tls_cipher",
+)
+
+# Other queue IDs that a line names.
+REMOTE_QUEUE_ID: Final = "postfix_remote_queueid"
+FORWARDED_QUEUE_ID: Final = "postfix_forwarded_queueid"
+ORIGINAL_QUEUE_ID: Final = "postfix_orig_queueid"
+REQUEUED_FROM: Final = "postfix_orig_id"
+NOTIFICATION: Final = "postfix_bounce_queueid"
+NOTIFICATION_KIND: Final = "postfix_bounce_reason"
+
+NOQUEUE: Final = "NOQUEUE"
+"""Stands in the place of a queue ID in lines about a mail that has none (yet)."""
