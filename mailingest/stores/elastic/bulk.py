@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from mailingest.documents import Document
-from mailingest.errors import OutputUnavailable
+from mailingest.errors import StoreUnavailable
 
 REQUEST_BYTES = 1_000_000
 """Size at which a request is full.
@@ -29,7 +29,7 @@ BACKOFF_BASE = 0.5
 BACKOFF_CAP = 30.0
 """Seconds.  A store that restarts is back within a minute: waiting longer helps nobody."""
 
-CURABLE = frozenset(
+OPERATOR_FIXABLE = frozenset(
     {
         "security_exception",  # the role may not write to this index
         "index_not_found_exception",  # action.auto_create_index forbids the index
@@ -89,14 +89,14 @@ def sort_response(documents: Sequence[Document], response: Mapping[str, Any]) ->
 
     A conflict (409) on ``create`` means that the id is there: an earlier try stored it.
     Too many requests (429) and faults of the server (5xx) pass; other statuses are the
-    document's own fault, but for the CURABLE ones.
+    document's own fault, but for the OPERATOR_FIXABLE ones.
 
-    Raises OutputUnavailable if the answer does not fit the request: nothing is known then,
+    Raises StoreUnavailable if the answer does not fit the request: nothing is known then,
     and as ids are fixed the same request can be made again.
     """
     items = response.get("items")
     if not isinstance(items, list) or len(items) != len(documents):
-        raise OutputUnavailable("the answer to a bulk request does not fit the request")
+        raise StoreUnavailable("the answer to a bulk request does not fit the request")
     outcome = BulkOutcome()
     if response.get("errors") is False:
         outcome.created = len(documents)
@@ -108,7 +108,7 @@ def sort_response(documents: Sequence[Document], response: Mapping[str, Any]) ->
             outcome.created += 1
         elif status == 409:
             outcome.duplicates += 1
-        elif status == 429 or status >= 500 or error_type(error) in CURABLE:
+        elif status == 429 or status >= 500 or error_type(error) in OPERATOR_FIXABLE:
             outcome.retry.append((document, reason(status, error)))
         else:
             outcome.rejected.append((document, reason(status, error)))

@@ -18,7 +18,7 @@ from mailingest.postfix.outcome import (
 )
 from mailingest.postfix.parser import POSTFIX_SUCCESS
 from mailingest.postfix.reasons import REJECTS
-from mailingest.stores.counts import MOST_REASONS, Counts, Grid
+from mailingest.stores.counts import MOST_REASONS, Counts, TimeBuckets
 
 Query = dict[str, Any]
 
@@ -107,15 +107,15 @@ _REASONED: Final = _any(
 )
 
 
-def request(grid: Grid) -> dict[str, Any]:
+def request(buckets: TimeBuckets) -> dict[str, Any]:
     """The body of the search."""
     return {
         "size": 0,
         "query": {
             "range": {
                 "@timestamp": {
-                    "gte": grid.start * 1000,
-                    "lt": grid.end * 1000,
+                    "gte": buckets.start * 1000,
+                    "lt": buckets.end * 1000,
                     "format": "epoch_millis",
                 }
             }
@@ -124,11 +124,11 @@ def request(grid: Grid) -> dict[str, Any]:
             "outcomes": {
                 "filters": {"filters": dict(_WHAT)},
                 "aggs": {
-                    "steps": {
+                    "times": {
                         "date_histogram": {
                             "field": "@timestamp",
-                            "fixed_interval": f"{grid.seconds}s",
-                            "offset": f"{grid.start % grid.seconds}s",
+                            "fixed_interval": f"{buckets.seconds}s",
+                            "offset": f"{buckets.start % buckets.seconds}s",
                             "min_doc_count": 1,
                         }
                     },
@@ -144,18 +144,18 @@ def request(grid: Grid) -> dict[str, Any]:
     }
 
 
-def read(grid: Grid, answer: Mapping[str, Any]) -> Counts:
+def read(buckets: TimeBuckets, answer: Mapping[str, Any]) -> Counts:
     """The counts that an answer has; without any index there are none."""
-    counts = Counts(grid)
+    counts = Counts(buckets)
     found = answer.get("aggregations")
     if not found:
         return counts
     for outcome in _WHAT:
-        bucket = found["outcomes"]["buckets"][outcome]
-        for step in bucket["steps"]["buckets"]:
-            counts.volume[outcome][grid.step_of(step["key"] // 1000)] += step["doc_count"]
+        lines = found["outcomes"]["buckets"][outcome]
+        for one in lines["times"]["buckets"]:
+            counts.volume[outcome][buckets.bucket_of(one["key"] // 1000)] += one["doc_count"]
         counts.reasons[outcome] = Counter(
-            {one["key"]: one["doc_count"] for one in bucket["reasons"]["buckets"]}
+            {one["key"]: one["doc_count"] for one in lines["reasons"]["buckets"]}
         )
     counts.sent_bytes = round(found["sent"]["bytes"]["value"])
     counts.is_partial = found["without"]["doc_count"] > 0

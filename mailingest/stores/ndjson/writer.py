@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from mailingest.documents import Document
-from mailingest.errors import OutputUnavailable, UsageError
-from mailingest.stores.writing import WriteResult
+from mailingest.errors import StoreUnavailable, UsageError
+from mailingest.stores.protocol import WriteResult
 
 T = TypeVar("T")
 
 
-class NdjsonOutput:
+class NdjsonWriter:
     """Appends the body of each document as one line, as it is.
 
     ``path`` is a file, or None for standard output.  A file that is not looked into cannot
@@ -33,11 +33,11 @@ class NdjsonOutput:
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ndjson-output")
 
     async def open(self) -> None:
-        """Open or create the file; raises UsageError (place unusable) or OutputUnavailable."""
+        """Open or create the file; raises UsageError (place unusable) or StoreUnavailable."""
         await self._in_thread(self._follow)
 
     async def write(self, batch: Sequence[Document]) -> WriteResult:
-        """Append a batch, whole or not at all; raises OutputUnavailable.
+        """Append a batch, whole or not at all; raises StoreUnavailable.
 
         Raises BrokenPipeError when whoever read standard output has gone: nothing can be
         delivered there any more, so the program should end, without a message.
@@ -67,7 +67,7 @@ class NdjsonOutput:
             raise
         except OSError as error:
             place = self._path or "standard output"
-            raise OutputUnavailable(f"{place}: {error.strerror}") from error
+            raise StoreUnavailable(f"{place}: {error.strerror}") from error
         return WriteResult(stored=len(batch))
 
     def _follow(self) -> None:
@@ -85,7 +85,7 @@ class NdjsonOutput:
             ) as error:
                 raise UsageError(f"{self._path}: {error.strerror}") from error
             except OSError as error:
-                raise OutputUnavailable(f"{self._path}: {error.strerror}") from error
+                raise StoreUnavailable(f"{self._path}: {error.strerror}") from error
 
     def _leave(self) -> None:
         if self._path is not None and self._descriptor >= 0:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailingest.documents import Document
-from mailingest.errors import OutputUnavailable
+from mailingest.errors import StoreUnavailable
 from mailingest.stores.elastic.bulk import (
     BACKOFF_CAP,
     REASON_LENGTH,
@@ -205,7 +205,7 @@ def test_a_document_that_cannot_be_stored_is_rejected_with_the_reason(
     ],
 )
 def test_an_answer_that_does_not_fit_the_request_decides_nothing(response: dict[str, Any]) -> None:
-    with pytest.raises(OutputUnavailable, match="does not fit"):
+    with pytest.raises(StoreUnavailable, match="does not fit"):
         sort_response([document(1), document(2)], response)
 
 

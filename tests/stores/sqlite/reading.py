@@ -12,7 +12,7 @@ from mailingest.stores.sqlite.writer import day_files, open_for_reading
 
 
 class SqliteReader:
-    """Reads what SqliteOutput wrote, also while it is being written."""
+    """Reads what SqliteWriter wrote, also while it is being written."""
 
     def __init__(self, directory: Path, prefix: str) -> None:
         self._directory = directory
