@@ -11,9 +11,9 @@ from typing import Protocol
 
 import structlog
 
+from mailingest.delivery.backoff import backoff
 from mailingest.documents import Document
 from mailingest.errors import MailingestError, StoreUnavailable, UsageError
-from mailingest.stores.elastic.bulk import backoff
 from mailingest.stores.protocol import Rejection, Writer, WriteResult
 
 _log = structlog.get_logger(__name__)

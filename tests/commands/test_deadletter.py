@@ -29,9 +29,9 @@ from mailingest.errors import StoreUnavailable, UsageError
 from mailingest.stores.elastic.compatibility import BridgeNode
 from mailingest.stores.protocol import Rejection
 from mailingest.wiring import build_output
-from tests.stores.samples import MIDNIGHT, document
-from tests.stores.sqlite.reading import SqliteReader
+from tests.support.documents import MIDNIGHT, document
 from tests.support.servers import SearchServer
+from tests.support.sqlite import StoredDocuments
 
 CONFLICT = "400 mapper_parsing_exception: failed to parse field [tags] with id '{}'"
 DAY = 86_400
@@ -53,7 +53,7 @@ def numbers(settings: Settings) -> list[int]:
 
 
 def stored(settings: Settings) -> list[int]:
-    reader = SqliteReader(settings.sqlite_directory, "mail")
+    reader = StoredDocuments(settings.sqlite_directory, "mail")
     return sorted(one["number"] for one in reader.find())
 
 

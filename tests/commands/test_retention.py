@@ -18,9 +18,9 @@ from mailingest.config import Settings
 from mailingest.errors import StoreUnavailable, UsageError
 from mailingest.stores.elastic.compatibility import BridgeNode
 from mailingest.stores.sqlite.writer import SqliteWriter
-from tests.stores.samples import document, public_directory, unprivileged
-from tests.stores.sqlite.reading import SqliteReader
+from tests.support.documents import document, public_directory, unprivileged
 from tests.support.servers import SearchServer
+from tests.support.sqlite import StoredDocuments
 
 ROOT = Path(__file__).parents[2]
 TODAY = date(2026, 11, 24)
@@ -140,7 +140,7 @@ async def test_a_day_that_is_written_to_meanwhile_begins_anew(tmp_path: Path) ->
         assert (await output.write([late])).stored == 1
     finally:
         await output.close()
-    assert list(SqliteReader(tmp_path, "mail").find()) == [late.fields]
+    assert list(StoredDocuments(tmp_path, "mail").find()) == [late.fields]
     with closing(sqlite3.connect(tmp_path / "mail-2026.11.01.sqlite")) as database:
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 

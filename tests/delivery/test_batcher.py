@@ -22,8 +22,8 @@ from mailingest.documents import Document
 from mailingest.errors import MailingestError, StoreUnavailable, UsageError
 from mailingest.stores.protocol import Rejection, WriteResult
 from mailingest.stores.sqlite.writer import SqliteWriter
-from tests.stores.samples import document
-from tests.stores.sqlite.reading import SqliteReader
+from tests.support.documents import document
+from tests.support.sqlite import StoredDocuments
 
 Answer = WriteResult | BaseException | Callable[[Sequence[Document]], WriteResult]
 
@@ -511,5 +511,5 @@ async def test_a_hard_stop_and_a_second_run_leave_every_document_once(tmp_path: 
         with suppress(asyncio.CancelledError):
             await task
         await output.close()
-    found = [body["number"] for body in SqliteReader(tmp_path, "mail").find(limit=9999)]
+    found = [body["number"] for body in StoredDocuments(tmp_path, "mail").find(limit=9999)]
     assert sorted(found) == list(range(3000))

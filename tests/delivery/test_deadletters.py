@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mailingest.delivery.deadletters import DeadLetters
 from mailingest.errors import StoreUnavailable
 from mailingest.stores.protocol import Rejection
-from tests.stores.samples import MIDNIGHT, document, files_limited_to
+from tests.support.documents import MIDNIGHT, document, files_limited_to
 
 DAY = 86_400
 

@@ -16,8 +16,8 @@ from mailingest.documents import Document
 from mailingest.stores.ndjson.writer import NdjsonWriter
 from mailingest.stores.protocol import Writer
 from mailingest.stores.sqlite.writer import SqliteWriter
-from tests.stores.samples import document
-from tests.stores.sqlite.reading import SqliteReader
+from tests.support.documents import document
+from tests.support.sqlite import StoredDocuments
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Case:
 
 
 async def bodies_in_sqlite(place: Path) -> list[dict[str, Any]]:
-    return list(SqliteReader(place, "mail").find(limit=1_000_000))
+    return list(StoredDocuments(place, "mail").find(limit=1_000_000))
 
 
 async def bodies_in_file(place: Path) -> list[dict[str, Any]]:

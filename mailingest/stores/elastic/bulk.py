@@ -7,7 +7,6 @@ document in the answer, in the same order.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from random import Random
 from typing import Any
 
 import orjson
@@ -24,10 +23,6 @@ of more in one piece, and larger requests are no faster.
 
 REASON_LENGTH = 500
 """Characters; some servers repeat the whole of a long value that they refuse."""
-
-BACKOFF_BASE = 0.5
-BACKOFF_CAP = 30.0
-"""Seconds.  A store that restarts is back within a minute: waiting longer helps nobody."""
 
 OPERATOR_FIXABLE = frozenset(
     {
@@ -137,13 +132,3 @@ def reason(status: int, error: object) -> str:
     if isinstance(error, str):
         causes.append(error)
     return " ".join(f"{status} {'; '.join(causes)}".split())[:REASON_LENGTH]
-
-
-def backoff(attempt: int, rng: Random) -> float:
-    """Seconds to wait before the next try; ``attempt`` counts the failed ones from 0.
-
-    Exponential with full jitter, anything from nothing to the cap, so that workers which
-    lost the same store do not come back in step.
-    """
-    doubled = BACKOFF_BASE * 2 ** min(attempt, 16)  # far past the cap, and never an overflow
-    return rng.uniform(0.0, min(BACKOFF_CAP, doubled))

@@ -5,7 +5,7 @@ import pytest
 from mailingest.errors import MailingestError, StoreUnavailable, UsageError
 from mailingest.stores.elastic.writer import ElasticWriter, IndexTemplate, Login
 from tests.stores.elastic.canned import ELASTIC_9, OPENSEARCH, Canned
-from tests.stores.elastic.samples import document, opened
+from tests.support.elastic import document, opened
 
 SECRET = "correct-horse-battery"
 SECURITY = {"error": {"type": "security_exception", "reason": "action is unauthorized"}}

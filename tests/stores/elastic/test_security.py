@@ -10,8 +10,8 @@ import pytest
 from mailingest.errors import StoreUnavailable, UsageError
 from mailingest.stores.elastic.tls import Tls
 from mailingest.stores.elastic.writer import Login
-from tests.stores.elastic.fronting import behind
-from tests.stores.elastic.samples import asking, document, opened, output_to, stored, template_for
+from tests.support.elastic import asking, document, opened, output_to, stored, template_for
+from tests.support.fronting import behind
 from tests.support.servers import (
     SECURED_ELASTICSEARCH,
     SECURED_KINDS,

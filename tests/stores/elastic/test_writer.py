@@ -12,7 +12,7 @@ from mailingest.errors import StoreUnavailable, UsageError
 from mailingest.stores.elastic.schema import index_template
 from mailingest.stores.elastic.writer import IndexTemplate
 from tests.conftest import MAX_REQUEST
-from tests.stores.elastic.samples import (
+from tests.support.elastic import (
     MAPPINGS,
     asking,
     cluster_setting,

@@ -12,7 +12,7 @@ import pytest
 
 from mailingest.errors import StoreUnavailable, UsageError
 from mailingest.stores.ndjson.writer import NdjsonWriter, append_whole
-from tests.stores.samples import document, files_limited_to, public_directory, unprivileged
+from tests.support.documents import document, files_limited_to, public_directory, unprivileged
 
 
 @asynccontextmanager
@@ -180,7 +180,7 @@ async def test_a_reader_that_has_gone_is_no_outage() -> None:
     program = """if True:
         import asyncio
         from mailingest.stores.ndjson.writer import NdjsonWriter
-        from tests.stores.samples import document
+        from tests.support.documents import document
 
         async def main():
             output = NdjsonWriter(None)

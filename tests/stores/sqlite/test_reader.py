@@ -16,7 +16,7 @@ from mailingest.stores.criteria import Criteria, text_term
 from mailingest.stores.sqlite import reader as module
 from mailingest.stores.sqlite.reader import SqliteReader
 from mailingest.stores.sqlite.writer import SqliteWriter
-from tests.stores.samples import document, public_directory, unprivileged
+from tests.support.documents import document, public_directory, unprivileged
 
 TODAY = "mail-2026.11.24.sqlite"
 

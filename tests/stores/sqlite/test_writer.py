@@ -20,14 +20,14 @@ from mailingest.documents import Document
 from mailingest.errors import StoreUnavailable, UsageError
 from mailingest.stores.sqlite import writer as module
 from mailingest.stores.sqlite.writer import SqliteWriter
-from tests.stores.samples import (
+from tests.support.documents import (
     MIDNIGHT,
     document,
     files_limited_to,
     public_directory,
     unprivileged,
 )
-from tests.stores.sqlite.reading import SqliteReader
+from tests.support.sqlite import StoredDocuments
 
 TODAY = "mail-2026.11.24.sqlite"
 
@@ -43,7 +43,7 @@ async def opened(directory: Path) -> AsyncIterator[SqliteWriter]:
 
 
 def numbers(directory: Path, **criteria: Any) -> list[int]:
-    return [found["number"] for found in SqliteReader(directory, "mail").find(**criteria)]
+    return [found["number"] for found in StoredDocuments(directory, "mail").find(**criteria)]
 
 
 # Files
@@ -98,7 +98,7 @@ async def test_documents_survive_the_death_of_the_process(tmp_path: Path) -> Non
     program = """if True:
         import asyncio, os, pathlib, signal, sys
         from mailingest.stores.sqlite.writer import SqliteWriter
-        from tests.stores.samples import document
+        from tests.support.documents import document
 
         async def main():
             output = SqliteWriter(pathlib.Path(sys.argv[1]))
@@ -160,7 +160,7 @@ async def test_a_fault_in_the_second_day_leaves_the_first_untouched(
 async def test_readers_do_not_hold_up_the_writer(tmp_path: Path) -> None:
     async with opened(tmp_path) as output:
         await output.write([document(number) for number in range(100)])
-        reading = SqliteReader(tmp_path, "mail").find()
+        reading = StoredDocuments(tmp_path, "mail").find()
         assert next(reading)["number"] == 99
         assert (await output.write([document(100)])).stored == 1
         assert len(list(reading)) == 99

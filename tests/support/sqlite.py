@@ -11,7 +11,7 @@ import orjson
 from mailingest.stores.sqlite.writer import day_files, open_for_reading
 
 
-class SqliteReader:
+class StoredDocuments:
     """Reads what SqliteWriter wrote, also while it is being written."""
 
     def __init__(self, directory: Path, prefix: str) -> None:
