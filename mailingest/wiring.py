@@ -72,14 +72,6 @@ def build_decoder(settings: Settings, *, live: bool) -> RecordDecoder:
     return RecordDecoder(clock, charset=syslog.charset)
 
 
-def own_fields(settings: Settings) -> Sequence[Field]:
-    """The fields that are declared in the configuration."""
-    return [
-        Field(name, kind, "declared in the configuration", "")
-        for name, kind in settings.grok.fields.items()
-    ]
-
-
 def build_parser(settings: Settings) -> EventParser:
     """The parser with all patterns; raises UsageError if one is wrong.
 
@@ -87,7 +79,7 @@ def build_parser(settings: Settings) -> EventParser:
     """
     return _parser(
         tuple(read_definitions(settings)),
-        tuple(own_fields(settings)),
+        tuple(settings.grok.declared_fields),
         tuple(settings.grok.programs.items()),
     )
 
@@ -171,7 +163,9 @@ def index_template_of(settings: Settings) -> "IndexTemplate":
     from mailingest.stores.elastic.writer import IndexTemplate
 
     prefix = settings.index.prefix
-    body = index_template(replicas=settings.elasticsearch.replicas, own=own_fields(settings))
+    body = index_template(
+        replicas=settings.elasticsearch.replicas, own=settings.grok.declared_fields
+    )
     return IndexTemplate(prefix, index_patterns(prefix), body)
 
 

@@ -15,7 +15,7 @@ import structlog
 
 from mailingest.documents import Document
 from mailingest.errors import StoreUnavailable
-from mailingest.stores.ndjson.writer import append_whole, open_for_append
+from mailingest.stores.appending import append_whole, open_for_append
 from mailingest.stores.protocol import Rejection
 
 _log = structlog.get_logger(__name__)
