@@ -24,8 +24,8 @@ from mailingest.documents import Document
 from mailingest.stores.elastic.bulk import cut, encode
 from mailingest.stores.elastic.lifecycle import index_patterns
 from mailingest.stores.elastic.schema import index_template
-from mailingest.stores.elastic.writer import BULK_ANSWER, ElasticOutput, IndexTemplate
-from mailingest.stores.writing import Rejection
+from mailingest.stores.elastic.writer import BULK_ANSWER, ElasticWriter, IndexTemplate
+from mailingest.stores.protocol import Rejection
 from tests.support.servers import KINDS, SearchServer
 
 _IN_FLIGHT: Final = 2  # as the daemon has it
@@ -53,7 +53,7 @@ async def bare(client: AsyncElasticsearch, bodies: Sequence[bytes]) -> None:
     await asyncio.gather(*(work() for _ in range(_IN_FLIGHT)))
 
 
-async def whole(output: ElasticOutput, made: Sequence[Document]) -> None:
+async def whole(output: ElasticWriter, made: Sequence[Document]) -> None:
     """Hand documents to the batcher as the daemon does, until all are stored."""
     batcher = Batcher(output, NoRejections(), in_flight=_IN_FLIGHT)
     running = asyncio.create_task(batcher.run())
@@ -83,8 +83,8 @@ async def rate(
 async def measure(server: SearchServer, made: Sequence[Document], rounds: int) -> None:
     bodies = [encode(part) for part in cut(made)]
     ways: dict[str, list[float]] = {"bare": [], "output": [], "compressed": []}
-    output = ElasticOutput([server.url], template=_TEMPLATE)
-    compressing = ElasticOutput([server.url], template=_TEMPLATE, compress=True)
+    output = ElasticWriter([server.url], template=_TEMPLATE)
+    compressing = ElasticWriter([server.url], template=_TEMPLATE, compress=True)
     try:
         await output.open()
         await compressing.open()

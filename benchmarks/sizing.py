@@ -20,9 +20,9 @@ from mailingest.config import Settings
 from mailingest.documents import Document
 from mailingest.stores.elastic.lifecycle import index_patterns
 from mailingest.stores.elastic.schema import index_template
-from mailingest.stores.elastic.writer import ElasticOutput, IndexTemplate
-from mailingest.stores.sqlite.writer import SqliteOutput
-from mailingest.stores.writing import Output
+from mailingest.stores.elastic.writer import ElasticWriter, IndexTemplate
+from mailingest.stores.protocol import Writer
+from mailingest.stores.sqlite.writer import SqliteWriter
 from mailingest.wiring import build_pipeline
 from tests.support.servers import KINDS, SearchServer
 
@@ -90,7 +90,7 @@ def batches(made: Sequence[Document]) -> Iterator[list[Document]]:
         yield batch
 
 
-async def write(output: Output, made: Sequence[Document]) -> None:
+async def write(output: Writer, made: Sequence[Document]) -> None:
     """Write all documents, and make sure that all were stored."""
     await output.open()
     stored = 0
@@ -103,7 +103,7 @@ async def write(output: Output, made: Sequence[Document]) -> None:
 async def in_cluster(server: SearchServer, made: Sequence[Document], body: Template) -> int:
     """Bytes of an index of these documents in one segment; the index is deleted again."""
     template = IndexTemplate("mail", index_patterns("mail"), body)
-    output = ElasticOutput([server.url], template=template)
+    output = ElasticWriter([server.url], template=template)
     try:
         await write(output, made)
         index = made[0].index
@@ -126,7 +126,7 @@ async def in_cluster(server: SearchServer, made: Sequence[Document], body: Templ
 async def in_sqlite(made: Sequence[Document]) -> int:
     """Bytes of a SQLite file of these documents, closed."""
     with tempfile.TemporaryDirectory() as directory:
-        output = SqliteOutput(Path(directory))
+        output = SqliteWriter(Path(directory))
         try:
             await write(output, made)
         finally:

@@ -22,10 +22,10 @@ from mailingest.documents import Document
 from mailingest.inputs.rotation import expand
 from mailingest.stores.criteria import Criteria, address_term, id_term, text_term
 from mailingest.stores.events import StoredEvent, time_of
-from mailingest.stores.logfiles.reader import FileSource
-from mailingest.stores.protocol import Found, Source
-from mailingest.stores.sqlite.reader import SqliteSource
-from mailingest.stores.sqlite.writer import SqliteOutput
+from mailingest.stores.logfiles.reader import LogFilesReader
+from mailingest.stores.protocol import Found, Reader
+from mailingest.stores.sqlite.reader import SqliteReader
+from mailingest.stores.sqlite.writer import SqliteWriter
 from mailingest.trace.engine import TraceResult, trace
 from mailingest.wiring import build_pipeline, first_time, line_reading
 
@@ -40,7 +40,7 @@ Questions = Mapping[str, Criteria]
 
 async def _fill(directory: Path, lines: int, seed: int, rate: float) -> None:
     pipeline = build_pipeline(_SETTINGS, live=False)
-    output = SqliteOutput(directory)
+    output = SqliteWriter(directory)
     await output.open()
     made: list[Document] = []
     began = time.perf_counter()
@@ -54,7 +54,7 @@ async def _fill(directory: Path, lines: int, seed: int, rate: float) -> None:
     print(f"{lines:,} lines stored in {time.perf_counter() - began:.0f} s")
 
 
-async def _examples(source: Source) -> tuple[StoredEvent, StoredEvent]:
+async def _examples(source: Reader) -> tuple[StoredEvent, StoredEvent]:
     """A delivery in the middle of all, and the last one that was handed over."""
     span = await source.span()
     assert span is not None
@@ -103,7 +103,7 @@ def _questions(event: StoredEvent, last: StoredEvent) -> Questions:
     }
 
 
-async def _ask(source: Source, criteria: Criteria) -> Figures:
+async def _ask(source: Reader, criteria: Criteria) -> Figures:
     """Ask twice, and measure the second time."""
     await trace(source, criteria)
     began, began_cpu = time.perf_counter(), time.process_time()
@@ -121,7 +121,7 @@ async def _store(options: argparse.Namespace) -> None:
     if not list(directory.glob("*.sqlite")):
         await _fill(directory, options.lines, options.seed, options.rate)
     size = sum(path.stat().st_size for path in directory.iterdir())
-    source = SqliteSource(directory, "mail")
+    source = SqliteReader(directory, "mail")
     rows: list[Figures] = []
     for name, criteria in _questions(*await _examples(source)).items():
         figures = await _ask(source, criteria)
@@ -133,7 +133,7 @@ async def _store(options: argparse.Namespace) -> None:
 async def _files(options: argparse.Namespace) -> None:
     files = expand(options.files, first_time(_SETTINGS))
     lines = sum(len(batch.lines) for file in files for batch in file.batches())
-    source = FileSource(files, line_reading(_SETTINGS))
+    source = LogFilesReader(files, line_reading(_SETTINGS))
     rows: list[Figures] = []
     found = await source.find(Criteria(), 20_000)
     example = next(one for one in found.events if "postfix_remote_queueid" in one)

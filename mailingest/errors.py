@@ -12,5 +12,5 @@ class UsageError(MailingestError):
     """
 
 
-class OutputUnavailable(MailingestError):
+class StoreUnavailable(MailingestError):
     """The store cannot take the batch now: try the same batch again later."""

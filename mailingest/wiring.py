@@ -20,13 +20,12 @@ from mailingest.postfix.parser import EventParser
 from mailingest.postfix.selection import is_of_a_mail
 from mailingest.stores.elastic.lifecycle import index_patterns
 from mailingest.stores.elastic.schema import index_template
-from mailingest.stores.protocol import Progress, Source, Store, unseen
-from mailingest.stores.writing import Output
+from mailingest.stores.protocol import CountingReader, Progress, Reader, Writer, no_progress
 from mailingest.syslog.header import HEADER_NOMATCH, RecordDecoder
 from mailingest.syslog.timestamps import Clock
 
 if TYPE_CHECKING:
-    from mailingest.stores.elastic.writer import ElasticOutput, IndexTemplate
+    from mailingest.stores.elastic.writer import ElasticWriter, IndexTemplate
     from mailingest.stores.logfiles.scan import LineReading
 
 SECONDS_OF_A_DAY = 86_400.0
@@ -73,14 +72,6 @@ def build_decoder(settings: Settings, *, live: bool) -> RecordDecoder:
     return RecordDecoder(clock, charset=syslog.charset)
 
 
-def own_fields(settings: Settings) -> Sequence[Field]:
-    """The fields that are declared in the configuration."""
-    return [
-        Field(name, kind, "declared in the configuration", "")
-        for name, kind in settings.grok.fields.items()
-    ]
-
-
 def build_parser(settings: Settings) -> EventParser:
     """The parser with all patterns; raises UsageError if one is wrong.
 
@@ -88,7 +79,7 @@ def build_parser(settings: Settings) -> EventParser:
     """
     return _parser(
         tuple(read_definitions(settings)),
-        tuple(own_fields(settings)),
+        tuple(settings.grok.declared_fields),
         tuple(settings.grok.programs.items()),
     )
 
@@ -150,7 +141,7 @@ def first_time(settings: Settings) -> Callable[[bytes, float], float | None]:
     return read
 
 
-def build_output(settings: Settings) -> Output:
+def build_output(settings: Settings) -> Writer:
     """The output that is set; raises UsageError if a secret cannot be read.
 
     Only that output's module is imported: the Elasticsearch client alone takes 20 MB.
@@ -158,13 +149,13 @@ def build_output(settings: Settings) -> Output:
     if settings.elasticsearch.hosts:
         return build_elasticsearch(settings, index_template_of(settings))
     if settings.ndjson.path is not None:
-        from mailingest.stores.ndjson.writer import NdjsonOutput
+        from mailingest.stores.ndjson.writer import NdjsonWriter
 
         path = settings.ndjson.path
-        return NdjsonOutput(None if path == "-" else Path(path))
-    from mailingest.stores.sqlite.writer import SqliteOutput
+        return NdjsonWriter(None if path == "-" else Path(path))
+    from mailingest.stores.sqlite.writer import SqliteWriter
 
-    return SqliteOutput(settings.sqlite_directory)
+    return SqliteWriter(settings.sqlite_directory)
 
 
 def index_template_of(settings: Settings) -> "IndexTemplate":
@@ -172,14 +163,16 @@ def index_template_of(settings: Settings) -> "IndexTemplate":
     from mailingest.stores.elastic.writer import IndexTemplate
 
     prefix = settings.index.prefix
-    body = index_template(replicas=settings.elasticsearch.replicas, own=own_fields(settings))
+    body = index_template(
+        replicas=settings.elasticsearch.replicas, own=settings.grok.declared_fields
+    )
     return IndexTemplate(prefix, index_patterns(prefix), body)
 
 
-def build_elasticsearch(settings: Settings, template: "IndexTemplate | None") -> "ElasticOutput":
+def build_elasticsearch(settings: Settings, template: "IndexTemplate | None") -> "ElasticWriter":
     """The connection to the cluster that is set; without a template it changes nothing there."""
     from mailingest.stores.elastic.tls import Tls
-    from mailingest.stores.elastic.writer import ElasticOutput, Login
+    from mailingest.stores.elastic.writer import ElasticWriter, Login
 
     section = settings.elasticsearch
 
@@ -187,7 +180,7 @@ def build_elasticsearch(settings: Settings, template: "IndexTemplate | None") ->
         value, file = getattr(section, name), getattr(section, f"{name}_file")
         return read_secret(value, file, f"elasticsearch.{name}_file")
 
-    return ElasticOutput(
+    return ElasticWriter(
         section.hosts,
         login=lambda: Login(
             section.username, secret("password"), secret("api_key"), secret("bearer_token")
@@ -206,31 +199,31 @@ def build_elasticsearch(settings: Settings, template: "IndexTemplate | None") ->
 
 
 def open_source(
-    settings: Settings, files: Sequence[str] = (), progress: Progress = unseen
-) -> Source:
+    settings: Settings, files: Sequence[str] = (), progress: Progress = no_progress
+) -> Reader:
     """The store that is set, or log files if some are named; raises UsageError.
 
     ``progress`` hears of what this process reads itself; a server tells nothing.  Only that
     source's module is imported: the Elasticsearch client alone takes 20 MB.
     """
     if files:
-        from mailingest.stores.logfiles.reader import FileSource
+        from mailingest.stores.logfiles.reader import LogFilesReader
 
-        return FileSource(expand(files, first_time(settings)), line_reading(settings), progress)
+        return LogFilesReader(expand(files, first_time(settings)), line_reading(settings), progress)
     return open_store(settings, progress)
 
 
-def open_store(settings: Settings, progress: Progress = unseen) -> Store:
+def open_store(settings: Settings, progress: Progress = no_progress) -> CountingReader:
     """The store that is set; raises UsageError if it cannot be asked."""
     if settings.elasticsearch.hosts:
-        from mailingest.stores.elastic.reader import ElasticSource
+        from mailingest.stores.elastic.reader import ElasticReader
 
-        return ElasticSource(build_elasticsearch(settings, None), settings.index.prefix)
+        return ElasticReader(build_elasticsearch(settings, None), settings.index.prefix)
     if settings.ndjson.path is not None:
         raise UsageError(
             "ndjson.path: lines of JSON cannot be searched: name log files with --file, or set "
             "sqlite.directory or elasticsearch.hosts"
         )
-    from mailingest.stores.sqlite.reader import SqliteSource
+    from mailingest.stores.sqlite.reader import SqliteReader
 
-    return SqliteSource(settings.sqlite_directory, settings.index.prefix, progress)
+    return SqliteReader(settings.sqlite_directory, settings.index.prefix, progress)

@@ -1,4 +1,4 @@
-"""Settings: one file, the environment before it, and mistakes that name place and cure."""
+"""Settings: one file, the environment before it, and mistakes that name place and remedy."""
 
 import json
 import os
@@ -11,14 +11,15 @@ from typing import Any, get_args
 import pytest
 from pydantic import BaseModel, SecretStr
 
-from mailingest import config
 from mailingest.config import (
     Elasticsearch,
     Settings,
     credential,
     data_directory,
+    default_state_directory,
     load,
     load_zone,
+    loading,
     read_secret,
 )
 from mailingest.errors import UsageError
@@ -27,7 +28,7 @@ SHIPPED = data_directory("config") / "mailingest.toml"
 SECRET = "hunter2-and-more"
 
 # The defaults that TOML has no value for, or that depend on the machine.
-UNSET = (None, config.default_state_directory(os.environ))
+UNSET = (None, default_state_directory(os.environ))
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +36,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in list(os.environ):
         if name.upper().startswith("MAILINGEST_"):
             monkeypatch.delenv(name)
-    monkeypatch.setattr(config, "SYSTEM_CONFIG", tmp_path / "none.toml")
+    monkeypatch.setattr(loading, "SYSTEM_CONFIG", tmp_path / "none.toml")
 
 
 def written(tmp_path: Path, text: str) -> Path:
@@ -166,7 +167,7 @@ def test_the_systems_file_is_read_if_there_is_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = written(tmp_path, "shutdown_timeout = 7")
-    monkeypatch.setattr(config, "SYSTEM_CONFIG", path)
+    monkeypatch.setattr(loading, "SYSTEM_CONFIG", path)
     assert load(None).shutdown_timeout == 7
     path.write_text("shutdown_timeout = 0")
     with pytest.raises(UsageError, match="^" + str(path)):
@@ -176,7 +177,7 @@ def test_the_systems_file_is_read_if_there_is_one(
 def test_the_systems_file_may_be_missing_but_not_unreadable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(config, "SYSTEM_CONFIG", tmp_path)
+    monkeypatch.setattr(loading, "SYSTEM_CONFIG", tmp_path)
     with pytest.raises(UsageError, match=f"^{tmp_path}: cannot read the configuration"):
         load(None)
 
@@ -635,12 +636,12 @@ def test_a_secret_that_cannot_be_read_is_named(
 def test_the_state_is_where_systemd_or_the_user_has_it(
     environment: dict[str, str], directory: str
 ) -> None:
-    assert config.default_state_directory(environment) == Path(directory)
+    assert default_state_directory(environment) == Path(directory)
 
 
 def test_the_state_is_else_in_the_home_directory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/ann")
-    assert config.default_state_directory({}) == Path("/home/ann/.local/state/mailingest")
+    assert default_state_directory({}) == Path("/home/ann/.local/state/mailingest")
 
 
 def test_a_user_without_a_home_has_to_set_the_state_directory(

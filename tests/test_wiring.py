@@ -9,9 +9,9 @@ import pytest
 from mailingest.config import Settings, data_directory
 from mailingest.errors import UsageError
 from mailingest.postfix.enrichment import LIFETIME
-from mailingest.stores.elastic.writer import ElasticOutput
-from mailingest.stores.ndjson.writer import NdjsonOutput
-from mailingest.stores.sqlite.writer import SqliteOutput
+from mailingest.stores.elastic.writer import ElasticWriter
+from mailingest.stores.ndjson.writer import NdjsonWriter
+from mailingest.stores.sqlite.writer import SqliteWriter
 from mailingest.wiring import (
     build_output,
     build_parser,
@@ -138,12 +138,12 @@ def test_the_time_of_a_line_is_read_for_putting_files_in_order() -> None:
 @pytest.mark.parametrize(
     ("sections", "kind"),
     [
-        pytest.param({}, SqliteOutput, id="SQLite if nothing is set"),
-        pytest.param({"sqlite": {"directory": "/mail"}}, SqliteOutput, id="SQLite"),
-        pytest.param({"ndjson": {"path": "-"}}, NdjsonOutput, id="NDJSON on standard output"),
-        pytest.param({"ndjson": {"path": "/mail.ndjson"}}, NdjsonOutput, id="NDJSON"),
+        pytest.param({}, SqliteWriter, id="SQLite if nothing is set"),
+        pytest.param({"sqlite": {"directory": "/mail"}}, SqliteWriter, id="SQLite"),
+        pytest.param({"ndjson": {"path": "-"}}, NdjsonWriter, id="NDJSON on standard output"),
+        pytest.param({"ndjson": {"path": "/mail.ndjson"}}, NdjsonWriter, id="NDJSON"),
         pytest.param(
-            {"elasticsearch": {"hosts": ["http://127.0.0.1:9"]}}, ElasticOutput, id="Elasticsearch"
+            {"elasticsearch": {"hosts": ["http://127.0.0.1:9"]}}, ElasticWriter, id="Elasticsearch"
         ),
     ],
 )

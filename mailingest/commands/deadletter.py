@@ -14,7 +14,7 @@ from mailingest.delivery.deadletters import Letter, letter_line, read_letters, r
 from mailingest.documents import Document
 from mailingest.errors import UsageError
 from mailingest.escaping import clean, clean_json
-from mailingest.stores.writing import Output, Rejection
+from mailingest.stores.protocol import Rejection, Writer
 from mailingest.wiring import build_output
 
 # What a bulk request takes comfortably, and little to send again if the run is interrupted.
@@ -103,7 +103,7 @@ async def _retry(settings: Settings, letters: list[Letter]) -> bool:
 
 
 async def _send(
-    output: Output, letters: Sequence[Letter], changes: dict[bytes, bytes | None]
+    output: Writer, letters: Sequence[Letter], changes: dict[bytes, bytes | None]
 ) -> list[str]:
     """Write a batch, and note in ``changes`` what becomes of its lines; the reasons of the rest."""
     documents: dict[int, Letter] = {}

@@ -14,7 +14,7 @@ from typing import cast
 from elasticsearch import ApiError, TransportError
 
 from mailingest.config import Settings
-from mailingest.errors import OutputUnavailable, UsageError
+from mailingest.errors import StoreUnavailable, UsageError
 from mailingest.stores.days import day_of, is_over
 from mailingest.stores.elastic.writer import explain
 from mailingest.wiring import build_elasticsearch
@@ -42,7 +42,7 @@ class Old:
 def run(settings: Settings, *, dry_run: bool, today: date | None = None) -> None:
     """Delete what is older than ``retention.days``, and print each name.
 
-    Raises UsageError or OutputUnavailable.
+    Raises UsageError or StoreUnavailable.
     """
     days = settings.retention.days
     if days is None:
@@ -117,7 +117,7 @@ def _files(directory: Path, prefix: str, days: int, today: date, dry_run: bool) 
             try:
                 (directory / one.name).unlink(missing_ok=True)
             except OSError as error:
-                raise OutputUnavailable(f"{directory / one.name}: {error.strerror}") from error
+                raise StoreUnavailable(f"{directory / one.name}: {error.strerror}") from error
         _tell(one, dry_run=dry_run)
     for path in paths:
         stem, is_damaged, _ = path.name.partition(_DAMAGED)

@@ -25,12 +25,12 @@ from mailingest.stores.elastic.lifecycle import (
     policy_name,
 )
 from mailingest.stores.elastic.writer import (
-    ElasticOutput,
+    ElasticWriter,
     IndexTemplate,
     explain,
     lifecycle_of,
     present_template,
-    told,
+    refusal_reason,
 )
 from mailingest.wiring import build_elasticsearch, index_template_of
 
@@ -81,7 +81,7 @@ class Plan:
 def run(settings: Settings, show: Show | None = None) -> None:
     """Set the cluster up, or show what that would do; prints.
 
-    Raises UsageError or OutputUnavailable; a second run changes nothing.
+    Raises UsageError or StoreUnavailable; a second run changes nothing.
     """
     if not settings.elasticsearch.hosts:
         print(
@@ -115,7 +115,7 @@ async def _run(settings: Settings, show: Show | None) -> None:
         print(f"note: {note}")
 
 
-async def make_plan(output: ElasticOutput, settings: Settings) -> Plan:
+async def make_plan(output: ElasticWriter, settings: Settings) -> Plan:
     """What it takes for the server to be as the settings say; only reads there."""
     client = output.client
     is_opensearch = output.server is not None and output.server.kind == "opensearch"
@@ -238,7 +238,7 @@ async def _get(client: AsyncElasticsearch, path: str) -> dict[str, Any] | None:
     try:
         answer = await asking.perform_request("GET", path, headers=_JSON)
     except ApiError as error:
-        if error.status_code == 403 and _READS_A_DOCUMENT in told(error):
+        if error.status_code == 403 and _READS_A_DOCUMENT in refusal_reason(error):
             return None
         raise
     status, body = answer.meta.status, answer.body

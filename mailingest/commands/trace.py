@@ -36,7 +36,7 @@ def run(settings: Settings, question: Question, options: Options) -> int:
     """TraceResult on standard output; remarks go to standard error.
 
     The exit code is 0 if there is an answer and 1 if there is none.  Raises UsageError for a
-    question that makes no sense, OutputUnavailable if the store cannot be asked.
+    question that makes no sense, StoreUnavailable if the store cannot be asked.
     """
     zone = load_zone(settings.syslog.timezone)
     criteria = read_criteria(question, now=datetime.now(UTC), zone=zone)

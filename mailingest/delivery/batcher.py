@@ -11,10 +11,10 @@ from typing import Protocol
 
 import structlog
 
+from mailingest.delivery.backoff import backoff
 from mailingest.documents import Document
-from mailingest.errors import MailingestError, OutputUnavailable, UsageError
-from mailingest.stores.elastic.bulk import backoff
-from mailingest.stores.writing import Output, Rejection, WriteResult
+from mailingest.errors import MailingestError, StoreUnavailable, UsageError
+from mailingest.stores.protocol import Rejection, Writer, WriteResult
 
 _log = structlog.get_logger(__name__)
 
@@ -42,7 +42,7 @@ class _Batch:
 
 
 class RejectionSink(Protocol):
-    """Where rejected documents go; raises OutputUnavailable if it took none of them."""
+    """Where rejected documents go; raises StoreUnavailable if it took none of them."""
 
     def write(self, rejections: list[Rejection], /) -> None: ...
 
@@ -69,7 +69,7 @@ class Batcher:
 
     def __init__(
         self,
-        output: Output,
+        output: Writer,
         dead_letters: RejectionSink,
         *,
         max_documents: int = MAX_DOCUMENTS,
@@ -291,7 +291,7 @@ class Batcher:
             await self._rejected.wait()
             try:
                 self._dead_letters.write([one for _, some in self._rejections for one in some])
-            except OutputUnavailable as error:
+            except StoreUnavailable as error:
                 await self._back_off(attempt, error, _LETTERS)
                 attempt += 1
                 continue

@@ -14,9 +14,9 @@ import orjson
 import structlog
 
 from mailingest.documents import Document
-from mailingest.errors import OutputUnavailable
-from mailingest.stores.ndjson.writer import append_whole, open_for_append
-from mailingest.stores.writing import Rejection
+from mailingest.errors import StoreUnavailable
+from mailingest.stores.appending import append_whole, open_for_append
+from mailingest.stores.protocol import Rejection
 
 _log = structlog.get_logger(__name__)
 
@@ -48,7 +48,7 @@ class DeadLetters:
         self.documents_removed = 0
 
     def write(self, rejections: Sequence[Rejection]) -> None:
-        """Append the documents, all or none; raises OutputUnavailable."""
+        """Append the documents, all or none; raises StoreUnavailable."""
         now = datetime.fromtimestamp(self._clock(), UTC)
         data = b"".join([letter_line(rejection, now) for rejection in rejections])
         try:
@@ -57,11 +57,11 @@ class DeadLetters:
             with _locked(self._directory, fcntl.LOCK_EX | fcntl.LOCK_NB):
                 self._append(data, now)
         except BlockingIOError:
-            raise OutputUnavailable(
+            raise StoreUnavailable(
                 f"dead letters in {self._directory} are being changed by another command"
             ) from None
         except OSError as error:
-            raise OutputUnavailable(f"dead letters in {self._directory}: {error}") from error
+            raise StoreUnavailable(f"dead letters in {self._directory}: {error}") from error
 
     def _append(self, data: bytes, now: datetime) -> None:
         self._make_room(len(data))
@@ -109,20 +109,20 @@ def letter_files(directory: Path) -> list[Path]:
 
 
 def read_lines(directory: Path) -> Iterator[bytes]:
-    """All lines of the files, oldest first; raises OutputUnavailable."""
+    """All lines of the files, oldest first; raises StoreUnavailable."""
     for path in letter_files(directory):
         try:
             yield from path.read_bytes().splitlines()
         except FileNotFoundError:
             continue  # it has just made room
         except OSError as error:
-            raise OutputUnavailable(f"{path}: {error.strerror}") from error
+            raise StoreUnavailable(f"{path}: {error.strerror}") from error
 
 
 def read_letters(directory: Path) -> Iterator[Letter]:
     """All dead letters, oldest first; a line that is none is told and passed over.
 
-    Raises OutputUnavailable if a file cannot be read.
+    Raises StoreUnavailable if a file cannot be read.
     """
     for line in read_lines(directory):
         try:
@@ -136,7 +136,7 @@ def rewrite(directory: Path, changes: Mapping[bytes, bytes | None]) -> int:
 
     Each file is replaced whole or not at all, and removed when it is empty.  Lines that came
     since they were read stay, and a daemon that appends waits meanwhile.  Raises
-    OutputUnavailable.
+    StoreUnavailable.
     """
     count = 0
     try:
@@ -149,7 +149,7 @@ def rewrite(directory: Path, changes: Mapping[bytes, bytes | None]) -> int:
                     _replace(path, [line for line in kept if line is not None])
                     count += found
     except OSError as error:
-        raise OutputUnavailable(f"dead letters in {directory}: {error}") from error
+        raise StoreUnavailable(f"dead letters in {directory}: {error}") from error
     return count
 
 

@@ -30,7 +30,7 @@ from mailingest.service.systemd import notify, watchdog_interval
 from mailingest.spool.journal import Record
 from mailingest.spool.queue import Spool
 from mailingest.spool.snapshot import make_directory, restore
-from mailingest.stores.writing import Output
+from mailingest.stores.protocol import Writer
 from mailingest.wiring import build_output, build_pipeline
 
 _log = structlog.get_logger(__name__)
@@ -78,7 +78,7 @@ class Daemon:
         self._frames_failed = 0
         self._is_idle = asyncio.Event()
         self._pipeline: Pipeline = build_pipeline(settings, live=True)
-        self._output: Output = build_output(settings)
+        self._output: Writer = build_output(settings)
         self._batcher = Batcher(
             self._output,
             DeadLetters(settings.state.directory, max_bytes=settings.state.max_dead_letter_bytes),

@@ -9,24 +9,24 @@ from typing import Final
 from mailingest.postfix.outcome import OUTCOMES, Outcome
 
 MOST_REASONS: Final = 20
-"""Reasons of an outcome that are told one by one, the most frequent; all others are one number."""
+"""Reasons of an outcome that are named, the most frequent; all others are one number."""
 
 
 @dataclass(frozen=True, slots=True)
-class Grid:
-    """``steps`` steps of ``seconds`` each from ``start`` on, in seconds since 1970.
+class TimeBuckets:
+    """``count`` buckets of ``seconds`` each from ``start`` on, in seconds since 1970.
 
     ``start`` and ``seconds`` are whole multiples of `mailingest.postfix.outcome.BUCKET_SECONDS`.
     """
 
     start: int
     seconds: int
-    steps: int
+    count: int
 
     @property
     def end(self) -> int:
-        """The first second that is not in the grid any more."""
-        return self.start + self.seconds * self.steps
+        """The first second after the last bucket."""
+        return self.start + self.seconds * self.count
 
     @property
     def since(self) -> datetime:
@@ -36,21 +36,21 @@ class Grid:
     def until(self) -> datetime:
         return datetime.fromtimestamp(self.end, UTC)
 
-    def step_of(self, second: int) -> int:
-        """The number of the step that a second lies in."""
+    def bucket_of(self, second: int) -> int:
+        """The number of the bucket that a second lies in."""
         return (second - self.start) // self.seconds
 
 
 @dataclass(slots=True)
 class Counts:
-    """The lines of each outcome (see `mailingest.postfix.outcome`), step by step.
+    """The lines of each outcome (see `mailingest.postfix.outcome`), by time bucket.
 
     ``reasons`` has, by outcome, the most frequent reasons with their numbers.  ``sent_bytes`` is
     the size of what was sent.  ``is_partial`` tells that lines of that time are in the store that
     were not counted, since an earlier version stored them; ``notes`` what could not be read.
     """
 
-    grid: Grid
+    buckets: TimeBuckets
     volume: dict[Outcome, list[int]] = field(init=False)
     reasons: dict[Outcome, Counter[str]] = field(init=False)
     sent_bytes: int = 0
@@ -58,7 +58,7 @@ class Counts:
     notes: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        self.volume = {outcome: [0] * self.grid.steps for outcome in OUTCOMES}
+        self.volume = {outcome: [0] * self.buckets.count for outcome in OUTCOMES}
         self.reasons = {outcome: Counter() for outcome in OUTCOMES}
 
     def total(self, *outcomes: Outcome) -> int:

@@ -4,11 +4,25 @@ Texts are compared case-blind.  A whole address asks for that address; ``@exampl
 domain and nothing else; ``bob@`` for the local part; anything else for a part of the text.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
+
+from mailingest.stores.events import StoredEvent
 
 Comparison = Literal["equals", "starts", "ends", "contains"]
+
+FIELDS_OF: Final[Mapping[str, tuple[str, ...]]] = {
+    "message_id": ("postfix_message-id",),
+    "recipient": ("postfix_to", "postfix_orig_to"),
+    "sender": ("postfix_from",),
+    "text": ("message",),
+    "client": ("postfix_client_hostname", "postfix_client_ip"),
+    "relay": ("postfix_relay",),
+    "host": ("host",),
+}
+"""The fields that each term of `Criteria` is about; the terms that few lines meet come first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +91,14 @@ class Criteria:
     verdicts: frozenset[str] = frozenset()
     since: datetime | None = None
     until: datetime | None = None
+
+
+def terms_of(criteria: Criteria) -> dict[str, Term]:
+    """The terms that are asked for, by name, in the order of `FIELDS_OF`."""
+    terms = {name: getattr(criteria, name) for name in FIELDS_OF}
+    return {name: term for name, term in terms.items() if term is not None}
+
+
+def meets_term(event: StoredEvent, name: str, term: Term) -> bool:
+    """Whether a field of an event meets the term."""
+    return any(term.matches(event.get(field)) for field in FIELDS_OF[name])

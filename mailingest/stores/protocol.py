@@ -1,25 +1,14 @@
-"""Where events are looked up: what each kind of store does for a trace."""
+"""What each kind of store does: the read side, which a trace asks, and the write side."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Protocol
 
-from mailingest.postfix.index_keys import is_of_session
-from mailingest.stores.counts import Counts, Grid
-from mailingest.stores.criteria import Criteria, Term
+from mailingest.documents import Document
+from mailingest.stores.counts import Counts, TimeBuckets
+from mailingest.stores.criteria import Criteria
 from mailingest.stores.events import StoredEvent
-
-FIELDS_OF: Final[Mapping[str, tuple[str, ...]]] = {
-    "message_id": ("postfix_message-id",),
-    "recipient": ("postfix_to", "postfix_orig_to"),
-    "sender": ("postfix_from",),
-    "text": ("message",),
-    "client": ("postfix_client_hostname", "postfix_client_ip"),
-    "relay": ("postfix_relay",),
-    "host": ("host",),
-}
-"""The fields that each term of `Criteria` is about; the terms that few lines meet come first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +37,16 @@ Progress = Callable[[float], None]
 """Hears, in any thread, which share of a long search is done; a search may begin anew."""
 
 
-def unseen(share: float) -> None:
+def no_progress(share: float) -> None:
     """A `Progress` that nobody looks at."""
 
 
-class Source(Protocol):
+class Reader(Protocol):
     """A store, or log files.
 
     ``since`` and ``until`` are aware, None is no bound; ``since`` is included, ``until`` is not.
     ``limit`` bounds the events that are given.  Queue IDs are matched case-exactly, everything
-    else case-blind.  Raises OutputUnavailable if the store cannot be asked now, and UsageError if
+    else case-blind.  Raises StoreUnavailable if the store cannot be asked now, and UsageError if
     only the operator can heal that.  A call that is cancelled ends its work soon.
     """
 
@@ -104,32 +93,46 @@ class Source(Protocol):
         """Release files and connections."""
 
 
-class Store(Source, Protocol):
+class CountingReader(Reader, Protocol):
     """A source that can also be counted, which log files cannot be in a moment."""
 
-    async def counts(self, grid: Grid) -> Counts:
-        """How much happened in each step, and why; raises what a `Source` raises."""
+    async def counts(self, buckets: TimeBuckets) -> Counts:
+        """How much happened in each bucket, and why; raises what a `Reader` raises."""
 
 
-def terms_of(criteria: Criteria) -> dict[str, Term]:
-    """The terms that are asked for, by name, in the order of `FIELDS_OF`."""
-    terms = {name: getattr(criteria, name) for name in FIELDS_OF}
-    return {name: term for name, term in terms.items() if term is not None}
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A document that the store will never take as it is, and the store's reason."""
+
+    document: Document
+    reason: str
 
 
-def meets_term(event: StoredEvent, name: str, term: Term) -> bool:
-    """Whether a field of an event meets the term."""
-    return any(term.matches(event.get(field)) for field in FIELDS_OF[name])
+@dataclass(slots=True)
+class WriteResult:
+    """What became of a batch: ``stored`` counts documents that are in the store now.
+
+    A document that was there already (same index and id) counts as stored and as
+    ``duplicates``.  ``stored + len(rejected) + len(retry)`` is the size of the batch.
+    """
+
+    stored: int = 0
+    duplicates: int = 0
+    rejected: list[Rejection] = field(default_factory=list)
+    retry: list[Document] = field(default_factory=list)
 
 
-def is_of_sessions(event: StoredEvent, sessions: Collection[tuple[str, str, str]]) -> bool:
-    """Whether an event is a line about one of these sessions; see `Source.of_sessions`."""
-    session = (event["host"], event["program"], event.get("pid", ""))
-    return session in sessions and is_of_session(event)
+class Writer(Protocol):
+    """Takes documents.  Writing a batch twice leaves each document stored once."""
 
+    async def open(self) -> None:
+        """Connect or create what is needed; raises UsageError or StoreUnavailable."""
 
-def newest_first(events: Iterable[StoredEvent]) -> list[StoredEvent]:
-    """The order that `Found` promises."""
-    return sorted(
-        events, key=lambda event: (str(event["@timestamp"]), event["_position"]), reverse=True
-    )
+    async def write(self, batch: Sequence[Document]) -> WriteResult:
+        """Store a batch; raises StoreUnavailable if nothing was decided on any document.
+
+        UsageError says the same, and that the operator has to heal it.
+        """
+
+    async def close(self) -> None:
+        """Release files and connections."""

@@ -17,7 +17,7 @@ from mailingest.postfix.names import (
 )
 from mailingest.stores.criteria import Criteria, text_term
 from mailingest.stores.events import StoredEvent, time_of
-from mailingest.stores.protocol import Found, Source, Span
+from mailingest.stores.protocol import Found, Reader, Span
 from mailingest.trace.criteria import meets
 from mailingest.trace.facts import session_of
 from mailingest.trace.gathering import gather, is_accept
@@ -64,7 +64,7 @@ class TraceResult:
 
 
 async def trace(
-    source: Source,
+    source: Reader,
     criteria: Criteria,
     *,
     limit: int = 100,
@@ -74,7 +74,7 @@ async def trace(
 
     ``is_shown`` says whether whoever asks may get to see a story; None shows all.
 
-    Raises OutputUnavailable if the source cannot be asked now.
+    Raises StoreUnavailable if the source cannot be asked now.
     """
     span = await source.span()
     if span is None:
@@ -95,7 +95,7 @@ async def trace(
     return TraceResult(stories[-limit:], span, is_cut=is_cut, notes=events.notes)
 
 
-async def _stories_of(source: Source, found: Found, span: Span) -> "tuple[list[Story], _Events]":
+async def _stories_of(source: Reader, found: Found, span: Span) -> "tuple[list[Story], _Events]":
     """The stories that the events found lead to, oldest first."""
     events = _Events()
     events.add(found)
@@ -140,7 +140,7 @@ class _Events:
         return sorted(self.all, key=lambda event: (event["@timestamp"], event["_position"]))
 
 
-async def _follow(source: Source, events: _Events) -> None:
+async def _follow(source: Reader, events: _Events) -> None:
     """Fetch all that belongs to the same mails as the events."""
     await _follow_links(source, events, list(events.all))
     await _follow_sessions(source, events)
@@ -149,7 +149,7 @@ async def _follow(source: Source, events: _Events) -> None:
         await _follow_links(source, events, accepted)
 
 
-async def _follow_links(source: Source, events: _Events, new: list[StoredEvent]) -> None:
+async def _follow_links(source: Reader, events: _Events, new: list[StoredEvent]) -> None:
     """Fetch all that is linked to new events, step by step."""
     ids: set[str] = set()
     messages: set[str] = set()
@@ -169,7 +169,7 @@ async def _follow_links(source: Source, events: _Events, new: list[StoredEvent])
         new = events.add(await source.of_mails(new_ids, new_messages, since, until, left))
 
 
-async def _follow_sessions(source: Source, events: _Events) -> None:
+async def _follow_sessions(source: Reader, events: _Events) -> None:
     """Fetch the sessions of mails that never became active: their end tells why."""
     queues = gather(events.in_order()).queues
     unfinished = [
@@ -185,7 +185,7 @@ async def _follow_sessions(source: Source, events: _Events) -> None:
     events.add(await source.of_sessions(sessions, since, until, MOST_EVENTS))
 
 
-async def _accepted_after_all(source: Source, events: _Events) -> list[StoredEvent]:
+async def _accepted_after_all(source: Reader, events: _Events) -> list[StoredEvent]:
     """The lines that give a queue ID to mails that are to be held or discarded.
 
     smtpd logs what an access map decides about such a mail before it has one.

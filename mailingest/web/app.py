@@ -15,10 +15,10 @@ import structlog
 from aiohttp import web
 from markupsafe import Markup
 
-from mailingest.errors import MailingestError, OutputUnavailable, UsageError
+from mailingest.errors import MailingestError, StoreUnavailable, UsageError
 from mailingest.stores.counts import Counts
 from mailingest.stores.criteria import Criteria
-from mailingest.stores.protocol import Span, Store
+from mailingest.stores.protocol import CountingReader, Span
 from mailingest.trace.answer import story_to_json
 from mailingest.trace.engine import TraceResult, trace
 from mailingest.trace.stories import Story, Verdict
@@ -42,7 +42,7 @@ _LOGINS_A_MINUTE = 20
 # The refusals that have words of their own.
 _TOLD = frozenset({401, 404, 405, 429, 500, 503})
 # Whether it is over soon or an operator has to heal it, a reader cannot do anything about it.
-_UNAVAILABLE = (OutputUnavailable, UsageError)
+_UNAVAILABLE = (StoreUnavailable, UsageError)
 
 _USER = web.RequestKey("user", str)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -62,7 +62,7 @@ class Access:
 class TracePage:
     """The pages over one source."""
 
-    def __init__(self, source: Store, access: Access, zone: tzinfo) -> None:
+    def __init__(self, source: CountingReader, access: Access, zone: tzinfo) -> None:
         self._source = source
         self._access = access
         self._zone = zone
@@ -253,8 +253,8 @@ class TracePage:
             page |= {
                 "asked": asked,
                 "view": overview.page(),
-                "first": overview.time(counts.grid.start),
-                "last": overview.time(counts.grid.end),
+                "first": overview.time(counts.buckets.start),
+                "last": overview.time(counts.buckets.end),
                 "logs_first": logs["first"],
                 "logs_last": logs["last"],
                 "json_link": "overview.json?" + urlencode(asked.query),
@@ -277,7 +277,7 @@ class TracePage:
 
     async def _count(self, request: web.Request, asked: Asked) -> tuple[Counts, Span | None]:
         _note_question(request)
-        return await self._source.counts(asked.grid), await self._source.span()
+        return await self._source.counts(asked.buckets), await self._source.span()
 
     def _overview_of(self, counts: Counts, texts: Texts) -> Overview:
         return Overview(counts, texts, self._zone, mask if self._access.is_masked else str)

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from mailingest.escaping import clean
 from mailingest.postfix.outcome import BUCKET_SECONDS, Outcome
 from mailingest.postfix.reasons import literal
-from mailingest.stores.counts import Counts, Grid
+from mailingest.stores.counts import Counts, TimeBuckets
 from mailingest.stores.protocol import Span
 from mailingest.trace.answer import iso
 from mailingest.trace.times import FORMS
@@ -65,12 +65,12 @@ _LONGEST_SEARCH: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The time that is asked for, as it was typed and as a grid."""
+    """The time that is asked for, as it was typed and as time buckets."""
 
     span: str
     since: str
     until: str
-    grid: Grid
+    buckets: TimeBuckets
 
     @property
     def query(self) -> dict[str, str]:
@@ -89,7 +89,7 @@ def read_asked(query: Mapping[str, str], *, now: datetime, zone: tzinfo) -> Aske
         span = span or next(iter(SPANS))
         if span not in SPANS:
             raise WrongQuestion("wrong_span", spans=", ".join(SPANS))
-        return Asked(span, "", "", _grid(now - SPANS[span], now, zone))
+        return Asked(span, "", "", _time_buckets(now - SPANS[span], now, zone))
     last = read_moment(until, now=now, zone=zone) if until else now
     try:
         first = (
@@ -101,10 +101,10 @@ def read_asked(query: Mapping[str, str], *, now: datetime, zone: tzinfo) -> Aske
         raise WrongQuestion("wrong_order")
     if last - first > timedelta(days=_MOST_DAYS):
         raise WrongQuestion("too_many_days", most=_MOST_DAYS)
-    return Asked("", since, until, _grid(first, last, zone))
+    return Asked("", since, until, _time_buckets(first, last, zone))
 
 
-def _grid(first: datetime, last: datetime, zone: tzinfo) -> Grid:
+def _time_buckets(first: datetime, last: datetime, zone: tzinfo) -> TimeBuckets:
     """So many steps that all of the time is in them, with round local times as their beginnings."""
     begin, end = int(first.timestamp()), ceil(last.timestamp())
     length = (last - first).total_seconds() / _MOST_STEPS
@@ -112,7 +112,7 @@ def _grid(first: datetime, last: datetime, zone: tzinfo) -> Grid:
     offset = int((last.astimezone(zone).utcoffset() or timedelta()).total_seconds())
     offset -= offset % BUCKET_SECONDS
     start = (begin + offset) // seconds * seconds - offset
-    return Grid(start, seconds, ceil((end - start) / seconds))
+    return TimeBuckets(start, seconds, ceil((end - start) / seconds))
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,15 +174,17 @@ class Overview:
         ]
 
     def _chart(self, name: str, series: Sequence[Series], unit: str = "") -> Chart:
-        grid = self.counts.grid
+        buckets = self.counts.buckets
         title = self.texts(f"chart_{name}")
         description = self.texts(
             "chart_about",
             names=", ".join(one.name for one in series),
-            first=self.time(grid.start),
-            last=self.time(grid.end),
+            first=self.time(buckets.start),
+            last=self.time(buckets.end),
         )
-        steps = [self._label(grid.start + step * grid.seconds) for step in range(grid.steps)]
+        steps = [
+            self._label(buckets.start + step * buckets.seconds) for step in range(buckets.count)
+        ]
         return Chart(title, description, steps, series, unit)
 
     def _piles(self, kinds: Mapping[str, tuple[Outcome, ...]]) -> list[Series]:
@@ -244,12 +246,12 @@ class Overview:
         verdict = _VERDICTS.get(outcome, "")
         if not text and outcome != "expired":
             return ""
-        grid = self.counts.grid
+        buckets = self.counts.buckets
         query = {
             "text": text,
             "status": verdict,
-            "since": iso(grid.since),
-            "until": iso(grid.until),
+            "since": iso(buckets.since),
+            "until": iso(buckets.until),
             "lang": self.texts.language,
         }
         return ".?" + urlencode({name: value for name, value in query.items() if value})
@@ -258,9 +260,9 @@ class Overview:
         """The object for scripts; times are in UTC."""
         counts = self.counts
         return {
-            "since": iso(counts.grid.since),
-            "until": iso(counts.grid.until),
-            "step_seconds": counts.grid.seconds,
+            "since": iso(counts.buckets.since),
+            "until": iso(counts.buckets.until),
+            "step_seconds": counts.buckets.seconds,
             "counts": counts.volume,
             "sent_bytes": counts.sent_bytes,
             "reasons": {
@@ -283,7 +285,7 @@ class Overview:
 
     def _label(self, second: int) -> str:
         local = datetime.fromtimestamp(second, UTC).astimezone(self.zone)
-        if self.counts.grid.seconds >= _DAY:
+        if self.counts.buckets.seconds >= _DAY:
             return f"{local:%Y-%m-%d}"
         return f"{local:%m-%d %H:%M}"
 

@@ -25,13 +25,13 @@ from mailingest.config import Settings
 from mailingest.delivery.batcher import Batcher
 from mailingest.delivery.deadletters import DeadLetters, read_letters, rewrite
 from mailingest.documents import Document
-from mailingest.errors import OutputUnavailable, UsageError
+from mailingest.errors import StoreUnavailable, UsageError
 from mailingest.stores.elastic.compatibility import BridgeNode
-from mailingest.stores.writing import Rejection
+from mailingest.stores.protocol import Rejection
 from mailingest.wiring import build_output
-from tests.stores.samples import MIDNIGHT, document
-from tests.stores.sqlite.reading import SqliteReader
+from tests.support.documents import MIDNIGHT, document
 from tests.support.servers import SearchServer
+from tests.support.sqlite import StoredDocuments
 
 CONFLICT = "400 mapper_parsing_exception: failed to parse field [tags] with id '{}'"
 DAY = 86_400
@@ -53,7 +53,7 @@ def numbers(settings: Settings) -> list[int]:
 
 
 def stored(settings: Settings) -> list[int]:
-    reader = SqliteReader(settings.sqlite_directory, "mail")
+    reader = StoredDocuments(settings.sqlite_directory, "mail")
     return sorted(one["number"] for one in reader.find())
 
 
@@ -192,7 +192,7 @@ def test_a_store_that_is_away_leaves_all_letters(tmp_path: Path) -> None:
         }
     )
     put(settings, 1, 2)
-    with pytest.raises(OutputUnavailable, match="cannot be reached"):
+    with pytest.raises(StoreUnavailable, match="cannot be reached"):
         retry_letters(settings, [])
     assert numbers(settings) == [1, 2]
 
@@ -276,7 +276,7 @@ def test_the_daemon_puts_a_letter_off_while_files_are_changed(settings: Settings
     descriptor = os.open(settings.state.directory, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        with pytest.raises(OutputUnavailable, match="being changed by another command"):
+        with pytest.raises(StoreUnavailable, match="being changed by another command"):
             put(settings, 2)
     finally:
         os.close(descriptor)
@@ -293,7 +293,7 @@ def test_no_letter_is_lost_or_doubled_while_both_sides_work(settings: Settings) 
                 try:
                     put(settings, number, days=number % 3)
                     break
-                except OutputUnavailable:
+                except StoreUnavailable:
                     continue
 
     writer = threading.Thread(target=daemon)

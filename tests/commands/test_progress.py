@@ -9,8 +9,8 @@ import pytest
 from mailingest.commands.progress import Waiting
 from mailingest.inputs.files import LogFile
 from mailingest.stores.criteria import Criteria, text_term
-from mailingest.stores.logfiles.reader import FileSource
-from mailingest.stores.sqlite.reader import SqliteSource
+from mailingest.stores.logfiles.reader import LogFilesReader
+from mailingest.stores.sqlite.reader import SqliteReader
 from mailingest.wiring import line_reading
 from tests.support.logs import SETTINGS, documents_of, lines_of
 from tests.support.stores import sqlite_source
@@ -55,7 +55,7 @@ def test_a_terminal_shows_how_far_it_has_come(monkeypatch: pytest.MonkeyPatch) -
 async def test_the_store_is_read_hour_by_hour_newest_first(tmp_path: Path) -> None:
     heard: list[float] = []
     await sqlite_source(tmp_path, documents_of(lines_of(LOG)))
-    source = SqliteSource(tmp_path, "mail", heard.append)
+    source = SqliteReader(tmp_path, "mail", heard.append)
     assert (await source.find(Criteria(text=text_term("nowhere")), 10)).events == []
     assert heard == sorted(heard)
     assert len(heard) == 48
@@ -70,7 +70,7 @@ async def test_files_tell_how_much_of_them_was_read(tmp_path: Path) -> None:
     paths = [tmp_path / "mail.log.1", tmp_path / "mail.log"]
     for path in paths:
         path.write_bytes(b"\n".join([*lines_of(LOG), b""]))
-    source = FileSource(list(map(LogFile, paths)), line_reading(SETTINGS), heard.append)
+    source = LogFilesReader(list(map(LogFile, paths)), line_reading(SETTINGS), heard.append)
     await source.find(Criteria(text=text_term("nowhere")), 10)
     assert heard == sorted(heard)
     assert (0.5 in heard, heard[-1]) == (True, 1.0)

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from tests.stores.sqlite.reading import SqliteReader
 from tests.support.lab.polling import wait_until
+from tests.support.sqlite import StoredDocuments
 
 COMPRESS: dict[str, Callable[[bytes], bytes]] = {
     ".gz": gzip.compress,
@@ -66,7 +66,7 @@ class Backfill:
 
     def deliveries(self) -> list[dict[str, object]]:
         """The delivery events, oldest first."""
-        events = SqliteReader(self.state / "mail", "mail").find(limit=1_000_000)
+        events = StoredDocuments(self.state / "mail", "mail").find(limit=1_000_000)
         return [event for event in events if "postfix_status" in event][::-1]
 
 

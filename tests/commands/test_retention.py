@@ -15,12 +15,12 @@ from elasticsearch import AsyncElasticsearch
 
 from mailingest.commands.retention import run
 from mailingest.config import Settings
-from mailingest.errors import OutputUnavailable, UsageError
+from mailingest.errors import StoreUnavailable, UsageError
 from mailingest.stores.elastic.compatibility import BridgeNode
-from mailingest.stores.sqlite.writer import SqliteOutput
-from tests.stores.samples import document, public_directory, unprivileged
-from tests.stores.sqlite.reading import SqliteReader
+from mailingest.stores.sqlite.writer import SqliteWriter
+from tests.support.documents import document, public_directory, unprivileged
 from tests.support.servers import SearchServer
+from tests.support.sqlite import StoredDocuments
 
 ROOT = Path(__file__).parents[2]
 TODAY = date(2026, 11, 24)
@@ -130,7 +130,7 @@ def test_a_second_run_and_a_missing_directory_are_no_errors(directory: Path) -> 
 
 async def test_a_day_that_is_written_to_meanwhile_begins_anew(tmp_path: Path) -> None:
     old = document(1, day="2026.11.01")
-    output = SqliteOutput(tmp_path)
+    output = SqliteWriter(tmp_path)
     await output.open()
     try:
         await output.write([old])
@@ -140,7 +140,7 @@ async def test_a_day_that_is_written_to_meanwhile_begins_anew(tmp_path: Path) ->
         assert (await output.write([late])).stored == 1
     finally:
         await output.close()
-    assert list(SqliteReader(tmp_path, "mail").find()) == [late.fields]
+    assert list(StoredDocuments(tmp_path, "mail").find()) == [late.fields]
     with closing(sqlite3.connect(tmp_path / "mail-2026.11.01.sqlite")) as database:
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
@@ -150,7 +150,7 @@ def test_a_file_that_cannot_be_deleted_is_an_error() -> None:
         (directory / "mail-2020.01.01.sqlite").write_bytes(b"")
         with (
             unprivileged(),
-            pytest.raises(OutputUnavailable, match=r"mail-2020\.01\.01\.sqlite: Permission denied"),
+            pytest.raises(StoreUnavailable, match=r"mail-2020\.01\.01\.sqlite: Permission denied"),
         ):
             run(sqlite_settings(directory), dry_run=False, today=TODAY)
 

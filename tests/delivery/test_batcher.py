@@ -19,11 +19,11 @@ from mailingest.delivery import batcher as module
 from mailingest.delivery.batcher import Batcher
 from mailingest.delivery.deadletters import DeadLetters
 from mailingest.documents import Document
-from mailingest.errors import MailingestError, OutputUnavailable, UsageError
-from mailingest.stores.sqlite.writer import SqliteOutput
-from mailingest.stores.writing import Rejection, WriteResult
-from tests.stores.samples import document
-from tests.stores.sqlite.reading import SqliteReader
+from mailingest.errors import MailingestError, StoreUnavailable, UsageError
+from mailingest.stores.protocol import Rejection, WriteResult
+from mailingest.stores.sqlite.writer import SqliteWriter
+from tests.support.documents import document
+from tests.support.sqlite import StoredDocuments
 
 Answer = WriteResult | BaseException | Callable[[Sequence[Document]], WriteResult]
 
@@ -74,7 +74,7 @@ class Letters:
     def write(self, rejections: Sequence[Rejection]) -> None:
         if self.failures:
             self.failures -= 1
-            raise OutputUnavailable("the disk is full")
+            raise StoreUnavailable("the disk is full")
         self.kept += rejections
 
 
@@ -225,7 +225,7 @@ async def test_no_more_writes_overlap_than_allowed(in_flight: int) -> None:
 
 
 async def test_the_output_is_opened_as_often_as_it_takes(no_waiting: list[int]) -> None:
-    output = ScriptedOutput(opening=[OutputUnavailable("down"), OutputUnavailable("down")])
+    output = ScriptedOutput(opening=[StoreUnavailable("down"), StoreUnavailable("down")])
     async with running(output, max_documents=1) as batcher:
         await batcher.put(document(1))
         assert await batcher.drain() == 0
@@ -265,7 +265,7 @@ async def test_what_no_waiting_cures_ends_the_run(
     assert batcher.pending == 1
 
 
-@pytest.mark.parametrize("error", [OutputUnavailable("down"), UsageError("login refused")])
+@pytest.mark.parametrize("error", [StoreUnavailable("down"), UsageError("login refused")])
 async def test_a_failed_batch_is_written_again_before_any_later_one(
     error: MailingestError, no_waiting: list[int]
 ) -> None:
@@ -306,7 +306,7 @@ def told(logs: Sequence[Mapping[str, Any]]) -> list[tuple[object, object]]:
 
 async def test_what_an_operator_has_to_heal_is_an_error_in_the_log_and_its_end_is_told() -> None:
     now = [0.0]
-    output = ScriptedOutput(UsageError("login refused"), OutputUnavailable("no master"))
+    output = ScriptedOutput(UsageError("login refused"), StoreUnavailable("no master"))
     with capture_logs() as logs:
         async with running(output, max_documents=1, clock=lambda: now[0]) as batcher:
             for number in range(2):
@@ -462,7 +462,7 @@ async def test_every_document_ends_as_stored_or_rejected_whatever_fails(
 
     def answer(batch: Sequence[Document]) -> WriteResult:
         if rng.random() < 0.3:
-            raise OutputUnavailable("down")
+            raise StoreUnavailable("down")
         result = WriteResult()
         for one in batch:
             fate = rng.choice(["stored", "stored", "duplicate", "rejected", "retry"])
@@ -497,7 +497,7 @@ async def test_every_document_ends_as_stored_or_rejected_whatever_fails(
 async def test_a_hard_stop_and_a_second_run_leave_every_document_once(tmp_path: Path) -> None:
     documents = [document(number) for number in range(3000)]
     for stop_early in (True, False):
-        output = SqliteOutput(tmp_path)
+        output = SqliteWriter(tmp_path)
         batcher = Batcher(output, Letters(), max_documents=100)
         task = asyncio.create_task(batcher.run())
         await batcher.put_many(documents)
@@ -511,5 +511,5 @@ async def test_a_hard_stop_and_a_second_run_leave_every_document_once(tmp_path: 
         with suppress(asyncio.CancelledError):
             await task
         await output.close()
-    found = [body["number"] for body in SqliteReader(tmp_path, "mail").find(limit=9999)]
+    found = [body["number"] for body in StoredDocuments(tmp_path, "mail").find(limit=9999)]
     assert sorted(found) == list(range(3000))

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailingest.delivery.deadletters import DeadLetters
-from mailingest.errors import OutputUnavailable
-from mailingest.stores.writing import Rejection
-from tests.stores.samples import MIDNIGHT, document, files_limited_to
+from mailingest.errors import StoreUnavailable
+from mailingest.stores.protocol import Rejection
+from tests.support.documents import MIDNIGHT, document, files_limited_to
 
 DAY = 86_400
 
@@ -128,7 +128,7 @@ def test_a_full_disk_leaves_no_half_letter_and_the_retry_is_whole(tmp_path: Path
     letters.write([rejection(1)])
     file = tmp_path / "dead-letters-2026.11.24.ndjson"
     size = file.stat().st_size
-    with files_limited_to(size + 50), pytest.raises(OutputUnavailable, match="dead letters in"):
+    with files_limited_to(size + 50), pytest.raises(StoreUnavailable, match="dead letters in"):
         letters.write([rejection(2), rejection(3)])
     assert file.stat().st_size == size
     letters.write([rejection(2), rejection(3)])
@@ -137,5 +137,5 @@ def test_a_full_disk_leaves_no_half_letter_and_the_retry_is_whole(tmp_path: Path
 
 def test_a_state_directory_that_is_a_file_is_unavailable(tmp_path: Path) -> None:
     (tmp_path / "state").write_bytes(b"")
-    with pytest.raises(OutputUnavailable, match="File exists"):
+    with pytest.raises(StoreUnavailable, match="File exists"):
         DeadLetters(tmp_path / "state").write([rejection(1)])

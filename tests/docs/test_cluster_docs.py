@@ -18,7 +18,7 @@ from mailingest.config import Settings
 from mailingest.errors import UsageError
 from mailingest.trace.questions import Question
 from mailingest.wiring import build_output
-from tests.stores.elastic.samples import asking, document
+from tests.support.elastic import asking, document
 from tests.support.servers import SearchServer
 from tests.support.servers.security import PASSWORD
 

@@ -22,9 +22,9 @@ from mailingest.config import load
 from mailingest.documents import Document
 from mailingest.pipeline import Pipeline
 from mailingest.service.daemon import Daemon as InProcess
-from tests.stores.sqlite.reading import SqliteReader
 from tests.support.lab.daemon import Daemon, free_port
 from tests.support.lab.polling import wait_until
+from tests.support.sqlite import StoredDocuments
 
 LIFE = (
     "Nov 24 15:41:22 mx1 postfix/smtpd[867]: 652D1A4A862: client=pc1.example.com[192.0.2.7]",
@@ -68,7 +68,7 @@ class Site:
                 sender.sendto(f"<22>{line}".encode("latin-1"), ("127.0.0.1", self.udp))
 
     def stored(self) -> list[dict[str, object]]:
-        return list(SqliteReader(self.state / "mail", "mail").find(limit=100_000))
+        return list(StoredDocuments(self.state / "mail", "mail").find(limit=100_000))
 
     def messages(self) -> Counter[object]:
         return Counter(one["message"] for one in self.stored())
@@ -146,7 +146,7 @@ def test_sigterm_stores_what_has_arrived(site: Site) -> None:
     with Daemon(site.config) as daemon:
         site.send_tcp(*lines)
         wait_until(lambda: b"tcp input listens" in daemon.log.read_bytes(), "the listener is known")
-    assert len(list(SqliteReader(site.state / "mail", "mail").find(limit=5000))) == 2000
+    assert len(list(StoredDocuments(site.state / "mail", "mail").find(limit=5000))) == 2000
     counters = site.counters(daemon.log)
     assert counters["frames_received"] == counters["documents_stored"] == 2000
 

@@ -19,8 +19,8 @@ from elasticsearch import AsyncElasticsearch
 from mailingest.commands.spool import spool_status
 from mailingest.config import load
 from mailingest.delivery.batcher import TOLD_INTERVAL
-from tests.stores.elastic.fronting import behind
-from tests.stores.elastic.samples import asking, stored
+from tests.support.elastic import asking, stored
+from tests.support.fronting import behind
 from tests.support.lab.daemon import Daemon, free_port
 from tests.support.servers import SECURED_ELASTICSEARCH, Kind, SearchServer
 from tests.support.servers.security import PASSWORD, WRITER

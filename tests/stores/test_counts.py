@@ -10,15 +10,15 @@ import orjson
 import pytest
 
 from mailingest.documents import Document
-from mailingest.errors import OutputUnavailable
+from mailingest.errors import StoreUnavailable
 from mailingest.postfix.completion import stored_outcome
 from mailingest.postfix.outcome import OUTCOMES
-from mailingest.stores.counts import Counts, Grid
-from mailingest.stores.elastic.reader import ElasticSource
-from mailingest.stores.protocol import Store
+from mailingest.stores.counts import Counts, TimeBuckets
+from mailingest.stores.elastic.reader import ElasticReader
+from mailingest.stores.protocol import CountingReader
 from mailingest.stores.sqlite import summary
-from mailingest.stores.sqlite.reader import SqliteSource
-from mailingest.stores.sqlite.writer import SqliteOutput
+from mailingest.stores.sqlite.reader import SqliteReader
+from mailingest.stores.sqlite.writer import SqliteWriter
 from mailingest.wiring import build_elasticsearch
 from tests.support.logs import documents_of, lines_of
 from tests.support.servers import KINDS, Kind
@@ -28,7 +28,7 @@ from tests.support.stores import elastic_settings, fill_indices, sqlite_source
 # ruff: noqa: E501
 
 MIDNIGHT = 1_795_478_400  # 24 November 2026, UTC
-DAY = Grid(MIDNIGHT, 3600, 24)
+DAY = TimeBuckets(MIDNIGHT, 3600, 24)
 D = "delay=1, delays=0.1/0.2/0.3/0.4"
 REMOTE = f"relay=mx.example.net[198.51.100.9]:25, {D}"
 SESSION = "from=<a@example.org> to=<b@example.net> proto=ESMTP helo=<pc>"
@@ -88,7 +88,7 @@ KINDS_OF_LINES = f"""
 24T10:00:02 mx1 cron: hello
 """
 
-MakeStore = Callable[[str], Awaitable[Store]]
+MakeStore = Callable[[str], Awaitable[CountingReader]]
 
 
 @pytest.fixture(
@@ -98,15 +98,15 @@ async def make_store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIte
     """Makes a store of a kind with the lines of a log."""
     async with AsyncExitStack() as opened:
 
-        async def make(log: str) -> Store:
-            store: Store
+        async def make(log: str) -> CountingReader:
+            store: CountingReader
             if isinstance(request.param, Kind):
                 url = request.getfixturevalue("search_servers")(request.param).url
                 settings = elastic_settings(url, f"mail-{uuid4().hex[:8]}")
                 if log:
                     await fill_indices(settings, lines_of(log))
                 output = build_elasticsearch(settings, None)
-                store = ElasticSource(output, settings.index.prefix)
+                store = ElasticReader(output, settings.index.prefix)
             else:
                 store = await sqlite_source(tmp_path / "store", documents_of(lines_of(log)))
             opened.push_async_callback(store.close)
@@ -152,15 +152,15 @@ async def test_reasons_are_counted_together_whoever_they_are_about(make_store: M
 
 
 @pytest.mark.parametrize(
-    ("grid", "found"),
+    ("buckets", "found"),
     [
         pytest.param(
-            Grid(MIDNIGHT + 10 * 3600, 600, 1),
+            TimeBuckets(MIDNIGHT + 10 * 3600, 600, 1),
             {"received": {0: 1}, "sent": {0: 1}, "deferred": {0: 1}},
             id="a step has its first second and its last",
         ),
         pytest.param(
-            Grid(MIDNIGHT - 1800, 86_400, 2),
+            TimeBuckets(MIDNIGHT - 1800, 86_400, 2),
             {
                 "received": {0: 1, 1: 1},
                 "sent": {0: 1},
@@ -171,13 +171,13 @@ async def test_reasons_are_counted_together_whoever_they_are_about(make_store: M
             },
             id="days that do not begin at midnight UTC, of two files",
         ),
-        pytest.param(Grid(MIDNIGHT - 86_400, 3600, 24), {}, id="a time without lines"),
+        pytest.param(TimeBuckets(MIDNIGHT - 86_400, 3600, 24), {}, id="a time without lines"),
     ],
 )
 async def test_a_grid_is_laid_over_the_lines(
-    make_store: MakeStore, grid: Grid, found: dict[str, dict[int, int]]
+    make_store: MakeStore, buckets: TimeBuckets, found: dict[str, dict[int, int]]
 ) -> None:
-    counts = await (await make_store(LOG)).counts(grid)
+    counts = await (await make_store(LOG)).counts(buckets)
     assert by_step(counts) == found
 
 
@@ -195,7 +195,7 @@ async def test_every_store_counts_a_line_as_the_rules_say(make_store: MakeStore)
             expected[outcome] += 1
     assert min(expected.values()) > 0
     store = await make_store(KINDS_OF_LINES + LOG)
-    counts = await store.counts(Grid(MIDNIGHT, 3600, 48))
+    counts = await store.counts(TimeBuckets(MIDNIGHT, 3600, 48))
     assert {outcome: sum(steps) for outcome, steps in counts.volume.items()} == expected
 
 
@@ -222,12 +222,12 @@ def old_file(path: Path, documents: list[Document]) -> None:
 
 async def test_a_document_that_comes_again_is_not_counted_again(tmp_path: Path) -> None:
     documents = documents_of(lines_of(LOG))
-    output = SqliteOutput(tmp_path)
+    output = SqliteWriter(tmp_path)
     await output.open()
     for batch in (documents[:3], documents[:5], documents, documents + documents):
         await output.write(batch)
     await output.close()
-    counts = await SqliteSource(tmp_path, "mail").counts(DAY)
+    counts = await SqliteReader(tmp_path, "mail").counts(DAY)
     expected = await (await sqlite_source(tmp_path / "once", documents)).counts(DAY)
     assert counts == expected
     assert counts.total(*OUTCOMES) == 7
@@ -235,7 +235,7 @@ async def test_a_document_that_comes_again_is_not_counted_again(tmp_path: Path) 
 
 async def test_a_file_of_an_earlier_version_is_read_and_told_of(tmp_path: Path) -> None:
     old_file(tmp_path / "mail-2026.11.24.sqlite", documents_of(lines_of(LOG))[:4])
-    counts = await SqliteSource(tmp_path, "mail").counts(DAY)
+    counts = await SqliteReader(tmp_path, "mail").counts(DAY)
     assert by_step(counts) == {}
     assert counts.is_partial
 
@@ -243,11 +243,11 @@ async def test_a_file_of_an_earlier_version_is_read_and_told_of(tmp_path: Path) 
 async def test_a_file_of_an_earlier_version_counts_from_now_on(tmp_path: Path) -> None:
     documents = documents_of(lines_of(LOG))
     old_file(tmp_path / "mail-2026.11.24.sqlite", documents[:4])
-    output = SqliteOutput(tmp_path)
+    output = SqliteWriter(tmp_path)
     await output.open()
     await output.write(documents)
     await output.close()
-    source = SqliteSource(tmp_path, "mail")
+    source = SqliteReader(tmp_path, "mail")
     counts = await source.counts(DAY)
     assert by_step(counts) == {
         "deferred": {11: 1},
@@ -256,7 +256,7 @@ async def test_a_file_of_an_earlier_version_counts_from_now_on(tmp_path: Path) -
         "bounced": {23: 1},
     }
     assert counts.is_partial
-    later = await source.counts(Grid(MIDNIGHT + 11 * 3600, 3600, 13))
+    later = await source.counts(TimeBuckets(MIDNIGHT + 11 * 3600, 3600, 13))
     assert not later.is_partial
 
 
@@ -264,7 +264,7 @@ async def test_endless_reasons_are_bounded_and_the_frequent_ones_stay(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(summary, "_REASONS_KEPT", 3)
-    output = SqliteOutput(tmp_path)
+    output = SqliteWriter(tmp_path)
     await output.open()
     for number in range(50):
         reasons = ["often", f"once {number}", "often"]
@@ -290,5 +290,5 @@ async def test_endless_reasons_are_bounded_and_the_frequent_ones_stay(
 
 async def test_counts_of_files_that_cannot_be_read_are_not_zero(tmp_path: Path) -> None:
     (tmp_path / "mail-2026.11.24.sqlite").write_bytes(b"no database" * 1000)
-    with pytest.raises(OutputUnavailable, match="cannot be read"):
-        await SqliteSource(tmp_path, "mail").counts(DAY)
+    with pytest.raises(StoreUnavailable, match="cannot be read"):
+        await SqliteReader(tmp_path, "mail").counts(DAY)

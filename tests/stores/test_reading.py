@@ -13,7 +13,7 @@ from mailingest.trace.engine import trace
 from mailingest.trace.gathering import gather
 from mailingest.trace.stories import build_stories
 from tests.support.logs import events_of
-from tests.support.stores import MakeSource
+from tests.support.stores import MakeReader
 from tests.trace.test_stories import (
     BORN,
     CHAIN,
@@ -62,13 +62,13 @@ def programs(found: Found) -> list[str]:
     return [text.split(" ")[0] for text in texts(found)]
 
 
-async def test_the_span_is_that_of_the_first_and_last_line(make_source: MakeSource) -> None:
+async def test_the_span_is_that_of_the_first_and_last_line(make_source: MakeReader) -> None:
     span = await (await make_source(LOG)).span()
     assert span is not None
     assert (span.first, span.last) == (at(24, 10), at(25, 12, 0, 0.6))
 
 
-async def test_nothing_has_no_span_and_no_answer(make_source: MakeSource) -> None:
+async def test_nothing_has_no_span_and_no_answer(make_source: MakeReader) -> None:
     source = await make_source("")
     assert await source.span() is None
     assert await source.find(Criteria(), 10) == Found([], False)
@@ -125,7 +125,7 @@ async def test_nothing_has_no_span_and_no_answer(make_source: MakeSource) -> Non
     ],
 )
 async def test_a_term_finds_a_line_of_the_mail(
-    make_source: MakeSource, criteria: dict[str, Any], is_found: str | None
+    make_source: MakeReader, criteria: dict[str, Any], is_found: str | None
 ) -> None:
     found = texts(await (await make_source(LOG)).find(Criteria(**criteria), 100))
     if is_found is None:
@@ -135,7 +135,7 @@ async def test_a_term_finds_a_line_of_the_mail(
 
 
 async def test_without_a_term_lines_about_mails_are_found_newest_first(
-    make_source: MakeSource,
+    make_source: MakeReader,
 ) -> None:
     found = await (await make_source(LOG)).find(Criteria(), 100)
     assert programs(found) == [
@@ -159,7 +159,7 @@ async def test_without_a_term_lines_about_mails_are_found_newest_first(
     ],
 )
 async def test_time_bounds_are_kept(
-    make_source: MakeSource, since: datetime | None, until: datetime | None, found: list[str]
+    make_source: MakeReader, since: datetime | None, until: datetime | None, found: list[str]
 ) -> None:
     source = await make_source(LOG)
     assert programs(await source.find(Criteria(since=since, until=until), 100)) == found
@@ -169,7 +169,7 @@ async def test_time_bounds_are_kept(
 
 
 @pytest.mark.parametrize("limit", [1, 5, 11, 12, 13])
-async def test_a_limit_leaves_the_newest_and_says_so(make_source: MakeSource, limit: int) -> None:
+async def test_a_limit_leaves_the_newest_and_says_so(make_source: MakeReader, limit: int) -> None:
     source = await make_source(LOG)
     every = await source.find(Criteria(), 100)
     found = await source.find(Criteria(), limit)
@@ -201,7 +201,7 @@ QUEUE = ["qmgr", "smtp", "qmgr", "cleanup", "smtpd"]
     ],
 )
 async def test_mails_are_fetched(
-    make_source: MakeSource,
+    make_source: MakeReader,
     queue_ids: Collection[str],
     message_ids: Collection[str],
     found: list[str],
@@ -229,7 +229,7 @@ async def test_mails_are_fetched(
     ],
 )
 async def test_sessions_are_fetched(
-    make_source: MakeSource, session: tuple[str, str, str], found: list[str]
+    make_source: MakeReader, session: tuple[str, str, str], found: list[str]
 ) -> None:
     source = await make_source(LOG)
     many = {session} | {("mx9", "postfix/smtpd", str(pid)) for pid in range(1000, 1100)}
@@ -239,7 +239,7 @@ async def test_sessions_are_fetched(
     assert (await source.of_sessions({session}, at(24, 11), None, 100)).events == []
 
 
-async def test_an_event_is_the_document_as_stored(make_source: MakeSource) -> None:
+async def test_an_event_is_the_document_as_stored(make_source: MakeReader) -> None:
     found = await (await make_source(LOG)).of_mails({"REMOTE77"}, [], None, None, 10)
     [event] = found.events
     [stored] = [one for one in events_of(LOG) if "postfix_remote_queueid" in one]
@@ -250,14 +250,14 @@ async def test_an_event_is_the_document_as_stored(make_source: MakeSource) -> No
     assert same["postfix_tls_version"] == "TLSv1.3"
 
 
-async def test_equal_lines_of_one_second_are_told_apart(make_source: MakeSource) -> None:
+async def test_equal_lines_of_one_second_are_told_apart(make_source: MakeReader) -> None:
     line = "24T10:00:00 mx1 postfix/smtp: AAAAAA1: host mx[192.0.2.1] said: 450 later\n"
     found = await (await make_source(line * 3)).of_mails({"AAAAAA1"}, [], None, None, 10)
     assert {event["_id"] for event in found.events} == {one["_id"] for one in events_of(line * 3)}
 
 
 async def test_events_of_one_moment_are_in_the_order_in_which_they_were_written(
-    make_source: MakeSource,
+    make_source: MakeReader,
 ) -> None:
     log = "".join(
         f"24T10:00:00 mx1 postfix/qmgr: AAAAAA1: number {number}\n" for number in range(300)
@@ -293,7 +293,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("text", HOSTILE)
 async def test_hostile_criteria_find_nothing_and_do_no_harm(
-    make_source: MakeSource, text: str
+    make_source: MakeReader, text: str
 ) -> None:
     source = await make_source(LOG)
     addresses = [address_term(text), address_term(f"@{text}"), address_term(f"{text}@")]
@@ -344,7 +344,7 @@ SCENARIOS = [
 
 
 @pytest.mark.parametrize("log", SCENARIOS)
-async def test_the_stories_are_those_of_the_log(make_source: MakeSource, log: str) -> None:
+async def test_the_stories_are_those_of_the_log(make_source: MakeReader, log: str) -> None:
     source = await make_source(log)
     expected = [story_to_json(story) for story in build_stories(gather(events_of(log)))]
     told = await trace(source, Criteria())
@@ -360,7 +360,7 @@ async def test_the_stories_are_those_of_the_log(make_source: MakeSource, log: st
         assert each in [story_to_json(story) for story in found.stories]
 
 
-async def test_a_partners_queue_id_leads_to_the_whole_chain(make_source: MakeSource) -> None:
+async def test_a_partners_queue_id_leads_to_the_whole_chain(make_source: MakeReader) -> None:
     source = await make_source(CHAIN)
     for queue_id in ("AAAAAA1", "AAAAAA4"):
         told = await trace(source, Criteria(queue_id=queue_id))
@@ -377,7 +377,7 @@ NEWSLETTER = "".join(
 )
 
 
-async def test_the_term_that_few_lines_meet_decides(make_source: MakeSource) -> None:
+async def test_the_term_that_few_lines_meet_decides(make_source: MakeReader) -> None:
     source = await make_source(NEWSLETTER)
     criteria = Criteria(
         sender=address_term("news@example.com"), recipient=address_term("reader3@example.net")
@@ -389,7 +389,7 @@ async def test_the_term_that_few_lines_meet_decides(make_source: MakeSource) -> 
 
 
 async def test_a_mail_that_an_access_map_holds_is_found_by_its_recipient(
-    make_source: MakeSource,
+    make_source: MakeReader,
 ) -> None:
     source = await make_source(HELD)
     [story] = (await trace(source, Criteria(recipient=address_term("b@example.net")))).stories
@@ -397,7 +397,7 @@ async def test_a_mail_that_an_access_map_holds_is_found_by_its_recipient(
 
 
 async def test_the_newest_are_told_although_few_events_are_looked_at_first(
-    make_source: MakeSource,
+    make_source: MakeReader,
 ) -> None:
     source = await make_source(NEWSLETTER)
     # The first look finds the newest 16 events, of which none is one of his.

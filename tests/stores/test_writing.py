@@ -13,24 +13,24 @@ import orjson
 import pytest
 
 from mailingest.documents import Document
-from mailingest.stores.ndjson.writer import NdjsonOutput
-from mailingest.stores.sqlite.writer import SqliteOutput
-from mailingest.stores.writing import Output
-from tests.stores.samples import document
-from tests.stores.sqlite.reading import SqliteReader
+from mailingest.stores.ndjson.writer import NdjsonWriter
+from mailingest.stores.protocol import Writer
+from mailingest.stores.sqlite.writer import SqliteWriter
+from tests.support.documents import document
+from tests.support.sqlite import StoredDocuments
 
 
 @dataclass(frozen=True)
 class Case:
     """``make`` gives a new output on a place; ``bodies`` reads all that is stored there."""
 
-    make: Callable[[Path], Output]
+    make: Callable[[Path], Writer]
     bodies: Callable[[Path], Awaitable[list[dict[str, Any]]]]
     knows_duplicates: bool
 
 
 async def bodies_in_sqlite(place: Path) -> list[dict[str, Any]]:
-    return list(SqliteReader(place, "mail").find(limit=1_000_000))
+    return list(StoredDocuments(place, "mail").find(limit=1_000_000))
 
 
 async def bodies_in_file(place: Path) -> list[dict[str, Any]]:
@@ -38,10 +38,10 @@ async def bodies_in_file(place: Path) -> list[dict[str, Any]]:
 
 
 CASES = [
-    pytest.param(Case(SqliteOutput, bodies_in_sqlite, knows_duplicates=True), id="sqlite"),
+    pytest.param(Case(SqliteWriter, bodies_in_sqlite, knows_duplicates=True), id="sqlite"),
     pytest.param(
         Case(
-            lambda place: NdjsonOutput(place / "out.ndjson"),
+            lambda place: NdjsonWriter(place / "out.ndjson"),
             bodies_in_file,
             knows_duplicates=False,
         ),

@@ -11,32 +11,34 @@ import pytest
 from mailingest.config import Settings
 from mailingest.documents import Document
 from mailingest.inputs.files import LogFile
-from mailingest.stores.elastic.reader import ElasticSource
-from mailingest.stores.logfiles.reader import FileSource
-from mailingest.stores.protocol import Source
-from mailingest.stores.sqlite.reader import SqliteSource
-from mailingest.stores.sqlite.writer import SqliteOutput
+from mailingest.stores.elastic.reader import ElasticReader
+from mailingest.stores.logfiles.reader import LogFilesReader
+from mailingest.stores.protocol import Reader
+from mailingest.stores.sqlite.reader import SqliteReader
+from mailingest.stores.sqlite.writer import SqliteWriter
 from mailingest.wiring import build_elasticsearch, index_template_of, line_reading
 from tests.support.logs import REFERENCE, SETTINGS, documents_of, lines_of
 from tests.support.servers import KINDS, Kind
 
-MakeSource = Callable[[str | list[bytes]], Awaitable[Source]]
+MakeReader = Callable[[str | list[bytes]], Awaitable[Reader]]
 
 
-async def sqlite_source(directory: Path, documents: Iterable[Document]) -> SqliteSource:
+async def sqlite_source(directory: Path, documents: Iterable[Document]) -> SqliteReader:
     """A source with these documents."""
-    output = SqliteOutput(directory)
+    output = SqliteWriter(directory)
     await output.open()
     await output.write(list(documents))
     await output.close()
-    return SqliteSource(directory, "mail")
+    return SqliteReader(directory, "mail")
 
 
-def file_source(path: Path, lines: Iterable[bytes], settings: Settings = SETTINGS) -> FileSource:
+def file_source(
+    path: Path, lines: Iterable[bytes], settings: Settings = SETTINGS
+) -> LogFilesReader:
     """A source with one file of these lines."""
     path.write_bytes(b"".join(line + b"\n" for line in lines))
     os.utime(path, (REFERENCE, REFERENCE))
-    return FileSource([LogFile(path)], line_reading(settings))
+    return LogFilesReader([LogFile(path)], line_reading(settings))
 
 
 def elastic_settings(url: str, prefix: str) -> Settings:
@@ -75,13 +77,13 @@ def prefixes() -> dict[tuple[str, bytes], str]:
 )
 async def make_source(
     request: pytest.FixtureRequest, tmp_path: Path, prefixes: dict[tuple[str, bytes], str]
-) -> AsyncIterator[MakeSource]:
+) -> AsyncIterator[MakeReader]:
     """Makes a source of a kind from log lines, or from a log as in `tests.support.logs`."""
     async with AsyncExitStack() as opened:
 
-        async def make(log: str | list[bytes]) -> Source:
+        async def make(log: str | list[bytes]) -> Reader:
             lines = lines_of(log) if isinstance(log, str) else log
-            source: Source
+            source: Reader
             if isinstance(request.param, Kind):
                 url = request.getfixturevalue("search_servers")(request.param).url
                 key = (url, b"\n".join(lines))
@@ -90,7 +92,7 @@ async def make_source(
                     await fill_indices(settings, lines)
                     prefixes[key] = settings.index.prefix
                 output = build_elasticsearch(settings, None)
-                source = ElasticSource(output, settings.index.prefix)
+                source = ElasticReader(output, settings.index.prefix)
             elif request.param == "sqlite":
                 source = await sqlite_source(tmp_path / "store", documents_of(lines))
             else:

@@ -17,13 +17,13 @@ import pytest
 from elasticsearch import ApiError, AsyncElasticsearch
 
 from mailingest.stores.elastic.compatibility import BridgeNode
-from tests.stores.sqlite.reading import SqliteReader
 from tests.support.lab import HOSTNAME, TIMEZONE, MailLab
 from tests.support.lab.daemon import Daemon, free_port, replay
 from tests.support.lab.facts import Recipient, Refused, SentMail
 from tests.support.lab.polling import wait_until
 from tests.support.lab.scenarios import GREYLISTED, SCENARIOS
 from tests.support.servers import ELASTICSEARCH, SearchServer
+from tests.support.sqlite import StoredDocuments
 
 pytest_plugins = ["tests.support.lab.fixture"]
 pytestmark = pytest.mark.lab
@@ -106,7 +106,7 @@ def in_sqlite(directory: Path) -> list[Stored]:
 
 
 def has_lines(directory: Path, lines: int) -> bool:
-    return len(list(SqliteReader(directory, "mail").find(limit=lines))) == lines
+    return len(list(StoredDocuments(directory, "mail").find(limit=lines))) == lines
 
 
 @dataclass(frozen=True)
@@ -222,7 +222,7 @@ def test_a_refused_recipient_is_stored_with_its_reply(run: SqliteRun, way: str) 
 
 @pytest.mark.parametrize("way", ["udp", "tcp", "replay"])
 def test_a_recipient_and_a_time_find_the_mail_in_sqlite(run: SqliteRun, way: str) -> None:
-    reader = SqliteReader(run.directory / way, "mail")
+    reader = StoredDocuments(run.directory / way, "mail")
     since, until = run.span
     for mail in run.facts:
         for recipient in mail.recipients:
@@ -258,7 +258,7 @@ def test_what_is_known_of_a_mail_survives_a_restart_of_the_daemon(
 ) -> None:
     port = free_port(socket.SOCK_STREAM)
     config = configure(tmp_path, listen("tcp", port))
-    reader = SqliteReader(tmp_path, "mail")
+    reader = StoredDocuments(tmp_path, "mail")
 
     def statuses() -> list[str]:
         found = reader.find(recipient=GREYLISTED)

@@ -16,7 +16,7 @@ from mailingest.trace.stories import build_stories
 from tests.support.lab.corpus import Corpus
 from tests.support.lab.corpus_endings import Ending
 from tests.support.logs import documents_of
-from tests.support.stores import MakeSource
+from tests.support.stores import MakeReader
 
 pytest_plugins = ["tests.support.lab.fixture"]
 pytestmark = pytest.mark.lab
@@ -95,7 +95,7 @@ def test_every_mail_has_an_ending(corpus: Corpus) -> None:
 
 
 async def test_every_source_tells_the_same(
-    make_source: MakeSource, lines: list[bytes], rows: list[Row]
+    make_source: MakeReader, lines: list[bytes], rows: list[Row]
 ) -> None:
     told = await trace(await make_source(lines), Criteria(), limit=0)
     assert not told.is_cut
@@ -103,7 +103,7 @@ async def test_every_source_tells_the_same(
 
 
 async def test_a_question_about_a_mail_is_answered_as_well_as_one_about_all(
-    make_source: MakeSource, corpus: Corpus, lines: list[bytes], rows: list[Row]
+    make_source: MakeReader, corpus: Corpus, lines: list[bytes], rows: list[Row]
 ) -> None:
     source = await make_source(lines)
     # One of each scenario.

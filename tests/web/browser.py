@@ -13,7 +13,7 @@ from typing import Any, Final
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from mailingest.config import Settings
-from mailingest.stores.sqlite.writer import SqliteOutput
+from mailingest.stores.sqlite.writer import SqliteWriter
 from mailingest.wiring import build_pipeline
 
 # Later than all lines of the tests.
@@ -30,7 +30,7 @@ def fill(directory: Path, lines: Iterable[bytes]) -> None:
     documents = [one for line in lines for one in pipeline.feed(line, _REFERENCE)]
 
     async def write() -> None:
-        output = SqliteOutput(settings.sqlite_directory)
+        output = SqliteWriter(settings.sqlite_directory)
         await output.open()
         await output.write([*documents, *pipeline.flush()])
         await output.close()

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 from aiohttp import ClientSession, web
 
-from mailingest.stores.protocol import Store
+from mailingest.stores.protocol import CountingReader
 from mailingest.web.app import Access, TracePage
 
 
@@ -24,7 +24,7 @@ class Page:
             return response.status, await response.text()
 
 
-async def served(source: Store, access: Access) -> AsyncIterator[Page]:
+async def served(source: CountingReader, access: Access) -> AsyncIterator[Page]:
     """Serve a source until the test is over."""
     runner = web.AppRunner(TracePage(source, access, ZoneInfo("UTC")).application())
     await runner.setup()

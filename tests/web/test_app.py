@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from mailingest.config import Settings
-from mailingest.errors import OutputUnavailable, UsageError
+from mailingest.errors import StoreUnavailable, UsageError
 from mailingest.stores.criteria import Criteria
 from mailingest.stores.protocol import Found
-from mailingest.stores.sqlite.reader import SqliteSource
-from mailingest.stores.sqlite.writer import SqliteOutput
+from mailingest.stores.sqlite.reader import SqliteReader
+from mailingest.stores.sqlite.writer import SqliteWriter
 from mailingest.web.app import Access
 from mailingest.web.security import Users, hash_password
 from mailingest.web.server import access_of
@@ -41,7 +41,7 @@ async def settings(tmp_path: Path) -> Settings:
     pipeline = build_pipeline(made, live=False)
     lines = LOG.encode().splitlines()
     documents = [one for line in lines for one in pipeline.feed(line, 1_795_600_000.0)]
-    output = SqliteOutput(made.sqlite_directory)
+    output = SqliteWriter(made.sqlite_directory)
     await output.open()
     await output.write([*documents, *pipeline.flush()])
     await output.close()
@@ -233,7 +233,7 @@ async def test_a_masked_page_says_why_a_part_of_a_name_finds_nothing(settings: S
         assert 'class="stories"' in html
 
 
-class FaultyStore(SqliteSource):
+class FaultyStore(SqliteReader):
     """A store that meets a fault whenever it is asked for mails."""
 
     def __init__(self, directory: Path, fault: Exception) -> None:
@@ -247,7 +247,7 @@ class FaultyStore(SqliteSource):
 @pytest.mark.parametrize(
     ("fault", "status", "told"),
     [
-        pytest.param(OutputUnavailable("10.0.0.1 is away"), 503, "erreichbar", id="it is away"),
+        pytest.param(StoreUnavailable("10.0.0.1 is away"), 503, "erreichbar", id="it is away"),
         pytest.param(UsageError("10.0.0.1: 401"), 503, "erreichbar", id="it refuses the login"),
         pytest.param(ZeroDivisionError("10.0.0.1"), 500, "schiefgegangen", id="a fault of ours"),
     ],

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from mailingest.errors import UsageError
 from mailingest.postfix.outcome import BUCKET_SECONDS
-from mailingest.stores.sqlite.reader import SqliteSource
-from mailingest.stores.sqlite.writer import SqliteOutput
+from mailingest.stores.sqlite.reader import SqliteReader
+from mailingest.stores.sqlite.writer import SqliteWriter
 from mailingest.web.app import Access
 from mailingest.web.overview import read_asked
 from tests.support.logs import documents_of, lines_of
@@ -36,12 +36,12 @@ LOG = f"""
 """
 
 
-async def store(directory: Path, log: str) -> SqliteSource:
-    output = SqliteOutput(directory)
+async def store(directory: Path, log: str) -> SqliteReader:
+    output = SqliteWriter(directory)
     await output.open()
     await output.write(documents_of(lines_of(log)))
     await output.close()
-    return SqliteSource(directory, "mail")
+    return SqliteReader(directory, "mail")
 
 
 @pytest.fixture
@@ -158,7 +158,7 @@ async def test_a_time_without_lines_is_told_apart_from_an_empty_store(
 ) -> None:
     _, html = await page.get("overview?since=2026-11-20&until=2026-11-21")
     assert "Nothing of that time is counted. The logs reach from 2026-11-24" in html
-    async for empty in served(SqliteSource(tmp_path / "none", "mail"), Access()):
+    async for empty in served(SqliteReader(tmp_path / "none", "mail"), Access()):
         status, html = await empty.get("overview")
         assert status == 200
         assert "There are no logs yet." in html
@@ -167,7 +167,7 @@ async def test_a_time_without_lines_is_told_apart_from_an_empty_store(
 
 async def test_a_store_that_is_down_is_told_and_not_shown_as_zero(tmp_path: Path) -> None:
     (tmp_path / f"mail-{datetime.now(UTC):%Y.%m.%d}.sqlite").write_bytes(b"no database" * 1000)
-    async for page in served(SqliteSource(tmp_path, "mail"), Access()):
+    async for page in served(SqliteReader(tmp_path, "mail"), Access()):
         for path in ("overview", "overview.json"):
             status, text = await page.get(path)
             assert status == 503
@@ -205,17 +205,17 @@ NOW = datetime(2026, 11, 24, 15, 41, 13, tzinfo=UTC)
 def test_steps_begin_at_round_local_times(
     span: str, zone: str, start: str, seconds: int, steps: int
 ) -> None:
-    grid = read_asked({"span": span}, now=NOW, zone=ZoneInfo(zone)).grid
-    assert (grid.since.isoformat(), grid.seconds, grid.steps) == (start, seconds, steps)
+    buckets = read_asked({"span": span}, now=NOW, zone=ZoneInfo(zone)).buckets
+    assert (buckets.since.isoformat(), buckets.seconds, buckets.count) == (start, seconds, steps)
 
 
 @given(st.integers(1, 999_999), st.sampled_from(["UTC", "Asia/Kolkata", "America/Lima"]))
 def test_a_grid_has_all_of_the_time_and_few_steps(minutes: int, zone: str) -> None:
-    grid = read_asked({"since": f"{minutes}m"}, now=NOW, zone=ZoneInfo(zone)).grid
-    assert grid.start <= NOW.timestamp() - minutes * 60
-    assert NOW.timestamp() <= grid.end < NOW.timestamp() + grid.seconds
-    assert grid.steps <= 62
-    assert grid.start % BUCKET_SECONDS == grid.seconds % BUCKET_SECONDS == 0
+    buckets = read_asked({"since": f"{minutes}m"}, now=NOW, zone=ZoneInfo(zone)).buckets
+    assert buckets.start <= NOW.timestamp() - minutes * 60
+    assert NOW.timestamp() <= buckets.end < NOW.timestamp() + buckets.seconds
+    assert buckets.count <= 62
+    assert buckets.start % BUCKET_SECONDS == buckets.seconds % BUCKET_SECONDS == 0
 
 
 def test_an_unknown_span_names_the_known_ones() -> None:

@@ -7,13 +7,12 @@ document in the answer, in the same order.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from random import Random
 from typing import Any
 
 import orjson
 
 from mailingest.documents import Document
-from mailingest.errors import OutputUnavailable
+from mailingest.errors import StoreUnavailable
 
 REQUEST_BYTES = 1_000_000
 """Size at which a request is full.
@@ -25,11 +24,7 @@ of more in one piece, and larger requests are no faster.
 REASON_LENGTH = 500
 """Characters; some servers repeat the whole of a long value that they refuse."""
 
-BACKOFF_BASE = 0.5
-BACKOFF_CAP = 30.0
-"""Seconds.  A store that restarts is back within a minute: waiting longer helps nobody."""
-
-CURABLE = frozenset(
+OPERATOR_FIXABLE = frozenset(
     {
         "security_exception",  # the role may not write to this index
         "index_not_found_exception",  # action.auto_create_index forbids the index
@@ -89,14 +84,14 @@ def sort_response(documents: Sequence[Document], response: Mapping[str, Any]) ->
 
     A conflict (409) on ``create`` means that the id is there: an earlier try stored it.
     Too many requests (429) and faults of the server (5xx) pass; other statuses are the
-    document's own fault, but for the CURABLE ones.
+    document's own fault, but for the OPERATOR_FIXABLE ones.
 
-    Raises OutputUnavailable if the answer does not fit the request: nothing is known then,
+    Raises StoreUnavailable if the answer does not fit the request: nothing is known then,
     and as ids are fixed the same request can be made again.
     """
     items = response.get("items")
     if not isinstance(items, list) or len(items) != len(documents):
-        raise OutputUnavailable("the answer to a bulk request does not fit the request")
+        raise StoreUnavailable("the answer to a bulk request does not fit the request")
     outcome = BulkOutcome()
     if response.get("errors") is False:
         outcome.created = len(documents)
@@ -108,7 +103,7 @@ def sort_response(documents: Sequence[Document], response: Mapping[str, Any]) ->
             outcome.created += 1
         elif status == 409:
             outcome.duplicates += 1
-        elif status == 429 or status >= 500 or error_type(error) in CURABLE:
+        elif status == 429 or status >= 500 or error_type(error) in OPERATOR_FIXABLE:
             outcome.retry.append((document, reason(status, error)))
         else:
             outcome.rejected.append((document, reason(status, error)))
@@ -137,13 +132,3 @@ def reason(status: int, error: object) -> str:
     if isinstance(error, str):
         causes.append(error)
     return " ".join(f"{status} {'; '.join(causes)}".split())[:REASON_LENGTH]
-
-
-def backoff(attempt: int, rng: Random) -> float:
-    """Seconds to wait before the next try; ``attempt`` counts the failed ones from 0.
-
-    Exponential with full jitter, anything from nothing to the cap, so that workers which
-    lost the same store do not come back in step.
-    """
-    doubled = BACKOFF_BASE * 2 ** min(attempt, 16)  # far past the cap, and never an overflow
-    return rng.uniform(0.0, min(BACKOFF_CAP, doubled))

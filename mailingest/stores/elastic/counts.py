@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from mailingest.postfix.names import OUTCOME, PROGRAM_KIND, QUEUE_ID, REASON, SIZE
 from mailingest.postfix.outcome import OUTCOMES
-from mailingest.stores.counts import MOST_REASONS, Counts, Grid
+from mailingest.stores.counts import MOST_REASONS, Counts, TimeBuckets
 
 Query = dict[str, Any]
 
@@ -25,9 +25,9 @@ _WITHOUT_OUTCOME: Final[Query] = {
 }
 
 
-def request(grid: Grid) -> dict[str, Any]:
+def request(buckets: TimeBuckets) -> dict[str, Any]:
     """The body of the search."""
-    within = {"gte": grid.start * 1000, "lt": grid.end * 1000, "format": "epoch_millis"}
+    within = {"gte": buckets.start * 1000, "lt": buckets.end * 1000, "format": "epoch_millis"}
     return {
         "size": 0,
         "query": {"range": {"@timestamp": within}},
@@ -35,11 +35,11 @@ def request(grid: Grid) -> dict[str, Any]:
             "outcomes": {
                 "terms": {"field": OUTCOME, "size": len(OUTCOMES)},
                 "aggs": {
-                    "steps": {
+                    "times": {
                         "date_histogram": {
                             "field": "@timestamp",
-                            "fixed_interval": f"{grid.seconds}s",
-                            "offset": f"{grid.start % grid.seconds}s",
+                            "fixed_interval": f"{buckets.seconds}s",
+                            "offset": f"{buckets.start % buckets.seconds}s",
                             "min_doc_count": 1,
                         }
                     },
@@ -52,21 +52,21 @@ def request(grid: Grid) -> dict[str, Any]:
     }
 
 
-def read(grid: Grid, answer: Mapping[str, Any]) -> Counts:
+def read(buckets: TimeBuckets, answer: Mapping[str, Any]) -> Counts:
     """The counts that an answer has; without any index there are none."""
-    counts = Counts(grid)
+    counts = Counts(buckets)
     found = answer.get("aggregations")
     if not found:
         return counts
     by_outcome = {bucket["key"]: bucket for bucket in found["outcomes"]["buckets"]}
     for outcome in OUTCOMES:
-        bucket = by_outcome.get(outcome)
-        if bucket is None:
+        lines = by_outcome.get(outcome)
+        if lines is None:
             continue
-        for step in bucket["steps"]["buckets"]:
-            counts.volume[outcome][grid.step_of(step["key"] // 1000)] += step["doc_count"]
+        for one in lines["times"]["buckets"]:
+            counts.volume[outcome][buckets.bucket_of(one["key"] // 1000)] += one["doc_count"]
         counts.reasons[outcome] = Counter(
-            {one["key"]: one["doc_count"] for one in bucket["reasons"]["buckets"]}
+            {one["key"]: one["doc_count"] for one in lines["reasons"]["buckets"]}
         )
     counts.sent_bytes = round(found["sent"]["bytes"]["value"])
     counts.is_partial = found["without"]["doc_count"] > 0

@@ -15,14 +15,14 @@ from typing import Any, Final, TypeVar, cast
 from elasticsearch import ApiError, TransportError
 
 from mailingest.postfix.index_keys import LINKS, is_of_session
-from mailingest.stores.counts import Counts, Grid
-from mailingest.stores.criteria import Criteria, Term
+from mailingest.stores.counts import Counts, TimeBuckets
+from mailingest.stores.criteria import FIELDS_OF, Criteria, Term, meets_term, terms_of
 from mailingest.stores.elastic.counts import read, request
 from mailingest.stores.elastic.lifecycle import index_patterns
 from mailingest.stores.elastic.schema import LONGEST_KEYWORD
-from mailingest.stores.elastic.writer import ElasticOutput, explain
-from mailingest.stores.events import StoredEvent
-from mailingest.stores.protocol import FIELDS_OF, Found, Span, meets_term, newest_first, terms_of
+from mailingest.stores.elastic.writer import ElasticWriter, explain
+from mailingest.stores.events import StoredEvent, newest_first
+from mailingest.stores.protocol import Found, Span
 
 T = TypeVar("T")
 
@@ -53,14 +53,14 @@ _WORD: Final = re.compile(r"[0-9a-z]+")
 _OF_A_MAIL: Final[Query] = {"exists": {"field": "postfix_queueid"}}
 
 
-class ElasticSource:
-    """Asks the indices that an ElasticOutput writes.
+class ElasticReader:
+    """Asks the indices that an ElasticWriter writes.
 
     ``output`` is the connection (an output without template changes nothing on the server); it is
     opened by the first question.  Shards that do not answer are noted.
     """
 
-    def __init__(self, output: ElasticOutput, prefix: str) -> None:
+    def __init__(self, output: ElasticWriter, prefix: str) -> None:
         self._output = output
         self._index = ",".join(index_patterns(prefix))
         self._is_open = False
@@ -156,10 +156,10 @@ class ElasticSource:
         within = [about, *_within(since, until)]
         return await self._search_each(processes, within, limit, is_of_session)
 
-    async def counts(self, grid: Grid) -> Counts:
+    async def counts(self, buckets: TimeBuckets) -> Counts:
         """How much happened when, and why."""
-        answer = await self._ask(**request(grid))
-        counts = read(grid, answer)
+        answer = await self._ask(**request(buckets))
+        counts = read(buckets, answer)
         counts.notes = [note] if (note := _note(answer)) else []
         return counts
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from mailingest.errors import OutputUnavailable, UsageError
+from mailingest.errors import StoreUnavailable, UsageError
 
 HANDSHAKE_SECONDS = 10.0
 """Two round trips and some arithmetic; a server that takes longer is tried again later."""
@@ -77,7 +77,7 @@ class Tls:
         """Have the context trust the certificate of ``fingerprint``, and only that.
 
         ``hosts`` are URLs, asked in turn until one presents it.  Raises UsageError if those that
-        answer present others, OutputUnavailable if none answers.
+        answer present others, StoreUnavailable if none answers.
         """
         failures: list[str] = []
         presented: list[tuple[str, str]] = []
@@ -98,7 +98,7 @@ class Tls:
                     return
                 presented.append((host, found))
         if not presented:
-            raise OutputUnavailable(f"the server cannot be reached ({'; '.join(failures)})")
+            raise StoreUnavailable(f"the server cannot be reached ({'; '.join(failures)})")
         host, found = presented[0]
         raise UsageError(
             f"{host} has another certificate than fingerprint says: its own is {found}; if it was "
@@ -141,7 +141,7 @@ def _unreadable(key: str, path: Path, error: OSError) -> UsageError:
     return UsageError(f"elasticsearch.{key}: cannot use {path}: {reason}")
 
 
-CURES = (
+TLS_HINTS = (
     ("certificate has expired", "the server's certificate has expired: renew it there"),
     ("not yet valid", "the server's certificate is not valid yet: check the clocks of both"),
     (
@@ -164,6 +164,6 @@ CURES = (
 """What OpenSSL says, and the cure; the first that fits."""
 
 
-def cure(detail: str) -> str | None:
+def tls_hint(detail: str) -> str | None:
     """What the operator has to do about a failed handshake; None if it may pass by itself."""
-    return next((what for said, what in CURES if said in detail), None)
+    return next((what for said, what in TLS_HINTS if said in detail), None)

@@ -10,12 +10,12 @@ from elastic_transport import AiohttpHttpNode, ConnectionTimeout, SerializationE
 from elasticsearch import ApiError, AsyncElasticsearch, TransportError
 
 from mailingest.documents import Document
-from mailingest.errors import MailingestError, OutputUnavailable, UsageError
+from mailingest.errors import MailingestError, StoreUnavailable, UsageError
 from mailingest.stores.elastic.bulk import REASON_LENGTH, cut, encode, reason, sort_response
 from mailingest.stores.elastic.compatibility import BridgeNode, Server, recognise
 from mailingest.stores.elastic.lifecycle import with_lifecycle
-from mailingest.stores.elastic.tls import Tls, cure
-from mailingest.stores.writing import Rejection, WriteResult
+from mailingest.stores.elastic.tls import Tls, tls_hint
+from mailingest.stores.protocol import Rejection, WriteResult
 
 REQUEST_SECONDS = 60.0
 """A bulk request may wait for a full queue or a long garbage collection, but not for ever."""
@@ -91,7 +91,7 @@ PRIVILEGES = (
 """What writing takes; tests log in with no more than that."""
 
 
-class ElasticOutput:
+class ElasticWriter:
     """Writes documents to Elasticsearch 7.10 to 9 or to OpenSearch.
 
     ``hosts`` are URLs with scheme, host and port.  Requests go to them in turn, but for those
@@ -130,7 +130,7 @@ class ElasticOutput:
         lifecycle policy that its template names is left to ``mailingest setup``.  Repeated
         after an outage, this makes good one that is gone, and takes renewed secrets and
         certificates.  Raises UsageError for what only the operator can heal, here or on the
-        server, else OutputUnavailable.
+        server, else StoreUnavailable.
         """
         try:
             if self._client is None:
@@ -145,7 +145,7 @@ class ElasticOutput:
             raise explain(error) from error
 
     async def write(self, batch: Sequence[Document]) -> WriteResult:
-        """Store a batch; raises OutputUnavailable if the store takes no document of it now.
+        """Store a batch; raises StoreUnavailable if the store takes no document of it now.
 
         It is UsageError if only the operator can heal that.
         A request that the server will not take as a whole is halved, as often as it takes to
@@ -165,7 +165,7 @@ class ElasticOutput:
                 break
             except ApiError as error:
                 if len(part) == 1:
-                    result.rejected.append(Rejection(part[0], told(error)))
+                    result.rejected.append(Rejection(part[0], refusal_reason(error)))
                 else:
                     middle = len(part) // 2
                     parts.extendleft((part[middle:], part[:middle]))
@@ -174,7 +174,7 @@ class ElasticOutput:
             result.duplicates += outcome.duplicates
             result.rejected += [Rejection(document, why) for document, why in outcome.rejected]
             waiting += [
-                (document, OutputUnavailable(f"the store takes no document: {why}"))
+                (document, StoreUnavailable(f"the store takes no document: {why}"))
                 for document, why in outcome.retry
             ]
         if waiting and len(waiting) == len(batch):
@@ -189,9 +189,9 @@ class ElasticOutput:
 
     @property
     def client(self) -> AsyncElasticsearch:
-        """The open client, for what is not writing; raises OutputUnavailable before ``open``."""
+        """The open client, for what is not writing; raises StoreUnavailable before ``open``."""
         if self._client is None:
-            raise OutputUnavailable("the connection to the store is not open yet")
+            raise StoreUnavailable("the connection to the store is not open yet")
         return self._client
 
     @property
@@ -274,7 +274,7 @@ def api_error(error: ApiError) -> object:
     return error.body.get("error") if isinstance(error.body, Mapping) else None
 
 
-def told(error: ApiError) -> str:
+def refusal_reason(error: ApiError) -> str:
     """What the server, or a proxy before it, says of a request that it refuses."""
     if error.status_code == 413:
         return "413 larger than the server takes (http.max_content_length, or a proxy's limit)"
@@ -284,7 +284,7 @@ def told(error: ApiError) -> str:
 def explain(error: ApiError | TransportError, needed: str = PRIVILEGES) -> MailingestError:
     """The error to raise for one of the client's: one line that names the cure.
 
-    UsageError where only the operator can heal it, OutputUnavailable where time may.  ``needed``
+    UsageError where only the operator can heal it, StoreUnavailable where time may.  ``needed``
     are the privileges for what was tried.
     """
     if isinstance(error, ApiError):
@@ -298,19 +298,19 @@ def explain(error: ApiError | TransportError, needed: str = PRIVILEGES) -> Maili
             )
         if status == 403:
             return UsageError(
-                f"{where} denies access: give the user's role {needed} ({told(error)})"
+                f"{where} denies access: give the user's role {needed} ({refusal_reason(error)})"
             )
         if status == 429 or status >= 500:
-            return OutputUnavailable(f"{where} is not ready: {told(error)}")
-        return UsageError(f"{where} refuses the request: {told(error)}; check hosts")
+            return StoreUnavailable(f"{where} is not ready: {refusal_reason(error)}")
+        return UsageError(f"{where} refuses the request: {refusal_reason(error)}; check hosts")
     detail = " ".join(str(error.message).split())[:REASON_LENGTH]
     if isinstance(error, ConnectionTimeout):
-        return OutputUnavailable(f"the server did not answer in time: {detail}")
+        return StoreUnavailable(f"the server did not answer in time: {detail}")
     if isinstance(error, SerializationError):
-        return OutputUnavailable(f"the answer is not JSON: check for a proxy in between ({detail})")
-    if (what_to_do := cure(detail)) is not None:
+        return StoreUnavailable(f"the answer is not JSON: check for a proxy in between ({detail})")
+    if (what_to_do := tls_hint(detail)) is not None:
         return UsageError(f"{what_to_do} ({detail})")
-    return OutputUnavailable(
+    return StoreUnavailable(
         f"the server cannot be reached: check that it runs, and address and scheme in hosts "
         f"({detail})"
     )

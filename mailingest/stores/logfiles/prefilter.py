@@ -31,7 +31,7 @@ def words(line: bytes) -> set[str]:
     return set(_ANY_WORD.findall(line.decode("iso-8859-1")))
 
 
-class Needles:
+class SubstringPrefilter:
     """Finds lines that have any of the needles.  An empty needle is in every line."""
 
     def __init__(self, needles: Iterable[bytes]) -> None:

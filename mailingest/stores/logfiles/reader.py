@@ -9,19 +9,11 @@ from typing import Final, TypeVar
 
 from mailingest.inputs.files import LogFile
 from mailingest.postfix.index_keys import linked_queue_id
-from mailingest.stores.criteria import Criteria, Term
-from mailingest.stores.events import StoredEvent
-from mailingest.stores.logfiles.prefilter import Line, Needles, line_at, needle, words
+from mailingest.stores.criteria import Criteria, Term, meets_term, terms_of
+from mailingest.stores.events import StoredEvent, is_of_sessions
+from mailingest.stores.logfiles.prefilter import Line, SubstringPrefilter, line_at, needle, words
 from mailingest.stores.logfiles.scan import LineReading, LogFiles, Search
-from mailingest.stores.protocol import (
-    Found,
-    Progress,
-    Span,
-    is_of_sessions,
-    meets_term,
-    terms_of,
-    unseen,
-)
+from mailingest.stores.protocol import Found, Progress, Span, no_progress
 from mailingest.stores.threads import in_thread
 
 T = TypeVar("T")
@@ -43,7 +35,7 @@ _BEFORE: Final = {
 }
 
 
-class FileSource:
+class LogFilesReader:
     """Asks log files, plain or compressed, oldest first.
 
     What comes from a pipe is kept in a temporary file until `close`, since it is read several
@@ -51,7 +43,7 @@ class FileSource:
     """
 
     def __init__(
-        self, files: Sequence[LogFile], reading: LineReading, progress: Progress = unseen
+        self, files: Sequence[LogFile], reading: LineReading, progress: Progress = no_progress
     ) -> None:
         self._charset = reading.charset
         self._files = LogFiles(files, reading, progress)
@@ -78,7 +70,7 @@ class FileSource:
         """All events of queue IDs and Message-IDs."""
         ids = set(queue_ids)
         messages = {one.lower() for one in message_ids}
-        needles = Needles(
+        needles = SubstringPrefilter(
             [
                 # Postfix's own are in one piece; another one is in no line but the known one.
                 *(one.lower().encode() for one in ids if one.isascii() and one.isalnum()),
@@ -110,7 +102,7 @@ class FileSource:
         wanted = set(sessions)
         # RFC 3164 and RFC 5424.
         forms = ("{}[{}]: ", "{} {} ")
-        needles = Needles(
+        needles = SubstringPrefilter(
             needle(form.format(program, pid)) for _, program, pid in wanted for form in forms
         )
 
@@ -145,7 +137,7 @@ class FileSource:
             )
 
     def _search_of_queue_id(self, queue_id: str, since: datetime | None) -> Search:
-        needles = Needles([needle(queue_id)])
+        needles = SubstringPrefilter([needle(queue_id)])
         whole = re.compile(rf"(?<!\w){re.escape(queue_id)}(?!\w)")
         return Search(
             lambda _, lowered: needles.lines(lowered),
@@ -155,7 +147,7 @@ class FileSource:
         )
 
     def _search_of_term(self, name: str, term: Term, since: datetime | None) -> Search:
-        needles = Needles([needle(term.text)])
+        needles = SubstringPrefilter([needle(term.text)])
         before = _BEFORE.get(name, "")
         is_near = bool(before) and term.comparison in ("equals", "starts")
         begin = re.compile(before + re.escape(term.text) if is_near else before)

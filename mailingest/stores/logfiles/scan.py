@@ -1,4 +1,4 @@
-"""Log files -> events: what is read, searched and parsed for a `FileSource`, in a thread.
+"""Log files -> events: what is read, searched and parsed for a `LogFilesReader`, in a thread.
 
 A block of some hundred lines is searched for the texts that are asked for.  Only lines that have
 one are parsed, with the same parts that a replay has, so that an event has the id and the fields
@@ -21,15 +21,15 @@ import orjson
 import structlog
 
 from mailingest.documents import DocumentMaker
-from mailingest.errors import OutputUnavailable
+from mailingest.errors import StoreUnavailable
 from mailingest.inputs.files import STANDARD_INPUT, DamagedFile, LogFile, Text
 from mailingest.postfix.interpretation import interpret
 from mailingest.postfix.parser import EventParser
 from mailingest.postfix.tls_sessions import Connections
-from mailingest.stores.events import StoredEvent, time_of
+from mailingest.stores.events import StoredEvent, newest_first, time_of
 from mailingest.stores.logfiles.prefilter import Line
 from mailingest.stores.logfiles.tls_lines import Agents
-from mailingest.stores.protocol import Found, Progress, Span, newest_first, unseen
+from mailingest.stores.protocol import Found, Progress, Span, no_progress
 from mailingest.stores.threads import Interrupted
 from mailingest.syslog.framing import MAX_FRAME_OCTETS, FrameCounters, split_text
 from mailingest.syslog.header import HEADER_NOMATCH, TIME_NOMATCH, RecordDecoder
@@ -111,7 +111,7 @@ class LogFiles:
     """
 
     def __init__(
-        self, files: Sequence[LogFile], reading: LineReading, progress: Progress = unseen
+        self, files: Sequence[LogFile], reading: LineReading, progress: Progress = no_progress
     ) -> None:
         self._progress = progress
         self.notes: list[str] = []
@@ -299,7 +299,7 @@ class LogFiles:
                             raise Interrupted
                         copy.write(octets)
             except OSError as error:
-                raise OutputUnavailable(
+                raise StoreUnavailable(
                     f"{file.path} cannot be kept in {self._spool.name} for several readings: "
                     f"{error.strerror}"
                 ) from error

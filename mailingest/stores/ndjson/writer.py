@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import stat
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,13 +9,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from mailingest.documents import Document
-from mailingest.errors import OutputUnavailable, UsageError
-from mailingest.stores.writing import WriteResult
+from mailingest.errors import StoreUnavailable, UsageError
+from mailingest.stores.appending import append_whole, open_for_append
+from mailingest.stores.protocol import WriteResult
 
 T = TypeVar("T")
 
 
-class NdjsonOutput:
+class NdjsonWriter:
     """Appends the body of each document as one line, as it is.
 
     ``path`` is a file, or None for standard output.  A file that is not looked into cannot
@@ -33,11 +33,11 @@ class NdjsonOutput:
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ndjson-output")
 
     async def open(self) -> None:
-        """Open or create the file; raises UsageError (place unusable) or OutputUnavailable."""
+        """Open or create the file; raises UsageError (place unusable) or StoreUnavailable."""
         await self._in_thread(self._follow)
 
     async def write(self, batch: Sequence[Document]) -> WriteResult:
-        """Append a batch, whole or not at all; raises OutputUnavailable.
+        """Append a batch, whole or not at all; raises StoreUnavailable.
 
         Raises BrokenPipeError when whoever read standard output has gone: nothing can be
         delivered there any more, so the program should end, without a message.
@@ -67,7 +67,7 @@ class NdjsonOutput:
             raise
         except OSError as error:
             place = self._path or "standard output"
-            raise OutputUnavailable(f"{place}: {error.strerror}") from error
+            raise StoreUnavailable(f"{place}: {error.strerror}") from error
         return WriteResult(stored=len(batch))
 
     def _follow(self) -> None:
@@ -85,44 +85,12 @@ class NdjsonOutput:
             ) as error:
                 raise UsageError(f"{self._path}: {error.strerror}") from error
             except OSError as error:
-                raise OutputUnavailable(f"{self._path}: {error.strerror}") from error
+                raise StoreUnavailable(f"{self._path}: {error.strerror}") from error
 
     def _leave(self) -> None:
         if self._path is not None and self._descriptor >= 0:
             os.close(self._descriptor)
         self._descriptor = -1
-
-
-def open_for_append(path: Path) -> int:
-    """Open a file of lines to append to; returns the descriptor, raises OSError.
-
-    If a crash left the last line without its end, the end is added: a new line must not
-    become one with it.
-    """
-    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o640)
-    try:
-        size = os.fstat(descriptor).st_size
-        if size and os.pread(descriptor, 1, size - 1) != b"\n":
-            os.write(descriptor, b"\n")
-    except OSError:
-        os.close(descriptor)
-        raise
-    return descriptor
-
-
-def append_whole(descriptor: int, data: bytes) -> None:
-    """Write all of ``data``, or raise OSError and leave a regular file as long as it was."""
-    before = os.fstat(descriptor)
-    rest = memoryview(data)
-    try:
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]
-    except OSError:
-        if stat.S_ISREG(before.st_mode):
-            os.ftruncate(descriptor, before.st_size)
-            # Standard output need not be in append mode: go back to the end by hand.
-            os.lseek(descriptor, 0, os.SEEK_END)
-        raise
 
 
 def _is_at(descriptor: int, path: Path) -> bool:

@@ -9,19 +9,19 @@ from mailingest.stores.sqlite.summary import UNCOUNTED, has_summary
 
 
 def add_day(counts: Counts, connection: sqlite3.Connection) -> None:
-    """Add what a day's file has within the grid; raises what sqlite3 raises."""
+    """Add what a day's file has within the time buckets; raises what sqlite3 raises."""
     if not has_summary(connection):
         counts.is_partial = True
         return
-    grid = counts.grid
-    within = [grid.start // BUCKET_SECONDS, grid.end // BUCKET_SECONDS]
-    for outcome, step, count, size in connection.execute(
+    buckets = counts.buckets
+    within = [buckets.start // BUCKET_SECONDS, buckets.end // BUCKET_SECONDS]
+    for outcome, bucket, count, size in connection.execute(
         "SELECT outcome, (bucket - ?1) / ?3, sum(count), sum(bytes) FROM summary"
         " WHERE bucket >= ?1 AND bucket < ?2 GROUP BY 1, 2",
-        [*within, grid.seconds // BUCKET_SECONDS],
+        [*within, buckets.seconds // BUCKET_SECONDS],
     ):
         if outcome in counts.volume:
-            counts.volume[outcome][step] += count
+            counts.volume[outcome][bucket] += count
             counts.sent_bytes += size
         counts.is_partial |= outcome == UNCOUNTED
     for outcome, reason, count in connection.execute(

@@ -15,21 +15,11 @@ from typing import Final, TypeVar
 import orjson
 import structlog
 
-from mailingest.errors import OutputUnavailable
-from mailingest.stores.counts import Counts, Grid
-from mailingest.stores.criteria import Criteria, Term
-from mailingest.stores.events import StoredEvent
-from mailingest.stores.protocol import (
-    FIELDS_OF,
-    Found,
-    Progress,
-    Span,
-    is_of_sessions,
-    meets_term,
-    newest_first,
-    terms_of,
-    unseen,
-)
+from mailingest.errors import StoreUnavailable
+from mailingest.stores.counts import Counts, TimeBuckets
+from mailingest.stores.criteria import FIELDS_OF, Criteria, Term, meets_term, terms_of
+from mailingest.stores.events import StoredEvent, is_of_sessions, newest_first
+from mailingest.stores.protocol import Found, Progress, Span, no_progress
 from mailingest.stores.sqlite.counts import add_day, keep_most
 from mailingest.stores.sqlite.writer import day_files, open_for_reading
 from mailingest.stores.threads import Interrupted, in_thread
@@ -49,8 +39,8 @@ _HOUR: Final = 3600
 _STAMP: Final = """rtrim(json_extract(body, '$."@timestamp"'), '0Z')"""
 
 
-class SqliteSource:
-    """Asks the files that SqliteOutput writes, also while it is writing them.
+class SqliteReader:
+    """Asks the files that SqliteWriter writes, also while it is writing them.
 
     Nothing is written, and no right to write is needed.  A file that cannot be read is logged and
     noted, and the others are asked.  Whole addresses, their beginnings, Message-IDs and queue IDs
@@ -58,7 +48,7 @@ class SqliteSource:
     anything else by reading the documents of the time span.
     """
 
-    def __init__(self, directory: Path, prefix: str, progress: Progress = unseen) -> None:
+    def __init__(self, directory: Path, prefix: str, progress: Progress = no_progress) -> None:
         self._directory = directory
         self._prefix = prefix
         self._progress = progress
@@ -107,9 +97,9 @@ class SqliteSource:
         events = [event for event in found.events if is_of_sessions(event, wanted)]
         return Found(events, found.is_cut, found.notes)
 
-    async def counts(self, grid: Grid) -> Counts:
+    async def counts(self, buckets: TimeBuckets) -> Counts:
         """How much happened when, and why."""
-        return await self._in_thread(partial(_counts, grid=grid))
+        return await self._in_thread(partial(_counts, buckets=buckets))
 
     async def close(self) -> None:
         """Nothing stays open between two questions."""
@@ -255,24 +245,24 @@ def _span(days: _Days) -> Span | None:
     last = max(ends, default=None)
     if last is None:
         if days.notes:
-            raise OutputUnavailable("; ".join(days.notes))
+            raise StoreUnavailable("; ".join(days.notes))
         return None
     ends.clear()
     days.visit(newest[::-1], ask)
     return Span(min(ends, default=last), last)
 
 
-def _counts(days: _Days, grid: Grid) -> Counts:
-    counts = Counts(grid)
+def _counts(days: _Days, buckets: TimeBuckets) -> Counts:
+    counts = Counts(buckets)
 
     def ask(path: Path, connection: sqlite3.Connection) -> bool:
         add_day(counts, connection)
         return True
 
-    files = days.within(_Bounds(grid.since, grid.until))
+    files = days.within(_Bounds(buckets.since, buckets.until))
     days.visit(files, ask)
     if files and len(days.notes) == len(files):
-        raise OutputUnavailable("; ".join(days.notes))
+        raise StoreUnavailable("; ".join(days.notes))
     counts.notes = days.notes
     keep_most(counts)
     return counts

@@ -13,11 +13,11 @@ from typing import Any, TypeVar
 import structlog
 
 from mailingest.documents import Document
-from mailingest.errors import OutputUnavailable, UsageError
+from mailingest.errors import StoreUnavailable, UsageError
 from mailingest.postfix.index_keys import is_of_session, linked_queue_id
 from mailingest.stores.days import day_of
+from mailingest.stores.protocol import WriteResult
 from mailingest.stores.sqlite.summary import TABLE, Summary, add_table
-from mailingest.stores.writing import WriteResult
 
 _log = structlog.get_logger(__name__)
 
@@ -75,7 +75,7 @@ _LOCK_TIMEOUT_SECONDS = 1.0
 _MAX_OPEN_DAYS = 3
 
 
-class SqliteOutput:
+class SqliteWriter:
     """Stores each document in ``DIRECTORY/INDEX.sqlite``, once.
 
     All work with the database is done in one thread of its own.  ``write`` commits once per
@@ -91,12 +91,12 @@ class SqliteOutput:
     async def open(self) -> None:
         """Create the directory and open the newest day, so that a bad file shows at start.
 
-        Raises UsageError (directory unusable, file of a newer version) or OutputUnavailable.
+        Raises UsageError (directory unusable, file of a newer version) or StoreUnavailable.
         """
         await self._in_thread(self._open)
 
     async def write(self, batch: Sequence[Document]) -> WriteResult:
-        """Store a batch; raises OutputUnavailable (full, locked, damaged) or UsageError."""
+        """Store a batch; raises StoreUnavailable (full, locked, damaged) or UsageError."""
         return await self._in_thread(lambda: self._write(batch))
 
     async def close(self) -> None:
@@ -113,7 +113,7 @@ class SqliteOutput:
         except (FileExistsError, NotADirectoryError, PermissionError) as error:
             raise UsageError(f"sqlite directory {self._directory}: {error.strerror}") from error
         except OSError as error:
-            raise OutputUnavailable(f"{self._directory}: {error.strerror}") from error
+            raise StoreUnavailable(f"{self._directory}: {error.strerror}") from error
         if not os.access(self._directory, os.W_OK | os.X_OK, effective_ids=True):
             raise UsageError(f"sqlite directory {self._directory}: not writable")
         newest = max(self._directory.glob("*-????.??.??.sqlite"), default=None)
@@ -170,11 +170,11 @@ class SqliteOutput:
         path = self._directory / f"{index}.sqlite"
         match error.sqlite_errorcode & 0xFF:  # the primary result code
             case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
-                return OutputUnavailable(f"{path} was damaged, set aside as {_set_aside(path)}")
+                return StoreUnavailable(f"{path} was damaged, set aside as {_set_aside(path)}")
             case sqlite3.SQLITE_ERROR:
                 return UsageError(f"{path}: not a database of mailingest ({error})")
             case _:
-                return OutputUnavailable(f"{path}: {error}")
+                return StoreUnavailable(f"{path}: {error}")
 
 
 @dataclass(slots=True)
@@ -203,7 +203,7 @@ def _open_day(path: Path) -> _Day:
     except FileExistsError:
         pass
     except OSError as error:
-        raise OutputUnavailable(f"{path}: {error.strerror}") from error
+        raise StoreUnavailable(f"{path}: {error.strerror}") from error
     connection = sqlite3.connect(
         path,
         timeout=_LOCK_TIMEOUT_SECONDS,
@@ -250,7 +250,7 @@ def _set_aside(path: Path) -> Path:
             if companion.exists():
                 companion.rename(aside.with_name(aside.name + suffix))
     except OSError as error:
-        raise OutputUnavailable(f"{path} is damaged and cannot be renamed: {error}") from error
+        raise StoreUnavailable(f"{path} is damaged and cannot be renamed: {error}") from error
     return aside
 
 

@@ -1,7 +1,6 @@
-"""Bulk requests: what is sent, what each answer means, how long to wait."""
+"""Bulk requests: what is sent, and what each answer means."""
 
 from itertools import pairwise
-from random import Random
 from typing import Any
 
 import orjson
@@ -10,12 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailingest.documents import Document
-from mailingest.errors import OutputUnavailable
+from mailingest.errors import StoreUnavailable
 from mailingest.stores.elastic.bulk import (
-    BACKOFF_CAP,
     REASON_LENGTH,
     REQUEST_BYTES,
-    backoff,
     cut,
     encode,
     reason,
@@ -205,7 +202,7 @@ def test_a_document_that_cannot_be_stored_is_rejected_with_the_reason(
     ],
 )
 def test_an_answer_that_does_not_fit_the_request_decides_nothing(response: dict[str, Any]) -> None:
-    with pytest.raises(OutputUnavailable, match="does not fit"):
+    with pytest.raises(StoreUnavailable, match="does not fit"):
         sort_response([document(1), document(2)], response)
 
 
@@ -245,18 +242,3 @@ def test_a_reason_is_one_line_whatever_the_error_looks_like(error: object, told:
 
 def test_a_reason_is_short() -> None:
     assert len(reason(400, {"type": "x", "reason": "y" * 100_000})) == REASON_LENGTH
-
-
-@given(st.integers(0, 10_000), st.randoms(use_true_random=False))
-def test_waiting_has_a_cap_and_is_never_negative(attempt: int, rng: Random) -> None:
-    assert 0.0 <= backoff(attempt, rng) <= BACKOFF_CAP
-
-
-def test_the_longest_wait_doubles_with_each_attempt_up_to_the_cap() -> None:
-    class Last(Random):
-        def uniform(self, a: float, b: float) -> float:
-            return b
-
-    longest = [backoff(attempt, Last()) for attempt in range(8)]
-
-    assert longest == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]

@@ -2,10 +2,10 @@
 
 import pytest
 
-from mailingest.errors import MailingestError, OutputUnavailable, UsageError
-from mailingest.stores.elastic.writer import ElasticOutput, IndexTemplate, Login
+from mailingest.errors import MailingestError, StoreUnavailable, UsageError
+from mailingest.stores.elastic.writer import ElasticWriter, IndexTemplate, Login
 from tests.stores.elastic.canned import ELASTIC_9, OPENSEARCH, Canned
-from tests.stores.elastic.samples import document, opened
+from tests.support.elastic import document, opened
 
 SECRET = "correct-horse-battery"
 SECURITY = {"error": {"type": "security_exception", "reason": "action is unauthorized"}}
@@ -46,25 +46,25 @@ SECURITY = {"error": {"type": "security_exception", "reason": "action is unautho
         ),
         pytest.param(
             (503, "OpenSearch Security not initialized."),
-            OutputUnavailable,
+            StoreUnavailable,
             "is not ready: 503 OpenSearch Security not initialized.",
             id="a server that has just started",
         ),
         pytest.param(
             (200, b"what?"),
-            OutputUnavailable,
+            StoreUnavailable,
             "the answer is not JSON: check for a proxy",
             id="another protocol",
         ),
         pytest.param(
             (502, "<h1>Bad Gateway</h1>"),
-            OutputUnavailable,
+            StoreUnavailable,
             "is not ready: 502",
             id="a proxy whose server is down",
         ),
         pytest.param(
             (429, {"error": {"type": "circuit_breaking_exception", "reason": "Data too large"}}),
-            OutputUnavailable,
+            StoreUnavailable,
             "429 circuit_breaking_exception: Data too large",
             id="a server out of memory",
         ),
@@ -74,7 +74,7 @@ async def test_a_failed_opening_says_in_one_line_what_to_do(
     greeting: tuple[int, object], error: type[MailingestError], message: str
 ) -> None:
     async with Canned(greeting).running() as url:
-        output = ElasticOutput([url], login=lambda: Login("mail", SECRET))
+        output = ElasticWriter([url], login=lambda: Login("mail", SECRET))
         with pytest.raises(error) as caught:
             await output.open()
 
@@ -87,15 +87,15 @@ async def test_a_failed_opening_says_in_one_line_what_to_do(
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
-        pytest.param((429, {"error": {"type": "busy"}}), OutputUnavailable, id="too many requests"),
-        pytest.param((503, {"error": {"type": "no_master"}}), OutputUnavailable, id="no master"),
-        pytest.param((502, "<h1>Bad Gateway</h1>"), OutputUnavailable, id="a proxy alone"),
+        pytest.param((429, {"error": {"type": "busy"}}), StoreUnavailable, id="too many requests"),
+        pytest.param((503, {"error": {"type": "no_master"}}), StoreUnavailable, id="no master"),
+        pytest.param((502, "<h1>Bad Gateway</h1>"), StoreUnavailable, id="a proxy alone"),
         pytest.param((401, "Unauthorized"), UsageError, id="a password that was changed"),
         pytest.param((403, SECURITY), UsageError, id="a privilege that was taken away"),
         pytest.param((400, "<h1>Bad Request</h1>"), UsageError, id="a proxy that is puzzled"),
         pytest.param(
             (200, {"errors": False, "items": []}),
-            OutputUnavailable,
+            StoreUnavailable,
             id="an answer that does not fit",
         ),
     ],
@@ -242,4 +242,4 @@ async def test_the_second_host_is_tried_when_the_first_is_down() -> None:
 )
 async def test_hosts_that_cannot_work_are_refused(host: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        await ElasticOutput([host]).open()
+        await ElasticWriter([host]).open()

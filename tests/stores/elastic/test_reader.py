@@ -4,10 +4,10 @@ from uuid import uuid4
 
 import pytest
 
-from mailingest.errors import OutputUnavailable
+from mailingest.errors import StoreUnavailable
 from mailingest.stores.criteria import Criteria
 from mailingest.stores.elastic import reader as module
-from mailingest.stores.elastic.reader import ElasticSource
+from mailingest.stores.elastic.reader import ElasticReader
 from mailingest.wiring import build_elasticsearch
 from tests.support.logs import lines_of
 from tests.support.servers import SearchServer, free_ports
@@ -22,7 +22,7 @@ async def test_pages_are_one_answer(
     monkeypatch.setattr(module, "_PAGE", 7)
     settings = elastic_settings(search_server.url, f"mail-{uuid4().hex[:8]}")
     await fill_indices(settings, lines_of(LOG))
-    source = ElasticSource(build_elasticsearch(settings, None), settings.index.prefix)
+    source = ElasticReader(build_elasticsearch(settings, None), settings.index.prefix)
     for limit in (6, 7, 14, 24, 25, 26):
         found = await source.find(Criteria(), limit)
         numbers = [int(event["message"].rpartition(" ")[2]) for event in found.events]
@@ -36,7 +36,7 @@ async def test_indices_of_another_prefix_are_not_asked(search_server: SearchServ
     await fill_indices(
         elastic_settings(search_server.url, f"{settings.index.prefix}-x"), lines_of(LOG)
     )
-    source = ElasticSource(build_elasticsearch(settings, None), settings.index.prefix)
+    source = ElasticReader(build_elasticsearch(settings, None), settings.index.prefix)
     assert (await source.find(Criteria(), 10)).events == []
     assert await source.span() is None
     await source.close()
@@ -45,7 +45,7 @@ async def test_indices_of_another_prefix_are_not_asked(search_server: SearchServ
 async def test_a_server_that_is_away_is_unavailable() -> None:
     [port] = free_ports(1)
     settings = elastic_settings(f"http://127.0.0.1:{port}", "mail")
-    source = ElasticSource(build_elasticsearch(settings, None), "mail")
-    with pytest.raises(OutputUnavailable, match="cannot be reached"):
+    source = ElasticReader(build_elasticsearch(settings, None), "mail")
+    with pytest.raises(StoreUnavailable, match="cannot be reached"):
         await source.span()
     await source.close()

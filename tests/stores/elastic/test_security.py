@@ -7,11 +7,11 @@ from uuid import uuid4
 
 import pytest
 
-from mailingest.errors import OutputUnavailable, UsageError
+from mailingest.errors import StoreUnavailable, UsageError
 from mailingest.stores.elastic.tls import Tls
 from mailingest.stores.elastic.writer import Login
-from tests.stores.elastic.fronting import behind
-from tests.stores.elastic.samples import asking, document, opened, output_to, stored, template_for
+from tests.support.elastic import asking, document, opened, output_to, stored, template_for
+from tests.support.fronting import behind
 from tests.support.servers import (
     SECURED_ELASTICSEARCH,
     SECURED_KINDS,
@@ -171,7 +171,7 @@ async def test_https_to_a_server_without_tls_is_refused_with_the_cure(
 
 async def test_http_to_a_server_with_tls_names_the_scheme(secured_server: SearchServer) -> None:
     output = output_to(secured_server.url.replace("https:", "http:"))
-    with pytest.raises(OutputUnavailable, match="address and scheme in hosts"):
+    with pytest.raises(StoreUnavailable, match="address and scheme in hosts"):
         await output.open()
     await output.close()
 

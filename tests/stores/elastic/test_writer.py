@@ -8,11 +8,11 @@ from uuid import uuid4
 
 import pytest
 
-from mailingest.errors import OutputUnavailable, UsageError
+from mailingest.errors import StoreUnavailable, UsageError
 from mailingest.stores.elastic.schema import index_template
 from mailingest.stores.elastic.writer import IndexTemplate
 from tests.conftest import MAX_REQUEST
-from tests.stores.elastic.samples import (
+from tests.support.elastic import (
     MAPPINGS,
     asking,
     cluster_setting,
@@ -273,11 +273,11 @@ async def test_an_output_outlives_a_restart_of_its_server(
         await running.open()
         await running.write([document(prefix, 1)])
         with search_server.stopped():
-            with pytest.raises(OutputUnavailable, match="cannot be reached: check that it runs"):
+            with pytest.raises(StoreUnavailable, match="cannot be reached: check that it runs"):
                 await running.write([document(prefix, 2)])
-            with pytest.raises(OutputUnavailable, match="cannot be reached"):
+            with pytest.raises(StoreUnavailable, match="cannot be reached"):
                 await new.open()
-            with pytest.raises(OutputUnavailable, match="not open yet"):
+            with pytest.raises(StoreUnavailable, match="not open yet"):
                 await new.write([document(prefix, 3)])
         await new.open()
         assert (await new.write([document(prefix, 3)])).stored == 1
@@ -342,7 +342,7 @@ async def test_a_server_that_hangs_is_a_time_out_and_the_next_try_stores_once(
     async with opened(any_server, timeout=1.0) as output:
         with (
             any_server.frozen(),
-            pytest.raises(OutputUnavailable, match="did not answer in time"),
+            pytest.raises(StoreUnavailable, match="did not answer in time"),
         ):
             await output.write(batch)
     async with opened(any_server) as output:
@@ -363,7 +363,7 @@ async def test_documents_wait_while_the_server_has_no_room_for_a_new_index(
     ):
         await output.write([today])
         async with cluster_setting(client, "cluster.max_shards_per_node", 1):
-            with pytest.raises(OutputUnavailable, match=r"maximum (\w+ )?shards open"):
+            with pytest.raises(StoreUnavailable, match=r"maximum (\w+ )?shards open"):
                 await output.write([tomorrow])
             mixed = await output.write([document(prefix, 3), tomorrow])
         later = await output.write(mixed.retry)
@@ -377,7 +377,7 @@ async def test_documents_wait_while_the_server_may_not_create_indices(
 ) -> None:
     async with asking(any_server) as client, opened(any_server) as output:
         async with cluster_setting(client, "action.auto_create_index", "false"):
-            with pytest.raises(OutputUnavailable, match="no such index"):
+            with pytest.raises(StoreUnavailable, match="no such index"):
                 await output.write([document(prefix, 1)])
         assert (await output.write([document(prefix, 1)])).stored == 1
 
@@ -392,7 +392,7 @@ async def test_documents_wait_while_the_disk_is_full(any_server: SearchServer, p
     ):
         await output.write([one])
         await client.indices.put_settings(index=one.index, settings={block: True})
-        with pytest.raises(OutputUnavailable, match="disk usage exceeded flood-stage"):
+        with pytest.raises(StoreUnavailable, match="disk usage exceeded flood-stage"):
             await output.write([other])
         await client.indices.put_settings(index=one.index, settings={block: None})
         assert (await output.write([other])).stored == 1

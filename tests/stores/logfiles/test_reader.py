@@ -22,8 +22,8 @@ from mailingest.inputs.files import LogFile, Text
 from mailingest.inputs.rotation import expand
 from mailingest.postfix.index_keys import linked_queue_id
 from mailingest.stores.criteria import Criteria, address_term, text_term
-from mailingest.stores.logfiles.reader import FileSource
-from mailingest.stores.protocol import Source
+from mailingest.stores.logfiles.reader import LogFilesReader
+from mailingest.stores.protocol import Reader
 from mailingest.wiring import first_time, line_reading
 from tests.support.logs import REFERENCE, SETTINGS, documents_of, lines_of
 from tests.support.stores import file_source
@@ -37,13 +37,13 @@ def octets(lines: list[bytes]) -> bytes:
     return b"".join(line + b"\n" for line in lines)
 
 
-async def messages(source: Source, queue_id: str = QUEUE_ID, limit: int = 100) -> list[str]:
+async def messages(source: Reader, queue_id: str = QUEUE_ID, limit: int = 100) -> list[str]:
     """The lines of a queue ID, oldest first, without it."""
     found = await source.of_mails([queue_id], [], None, None, limit)
     return [event["message"].partition(": ")[2] for event in reversed(found.events)]
 
 
-async def ids_of(source: Source, criteria: Criteria) -> list[str]:
+async def ids_of(source: Reader, criteria: Criteria) -> list[str]:
     return [event["_id"] for event in (await source.find(criteria, 100_000)).events]
 
 
@@ -63,7 +63,7 @@ async def test_a_compressed_file_is_read_as_it_was(
     lines = lines_of(MAIL)
     path = tmp_path / "mail.log"
     path.write_bytes(compress(octets(lines)))
-    source = FileSource([LogFile(path)], line_reading(SETTINGS))
+    source = LogFilesReader([LogFile(path)], line_reading(SETTINGS))
     assert len(await messages(source)) == len(lines)
     span = await source.span()
     assert span is not None
@@ -129,7 +129,7 @@ async def test_a_set_of_rotated_files_is_one_log(tmp_path: Path) -> None:
     (tmp_path / "mail.log.1").write_bytes(octets(lines[5:9]))
     (tmp_path / "mail.log").write_bytes(octets(lines[9:]))
     whole = file_source(tmp_path / "whole.log", lines)
-    parts = FileSource(
+    parts = LogFilesReader(
         expand([f"{tmp_path}/mail.log*"], first_time(SETTINGS)), line_reading(SETTINGS)
     )
     assert await ids_of(parts, Criteria()) == await ids_of(whole, Criteria())
@@ -144,7 +144,9 @@ async def test_files_of_several_hosts_are_one_log(tmp_path: Path) -> None:
         name.write_bytes(octets([line for line in lines if line.split(b" ")[1] == host]))
         os.utime(name, (REFERENCE, REFERENCE))
     whole = file_source(tmp_path / "whole.log", lines)
-    parts = FileSource(expand([f"{tmp_path}/m*.log"], first_time(SETTINGS)), line_reading(SETTINGS))
+    parts = LogFilesReader(
+        expand([f"{tmp_path}/m*.log"], first_time(SETTINGS)), line_reading(SETTINGS)
+    )
     for limit in (2, 5, 100):
         newest = [
             [event["@timestamp"] for event in (await source.find(Criteria(), limit)).events]
@@ -161,7 +163,7 @@ async def test_older_files_are_not_read_if_the_newest_one_has_enough(tmp_path: P
     day = datetime(2026, 11, 18, tzinfo=UTC).timestamp()
     os.utime(old, (day, day))
     new.write_bytes(octets(lines[32:]))
-    source = FileSource([LogFile(old), LogFile(new)], line_reading(SETTINGS))
+    source = LogFilesReader([LogFile(old), LogFile(new)], line_reading(SETTINGS))
     enough = await source.find(Criteria(), 5)
     assert (len(enough.events), enough.is_cut, enough.notes) == (5, True, [])
     every = await source.find(Criteria(), 1000)
@@ -180,7 +182,7 @@ async def test_the_standard_input_is_kept_for_several_readings(
     os.close(writing)
     with open(reading) as pipe:
         monkeypatch.setattr(sys, "stdin", pipe)
-        source = FileSource(expand(["-"], first_time(SETTINGS)), line_reading(SETTINGS))
+        source = LogFilesReader(expand(["-"], first_time(SETTINGS)), line_reading(SETTINGS))
         assert await source.span() is not None
         assert await messages(source) == await messages(source) != []
     [kept] = (tmp_path / "temporary").iterdir()
@@ -191,7 +193,7 @@ async def test_the_standard_input_is_kept_for_several_readings(
 
 async def test_a_named_pipe_is_read_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    source = FileSource(
+    source = LogFilesReader(
         expand([str(tmp_path / "pipe")], first_time(SETTINGS)), line_reading(SETTINGS)
     )
     writing = asyncio.to_thread((tmp_path / "pipe").write_bytes, octets(lines_of(MAIL)))
@@ -207,7 +209,7 @@ async def test_lines_are_cut_as_a_replay_cuts_them(tmp_path: Path) -> None:
     path = tmp_path / "mail.log"
     path.write_bytes(text + b"x" * 200_000 + b"\n" + whole[:-1])
     os.utime(path, (REFERENCE, REFERENCE))
-    found = await FileSource([LogFile(path)], line_reading(SETTINGS)).of_mails(
+    found = await LogFilesReader([LogFile(path)], line_reading(SETTINGS)).of_mails(
         [QUEUE_ID], [], None, None, 100
     )
     lines = [line for batch in LogFile(path).batches() for line in batch.lines]
@@ -283,7 +285,7 @@ class _Endless(LogFile):
 async def test_a_question_that_is_withdrawn_ends_its_work(tmp_path: Path) -> None:
     (tmp_path / "mail.log").write_bytes(b"")
     file = _Endless(tmp_path / "mail.log")
-    asking = asyncio.create_task(FileSource([file], line_reading(SETTINGS)).span())
+    asking = asyncio.create_task(LogFilesReader([file], line_reading(SETTINGS)).span())
     assert await asyncio.to_thread(file.is_read.wait, 30)
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):

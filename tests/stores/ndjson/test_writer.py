@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from mailingest.errors import OutputUnavailable, UsageError
-from mailingest.stores.ndjson.writer import NdjsonOutput, append_whole
-from tests.stores.samples import document, files_limited_to, public_directory, unprivileged
+from mailingest.errors import StoreUnavailable, UsageError
+from mailingest.stores.ndjson.writer import NdjsonWriter, append_whole
+from tests.support.documents import document, files_limited_to, public_directory, unprivileged
 
 
 @asynccontextmanager
-async def opened(path: Path | None) -> AsyncIterator[NdjsonOutput]:
-    output = NdjsonOutput(path)
+async def opened(path: Path | None) -> AsyncIterator[NdjsonWriter]:
+    output = NdjsonWriter(path)
     try:
         await output.open()
         yield output
@@ -106,7 +106,7 @@ async def test_a_full_disk_leaves_no_half_line_and_the_retry_is_whole(
         await output.write([document(1)])
         with (
             files_limited_to(len(lines(1)) + room),
-            pytest.raises(OutputUnavailable, match=r"out\.ndjson: File too large"),
+            pytest.raises(StoreUnavailable, match=r"out\.ndjson: File too large"),
         ):
             await output.write(batch)
         assert path.read_bytes() == lines(1)
@@ -125,7 +125,7 @@ def test_a_half_written_file_without_append_mode_goes_on_at_its_end(tmp_path: Pa
 
 async def test_a_device_without_space_is_unavailable() -> None:
     async with opened(Path("/dev/full")) as output:
-        with pytest.raises(OutputUnavailable, match="/dev/full: No space left on device"):
+        with pytest.raises(StoreUnavailable, match="/dev/full: No space left on device"):
             await output.write([document(1)])
 
 
@@ -151,7 +151,7 @@ async def test_a_place_that_may_come_right_by_itself_is_unavailable(tmp_path: Pa
     async with opened(path) as output:
         path.unlink()
         path.symlink_to(path)
-        with pytest.raises(OutputUnavailable, match="Too many levels of symbolic links"):
+        with pytest.raises(StoreUnavailable, match="Too many levels of symbolic links"):
             await output.write([document(1)])
         path.unlink()
         assert (await output.write([document(1)])).stored == 1
@@ -179,11 +179,11 @@ async def test_standard_output_gets_the_lines_and_stays_open(
 async def test_a_reader_that_has_gone_is_no_outage() -> None:
     program = """if True:
         import asyncio
-        from mailingest.stores.ndjson.writer import NdjsonOutput
-        from tests.stores.samples import document
+        from mailingest.stores.ndjson.writer import NdjsonWriter
+        from tests.support.documents import document
 
         async def main():
-            output = NdjsonOutput(None)
+            output = NdjsonWriter(None)
             await output.open()
             try:
                 while True:

@@ -11,18 +11,18 @@ from typing import Any
 
 import pytest
 
-from mailingest.errors import OutputUnavailable, UsageError
+from mailingest.errors import StoreUnavailable, UsageError
 from mailingest.stores.criteria import Criteria, text_term
 from mailingest.stores.sqlite import reader as module
-from mailingest.stores.sqlite.reader import SqliteSource
-from mailingest.stores.sqlite.writer import SqliteOutput
-from tests.stores.samples import document, public_directory, unprivileged
+from mailingest.stores.sqlite.reader import SqliteReader
+from mailingest.stores.sqlite.writer import SqliteWriter
+from tests.support.documents import document, public_directory, unprivileged
 
 TODAY = "mail-2026.11.24.sqlite"
 
 
 async def write(directory: Path, *numbers: int, day: str = "2026.11.24") -> None:
-    output = SqliteOutput(directory)
+    output = SqliteWriter(directory)
     await output.open()
     await output.write([mail(number, day) for number in numbers])
     await output.close()
@@ -33,7 +33,7 @@ def mail(number: int, day: str = "2026.11.24") -> Any:
 
 
 async def numbers(directory: Path, prefix: str = "mail") -> list[int]:
-    found = await SqliteSource(directory, prefix).of_mails(["AAAAAA1"], [], None, None, 1000)
+    found = await SqliteReader(directory, prefix).of_mails(["AAAAAA1"], [], None, None, 1000)
     return [event["number"] for event in found.events]
 
 
@@ -45,7 +45,7 @@ async def store(tmp_path: Path) -> Path:
 
 
 async def test_it_reads_beside_the_writer(tmp_path: Path) -> None:
-    output = SqliteOutput(tmp_path)
+    output = SqliteWriter(tmp_path)
     await output.open()
     for number in range(3):
         await output.write([mail(number)])
@@ -56,7 +56,7 @@ async def test_it_reads_beside_the_writer(tmp_path: Path) -> None:
 @pytest.mark.parametrize("writing", [True, False], ids=["while written", "when closed"])
 async def test_it_needs_no_right_to_write(writing: bool) -> None:
     with public_directory() as directory:
-        output = SqliteOutput(directory)
+        output = SqliteWriter(directory)
         await output.open()
         await output.write([mail(1)])
         if not writing:
@@ -72,7 +72,7 @@ async def test_it_needs_no_right_to_write(writing: bool) -> None:
 
 async def test_a_damaged_day_is_noted_and_the_others_are_read(store: Path) -> None:
     (store / TODAY).write_bytes(b"no database" * 1000)
-    source = SqliteSource(store, "mail")
+    source = SqliteReader(store, "mail")
     found = await source.of_mails(["AAAAAA1"], [], None, None, 10)
     assert [event["number"] for event in found.events] == [3]
     assert found.notes == [f"{store / TODAY} cannot be read: file is not a database"]
@@ -84,8 +84,8 @@ async def test_a_damaged_day_is_noted_and_the_others_are_read(store: Path) -> No
 async def test_a_store_without_any_day_that_can_be_read_is_unavailable(store: Path) -> None:
     for path in store.iterdir():
         path.write_bytes(b"no database" * 1000)
-    with pytest.raises(OutputUnavailable, match="not a database"):
-        await SqliteSource(store, "mail").span()
+    with pytest.raises(StoreUnavailable, match="not a database"):
+        await SqliteReader(store, "mail").span()
 
 
 async def test_a_day_of_another_user_is_noted() -> None:
@@ -93,7 +93,7 @@ async def test_a_day_of_another_user_is_noted() -> None:
         await write(directory, 1)
         (directory / TODAY).chmod(0o600)
         with unprivileged():
-            found = await SqliteSource(directory, "mail").find(Criteria(), 10)
+            found = await SqliteReader(directory, "mail").find(Criteria(), 10)
     assert found.notes == [f"{directory / TODAY} cannot be read: no right to read it"]
 
 
@@ -101,11 +101,11 @@ async def test_a_directory_of_another_user_is_refused(tmp_path: Path) -> None:
     with public_directory() as directory:
         directory.chmod(0o700)
         with unprivileged(), pytest.raises(UsageError, match="Permission denied"):
-            await SqliteSource(directory, "mail").span()
+            await SqliteReader(directory, "mail").span()
 
 
 async def test_a_directory_that_is_not_there_yet_is_empty(tmp_path: Path) -> None:
-    assert await SqliteSource(tmp_path / "none", "mail").span() is None
+    assert await SqliteReader(tmp_path / "none", "mail").span() is None
 
 
 async def test_a_file_of_a_newer_version_is_refused(store: Path) -> None:
@@ -144,7 +144,7 @@ async def test_a_question_that_is_withdrawn_ends_its_work(
         return False
 
     monkeypatch.setattr(module, "meets_term", slowly)
-    source = SqliteSource(tmp_path, "mail")
+    source = SqliteReader(tmp_path, "mail")
     asking = asyncio.create_task(source.find(Criteria(text=text_term("removed")), 10))
     assert await asyncio.to_thread(begun.wait, 30)
     asking.cancel()

@@ -17,24 +17,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailingest.documents import Document
-from mailingest.errors import OutputUnavailable, UsageError
+from mailingest.errors import StoreUnavailable, UsageError
 from mailingest.stores.sqlite import writer as module
-from mailingest.stores.sqlite.writer import SqliteOutput
-from tests.stores.samples import (
+from mailingest.stores.sqlite.writer import SqliteWriter
+from tests.support.documents import (
     MIDNIGHT,
     document,
     files_limited_to,
     public_directory,
     unprivileged,
 )
-from tests.stores.sqlite.reading import SqliteReader
+from tests.support.sqlite import StoredDocuments
 
 TODAY = "mail-2026.11.24.sqlite"
 
 
 @asynccontextmanager
-async def opened(directory: Path) -> AsyncIterator[SqliteOutput]:
-    output = SqliteOutput(directory)
+async def opened(directory: Path) -> AsyncIterator[SqliteWriter]:
+    output = SqliteWriter(directory)
     try:
         await output.open()
         yield output
@@ -43,7 +43,7 @@ async def opened(directory: Path) -> AsyncIterator[SqliteOutput]:
 
 
 def numbers(directory: Path, **criteria: Any) -> list[int]:
-    return [found["number"] for found in SqliteReader(directory, "mail").find(**criteria)]
+    return [found["number"] for found in StoredDocuments(directory, "mail").find(**criteria)]
 
 
 # Files
@@ -97,11 +97,11 @@ async def test_the_body_is_json_for_sqlites_own_functions(tmp_path: Path) -> Non
 async def test_documents_survive_the_death_of_the_process(tmp_path: Path) -> None:
     program = """if True:
         import asyncio, os, pathlib, signal, sys
-        from mailingest.stores.sqlite.writer import SqliteOutput
-        from tests.stores.samples import document
+        from mailingest.stores.sqlite.writer import SqliteWriter
+        from tests.support.documents import document
 
         async def main():
-            output = SqliteOutput(pathlib.Path(sys.argv[1]))
+            output = SqliteWriter(pathlib.Path(sys.argv[1]))
             await output.open()
             await output.write([document(number) for number in range(3000)])
             os.kill(os.getpid(), signal.SIGKILL)
@@ -132,7 +132,7 @@ async def test_a_full_disk_puts_the_whole_batch_off_and_the_retry_stores_it(
     second = [document(number, message="x" * 1000) for number in range(10, 4010)]
     async with opened(tmp_path) as output:
         await output.write(first)
-        with files_limited_to(1_000_000), pytest.raises(OutputUnavailable, match=TODAY):
+        with files_limited_to(1_000_000), pytest.raises(StoreUnavailable, match=TODAY):
             await output.write(second)
         assert sorted(numbers(tmp_path)) == list(range(10))
         result = await output.write(second)
@@ -149,7 +149,7 @@ async def test_a_fault_in_the_second_day_leaves_the_first_untouched(
         await output.write([document(0), document(0, day="2026.11.25")])
         with closing(sqlite3.connect(tmp_path / "mail-2026.11.25.sqlite")) as other:
             other.execute("BEGIN IMMEDIATE")
-            with pytest.raises(OutputUnavailable, match=r"2026\.11\.25.*locked"):
+            with pytest.raises(StoreUnavailable, match=r"2026\.11\.25.*locked"):
                 await output.write(batch)
             assert numbers(tmp_path) == [0, 0]
         result = await output.write(batch)
@@ -160,7 +160,7 @@ async def test_a_fault_in_the_second_day_leaves_the_first_untouched(
 async def test_readers_do_not_hold_up_the_writer(tmp_path: Path) -> None:
     async with opened(tmp_path) as output:
         await output.write([document(number) for number in range(100)])
-        reading = SqliteReader(tmp_path, "mail").find()
+        reading = StoredDocuments(tmp_path, "mail").find()
         assert next(reading)["number"] == 99
         assert (await output.write([document(100)])).stored == 1
         assert len(list(reading)) == 99
@@ -175,8 +175,8 @@ async def test_readers_do_not_hold_up_the_writer(tmp_path: Path) -> None:
 )
 async def test_a_damaged_file_is_set_aside_and_begun_anew(tmp_path: Path, damage: bytes) -> None:
     (tmp_path / TODAY).write_bytes(damage)
-    output = SqliteOutput(tmp_path)
-    with pytest.raises(OutputUnavailable, match=r"was damaged, set aside as .*\.damaged-2"):
+    output = SqliteWriter(tmp_path)
+    with pytest.raises(StoreUnavailable, match=r"was damaged, set aside as .*\.damaged-2"):
         await output.open()
     [aside] = tmp_path.glob("*.damaged-*")
     assert aside.read_bytes() == damage
@@ -201,7 +201,7 @@ async def test_damage_inside_a_file_in_use_is_set_aside_and_nothing_new_is_lost(
         await output.write([document(number, message="x" * 500) for number in range(1000)])
     damage(tmp_path / TODAY)
     async with opened(tmp_path) as output:
-        with pytest.raises(OutputUnavailable, match="was damaged"):
+        with pytest.raises(StoreUnavailable, match="was damaged"):
             await output.write([document(5000)])
         assert (await output.write([document(5000)])).stored == 1
         assert numbers(tmp_path) == [5000]
@@ -218,7 +218,7 @@ async def test_the_log_of_a_damaged_file_is_set_aside_with_it(tmp_path: Path) ->
         assert (tmp_path / f"{TODAY}-wal").stat().st_size > 0
         damage(tmp_path / TODAY)
         async with opened(tmp_path) as output:
-            with pytest.raises(OutputUnavailable, match="was damaged"):
+            with pytest.raises(StoreUnavailable, match="was damaged"):
                 await output.write([document(5000)])
             await output.write([document(5000)])
             assert numbers(tmp_path) == [5000]
@@ -242,7 +242,7 @@ async def test_a_directory_that_vanished_is_unavailable_until_it_is_back(tmp_pat
     directory = tmp_path / "store"
     async with opened(directory) as output:
         shutil.rmtree(directory)
-        with pytest.raises(OutputUnavailable, match="No such file or directory"):
+        with pytest.raises(StoreUnavailable, match="No such file or directory"):
             await output.write([document(1)])
         await output.open()  # as the batcher does before it tries again
         assert (await output.write([document(1)])).stored == 1
@@ -250,7 +250,7 @@ async def test_a_directory_that_vanished_is_unavailable_until_it_is_back(tmp_pat
 
 async def test_a_place_that_may_come_right_by_itself_is_unavailable(tmp_path: Path) -> None:
     (tmp_path / "store").symlink_to(tmp_path / "store")
-    with pytest.raises(OutputUnavailable, match="Too many levels of symbolic links"):
+    with pytest.raises(StoreUnavailable, match="Too many levels of symbolic links"):
         async with opened(tmp_path / "store" / "sqlite"):
             pass
 

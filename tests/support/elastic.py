@@ -10,7 +10,7 @@ from elasticsearch import AsyncElasticsearch
 from mailingest.documents import Document
 from mailingest.stores.elastic.compatibility import BridgeNode
 from mailingest.stores.elastic.tls import Tls
-from mailingest.stores.elastic.writer import ElasticOutput, IndexTemplate, Login
+from mailingest.stores.elastic.writer import ElasticWriter, IndexTemplate, Login
 from tests.support.servers import SearchServer
 from tests.support.servers.security import ADMIN, PASSWORD
 
@@ -36,19 +36,19 @@ def document(prefix: str, number: int, day: str = "2026.03.01", **fields: object
     )
 
 
-def output_to(*servers: SearchServer | str, user: str = ADMIN, **options: Any) -> ElasticOutput:
+def output_to(*servers: SearchServer | str, user: str = ADMIN, **options: Any) -> ElasticWriter:
     for server in servers:
         if isinstance(server, SearchServer) and server.kind.is_secured:
             options.setdefault("login", lambda: Login(user, PASSWORD))
             options.setdefault("tls", Tls(ca_certs=server.certificates.authority))
     urls = [server.url if isinstance(server, SearchServer) else server for server in servers]
-    return ElasticOutput(urls, **options)
+    return ElasticWriter(urls, **options)
 
 
 @asynccontextmanager
 async def opened(
     *servers: SearchServer | str, user: str = ADMIN, **options: Any
-) -> AsyncIterator[ElasticOutput]:
+) -> AsyncIterator[ElasticWriter]:
     """An output to servers, or to URLs; ``user`` logs in to the secured ones."""
     output = output_to(*servers, user=user, **options)
     try:

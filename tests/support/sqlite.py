@@ -11,8 +11,8 @@ import orjson
 from mailingest.stores.sqlite.writer import day_files, open_for_reading
 
 
-class SqliteReader:
-    """Reads what SqliteOutput wrote, also while it is being written."""
+class StoredDocuments:
+    """Reads what SqliteWriter wrote, also while it is being written."""
 
     def __init__(self, directory: Path, prefix: str) -> None:
         self._directory = directory

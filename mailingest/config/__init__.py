@@ -1,0 +1,26 @@
+"""Settings: what can be set, its defaults, and how a file and the environment are read."""
+
+from mailingest.config.loading import load
+from mailingest.config.places import (
+    credential,
+    data_directory,
+    default_state_directory,
+    read_secret,
+)
+from mailingest.config.sections import Elasticsearch, Log, Spool, State
+from mailingest.config.settings import Settings
+from mailingest.config.values import load_zone
+
+__all__ = [
+    "Elasticsearch",
+    "Log",
+    "Settings",
+    "Spool",
+    "State",
+    "credential",
+    "data_directory",
+    "default_state_directory",
+    "load",
+    "load_zone",
+    "read_secret",
+]

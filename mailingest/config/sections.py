@@ -1,0 +1,248 @@
+"""The sections of the settings; the only place for defaults."""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+from mailingest.config.places import default_state_directory
+from mailingest.config.values import Charset, Fingerprint, OwnFields, Port, Server, Zone
+from mailingest.postfix.fields import Field as EventField
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class UdpListener(_Section):
+    """A UDP socket for syslog; rsyslog sends to it with `@host:port`."""
+
+    host: str = Field("127.0.0.1", description="address or name to listen on; `::` is everywhere")
+    port: Port = Field(5000, description="port to listen on; 0 takes a free one")
+    receive_buffer: int = Field(
+        4 * 1024 * 1024, ge=4096, description="receive buffer asked of the kernel, bytes"
+    )
+
+
+class TcpListener(_Section):
+    """A TCP socket for syslog; rsyslog sends to it with `@@host:port`."""
+
+    host: str = Field("127.0.0.1", description="address or name to listen on; `::` is everywhere")
+    port: Port = Field(5000, description="port to listen on; 0 takes a free one")
+    max_connections: int = Field(1000, ge=1, description="connections at a time")
+    idle_timeout: float | None = Field(
+        None, gt=0, description="seconds without a byte after which a connection is closed"
+    )
+
+
+class Inputs(_Section):
+    """Where syslog comes in."""
+
+    udp: tuple[UdpListener, ...] = Field((UdpListener(),), description="UDP listeners")
+    tcp: tuple[TcpListener, ...] = Field((TcpListener(),), description="TCP listeners")
+
+
+class Syslog(_Section):
+    """How syslog lines are read."""
+
+    charset: Charset = Field(
+        "auto", description="`auto` is UTF-8 where valid and ISO-8859-1 otherwise, or a charset"
+    )
+    timezone: Zone = Field(
+        "local", description="zone of time stamps without one: an IANA name, or `local`"
+    )
+    host_timezones: dict[str, Zone] = Field({}, description="zone by hostname of the sender")
+
+
+class Grok(_Section):
+    """Which patterns are used."""
+
+    patterns_dirs: tuple[Path, ...] = Field(
+        (), description="directories of further pattern files, later ones override by name"
+    )
+    fields: OwnFields = Field(
+        {}, description="type by name of further fields: keyword, text, integer, float or ip"
+    )
+    programs: dict[str, str] = Field(
+        {}, description="pattern by syslog tag of further programs, which are not Postfix"
+    )
+
+    @property
+    def declared_fields(self) -> list[EventField]:
+        """The further fields, as an event and an index template have them."""
+        return [
+            EventField(name, kind, "declared in the configuration", "")
+            for name, kind in self.fields.items()
+        ]
+
+
+class Correlation(_Section):
+    """How long and how many queue IDs are remembered."""
+
+    max_queue_ids: int = Field(750_000, ge=1000, description="queue IDs at a time, 700 bytes each")
+    lifetime_days: float = Field(
+        6.0, gt=0, description="days; more than Postfix's maximal_queue_lifetime"
+    )
+
+
+class Index(_Section):
+    """How documents are filed."""
+
+    prefix: str = Field(
+        "mail",
+        pattern=r"^[a-z][a-z0-9_-]{0,63}$",
+        description="daily indices are PREFIX-YYYY.MM.dd",
+    )
+    events: Literal["all", "deliveries"] = Field(
+        "all", description="`all`, or `deliveries`: only what tracing a mail needs"
+    )
+
+
+class Retention(_Section):
+    """How long documents are kept."""
+
+    days: int | None = Field(
+        None, ge=1, le=36_500, description="days that are kept, today included; not set: for ever"
+    )
+
+
+class Batch(_Section):
+    """When documents are written."""
+
+    max_documents: int = Field(1000, ge=1, le=100_000, description="documents in a batch")
+    max_bytes: int = Field(4 * 1024 * 1024, ge=1024, description="bytes in a batch")
+    max_age: float = Field(1.0, gt=0, le=60, description="seconds that a document waits for more")
+    capacity: int = Field(20_000, ge=1000, description="documents kept in memory at most")
+
+
+class Sqlite(_Section):
+    """The embedded store, used if no other output is set."""
+
+    directory: Path | None = Field(None, description="directory; default is `mail` below the state")
+
+
+class Ndjson(_Section):
+    """Documents as lines of JSON."""
+
+    path: str | None = Field(None, description="file to append to, or `-` for standard output")
+
+
+class Elasticsearch(_Section):
+    """Elasticsearch or OpenSearch."""
+
+    hosts: tuple[Server, ...] = Field((), description="URLs, such as https://es1.example.net:9200")
+    username: str | None = Field(None, description="user name")
+    password: SecretStr | None = Field(None, description="password; better in password_file")
+    password_file: Path | None = Field(
+        None, description="file with the password; a bare name is a systemd credential"
+    )
+    api_key: SecretStr | None = Field(None, description="API key; better in api_key_file")
+    api_key_file: Path | None = Field(
+        None, description="file with the API key; a bare name is a systemd credential"
+    )
+    bearer_token: SecretStr | None = Field(None, description="token; better in bearer_token_file")
+    bearer_token_file: Path | None = Field(
+        None, description="file with the token; a bare name is a systemd credential"
+    )
+    ca_certs: Path | None = Field(None, description="file with the certificates to trust (PEM)")
+    fingerprint: Fingerprint | None = Field(
+        None, description="SHA-256 of the one certificate to trust, the server's or its authority's"
+    )
+    verify_certs: bool = Field(True, description="false trusts any certificate")
+    client_cert: Path | None = Field(None, description="file with the own certificate (PEM)")
+    client_key: Path | None = Field(
+        None, description="file with its key (PEM), if it is not in client_cert"
+    )
+    compress: bool = Field(False, description="true sends requests compressed (gzip)")
+    timeout: float = Field(60.0, gt=0, description="seconds for a request")
+    replicas: int = Field(1, ge=0, le=10, description="copies of each index in the template")
+
+    @model_validator(mode="after")
+    def _one_way_to_log_in(self) -> "Elasticsearch":
+        if self.password and self.password_file:
+            raise ValueError("set password or password_file, not both")
+        if self.api_key and self.api_key_file:
+            raise ValueError("set api_key or api_key_file, not both")
+        if self.bearer_token and self.bearer_token_file:
+            raise ValueError("set bearer_token or bearer_token_file, not both")
+        if (self.password or self.password_file) and not self.username:
+            raise ValueError("a password needs a username")
+        ways = {
+            "username": self.username,
+            "api_key": self.api_key or self.api_key_file,
+            "bearer_token": self.bearer_token or self.bearer_token_file,
+        }
+        given = [name for name, value in ways.items() if value]
+        if len(given) > 1:
+            raise ValueError(
+                f"set {' or '.join(given)}, not {'both' if len(given) == 2 else 'all'}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _one_way_to_trust(self) -> "Elasticsearch":
+        if self.ca_certs and self.fingerprint:
+            raise ValueError("set ca_certs or fingerprint, not both")
+        if not self.verify_certs and (self.ca_certs or self.fingerprint):
+            raise ValueError("verify_certs = false trusts all: take out ca_certs and fingerprint")
+        if self.client_key and not self.client_cert:
+            raise ValueError("a client_key needs a client_cert")
+        return self
+
+
+class State(_Section):
+    """What is kept from one run to the next."""
+
+    directory: Path = Field(
+        default_factory=lambda: default_state_directory(os.environ),
+        description="directory; default is $STATE_DIRECTORY (systemd) or the user's own",
+    )
+    snapshot_interval: float = Field(
+        60.0, gt=0, description="seconds between snapshots of the queue IDs"
+    )
+    max_dead_letter_bytes: int = Field(
+        256 * 1024 * 1024, ge=1024, description="bytes of rejected documents that are kept"
+    )
+
+
+class Spool(_Section):
+    """What was received and is not stored yet, on disk below the state directory."""
+
+    max_bytes: int = Field(
+        4 * 1024**3, ge=16 * 1024**2, description="bytes kept while the store is down or slow"
+    )
+
+
+class Web(_Section):
+    """The trace page."""
+
+    host: str = Field("127.0.0.1", description="address or name to listen on")
+    port: Port = Field(8025, description="port to listen on; 0 takes a free one")
+    users_file: Path | None = Field(
+        None,
+        description="file of lines name:hash, made by `mailingest web-user`; a bare name is a "
+        "systemd credential",
+    )
+    proxy_header: str | None = Field(
+        None, description="header in which a trusted proxy names the user"
+    )
+    proxies: tuple[str, ...] = Field(
+        ("127.0.0.1", "::1"), description="addresses of the proxies that are trusted"
+    )
+    mask_local_parts: bool = Field(
+        False, description="true shows addresses as a***@example.net only"
+    )
+    questions_a_minute: int = Field(60, ge=1, description="requests a minute and user")
+
+
+class Log(_Section):
+    """mailingest's own log, on standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level")
+    format: Literal["auto", "text", "json"] = Field(
+        "auto", description="`auto` is text on a terminal and JSON elsewhere"
+    )
+    report_interval: float = Field(
+        60.0, gt=0, description="seconds between reports of the counters"
+    )

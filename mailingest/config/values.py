@@ -1,0 +1,100 @@
+"""What single values of settings may be: zones, charsets, addresses of servers, names of fields."""
+
+import codecs
+import os
+import re
+from datetime import UTC, tzinfo
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, Field
+
+from mailingest.postfix.fields import NAMES
+
+_OWN_FIELD = re.compile(r"@?[A-Za-z_][\w-]*(?:\.[\w@-]+)*", re.ASCII)
+
+# ASCII that some codecs take for more: the first of these is ASCII in no codec that has escapes
+# (idna, unicode_escape, utf-7 ...), whose text may be what no JSON can hold.
+_ASCII = (rb"xn--mxa.\u0041+AEE-", bytes(range(128)))
+
+
+def load_zone(name: str) -> tzinfo:
+    """The zone of an IANA name, or the system's for `local`; raises ValueError."""
+    try:
+        if name != "local":
+            return ZoneInfo(name)
+        # tzset(3): a name or a file, with or without a colon before it; no file is UTC.
+        given = os.environ.get("TZ", "").lstrip(":") or "/etc/localtime"
+        if not given.startswith("/"):
+            return ZoneInfo(given)
+        with Path(given).open("rb") as file:
+            return ZoneInfo.from_file(file, key="local")
+    except FileNotFoundError:
+        return UTC
+    except (OSError, ValueError, LookupError) as error:
+        raise ValueError("must be `local` or an IANA name such as Europe/Berlin") from error
+
+
+def _zone(name: str) -> str:
+    load_zone(name)
+    return name
+
+
+def _charset(name: str) -> str:
+    if name == "auto":
+        return name
+    try:
+        known = codecs.lookup(name).name
+        has_ascii = all(text.decode(known) == text.decode("ascii") for text in _ASCII)
+    except (LookupError, ValueError):
+        has_ascii = False
+    if not has_ascii:
+        raise ValueError("must be `auto` or a charset that contains ASCII, such as iso-8859-1")
+    return known
+
+
+def _server(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        is_whole = parts.scheme in ("http", "https") and parts.hostname and parts.port
+    except ValueError:
+        is_whole = None
+    if not is_whole:
+        raise ValueError("must be a URL with a port, such as https://es1.example.net:9200")
+    if parts.username or parts.password:
+        raise ValueError("must not hold a user name: set username and password_file")
+    return url
+
+
+def _fingerprint(digest: str) -> str:
+    """Without the colons and capitals that ``openssl`` prints."""
+    plain = digest.replace(":", "").lower()
+    if not re.fullmatch("[0-9a-f]{64}", plain):
+        raise ValueError("must be a SHA-256 fingerprint, 64 hexadecimal digits")
+    return plain
+
+
+def _own_fields(fields: dict[str, str]) -> dict[str, str]:
+    for name in fields:
+        if _OWN_FIELD.fullmatch(name) is None:
+            raise ValueError(f"{name}: a name has letters, digits, _, - and dots between")
+        if name in NAMES:
+            raise ValueError(f"{name}: there is such a field already: take another name")
+        parent = name.rpartition(".")[0]
+        while parent:
+            if parent in NAMES or parent in fields:
+                raise ValueError(f"{name}: {parent} is a field, and can have no parts")
+            parent = parent.rpartition(".")[0]
+    return fields
+
+
+OwnFields = Annotated[
+    dict[str, Literal["keyword", "text", "integer", "float", "ip"]], AfterValidator(_own_fields)
+]
+Server = Annotated[str, AfterValidator(_server)]
+Fingerprint = Annotated[str, AfterValidator(_fingerprint)]
+Zone = Annotated[str, AfterValidator(_zone)]
+Charset = Annotated[str, AfterValidator(_charset)]
+Port = Annotated[int, Field(ge=0, le=65_535)]
