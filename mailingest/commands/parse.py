@@ -7,7 +7,7 @@ from typing import BinaryIO, TextIO
 import orjson
 
 from mailingest.config import Settings
-from mailingest.escaping import clean, clean_json
+from mailingest.escaping import escape_terminal, escape_terminal_json
 from mailingest.grok.message_templates import Shapes
 from mailingest.inputs.rotation import expand
 from mailingest.service import gc_tuning
@@ -36,7 +36,7 @@ def _line(body: bytes) -> bytes:
     """A body as it is printed.  JSON has no control characters but DEL; most of it is ASCII."""
     if body.isascii() and b"\x7f" not in body:
         return body + b"\n"
-    return f"{clean_json(body)}\n".encode()
+    return f"{escape_terminal_json(body)}\n".encode()
 
 
 def unmatched(
@@ -55,11 +55,13 @@ def unmatched(
         rows = [asdict(group) for group in groups]
         if shapes.other:
             rows.append({"program": None, "shape": None, "count": shapes.other, "example": None})
-        out.writelines(f"{clean_json(orjson.dumps(row))}\n" for row in rows)
+        out.writelines(f"{escape_terminal_json(orjson.dumps(row))}\n" for row in rows)
         return
     for group in groups:
-        out.write(f"{group.count:>8}  {clean(group.program)}: {clean(group.shape)}\n")
-        out.write(f"{'':8}  {'':{len(group.program)}}  {clean(group.example)}\n")
+        out.write(
+            f"{group.count:>8}  {escape_terminal(group.program)}: {escape_terminal(group.shape)}\n"
+        )
+        out.write(f"{'':8}  {'':{len(group.program)}}  {escape_terminal(group.example)}\n")
     if shapes.other:
         out.write(f"{shapes.other:>8}  lines of further shapes\n")
     out.write(f"{lines} lines, {count} of Postfix that no pattern matches")

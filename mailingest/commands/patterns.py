@@ -15,7 +15,7 @@ import yaml
 
 from mailingest.config import Settings
 from mailingest.errors import UsageError
-from mailingest.escaping import clean
+from mailingest.escaping import escape_terminal
 from mailingest.grok.library import Library
 from mailingest.grok.matcher import Searcher
 from mailingest.wiring import read_definitions
@@ -180,14 +180,14 @@ def _outcome(case: Case, searcher: Searcher | UsageError) -> Outcome:
 def _report(outcomes: Sequence[Outcome]) -> Iterator[str]:
     failed = [one for one in outcomes if not one.passed]
     for one in failed:
-        yield f"FAILED  {clean(one.file)}:{one.line}: {clean(one.pattern)}"
-        yield f"        {clean(one.data)}"
+        yield f"FAILED  {escape_terminal(one.file)}:{one.line}: {escape_terminal(one.pattern)}"
+        yield f"        {escape_terminal(one.data)}"
         if one.reason:
-            yield f"        {clean(one.reason)}"
+            yield f"        {escape_terminal(one.reason)}"
         for difference in one.differences:
-            got = "nothing" if difference.got is None else clean(repr(difference.got))
-            expected = clean(repr(difference.expected))
-            yield f"        {clean(difference.field)}: expected {expected}, got {got}"
+            got = "nothing" if difference.got is None else escape_terminal(repr(difference.got))
+            expected = escape_terminal(repr(difference.expected))
+            yield f"        {escape_terminal(difference.field)}: expected {expected}, got {got}"
     yield (
         f"{len(outcomes)} cases, {len(failed)} failed" if failed else f"{len(outcomes)} cases pass"
     )

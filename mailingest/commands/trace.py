@@ -10,7 +10,7 @@ from typing import Literal
 from mailingest.commands.progress import Waiting
 from mailingest.commands.render import json_line, text_lines, write_csv
 from mailingest.config import Settings, load_zone
-from mailingest.escaping import clean
+from mailingest.escaping import escape_terminal
 from mailingest.stores.criteria import Criteria
 from mailingest.stores.protocol import Span
 from mailingest.trace.engine import Answer, trace
@@ -43,7 +43,7 @@ def run(settings: Settings, question: Question, options: Options) -> int:
     answer = asyncio.run(_ask(settings, criteria, options))
     _show(answer.stories, options, zone)
     for remark in remarks(answer, criteria, options, zone):
-        print(f"mailingest: {clean(remark)}", file=sys.stderr)
+        print(f"mailingest: {escape_terminal(remark)}", file=sys.stderr)
     return EXIT_FOUND if answer.stories else EXIT_NOT_FOUND
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailingest.commands.render import json_line, text_lines, write_csv
-from mailingest.escaping import clean
+from mailingest.escaping import escape_terminal
 from mailingest.trace.answer import answer
 from mailingest.trace.stories import Story
 from tests.support.logs import stories_of
@@ -69,8 +69,8 @@ def test_hostile_text_does_nothing_to_a_terminal(hostile: str) -> None:
 
 @given(st.text())
 def test_cleaned_text_has_no_control_character(raw: str) -> None:
-    assert all(character.isprintable() or character.isspace() for character in clean(raw))
-    assert "\n" not in clean(raw)
+    assert all(character.isprintable() or character.isspace() for character in escape_terminal(raw))
+    assert "\n" not in escape_terminal(raw)
 
 
 @pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t=", "\r=", "＝", "＋", "－", "＠"])
@@ -83,7 +83,7 @@ def test_a_cell_is_no_formula(begin: str) -> None:
     write_csv([told], out)
     [row] = csv.DictReader(io.StringIO(out.getvalue()))
     for name in ("sender", "recipient", "original_recipient", "message_id", "notification"):
-        assert row[name] in (f"'{formula}", clean(formula)), name
+        assert row[name] in (f"'{formula}", escape_terminal(formula)), name
     assert not [cell for cell in row.values() if cell[:1] in tuple("=+-@\t\r＝＋－＠")]
     assert row["chain"] == "mx1 postfix AAAAAA1"
 
