@@ -145,7 +145,7 @@ def parse(
         typer.Option(
             "--unmatched",
             help="Show the lines of Postfix that no pattern matches instead, grouped by program "
-            "and shape, with counts and examples.",
+            "and message template, with counts and examples.",
         ),
     ] = False,
     as_json: Annotated[
