@@ -1,7 +1,7 @@
 """Stories -> text for people, lines of JSON and CSV.
 
-Log content is hostile: control characters and those that turn the direction of text round are
-shown as escapes, and a spreadsheet takes no cell for a formula.
+Log content is untrusted: control characters and bidirectional controls are shown as escapes, and
+no cell is a formula to a spreadsheet.
 """
 
 import csv
@@ -33,15 +33,15 @@ MEANINGS = {
     "delivered": "a mail store of this system took it",
     "handed_over": "the named server said yes to it; what it did then is not in these logs",
     "pending": "it is still in the queue and will be tried again",
-    "bounced": "it cannot be delivered; the sender is told",
-    "expired": "it could not be delivered in time; the sender is told",
+    "bounced": "it cannot be delivered; the sender is notified",
+    "expired": "it could not be delivered in time; the sender is notified",
     "rejected": "it was refused before this system took charge of it",
-    "discarded": "it was thrown away or quarantined, and the sender is not told",
+    "discarded": "it was thrown away or quarantined, and the sender is not notified",
     "held": "it is on hold until an operator releases it",
     "deleted": "an operator deleted it",
     "not_accepted": "the session ended before this system took charge of it",
     "probe": "only the address was checked; there is no mail",
-    "unknown": "the logs do not tell",
+    "unknown": "the logs do not say",
 }
 _COLOURS = {
     "delivered": "32",
@@ -52,12 +52,12 @@ _COLOURS = {
     "unknown": "35",
 }
 _RED = "31"
-# A cell that begins like this is a formula to spreadsheets, in Japan also with wide characters.
+# A cell that begins like this is a formula to spreadsheets; Japanese ones take wide characters.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 
 
 def json_line(story: Story) -> bytes:
-    """The object of a story as one line, in which everything that is not printable is escaped."""
+    """The JSON object of a story as one line, in which all that is not printable is escaped."""
     return f"{escape_terminal_json(orjson.dumps(answer(story)))}\n".encode()
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Literal
 
-from mailingest.commands.progress import Waiting
+from mailingest.commands.progress import SearchProgress
 from mailingest.commands.render import json_line, text_lines, write_csv
 from mailingest.config import Settings, load_zone
 from mailingest.escaping import escape_terminal
@@ -79,7 +79,7 @@ def _limits(
 
 
 async def _ask(settings: Settings, criteria: Criteria, options: Options) -> Answer:
-    with Waiting() as progress:
+    with SearchProgress() as progress:
         source = open_source(settings, options.files, progress)
         try:
             return await trace(source, criteria, limit=options.limit)
