@@ -15,7 +15,7 @@ import typer
 from mailingest import __version__
 from mailingest.config import Settings, load
 from mailingest.errors import MailingestError, UsageError
-from mailingest.escaping import clean_lines
+from mailingest.escaping import escape_terminal_lines
 
 EXIT_FAILED = 1
 EXIT_REFUSED = 2
@@ -84,7 +84,7 @@ def main() -> None:
 
 def _complain(error: MailingestError) -> None:
     # Names of files, what was typed and what a server says may hold anything.
-    for line in clean_lines(str(error)).split("\n"):
+    for line in escape_terminal_lines(str(error)).split("\n"):
         print(f"mailingest: {line}", file=sys.stderr)
 
 
@@ -145,7 +145,7 @@ def parse(
         typer.Option(
             "--unmatched",
             help="Show the lines of Postfix that no pattern matches instead, grouped by program "
-            "and shape, with counts and examples.",
+            "and message template, with counts and examples.",
         ),
     ] = False,
     as_json: Annotated[

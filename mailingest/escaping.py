@@ -1,37 +1,36 @@
-"""Text for people: log content is hostile, and a terminal takes some of it for commands.
+"""Terminal escaping: log content is untrusted, and a terminal executes parts of it as commands.
 
-Control characters, those that turn the direction of text round, and those that nobody sees are
-shown as escapes.
+Control characters, bidirectional controls and invisible characters are shown as escapes.
 """
 
 import re
 import unicodedata
 
 _HIDDEN = re.compile(r"[^\n -~]")
-# Blanks of all kinds only move what follows; lines and paragraphs have categories of their own.
-_BLANK = "Zs"
+# Space separators are harmless; line and paragraph separators are other categories (Zl, Zp).
+_SPACE_SEPARATOR = "Zs"
 
 
-def clean(text: object) -> str:
-    """Text that does nothing to a terminal but show itself."""
+def escape_terminal(text: object) -> str:
+    """A value as text that a terminal does nothing with but display it."""
     shown = str(text)
     if shown.isascii() and shown.isprintable():
         return shown
     return "".join(
         character
-        if character.isprintable() or unicodedata.category(character) == _BLANK
+        if character.isprintable() or unicodedata.category(character) == _SPACE_SEPARATOR
         else character.encode("unicode_escape").decode("ascii")
         for character in shown
     )
 
 
-def clean_lines(text: str) -> str:
-    """The same for text of several lines, which stay apart."""
-    return "\n".join(map(clean, text.split("\n")))
+def escape_terminal_lines(text: str) -> str:
+    """The same for text of several lines, whose line feeds are kept."""
+    return "\n".join(map(escape_terminal, text.split("\n")))
 
 
-def clean_json(json: bytes) -> str:
-    """JSON that means the same, in which all but its own line ends is printable."""
+def escape_terminal_json(json: bytes) -> str:
+    """Equivalent JSON in which every character but line feeds is printable."""
     return _HIDDEN.sub(_json_escape, json.decode())
 
 

@@ -13,7 +13,7 @@ from mailingest.config import Settings
 from mailingest.delivery.deadletters import Letter, letter_line, read_letters, read_lines, rewrite
 from mailingest.documents import Document
 from mailingest.errors import UsageError
-from mailingest.escaping import clean, clean_json
+from mailingest.escaping import escape_terminal, escape_terminal_json
 from mailingest.stores.protocol import Rejection, Writer
 from mailingest.wiring import build_output
 
@@ -33,7 +33,7 @@ def list_letters(settings: Settings, *, limit: int, as_json: bool) -> None:
     shown = letters[-limit:] if limit else letters
     if as_json:
         for one in shown:
-            print(clean_json(orjson.dumps(_summary(one), option=orjson.OPT_UTC_Z)))
+            print(escape_terminal_json(orjson.dumps(_summary(one), option=orjson.OPT_UTC_Z)))
         return
     for one in shown:
         time = f"{one.time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
@@ -48,7 +48,9 @@ def show_letters(settings: Settings, identity: str) -> None:
     """Print all letters of a document id as JSON; raises UsageError if there is none."""
     for one in _chosen(settings, [identity]):
         whole = {**_summary(one), "document": one.fields}
-        print(clean_json(orjson.dumps(whole, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z)))
+        print(
+            escape_terminal_json(orjson.dumps(whole, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z))
+        )
 
 
 def retry_letters(settings: Settings, identities: Collection[str]) -> bool:
@@ -162,7 +164,7 @@ def _summary(letter: Letter) -> dict[str, object]:
 
 def _short(reason: str) -> str:
     # The reason repeats what stood in a log.
-    reason = clean(reason)
+    reason = escape_terminal(reason)
     return reason if len(reason) <= _REASON_WIDTH else reason[: _REASON_WIDTH - 1] + "…"
 
 

@@ -1,14 +1,13 @@
-"""Lines in, what is made of them out: to try patterns, and to use as a filter."""
+"""Lines in, documents out as JSON lines: to try patterns, and to use as a filter."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import BinaryIO, TextIO
 
 import orjson
 
 from mailingest.config import Settings
-from mailingest.escaping import clean, clean_json
-from mailingest.grok.message_templates import Shapes
+from mailingest.escaping import escape_terminal, escape_terminal_json
+from mailingest.grok.message_templates import TemplateCount, TemplateCounter
 from mailingest.inputs.rotation import expand
 from mailingest.service import gc_tuning
 from mailingest.syslog.header import HEADER_NOMATCH
@@ -18,8 +17,8 @@ from mailingest.wiring import build_decoder, build_parser, build_pipeline, first
 def parse(settings: Settings, arguments: Sequence[str], out: BinaryIO) -> None:
     """Write one JSON object for each line that is not empty.
 
-    Each event comes out at once, so that a delivery line that comes before its qmgr line stays
-    without what that one tells.
+    Each event comes out at once, so that a delivery line that comes before its qmgr line is not
+    enriched from it.
     """
     pipeline = build_pipeline(settings, live=False, wait=0.0, everything=True)
     gc_tuning.relax()
@@ -33,41 +32,54 @@ def parse(settings: Settings, arguments: Sequence[str], out: BinaryIO) -> None:
 
 
 def _line(body: bytes) -> bytes:
-    """A body as it is printed.  JSON has no control characters but DEL; most of it is ASCII."""
+    """A body as a line of output.  JSON has no control characters but DEL; most of it is ASCII."""
     if body.isascii() and b"\x7f" not in body:
         return body + b"\n"
-    return f"{clean_json(body)}\n".encode()
+    return f"{escape_terminal_json(body)}\n".encode()
 
 
 def unmatched(
     settings: Settings, arguments: Sequence[str], out: TextIO, *, as_json: bool = False
 ) -> None:
-    """Write the lines of Postfix that no pattern matches, grouped by program and shape.
+    """Write the lines of Postfix that no pattern matches, grouped by program and template.
 
-    As JSON, it is an object a group; the one without a program has the count of the lines whose
-    shapes were too many to tell apart.
+    As JSON, it is an object a group; the one without a program counts the lines of all templates
+    beyond those that are kept.
     """
-    shapes = Shapes()
-    lines, without_header = _collect(settings, arguments, shapes)
-    groups = list(shapes.groups())
-    count = sum(group.count for group in groups) + shapes.other
+    counter = TemplateCounter()
+    lines, without_header = _collect(settings, arguments, counter)
+    groups = list(counter.counts())
+    count = sum(group.count for group in groups) + counter.other
     if as_json:
-        rows = [asdict(group) for group in groups]
-        if shapes.other:
-            rows.append({"program": None, "shape": None, "count": shapes.other, "example": None})
-        out.writelines(f"{clean_json(orjson.dumps(row))}\n" for row in rows)
+        rows = list(map(_group, groups))
+        if counter.other:
+            rows.append({"program": None, "shape": None, "count": counter.other, "example": None})
+        out.writelines(f"{escape_terminal_json(orjson.dumps(row))}\n" for row in rows)
         return
     for group in groups:
-        out.write(f"{group.count:>8}  {clean(group.program)}: {clean(group.shape)}\n")
-        out.write(f"{'':8}  {'':{len(group.program)}}  {clean(group.example)}\n")
-    if shapes.other:
-        out.write(f"{shapes.other:>8}  lines of further shapes\n")
+        program = escape_terminal(group.program)
+        out.write(f"{group.count:>8}  {program}: {escape_terminal(group.template)}\n")
+        out.write(f"{'':8}  {'':{len(program)}}  {escape_terminal(group.example)}\n")
+    if counter.other:
+        out.write(f"{counter.other:>8}  lines of further templates\n")
     out.write(f"{lines} lines, {count} of Postfix that no pattern matches")
     out.write(f", {without_header} without a syslog header\n" if without_header else "\n")
 
 
-def _collect(settings: Settings, arguments: Sequence[str], shapes: Shapes) -> tuple[int, int]:
-    """Count what does not match; how many lines there are, and how many have no header."""
+def _group(group: TemplateCount) -> dict[str, object]:
+    """A group for scripts, which know the template as its shape."""
+    return {
+        "program": group.program,
+        "shape": group.template,
+        "count": group.count,
+        "example": group.example,
+    }
+
+
+def _collect(
+    settings: Settings, arguments: Sequence[str], counter: TemplateCounter
+) -> tuple[int, int]:
+    """Count what does not match; the number of lines, and of those without a header."""
     decoder = build_decoder(settings, live=False)
     parser = build_parser(settings)
     lines = without_header = 0
@@ -82,5 +94,5 @@ def _collect(settings: Settings, arguments: Sequence[str], shapes: Shapes) -> tu
                 if event.nomatch == HEADER_NOMATCH:
                     without_header += 1
                 elif event.nomatch:
-                    shapes.add(event.service or record.program, record.text)
+                    counter.add(event.service or record.program, record.text)
     return lines, without_header

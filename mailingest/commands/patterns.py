@@ -1,7 +1,7 @@
-"""YAML cases of patterns -> a report: what each captures, against what it should.
+"""YAML cases of patterns -> a report: what each pattern captures, against what it should.
 
-A case has a ``pattern``, which is a grok expression, the ``data`` to look for it in, and the
-``results``, texts by field, which have to be among what is captured.  There is one case a document.
+A case has a ``pattern``, which is a grok expression, the ``data`` to search, and the ``results``,
+texts by field, which have to be among the captured values.  There is one case a YAML document.
 All values are texts as they are written: 2.0 stays 2.0.
 """
 
@@ -15,9 +15,9 @@ import yaml
 
 from mailingest.config import Settings
 from mailingest.errors import UsageError
-from mailingest.escaping import clean
+from mailingest.escaping import escape_terminal
 from mailingest.grok.library import Library
-from mailingest.grok.matcher import Searcher
+from mailingest.grok.matcher import GrokSearch
 from mailingest.wiring import read_definitions
 
 _KEYS = ("pattern", "data", "results")
@@ -45,7 +45,7 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CaseResult:
     """``reason`` says why the pattern does not match at all, "" if it does."""
 
     file: str
@@ -60,17 +60,17 @@ class Outcome:
 def run(settings: Settings, paths: Sequence[Path], out: TextIO, *, as_json: bool) -> bool:
     """Try all cases of files and directories, and report; whether all have passed."""
     library = Library(read_definitions(settings), {})
-    searchers: dict[str, Searcher | UsageError] = {}
-    outcomes = []
+    searches: dict[str, GrokSearch | UsageError] = {}
+    results = []
     for case in read_cases(paths):
-        if case.pattern not in searchers:
-            searchers[case.pattern] = _searcher(library, case.pattern)
-        outcomes.append(_outcome(case, searchers[case.pattern]))
+        if case.pattern not in searches:
+            searches[case.pattern] = _compiled(library, case.pattern)
+        results.append(_result(case, searches[case.pattern]))
     if as_json:
-        out.writelines(orjson.dumps(asdict(one)).decode() + "\n" for one in outcomes)
+        out.writelines(orjson.dumps(asdict(one)).decode() + "\n" for one in results)
     else:
-        out.writelines(f"{line}\n" for line in _report(outcomes))
-    return all(one.passed for one in outcomes)
+        out.writelines(f"{line}\n" for line in _report(results))
+    return all(one.passed for one in results)
 
 
 def read_cases(paths: Sequence[Path]) -> Iterator[Case]:
@@ -147,26 +147,26 @@ def _place(file: Path, node: yaml.Node) -> str:
     return f"{file}:{node.start_mark.line + 1}"
 
 
-def _searcher(library: Library, pattern: str) -> Searcher | UsageError:
+def _compiled(library: Library, pattern: str) -> GrokSearch | UsageError:
     try:
-        return library.searcher(pattern)
+        return library.compile_search(pattern)
     except UsageError as error:
         return error
 
 
-def _outcome(case: Case, searcher: Searcher | UsageError) -> Outcome:
+def _result(case: Case, search: GrokSearch | UsageError) -> CaseResult:
     captured = None
     reason = "the pattern does not match"
-    if isinstance(searcher, UsageError):
-        reason = str(searcher)
+    if isinstance(search, UsageError):
+        reason = str(search)
     else:
-        captured = searcher.search(case.data)
+        captured = search.search(case.data)
     differences = [
         Difference(field, expected, captured.get(field))
         for field, expected in case.results.items()
         if captured is not None and captured.get(field) != expected
     ]
-    return Outcome(
+    return CaseResult(
         case.file,
         case.line,
         case.pattern,
@@ -177,17 +177,17 @@ def _outcome(case: Case, searcher: Searcher | UsageError) -> Outcome:
     )
 
 
-def _report(outcomes: Sequence[Outcome]) -> Iterator[str]:
-    failed = [one for one in outcomes if not one.passed]
+def _report(results: Sequence[CaseResult]) -> Iterator[str]:
+    failed = [one for one in results if not one.passed]
     for one in failed:
-        yield f"FAILED  {clean(one.file)}:{one.line}: {clean(one.pattern)}"
-        yield f"        {clean(one.data)}"
+        yield f"FAILED  {escape_terminal(one.file)}:{one.line}: {escape_terminal(one.pattern)}"
+        yield f"        {escape_terminal(one.data)}"
         if one.reason:
-            yield f"        {clean(one.reason)}"
+            yield f"        {escape_terminal(one.reason)}"
         for difference in one.differences:
-            got = "nothing" if difference.got is None else clean(repr(difference.got))
-            expected = clean(repr(difference.expected))
-            yield f"        {clean(difference.field)}: expected {expected}, got {got}"
+            got = "nothing" if difference.got is None else escape_terminal(repr(difference.got))
+            expected = escape_terminal(repr(difference.expected))
+            yield f"        {escape_terminal(difference.field)}: expected {expected}, got {got}"
     yield (
-        f"{len(outcomes)} cases, {len(failed)} failed" if failed else f"{len(outcomes)} cases pass"
+        f"{len(results)} cases, {len(failed)} failed" if failed else f"{len(results)} cases pass"
     )

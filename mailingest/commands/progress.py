@@ -1,27 +1,58 @@
-"""What a user sees on standard error while a search takes long."""
+"""Progress on standard error while something takes long."""
 
 import sys
 import time
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
-# Shorter searches are over before anybody wonders.
-_PATIENCE_SECONDS: Final = 2.0
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+# Seconds; shorter searches are over before anybody wonders.
+_PATIENCE: Final = 2.0
 _REMARK: Final = "reading through everything takes a while; --since and --until make it shorter"
 
 
-class Waiting:
-    """Shows the share of a search that is done, on a terminal; elsewhere, one line says why.
+def progress_bar(*details: str, is_transient: bool = False) -> "Progress":
+    """A bar with description, share done, ``details`` and time left; only a terminal shows it.
 
-    It is the `Progress` of a source, and a context manager, at whose end nothing is left of it.
-    ``patience`` is in seconds from when the search begins to read.
+    ``details`` are format strings of `rich.progress.TextColumn`.  Of a transient bar nothing is
+    left at its end.
+    """
+    # Importing rich takes a tenth of a second.
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    return Progress(
+        # Names of files are not rich's markup.
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        *map(TextColumn, details),
+        TimeRemainingColumn(),
+        console=Console(file=sys.stderr),
+        transient=is_transient,
+        disable=not sys.stderr.isatty(),
+    )
+
+
+class SearchProgress:
+    """Shows on a terminal which share of a search is done; elsewhere, one line says why it waits.
+
+    It is a `mailingest.stores.protocol.Progress`, and a context manager that takes the bar away
+    at its end.  ``patience`` is in seconds from when the search begins to read.
     """
 
-    def __init__(self, *, patience: float = _PATIENCE_SECONDS) -> None:
+    def __init__(self, *, patience: float = _PATIENCE) -> None:
         self._patience = patience
         self._began: float | None = None
-        self._bar: _Bar | None = None
-        self._is_told = False
+        self._bar: Progress | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -36,47 +67,20 @@ class Waiting:
             self._bar.stop()
 
     def __call__(self, share: float) -> None:
-        """Hear how far it has come."""
+        """Show the share that is done, from 0 to 1, once patience is over."""
         now = time.monotonic()
         if self._began is None:
             self._began = now
         if now - self._began < self._patience:
             return
-        if not self._is_told:
-            self._is_told = True
-            if sys.stderr.isatty():
-                self._bar = _Bar()
-            else:
-                print(f"mailingest: {_REMARK}", file=sys.stderr, flush=True)
-        if self._bar is not None:
-            self._bar.show(share)
+        if self._bar is None:
+            self._bar = self._started()
+        self._bar.update(self._bar.task_ids[0], completed=share)
 
-
-class _Bar:
-    def __init__(self) -> None:
-        # It takes a tenth of a second to import.
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            Progress,
-            TaskProgressColumn,
-            TextColumn,
-            TimeRemainingColumn,
-        )
-
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TaskProgressColumn(),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-            transient=True,
-        )
-        self._task = self._progress.add_task(_REMARK.partition(";")[0], total=1.0)
-        self._progress.start()
-
-    def show(self, share: float) -> None:
-        self._progress.update(self._task, completed=share)
-
-    def stop(self) -> None:
-        self._progress.stop()
+    def _started(self) -> "Progress":
+        bar = progress_bar(is_transient=True)
+        bar.add_task(_REMARK.partition(";")[0], total=1.0)
+        bar.start()
+        if not sys.stderr.isatty():
+            print(f"mailingest: {_REMARK}", file=sys.stderr, flush=True)
+        return bar

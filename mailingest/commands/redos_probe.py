@@ -1,6 +1,6 @@
-"""Patterns -> those that hostile lines make slow, found by trying.
+"""Patterns -> those that are open to ReDoS, found by trying.
 
-The trying is done by a process of its own, which is ended when its time is over, whatever it does.
+The payloads are tried in a process of its own, which is killed when its time is over.
 Time is that of the processor, so that other work on the machine does not spoil the comparison.
 """
 
@@ -15,11 +15,11 @@ from dataclasses import asdict, dataclass
 from types import FrameType
 from typing import Final, NoReturn
 
-from mailingest.grok.redos import Attack, attacks
+from mailingest.grok.redos import Payload, payloads
 
 # Seconds for all patterns together; the shipped ones take less than two.
 _MOST_SECONDS: Final = 4.0
-# Seconds by the clock after which the process is killed, whatever keeps it.
+# Seconds of wall-clock time after which the process is killed, whatever it does.
 _KILL_SECONDS: Final = 20.0
 # The working directory is not searched for modules: anybody may have put them there.
 _START: Final = (
@@ -42,7 +42,7 @@ _SUPER_LINEAR: Final = 2.8
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A pattern to try, with the name of what it is a part of and the names that it refers to."""
+    """A pattern to try, with the name of its definition and the names that this refers to."""
 
     name: str
     references: Collection[str]
@@ -51,14 +51,14 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Slow:
-    """``shape`` is a text that took ``seconds`` with n = ``length``.
+    """A match of the text that ``payload`` describes took ``seconds`` with n = ``length``.
 
-    With n twice as large as before that is ``growth`` times as long; None: the match was given up,
-    or took that long with the shortest text.
+    That is ``growth`` times as long as with half of n; None: the match was given up, or took that
+    long with the shortest text.
     """
 
     name: str
-    shape: str
+    payload: str
     length: int
     seconds: float
     growth: float | None
@@ -66,12 +66,12 @@ class Slow:
     def __str__(self) -> str:
         if self.growth is None:
             return (
-                f"may take for ever: {self.shape} took more than {self.seconds:.2f} s with "
-                f"n = {self.length}"
+                f"may take forever (ReDoS): {self.payload} took more than {self.seconds:.2f} s "
+                f"with n = {self.length}"
             )
         return (
-            f"is slow with hostile lines: {self.shape} takes {self.growth:.1f} times as long with "
-            f"n twice as large; {self.seconds * 1000:.0f} ms with n = {self.length}"
+            f"is slow with ReDoS payloads: {self.payload} takes {self.growth:.1f} times as long "
+            f"with n twice as large; {self.seconds * 1000:.0f} ms with n = {self.length}"
         )
 
 
@@ -115,7 +115,7 @@ def _give_up(_signal: int, _frame: FrameType | None) -> NoReturn:
 
 
 def _probe_all(task: Sequence[tuple[str, list[str], str, int]]) -> Iterator[Slow | None]:
-    """What is slow and what is not, for as many patterns as there is time for."""
+    """What is slow, or None, for each of the patterns that there is time for."""
     end = time.process_time() + _MOST_SECONDS
     slow: set[str] = set()
     for name, references, pattern, flags in task:
@@ -132,10 +132,10 @@ def _probe_all(task: Sequence[tuple[str, list[str], str, int]]) -> Iterator[Slow
 
 
 def _probe(name: str, pattern: re.Pattern[str], end: float) -> Slow | None:
-    for attack in attacks(pattern):
-        seconds = _seconds(pattern, attack.text(_FIRST_LENGTH))
+    for payload in payloads(pattern):
+        seconds = _seconds(pattern, payload.text(_FIRST_LENGTH))
         if seconds is None or seconds > _SUSPICIOUS:
-            found = _growing(name, pattern, attack)
+            found = _growing(name, pattern, payload)
             if found is not None:
                 return found
         if time.process_time() > end:
@@ -143,28 +143,28 @@ def _probe(name: str, pattern: re.Pattern[str], end: float) -> Slow | None:
     return None
 
 
-def _growing(name: str, pattern: re.Pattern[str], attack: Attack) -> Slow | None:
+def _growing(name: str, pattern: re.Pattern[str], payload: Payload) -> Slow | None:
     """Whether the time of a match grows faster than the length of the text."""
     length, before = _SHORTEST, 0.0
     while length <= _LONGEST:
-        text = attack.text(length)
+        text = payload.text(length)
         seconds = _seconds(pattern, text)
         if seconds is None:
-            return Slow(name, str(attack), length, _BOX, None)
-        # The least of some is the truest: whatever disturbs makes it longer.
+            return Slow(name, str(payload), length, _BOX, None)
+        # The least of several measurements: disturbances only make them longer.
         again = (_seconds(pattern, text) for _ in range(2))
         seconds = min(seconds, *(one for one in again if one is not None))
         if seconds >= _ENOUGH:
             growth = seconds / before if before else None
             if growth is None or growth >= _SUPER_LINEAR:
-                return Slow(name, str(attack), length, seconds, growth)
+                return Slow(name, str(payload), length, seconds, growth)
             return None
         length, before = length * 2, seconds
     return None
 
 
 def _seconds(pattern: re.Pattern[str], text: str) -> float | None:
-    """What a match takes; None if it takes too long.  `re` lets signals in while it works.
+    """CPU seconds of a match; None if it takes too long.  `re` handles signals while it works.
 
     The time is that of the thread, since that of the process is in ticks while a timer runs.
     """

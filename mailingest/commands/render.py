@@ -1,7 +1,7 @@
 """Stories -> text for people, lines of JSON and CSV.
 
-Log content is hostile: control characters and those that turn the direction of text round are
-shown as escapes, and a spreadsheet takes no cell for a formula.
+Log content is untrusted: control characters and bidirectional controls are shown as escapes, and
+no cell is a formula to a spreadsheet.
 """
 
 import csv
@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 import orjson
 
-from mailingest.escaping import clean, clean_json
+from mailingest.escaping import escape_terminal, escape_terminal_json
 from mailingest.trace.answer import KEYS, line_of, story_to_json
 from mailingest.trace.stories import Story
 
@@ -33,15 +33,15 @@ MEANINGS = {
     "delivered": "a mail store of this system took it",
     "handed_over": "the named server said yes to it; what it did then is not in these logs",
     "pending": "it is still in the queue and will be tried again",
-    "bounced": "it cannot be delivered; the sender is told",
-    "expired": "it could not be delivered in time; the sender is told",
+    "bounced": "it cannot be delivered; the sender is notified",
+    "expired": "it could not be delivered in time; the sender is notified",
     "rejected": "it was refused before this system took charge of it",
-    "discarded": "it was thrown away or quarantined, and the sender is not told",
+    "discarded": "it was thrown away or quarantined, and the sender is not notified",
     "held": "it is on hold until an operator releases it",
     "deleted": "an operator deleted it",
     "not_accepted": "the session ended before this system took charge of it",
     "probe": "only the address was checked; there is no mail",
-    "unknown": "the logs do not tell",
+    "unknown": "the logs do not say",
 }
 _COLOURS = {
     "delivered": "32",
@@ -52,13 +52,13 @@ _COLOURS = {
     "unknown": "35",
 }
 _RED = "31"
-# A cell that begins like this is a formula to spreadsheets, in Japan also with wide characters.
+# A cell that begins like this is a formula to spreadsheets; Japanese ones take wide characters.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 
 
 def json_line(story: Story) -> bytes:
-    """The object of a story as one line, in which everything that is not printable is escaped."""
-    return f"{clean_json(orjson.dumps(story_to_json(story)))}\n".encode()
+    """The JSON object of a story as one line, in which all that is not printable is escaped."""
+    return f"{escape_terminal_json(orjson.dumps(story_to_json(story)))}\n".encode()
 
 
 def write_csv(stories: Iterable[Story], out: TextIO) -> None:
@@ -78,46 +78,43 @@ def text_lines(story: Story, *, zone: tzinfo, raw: bool, colour: bool) -> Iterat
     title = TITLES[story.verdict]
     if story.verdict == "rejected" and story.temporary:
         title += " (for the time being)"
-    recipient = clean(story.recipient) if story.recipient else "recipient not in the logs"
+    recipient = escape_terminal(story.recipient) if story.recipient else "recipient not in the logs"
     when = _local(story, zone)
     yield f"{paint(title, _COLOURS.get(story.verdict, _RED))}  {paint(recipient, '1')}  {when}"
     if story.original_recipient:
-        yield f"  for       {clean(story.original_recipient)}"
+        yield f"  for       {escape_terminal(story.original_recipient)}"
     sender = row["sender"]
-    mail = "<>" if sender == "" else clean(sender) if sender is not None else "sender not known"
+    mail = "sender not known" if sender is None else escape_terminal(sender) or "<>"
     details = [mail]
     if row["size"] is not None:
         details.append(f"{row['size']:,} bytes")
     if row["client"]:
-        details.append(f"by {clean(row['client'])}")
+        details.append(f"by {escape_terminal(row['client'])}")
     yield f"  from      {', '.join(details)}"
     if row["message_id"]:
-        yield f"  mail      <{clean(row['message_id'])}>"
+        yield f"  mail      <{escape_terminal(row['message_id'])}>"
     yield from _how_it_went(story, row)
     yield f"  meaning   {story.note or MEANINGS[story.verdict]}"
     if raw:
         yield "  lines"
-        yield from (f"    {clean(line)}" for line in row["proof"])
+        yield from (f"    {escape_terminal(line)}" for line in row["proof"])
     elif story.evidence is not None:
-        yield f"  proof     {clean(line_of(story.evidence))}"
+        yield f"  proof     {escape_terminal(line_of(story.evidence))}"
 
 
 def _how_it_went(story: Story, row: dict[str, Any]) -> Iterator[str]:
     if row["relay"] and row["relay"] != "none":
-        tls = f", {clean(row['tls'])}" if row["tls"] else ""
-        yield f"  relay     {clean(row['relay'])}{tls}"
+        tls = f", {escape_terminal(row['tls'])}" if row["tls"] else ""
+        yield f"  relay     {escape_terminal(row['relay'])}{tls}"
     if row["reply"]:
-        yield f"  said      {clean(row['reply'])}"
+        yield f"  said      {escape_terminal(row['reply'])}"
     if row["remote_queue_id"] and story.verdict == "handed_over":
-        yield f"  there     queue ID {clean(row['remote_queue_id'])}"
+        yield f"  there     queue ID {escape_terminal(row['remote_queue_id'])}"
     if row["chain"]:
-        steps = [
-            f"{clean(q['queue_id'])} ({clean(q['host'])} {clean(q['instance'])})"
-            for q in row["chain"]
-        ]
-        yield f"  queue ID  {' > '.join(steps)}"
+        steps = (f"{q['queue_id']} ({q['host']} {q['instance']})" for q in row["chain"])
+        yield f"  queue ID  {escape_terminal(' > '.join(steps))}"
     if row["notification"]:
-        yield f"  bounce    {clean(row['notification'])}"
+        yield f"  bounce    {escape_terminal(row['notification'])}"
     if story.attempts > 1:
         yield f"  attempts  {story.attempts}"
     if row["delays"]:
@@ -149,5 +146,5 @@ def _cell(value: Any) -> str:
         )
     elif isinstance(value, dict):
         value = "/".join(f"{part:g}" for part in list(value.values())[1:])
-    text = clean(value)
+    text = escape_terminal(value)
     return f"'{text}" if text.startswith(_FORMULA) else text

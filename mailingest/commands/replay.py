@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import signal
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,16 +11,9 @@ from pathlib import Path
 import orjson
 import structlog
 import uvloop
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    TaskID,
-    TaskProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import Progress, TaskID
 
+from mailingest.commands.progress import progress_bar
 from mailingest.config import Settings
 from mailingest.delivery.batcher import Batcher
 from mailingest.delivery.deadletters import DeadLetters
@@ -132,14 +124,16 @@ class Replay:
         self._interrupted = True
 
     async def _read(self, batcher: Batcher) -> None:
-        with _progress(sum(file.size_bytes for file in self._files)) as (progress, task):
+        with progress_bar("{task.fields[rate]}") as progress:
+            size = sum(file.size_bytes for file in self._files)
+            task = progress.add_task("", total=size or None, rate="")
             done = sum(file.size_bytes for file in self._files[: self._position.file])
             first = self._position
             for number in range(first.file, len(self._files)):
                 file = self._files[number]
                 start = first.offset if number == first.file else 0
                 self._position = _Position(number, start)
-                progress.update(task, file=file.path.name)
+                progress.update(task, description=file.path.name)
                 try:
                     await self._read_file(file, start, batcher, progress, task, done)
                 except DamagedFile as error:
@@ -222,26 +216,3 @@ class Replay:
         if self._interrupted:
             return _EXIT_INTERRUPTED
         return 1 if self._damaged or batcher.documents_rejected else 0
-
-
-class _progress:
-    """A bar with rate and time left on a terminal, nothing elsewhere."""
-
-    def __init__(self, octets: int) -> None:
-        self._progress = Progress(
-            TextColumn("{task.fields[file]}"),
-            BarColumn(),
-            TaskProgressColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(),
-            console=Console(file=sys.stderr),
-            disable=not sys.stderr.isatty(),
-        )
-        self._task = self._progress.add_task("", total=octets or None, file="", rate="")
-
-    def __enter__(self) -> tuple[Progress, TaskID]:
-        self._progress.start()
-        return self._progress, self._task
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()

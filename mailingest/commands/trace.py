@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Literal
 
-from mailingest.commands.progress import Waiting
+from mailingest.commands.progress import SearchProgress
 from mailingest.commands.render import json_line, text_lines, write_csv
 from mailingest.config import Settings, load_zone
-from mailingest.escaping import clean
+from mailingest.escaping import escape_terminal
 from mailingest.stores.criteria import Criteria
 from mailingest.stores.protocol import Span
 from mailingest.trace.engine import TraceResult, trace
@@ -43,7 +43,7 @@ def run(settings: Settings, question: Question, options: Options) -> int:
     answer = asyncio.run(_ask(settings, criteria, options))
     _show(answer.stories, options, zone)
     for remark in remarks(answer, criteria, options, zone):
-        print(f"mailingest: {clean(remark)}", file=sys.stderr)
+        print(f"mailingest: {escape_terminal(remark)}", file=sys.stderr)
     return EXIT_FOUND if answer.stories else EXIT_NOT_FOUND
 
 
@@ -79,7 +79,7 @@ def _limits(
 
 
 async def _ask(settings: Settings, criteria: Criteria, options: Options) -> TraceResult:
-    with Waiting() as progress:
+    with SearchProgress() as progress:
         source = open_source(settings, options.files, progress)
         try:
             return await trace(source, criteria, limit=options.limit)

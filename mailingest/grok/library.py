@@ -14,25 +14,34 @@ import math
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Final
 
 import regex
 from pygrok import Grok
 
 from mailingest.errors import UsageError
-from mailingest.grok.matcher import ASCII, Candidate, Converter, Head, Leaf, Matcher, Searcher
+from mailingest.grok.matcher import (
+    ASCII,
+    Alternative,
+    Branch,
+    Converter,
+    GrokSearch,
+    Matcher,
+    QueueIdPrefix,
+)
 from mailingest.grok.oniguruma import (
     ATOM,
     NotTranslatable,
     compile_plain,
     split_alternatives,
     translate,
-    with_cure,
+    with_hint,
 )
 
-# What a line about a queue ID begins with.  No queue ID has a colon, so that matching the head
-# alone, and never coming back to it, finds the same as matching all at once.
-QUEUE_ID_HEAD: Final = "%{POSTFIX_QUEUEID:postfix_queueid}: "
+# What a line about a queue ID begins with.  No queue ID has a colon, so that matching the prefix
+# alone, without backtracking into it, finds the same as matching all at once.
+QUEUE_ID_PREFIX: Final = "%{POSTFIX_QUEUEID:postfix_queueid}: "
 
 _LINE = re.compile(r"(\w+)\s+(\S.*)", re.ASCII)
 _REFERENCE = re.compile(r"%\{(\w+)(?::([^:{}]+))?(?::(\w+))?\}", re.ASCII)
@@ -98,7 +107,7 @@ class Library:
         omitted: Collection[str] = (),
         declared: Collection[str] | None = None,
     ) -> None:
-        """Check spelling and names; raises UsageError naming file, line and pattern.
+        """Translate the patterns and check their names; raises UsageError naming the place.
 
         ``converters`` turn the text of a field into its value; ``omitted`` are fields that are
         not captured at all; ``declared``, if given, are the only ones that may be.
@@ -125,18 +134,20 @@ class Library:
     def compile(self, patterns: Iterable[str]) -> list[Matcher]:
         """Matchers of expressions such as ``%{POSTFIX_SMTPD}``; raises UsageError."""
         sources = [list(self._alternatives(self._expression(pattern))) for pattern in patterns]
-        headed = any(source.startswith(QUEUE_ID_HEAD) for group in sources for source in group)
-        flat = [source.removeprefix(QUEUE_ID_HEAD) for group in sources for source in group]
-        head_expanded, *expanded = self._expand([QUEUE_ID_HEAD if headed else "", *flat])
-        head = self._pattern(head_expanded, QUEUE_ID_HEAD)
-        tails = iter(expanded)
-        return [self._matcher(group, tails, head) for group in sources]
+        has_prefix = any(
+            source.startswith(QUEUE_ID_PREFIX) for group in sources for source in group
+        )
+        flat = [source.removeprefix(QUEUE_ID_PREFIX) for group in sources for source in group]
+        prefix, *expanded = self._expand([QUEUE_ID_PREFIX if has_prefix else "", *flat])
+        queue_id = self._pattern(prefix, QUEUE_ID_PREFIX)
+        rest = iter(expanded)
+        return [self._matcher(group, rest, queue_id) for group in sources]
 
-    def searcher(self, pattern: str) -> Searcher:
-        """The searcher of an expression such as ``^%{POSTFIX_SMTPD}$``; raises UsageError."""
+    def compile_search(self, pattern: str) -> GrokSearch:
+        """The search for an expression such as ``^%{POSTFIX_SMTPD}$``; raises UsageError."""
         (expanded,) = self._expand([self._expression(pattern)])
         compiled = self._compiled(expanded, pattern)
-        return Searcher(compiled, self._names(compiled))
+        return GrokSearch(compiled, self._names(compiled))
 
     def alternatives(self) -> Iterator[tuple[Definition, re.Pattern[str]]]:
         """Compile each alternative of each definition, used or not; raises UsageError.
@@ -170,20 +181,17 @@ class Library:
         self,
         sources: list[str],
         expanded: Iterator[str],
-        head: tuple[re.Pattern[str], frozenset[str]],
+        queue_id: tuple[re.Pattern[str], frozenset[str]],
     ) -> Matcher:
-        candidates: list[Candidate] = []
-        tails: list[Leaf] = []
-        for source in sources:
-            leaf = self._leaf(next(expanded), source)
-            if source.startswith(QUEUE_ID_HEAD):
-                tails.append(leaf)
-                continue
-            if tails:
-                candidates.append(Head(head, tails))
-                tails = []
-            candidates.append(leaf)
-        return Matcher([*candidates, Head(head, tails)] if tails else candidates)
+        """Alternatives behind a queue ID that follow one another are one branch."""
+        branches: list[Branch] = []
+        for has_queue_id, group in groupby(sources, lambda one: one.startswith(QUEUE_ID_PREFIX)):
+            alternatives = [self._alternative(next(expanded), source) for source in group]
+            if has_queue_id:
+                branches.append(QueueIdPrefix(*queue_id, alternatives))
+            else:
+                branches += alternatives
+        return Matcher(branches)
 
     def _alternatives(self, pattern: str) -> Iterator[str]:
         """Split at the top level, and on into an alternative that is but another pattern."""
@@ -214,7 +222,7 @@ class Library:
         for reference in _REFERENCE.finditer(pattern):
             name = reference[1]
             if name in path:
-                raise UsageError(f"{place}: %{{{name}}} contains itself: break the circle")
+                raise UsageError(f"{place}: %{{{name}}} contains itself: break the cycle")
             if name not in self._definitions:
                 if name not in self._predefined:
                     raise UsageError(
@@ -257,9 +265,9 @@ class Library:
         expanded: str = grok.regex_obj.pattern
         return expanded.split(_SEPARATOR)
 
-    def _leaf(self, expanded: str, source: str) -> Leaf:
+    def _alternative(self, expanded: str, source: str) -> Alternative:
         pattern, first = self._pattern(expanded, source)
-        return Leaf(pattern, self._names(pattern), self._converters, first)
+        return Alternative(pattern, self._names(pattern), self._converters, first)
 
     def _names(self, pattern: re.Pattern[str]) -> Sequence[str]:
         """The field of each group; raises UsageError if one is not declared."""
@@ -295,7 +303,7 @@ class Library:
             try:
                 compile_plain(Grok(prepared, custom_patterns=self._prepared).regex_obj.pattern)
             except _WRONG_PATTERN as fault:
-                reason = with_cure(getattr(fault, "msg", str(fault)))
+                reason = with_hint(getattr(fault, "msg", str(fault)))
                 return UsageError(f"{self._definitions[name].place}: {reason}")
         return UsageError(f"pattern {source}: {error}")
 
@@ -317,6 +325,7 @@ def _field_name(target: str, place: str) -> str:
         target = target[1:-1].replace("][", ".")
     if _FIELD_NAME.fullmatch(target) is None:
         raise UsageError(
-            f"{place}: {target!r} is no field name: use letters, digits, - and _, or [a][b]"
+            f"{place}: {target!r} is not a valid field name: "
+            "use letters, digits, - and _, or [a][b]"
         )
     return target

@@ -1,4 +1,4 @@
-"""Compiled patterns at work: text in, captured values out, with as little trying as possible."""
+"""Matching compiled patterns: text in, captured values out, with as few attempts as possible."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -12,15 +12,15 @@ ASCII: Final = tuple(map(chr, range(128)))
 _ALL_FIT: Final[Sequence[str]] = ()
 
 
-class Candidate(Protocol):
-    """Something that may match: an alternative, or several behind one head."""
+class Branch(Protocol):
+    """A branch of an alternation: one alternative, or several behind one queue ID."""
 
     first: frozenset[str]
 
     def match(self, text: str, position: int, fields: dict[str, Value]) -> Sequence[str] | None: ...
 
 
-class Leaf:
+class Alternative:
     """One alternative, matched from a position to the end of the text.
 
     ``names`` are the fields of the pattern's groups; ``first`` are the ASCII characters that a
@@ -58,41 +58,49 @@ class Leaf:
         return unfit
 
 
-class Head:
-    """A queue ID, and the alternatives that may follow it."""
+class QueueIdPrefix:
+    """A queue ID at the beginning, matched once for all alternatives that may follow it.
 
-    __slots__ = ("_match", "_tails", "first")
+    ``pattern`` captures the queue ID and nothing else.
+    """
 
-    def __init__(self, head: tuple[re.Pattern[str], frozenset[str]], tails: list[Leaf]) -> None:
-        pattern, self.first = head
+    __slots__ = ("_following", "_match", "first")
+
+    def __init__(
+        self,
+        pattern: re.Pattern[str],
+        first: frozenset[str],
+        following: Sequence[Alternative],
+    ) -> None:
+        self.first = first
         self._match = pattern.match
-        self._tails = _Choice(tails)
+        self._following = _Alternation(following)
 
     def match(self, text: str, position: int, fields: dict[str, Value]) -> Sequence[str] | None:
-        head = self._match(text, position)
-        if head is None:
+        prefix = self._match(text, position)
+        if prefix is None:
             return None
-        unfit = self._tails.match(text, head.end(), fields)
+        unfit = self._following.match(text, prefix.end(), fields)
         if unfit is not None:
-            fields["postfix_queueid"] = head[1]
+            fields["postfix_queueid"] = prefix[1]
         return unfit
 
 
-class _Choice:
-    """Candidates in order, looked up by the character that they can begin with."""
+class _Alternation:
+    """Branches in their order, looked up by the first character that they can match."""
 
     __slots__ = ("_all", "_by_first")
 
-    def __init__(self, candidates: Sequence[Candidate]) -> None:
-        self._all = tuple(candidates)
+    def __init__(self, branches: Sequence[Branch]) -> None:
+        self._all = tuple(branches)
         self._by_first = {
-            character: tuple(one for one in candidates if character in one.first)
+            character: tuple(one for one in branches if character in one.first)
             for character in ASCII
         }
 
     def match(self, text: str, position: int, fields: dict[str, Value]) -> Sequence[str] | None:
-        for candidate in self._by_first.get(text[position : position + 1], self._all):
-            unfit = candidate.match(text, position, fields)
+        for branch in self._by_first.get(text[position : position + 1], self._all):
+            unfit = branch.match(text, position, fields)
             if unfit is not None:
                 return unfit
         return None
@@ -101,10 +109,10 @@ class _Choice:
 class Matcher:
     """Matches whole texts against one pattern."""
 
-    __slots__ = ("_choice",)
+    __slots__ = ("_alternation",)
 
-    def __init__(self, candidates: Sequence[Candidate]) -> None:
-        self._choice = _Choice(candidates)
+    def __init__(self, branches: Sequence[Branch]) -> None:
+        self._alternation = _Alternation(branches)
 
     def match(self, text: str, fields: dict[str, Value]) -> Sequence[str] | None:
         """Add the captured values to ``fields``; None if the text does not match.
@@ -112,11 +120,11 @@ class Matcher:
         What is returned otherwise are the values that did not fit their type, as ``name=value``;
         nearly always there are none.
         """
-        return self._choice.match(text, 0, fields)
+        return self._alternation.match(text, 0, fields)
 
 
-class Searcher:
-    """Looks for a pattern anywhere in a text, as Logstash's grok filter does."""
+class GrokSearch:
+    """Searches for a pattern anywhere in a text, as Logstash's grok filter does."""
 
     __slots__ = ("_names", "_search")
 

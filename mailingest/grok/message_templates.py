@@ -1,7 +1,7 @@
-"""Texts of log lines -> their shapes: what stays when all that differs from line to line is gone.
+"""Texts of log lines -> message templates: the fixed words, with placeholders for the variables.
 
-Lines of one shape were most likely written by the same place in a program, so one pattern is
-enough for them.  A shape is for people, and for counting; nothing else depends on it.
+Lines of one template were most likely written by the same place in a program, so one pattern is
+enough for them.  A template is for people, and for counting; nothing else depends on it.
 """
 
 import re
@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final
 
-# What is longer differs from line to line anyway.
+# Characters; what comes later in a line is variable anyway.
 _LONGEST: Final = 1000
-# Hostile lines must not fill the memory: of each shape, this and one example are kept.
-MOST_SHAPES: Final = 4096
+# Untrusted lines must not fill the memory: each template is kept with one example.
+MOST_TEMPLATES: Final = 4096
 
 # Every part is taken possessively and up to a fixed end, so that the time is linear.
 _PART = re.compile(
@@ -39,16 +39,16 @@ _PLACEHOLDERS: Final = {
     "round": "(...)",
     "path": "PATH",
 }
-# Short and long ones without a digit (global/mail_queue.h); what has a digit is no word anyway.
+# Short and long ones without a digit (global/mail_queue.h); what has a digit is an ID anyway.
 _QUEUE_ID = re.compile(r"[A-F]{6,}|[B-DF-HJ-NP-TV-Zb-df-hj-np-tv-z]{12,}")
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:[.,/%-][0-9]*)*")
 _HOSTNAME = re.compile(r"[\w-]+(?:\.[\w-]+)+")
-# The same again and again is a list of any length.
+# Equal placeholders one after another are a list of any length.
 _LIST = re.compile(r"(\b[A-Z]{2,7}\b|<\.{3}>|\[\.{3}\])(?:,? \1)+")
 
 
-def shape(text: str) -> str:
-    """The shape of the text of a line: numbers, IDs, names and the like are placeholders."""
+def message_template(text: str) -> str:
+    """The template of a line's text: numbers, IDs, names and the like are placeholders."""
     rest = "" if len(text) <= _LONGEST else " ..."
     return _LIST.sub(r"\1 ...", _PART.sub(_placeholder, text[:_LONGEST])) + rest
 
@@ -86,22 +86,22 @@ def _is_ip(word: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
-    """Lines of one program and shape; ``example`` is the text of the first."""
+class TemplateCount:
+    """How many lines of a program have a template; ``example`` is the text of the first."""
 
     program: str
-    shape: str
+    template: str
     count: int
     example: str
 
 
-class Shapes:
-    """Counts lines by program and shape, in bounded memory.
+class TemplateCounter:
+    """Counts lines by program and message template, in bounded memory.
 
-    ``other`` counts the lines of further shapes, once there are too many.
+    ``other`` counts the lines of further templates, once there are too many.
     """
 
-    def __init__(self, most: int = MOST_SHAPES) -> None:
+    def __init__(self, most: int = MOST_TEMPLATES) -> None:
         self.other = 0
         self._most = most
         self._counts: Counter[tuple[str, str]] = Counter()
@@ -109,7 +109,7 @@ class Shapes:
 
     def add(self, program: str, text: str) -> None:
         """Count a line."""
-        key = (program, shape(text))
+        key = (program, message_template(text))
         if key not in self._examples:
             if len(self._examples) >= self._most:
                 self.other += 1
@@ -117,7 +117,7 @@ class Shapes:
             self._examples[key] = text[:_LONGEST]
         self._counts[key] += 1
 
-    def groups(self) -> Iterator[Group]:
+    def counts(self) -> Iterator[TemplateCount]:
         """The most frequent first, then in the order in which they came."""
-        for (program, form), count in self._counts.most_common():
-            yield Group(program, form, count, self._examples[program, form])
+        for (program, template), count in self._counts.most_common():
+            yield TemplateCount(program, template, count, self._examples[program, template])

@@ -1,9 +1,9 @@
-"""Regular expressions as Logstash's pattern files spell them -> as the standard `re` does.
+"""Oniguruma translation: regular expressions of Logstash's pattern files -> those of Python's `re`.
 
-Logstash matches with Oniguruma and Ruby's syntax (Onigmo, doc/RE).  What `re` can do but spells
-otherwise is translated; what it cannot do, or would do differently, is refused with a cure.  Two
-things differ on purpose: a dot is any character, since a text is one line, and of a name that is
-captured twice the last value is kept.
+Logstash matches with Oniguruma and Ruby's syntax (Onigmo, doc/RE).  What `re` has under another
+syntax is translated; what it lacks, or would do differently, is refused with a hint.  Two things
+differ on purpose: a dot is any character, since a text is one line, and of a name that is captured
+twice the last value is kept.
 """
 
 import re
@@ -97,19 +97,19 @@ _BRACKETS: Final[dict[str, tuple[tuple[str, ...], str]]] = {
     "word": ((*_LETTERS, "Pc"), ""),
     "xdigit": ((), "0123456789ABCDEFabcdef"),
 }
-# What `re` complains about, with a cure.
-_CURES = {
+# Error messages of `re`, with what to do about them.
+_HINTS = {
     "look-behind requires fixed-width pattern": "give all its alternatives the same length",
     "nothing to repeat": "write \\*, \\+ or \\? for the character",
 }
 
 
 class NotTranslatable(Exception):
-    """A spelling that `re` has no equal of: the reason and a cure."""
+    """Oniguruma syntax without an equivalent in `re`: the reason and a hint."""
 
 
 def translate(pattern: str) -> str:
-    """Spell a pattern, which may have %{NAME} in it, for `re`; raises NotTranslatable.
+    """Translate a pattern, which may contain %{NAME}, for `re`; raises NotTranslatable.
 
     Named groups come out as ``(?<name>``, whatever the name is.
     """
@@ -201,7 +201,7 @@ def compile_plain(expanded: str, omitted: Collection[str] = ()) -> re.Pattern[st
     try:
         return re.compile(plain if _IS_POSSESSIVE_SOUND else with_atomic_groups(plain), FLAGS)
     except re.error as error:
-        raise NotTranslatable(with_cure(error.msg)) from None
+        raise NotTranslatable(with_hint(error.msg)) from None
     except (OverflowError, RecursionError) as error:
         # `a{99999999999}`, brackets in brackets in brackets ...
         raise NotTranslatable(str(error)) from None
@@ -228,9 +228,9 @@ def with_atomic_groups(pattern: str) -> str:
     return "".join(parts)
 
 
-def with_cure(message: str) -> str:
-    """What a compiler complains about, with a cure if there is one."""
-    return f"{message}: {_CURES[message]}" if message in _CURES else message
+def with_hint(message: str) -> str:
+    """The error message of a compiler, with a hint if there is one."""
+    return f"{message}: {_HINTS[message]}" if message in _HINTS else message
 
 
 def _escape(text: str) -> str:
@@ -252,7 +252,7 @@ def _by_number(text: str) -> str:
     digits = text[2:].strip("{}")
     number = int(text[1:], 8) if text[1] == "0" else int(digits or "0", 16)
     if number > sys.maxunicode or (text[1] != "0" and not digits):
-        raise NotTranslatable(f"{text} is no character: write \\xHH or \\u{{HHHH}}")
+        raise NotTranslatable(f"{text} is not a character: write \\xHH or \\u{{HHHH}}")
     return f"\\U{number:08x}"
 
 
@@ -260,8 +260,8 @@ def _flags(token: re.Match[str]) -> str:
     on, off = token["on"], token["off"] or ""
     for flag in on + off:
         if flag not in "im":
-            cure = ": write the pattern without blanks and comments" if flag == "x" else ""
-            raise NotTranslatable(f"the flag {flag} in {token[0]} is not supported{cure}")
+            hint = ": write the pattern without blanks and comments" if flag == "x" else ""
+            raise NotTranslatable(f"the flag {flag} in {token[0]} is not supported{hint}")
     # What Ruby calls m, a dot that is any character, is s.
     on, off = (flags.replace("m", "s") for flags in (on, off))
     return f"{on}-{off}" if off else on

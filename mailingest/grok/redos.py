@@ -1,8 +1,8 @@
-"""A regular expression -> texts that would make a match of it slow, if it can be slow at all.
+"""A regular expression -> ReDoS payloads: texts whose match is slow if any text's is.
 
-A match is slow where a repetition can take the same characters in many ways, and then all of them
-fail.  So a hostile text leads the match to a repetition, feeds that for as long as wanted, and ends
-with what it cannot take.  Whether such a text is slow is for the caller to try.
+A match backtracks for long (ReDoS) where a repetition can take the same characters in many ways,
+and then all of them fail.  So a payload leads the match to a repetition, repeats what that takes,
+and ends with a character that does not match.  Whether a payload is slow is for the caller to try.
 
 The expression is read with the parser that `re` itself compiles with, since that knows best what
 was written; it is not documented, but has been the same from Python 3.11 to 3.14.
@@ -34,56 +34,56 @@ _CATEGORIES: Final = {
 }
 # Among the characters that fit, those that fit most patterns come first.
 _PREFERRED: Final = (*"a1A .:-", *map(chr, range(33, 127)), "\t", "\n", "\0", *map(chr, range(128)))
-# A repetition that ends sooner cannot be fed for long.
+# A repetition with a lower bound than this cannot take much time.
 _MANY: Final = 16
 # Bounds what is made for long lists of alternatives, and for `a{1000000}`.
 _MOST_BRANCHES: Final = 3
 _LONGEST_SAMPLE: Final = 256
-_LONGEST_PUMP: Final = 32
-# Stands in a sample where a repetition is; no character of a pattern.
+_LONGEST_REPEATED: Final = 32
+# Stands in a sample where a repetition is; a noncharacter of Unicode, which no pattern has.
 _REPETITION: Final = "\ufdd0"
 
 
 @dataclass(frozen=True, slots=True)
-class Attack:
-    """A hostile text of any length: ``pump`` is repeated between the other two."""
+class Payload:
+    """A ReDoS payload of any length: ``repeated`` comes n times between the other two."""
 
     prefix: str
-    pump: str
+    repeated: str
     suffix: str
 
     def text(self, length: int) -> str:
-        """The text with at least ``length`` characters of pump."""
-        return self.prefix + self.pump * -(-length // len(self.pump)) + self.suffix
+        """The text, in which the repeated part has at least ``length`` characters."""
+        return self.prefix + self.repeated * -(-length // len(self.repeated)) + self.suffix
 
     def __str__(self) -> str:
         parts = [repr(self.prefix)] if self.prefix else []
-        parts.append(f"{self.pump!r} * n")
+        parts.append(f"{self.repeated!r} * n")
         parts += [repr(self.suffix)] if self.suffix else []
         return " + ".join(parts)
 
 
-def attacks(pattern: re.Pattern[str]) -> Iterator[Attack]:
-    """Hostile texts for a match of the whole text; each once."""
+def payloads(pattern: re.Pattern[str]) -> Iterator[Payload]:
+    """ReDoS payloads for a match of the whole text, without duplicates."""
     nodes = list(_parser.parse(pattern.pattern, pattern.flags))
     repetitions = list(_repetitions(nodes, "", ""))
     takers = [_first(body) for _, body, _ in repetitions]
     # What many repetitions take may be taken by several of them.
     popularity = Counter(chain.from_iterable(takers))
-    seen: set[Attack] = set()
+    seen: set[Payload] = set()
     for (prefix, body, rest), taken in zip(repetitions, takers, strict=True):
         characters = sorted(taken, key=lambda c: (-popularity[c], _PREFERRED.index(c)))
         whole = [_unmarked(_sample(branch)) for branch in _branches(body)[:_MOST_BRANCHES]]
         # Up to the next repetition is what separates the two.
         separator, *_ = parts = rest.split(_REPETITION)
-        following = "".join(parts)[:_LONGEST_PUMP]
-        pumps = dict.fromkeys([*whole, separator, following, *characters[:2], *following[:1]])
-        for pump in filter(None, pumps):
-            for end in ("", _stranger(taken)):
-                attack = Attack(prefix, pump, end)
-                if attack not in seen:
-                    seen.add(attack)
-                    yield attack
+        following = "".join(parts)[:_LONGEST_REPEATED]
+        repeated = dict.fromkeys([*whole, separator, following, *characters[:2], *following[:1]])
+        for text in filter(None, repeated):
+            for suffix in ("", _mismatch(taken)):
+                payload = Payload(prefix, text, suffix)
+                if payload not in seen:
+                    seen.add(payload)
+                    yield payload
 
 
 def _repetitions(
@@ -188,6 +188,6 @@ def _characters(node: _Node) -> frozenset[str]:
     return frozenset()
 
 
-def _stranger(taken: frozenset[str]) -> str:
-    """What a repetition does not take, or else a character that hardly anything takes."""
+def _mismatch(taken: frozenset[str]) -> str:
+    """A character that a repetition does not take, or else one that hardly any pattern takes."""
     return next((c for c in reversed(_PREFERRED) if c not in taken), "\0")

@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 
 from mailingest.config import Log
-from mailingest.escaping import clean_lines
+from mailingest.escaping import escape_terminal_lines
 
 
 def configure(log: Log) -> None:
@@ -44,5 +44,5 @@ def configure(log: Log) -> None:
 def _clean_exception(_: Any, __: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """What an exception says may come from a log; all other texts are shown as repr."""
     if "exception" in entry:
-        entry["exception"] = clean_lines(entry["exception"])
+        entry["exception"] = escape_terminal_lines(entry["exception"])
     return entry

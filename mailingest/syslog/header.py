@@ -27,7 +27,7 @@ _RFC3164 = re.compile(
     re.DOTALL | re.ASCII,
 )
 # Section 6.3: quotes, backslashes and brackets are escaped within a parameter's value.
-# Atomic groups, since possessive ones are not sound in each Python (see spelling.py).
+# Atomic groups, since possessive ones are not sound in each Python (see grok/oniguruma.py).
 _STRUCTURED_DATA = r'(-|(?>(?:\[(?>(?:[^\]"]++|"(?>(?:[^"\\]++|\\.)*)")*)\])+))'
 _RFC5424 = re.compile(
     rf"<(\d{{1,3}})>[1-9]\d? (\S++) (\S++) (\S++) (\S++) (\S++) {_STRUCTURED_DATA}(?: (.*))?",

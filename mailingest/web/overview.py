@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from markupsafe import Markup
 
-from mailingest.escaping import clean
+from mailingest.escaping import escape_terminal
 from mailingest.postfix.outcome import BUCKET_SECONDS, Outcome
 from mailingest.postfix.reasons import literal
 from mailingest.stores.counts import Counts, TimeBuckets
@@ -220,7 +220,7 @@ class Overview:
         longest = max([*(count for _, _, count in top), rest, 1])
         rows = [
             {
-                "text": clean(self.mask(reason)),
+                "text": escape_terminal(self.mask(reason)),
                 "count": number(count),
                 "bar": Markup(bar(count / longest)),  # noqa: S704 - numbers only
                 "link": self._link(outcome, reason),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from html import escape
 
-from mailingest.escaping import clean
+from mailingest.escaping import escape_terminal
 from mailingest.trace.facts import Attempt, Queue
 from mailingest.trace.stories import Story
 
@@ -64,7 +64,7 @@ def _row(queue: Queue, recipient: str | None) -> _Row:
     attempts = attempts or queue.attempts[:1]
     end = max((one.time for one in attempts), default=queue.ended or queue.created_at)
     place = f"{queue.key.host} {queue.key.instance}"
-    label, place = clean(queue.key.queue_id), clean(place)
+    label, place = escape_terminal(queue.key.queue_id), escape_terminal(place)
     return _Row(label[:20], place[:28], queue.created_at, max(end, queue.created_at), attempts)
 
 

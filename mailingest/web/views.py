@@ -6,7 +6,7 @@ from datetime import datetime, tzinfo
 from typing import Any
 from urllib.parse import urlencode
 
-from mailingest.escaping import clean
+from mailingest.escaping import escape_terminal
 from mailingest.trace.answer import iso
 from mailingest.trace.stories import Story
 from mailingest.web.pictures import PARTS, timeline
@@ -84,7 +84,7 @@ def permalink(story: Story) -> str:
 
 def _cleaned(value: Any) -> Any:
     if isinstance(value, str):
-        return clean(value)
+        return escape_terminal(value)
     if isinstance(value, list):
         return [_cleaned(one) for one in value]
     if isinstance(value, dict):

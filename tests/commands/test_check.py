@@ -207,7 +207,8 @@ def test_slow_patterns_are_warned_of_by_place_and_text(
     ]
     assert not wrong
     assert warning.startswith(
-        f"warn   patterns: {tmp_path}/own/mine:2: pattern MINE may take for ever: 'x=a' + 'a' * n"
+        f"warn   patterns: {tmp_path}/own/mine:2: pattern MINE may take forever (ReDoS): "
+        "'x=a' + 'a' * n"
     )
 
 

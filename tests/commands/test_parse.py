@@ -11,7 +11,7 @@ import pytest
 
 from mailingest.commands.parse import unmatched
 from mailingest.config import Settings
-from mailingest.grok.message_templates import Shapes
+from mailingest.grok.message_templates import TemplateCounter
 
 LINES = (
     b"Nov 24 15:41:22 mx1 postfix/qmgr[550]: 652D1A4A862: from=<ann@example.com>, size=389, nrcpt=1"
@@ -87,7 +87,7 @@ no header
 """
 
 
-def test_unmatched_lines_are_grouped_by_program_and_shape(tmp_path: Path) -> None:
+def test_unmatched_lines_are_grouped_by_program_and_template(tmp_path: Path) -> None:
     (tmp_path / "mail.log").write_bytes(UNMATCHED)
     done = parse("--unmatched", str(tmp_path / "mail.log"))
 
@@ -134,17 +134,19 @@ def test_unmatched_lines_as_json_are_an_object_a_group(tmp_path: Path) -> None:
     ]
 
 
-def test_further_shapes_are_counted_together(
+def test_further_templates_are_counted_together(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "mail.log").write_bytes(UNMATCHED)
-    monkeypatch.setattr("mailingest.commands.parse.Shapes", lambda: Shapes(most=1))
+    monkeypatch.setattr(
+        "mailingest.commands.parse.TemplateCounter", lambda: TemplateCounter(most=1)
+    )
     shown, rows = io.StringIO(), io.StringIO()
     settings = Settings.model_validate({})
     unmatched(settings, [str(tmp_path / "mail.log")], shown)
     unmatched(settings, [str(tmp_path / "mail.log")], rows, as_json=True)
 
-    assert shown.getvalue().splitlines()[2] == "       1  lines of further shapes"
+    assert shown.getvalue().splitlines()[2] == "       1  lines of further templates"
     assert json.loads(rows.getvalue().splitlines()[1]) == {
         "program": None,
         "shape": None,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mailingest.commands.progress import Waiting
+from mailingest.commands.progress import SearchProgress
 from mailingest.inputs.files import LogFile
 from mailingest.stores.criteria import Criteria, text_term
 from mailingest.stores.logfiles.reader import LogFilesReader
@@ -28,16 +28,16 @@ class Terminal(io.StringIO):
 
 
 def test_a_short_search_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    with Waiting(patience=3600) as waiting:
-        waiting(0.1)
-        waiting(0.2)
+    with SearchProgress(patience=3600) as progress:
+        progress(0.1)
+        progress(0.2)
     assert capsys.readouterr() == ("", "")
 
 
 def test_a_long_search_says_so_once(capsys: pytest.CaptureFixture[str]) -> None:
-    with Waiting(patience=0) as waiting:
-        waiting(0.1)
-        waiting(0.2)
+    with SearchProgress(patience=0) as progress:
+        progress(0.1)
+        progress(0.2)
     out, err = capsys.readouterr()
     assert (out, err.count("takes a while"), err.count("--since")) == ("", 1, 1)
 
@@ -46,31 +46,31 @@ def test_a_terminal_shows_how_far_it_has_come(monkeypatch: pytest.MonkeyPatch) -
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setenv("TERM", "xterm")
-    with Waiting(patience=0) as waiting:
-        waiting(0.1)
-        waiting(0.42)
+    with SearchProgress(patience=0) as progress:
+        progress(0.1)
+        progress(0.42)
     assert "42%" in terminal.getvalue()
 
 
 async def test_the_store_is_read_hour_by_hour_newest_first(tmp_path: Path) -> None:
-    heard: list[float] = []
+    shares: list[float] = []
     await sqlite_source(tmp_path, documents_of(lines_of(LOG)))
-    source = SqliteReader(tmp_path, "mail", heard.append)
+    source = SqliteReader(tmp_path, "mail", shares.append)
     assert (await source.find(Criteria(text=text_term("nowhere")), 10)).events == []
-    assert heard == sorted(heard)
-    assert len(heard) == 48
-    heard.clear()
+    assert shares == sorted(shares)
+    assert len(shares) == 48
+    shares.clear()
     found = await source.find(Criteria(text=text_term("queue active")), 3)
     assert [event["postfix_queueid"] for event in found.events] == ["AAAAA17", "AAAAA16", "AAAAA15"]
-    assert len(heard) == 4
+    assert len(shares) == 4
 
 
-async def test_files_tell_how_much_of_them_was_read(tmp_path: Path) -> None:
-    heard: list[float] = []
+async def test_files_report_how_much_of_them_was_read(tmp_path: Path) -> None:
+    shares: list[float] = []
     paths = [tmp_path / "mail.log.1", tmp_path / "mail.log"]
     for path in paths:
         path.write_bytes(b"\n".join([*lines_of(LOG), b""]))
-    source = LogFilesReader(list(map(LogFile, paths)), line_reading(SETTINGS), heard.append)
+    source = LogFilesReader(list(map(LogFile, paths)), line_reading(SETTINGS), shares.append)
     await source.find(Criteria(text=text_term("nowhere")), 10)
-    assert heard == sorted(heard)
-    assert (0.5 in heard, heard[-1]) == (True, 1.0)
+    assert shares == sorted(shares)
+    assert (0.5 in shares, shares[-1]) == (True, 1.0)

@@ -1,4 +1,4 @@
-"""What people and spreadsheets get to see, and that nothing in it is taken for a command."""
+"""Output for people, scripts and spreadsheets, in which untrusted text executes nothing."""
 
 import csv
 import io
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailingest.commands.render import json_line, text_lines, write_csv
-from mailingest.escaping import clean
+from mailingest.escaping import escape_terminal
 from mailingest.trace.answer import story_to_json
 from mailingest.trace.stories import Story
 from tests.support.logs import stories_of
@@ -24,12 +24,12 @@ LOG = """
 
 
 def story(reply: str = "Ok") -> Story:
-    [told] = stories_of(LOG.format(reply=reply))
-    return told
+    [found] = stories_of(LOG.format(reply=reply))
+    return found
 
 
-def text(told: Story, *, raw: bool = False, colour: bool = False) -> str:
-    return "\n".join(text_lines(told, zone=ZoneInfo("Europe/Berlin"), raw=raw, colour=colour))
+def text(shown: Story, *, raw: bool = False, colour: bool = False) -> str:
+    return "\n".join(text_lines(shown, zone=ZoneInfo("Europe/Berlin"), raw=raw, colour=colour))
 
 
 def test_the_verdict_comes_first_then_the_mail_then_the_proof() -> None:
@@ -53,7 +53,7 @@ def test_colour_is_for_terminals_only() -> None:
 
 
 @pytest.mark.parametrize(
-    "hostile",
+    "untrusted",
     [
         pytest.param("\x1b]0;owned\x07", id="a terminal escape"),
         pytest.param("a\rb\x08c", id="what overwrites a line"),
@@ -62,39 +62,39 @@ def test_colour_is_for_terminals_only() -> None:
         pytest.param("a\u2028b", id="a line separator"),
     ],
 )
-def test_hostile_text_does_nothing_to_a_terminal(hostile: str) -> None:
-    shown = text(story(hostile), raw=True)
+def test_untrusted_text_does_nothing_to_a_terminal(untrusted: str) -> None:
+    shown = text(story(untrusted), raw=True)
     assert all(character.isprintable() or character == "\n" for character in shown)
 
 
 @given(st.text())
-def test_cleaned_text_has_no_control_character(raw: str) -> None:
-    assert all(character.isprintable() or character.isspace() for character in clean(raw))
-    assert "\n" not in clean(raw)
+def test_escaped_text_has_no_control_character(raw: str) -> None:
+    assert all(character.isprintable() or character.isspace() for character in escape_terminal(raw))
+    assert "\n" not in escape_terminal(raw)
 
 
 @pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t=", "\r=", "＝", "＋", "－", "＠"])
-def test_a_cell_is_no_formula(begin: str) -> None:
-    told = story()
+def test_a_cell_is_never_a_formula(begin: str) -> None:
+    one = story()
     formula = f"{begin}cmd|' /C calc'!A0"
-    told.queues[0].sender = told.queues[0].client_hostname = told.queues[0].message_id = formula
-    told = replace(told, recipient=formula, original_recipient=formula, notification=formula)
+    one.queues[0].sender = one.queues[0].client_hostname = one.queues[0].message_id = formula
+    one = replace(one, recipient=formula, original_recipient=formula, notification=formula)
     out = io.StringIO()
-    write_csv([told], out)
+    write_csv([one], out)
     [row] = csv.DictReader(io.StringIO(out.getvalue()))
     for name in ("sender", "recipient", "original_recipient", "message_id", "notification"):
-        assert row[name] in (f"'{formula}", clean(formula)), name
+        assert row[name] in (f"'{formula}", escape_terminal(formula)), name
     assert not [cell for cell in row.values() if cell[:1] in tuple("=+-@\t\r＝＋－＠")]
     assert row["chain"] == "mx1 postfix AAAAAA1"
 
 
 @given(st.text())
-def test_json_shows_what_is_hidden_and_means_the_same(raw: str) -> None:
-    told = replace(story(), note=raw)
-    line = json_line(told).decode()
+def test_json_escapes_what_is_hidden_and_stays_equivalent(raw: str) -> None:
+    one = replace(story(), note=raw)
+    line = json_line(one).decode()
     assert line[-1:] == "\n"
     assert line[:-1].isprintable()
-    assert orjson.loads(line) == story_to_json(told)
+    assert orjson.loads(line) == story_to_json(one)
 
 
 def test_json_is_one_object_a_line() -> None:

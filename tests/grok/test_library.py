@@ -175,17 +175,17 @@ def test_a_failed_match_leaves_no_fields_behind() -> None:
         ),
         pytest.param(
             "X a|%{Y}\nY b%{Z}\nZ c%{Y:y}\n",
-            "own.grok:3: pattern Z: %{Y} contains itself: break the circle",
+            "own.grok:3: pattern Z: %{Y} contains itself: break the cycle",
             id="a circle",
         ),
         pytest.param(
             "X %{X}\n",
-            "own.grok:1: pattern X: %{X} contains itself: break the circle",
+            "own.grok:1: pattern X: %{X} contains itself: break the cycle",
             id="a pattern that is itself",
         ),
         pytest.param(
             "X %{NUMBER}\nBASE10NUM %{NUMBER}\n",
-            "own.grok:2: pattern BASE10NUM: %{NUMBER} contains itself: break the circle",
+            "own.grok:2: pattern BASE10NUM: %{NUMBER} contains itself: break the cycle",
             id="a circle through a predefined pattern",
         ),
         pytest.param(
@@ -210,12 +210,14 @@ def test_a_failed_match_leaves_no_fields_behind() -> None:
         ),
         pytest.param(
             "X (?<x y>a)\n",
-            "own.grok:1: pattern X: 'x y' is no field name: use letters, digits, - and _, or ",
+            "own.grok:1: pattern X: 'x y' is not a valid field name: "
+            "use letters, digits, - and _, or ",
             id="a bad field name in a group",
         ),
         pytest.param(
             "X %{INT:a[b]}\n",
-            "own.grok:1: pattern X: 'a[b]' is no field name: use letters, digits, - and _, or ",
+            "own.grok:1: pattern X: 'a[b]' is not a valid field name: "
+            "use letters, digits, - and _, or ",
             id="a bad field name in a reference",
         ),
         pytest.param(
@@ -231,7 +233,7 @@ def test_a_failed_match_leaves_no_fields_behind() -> None:
         pytest.param(
             "X a\nY \\p{L}\n",
             "own.grok:2: pattern Y: \\p{L} is not supported: ",
-            id="a spelling that `re` has no equal of",
+            id="syntax without an equivalent in `re`",
         ),
         pytest.param(
             "X %{Y}\nY (?<=a|bc)d\n",
@@ -262,7 +264,7 @@ def test_what_is_refused_names_file_line_and_pattern(text: str, message: str) ->
     [
         pytest.param("%{Z}", "pattern %{Z}: there is no pattern Z", id="an undefined name"),
         pytest.param("(a", "pattern (a: missing )", id="an unclosed parenthesis"),
-        pytest.param(r"\G", r"pattern \G: \G is not supported", id="an untranslatable spelling"),
+        pytest.param(r"\G", r"pattern \G: \G is not supported", id="untranslatable syntax"),
     ],
 )
 def test_a_wrong_expression_is_refused(expression: str, message: str) -> None:
@@ -286,15 +288,15 @@ def test_a_wrong_expression_is_refused(expression: str, message: str) -> None:
 def test_an_expression_is_looked_for_as_logstash_does(
     expression: str, text: str, captured: dict[str, str] | None
 ) -> None:
-    searcher = library("X (?<x>a)|%{INT:n:int}\n").searcher(expression)
+    search = library("X (?<x>a)|%{INT:n:int}\n").compile_search(expression)
 
-    assert searcher.search(text) == captured
+    assert search.search(text) == captured
 
 
 @pytest.mark.parametrize("expression", ["%{Z}", "(a"])
 def test_a_wrong_expression_is_not_looked_for(expression: str) -> None:
     with pytest.raises(UsageError):
-        library("X a\n").searcher(expression)
+        library("X a\n").compile_search(expression)
 
 
 def test_each_alternative_comes_once_behind_what_it_refers_to() -> None:

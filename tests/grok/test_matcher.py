@@ -1,16 +1,23 @@
-"""Compiled patterns at work: order, first characters, heads; the rest is in test_grok.py."""
+"""Matching compiled patterns: order, first characters, queue IDs; see also test_library.py."""
 
 import re
 
 import pytest
 
-from mailingest.grok.matcher import ASCII, Head, Leaf, Matcher, Searcher, Value
+from mailingest.grok.matcher import (
+    ASCII,
+    Alternative,
+    GrokSearch,
+    Matcher,
+    QueueIdPrefix,
+    Value,
+)
 
 ANY = frozenset(ASCII)
 
 
-def leaf(pattern: str, *names: str, first: frozenset[str] = ANY) -> Leaf:
-    return Leaf(re.compile(pattern), names, {"n": int}, first)
+def alternative(pattern: str, *names: str, first: frozenset[str] = ANY) -> Alternative:
+    return Alternative(re.compile(pattern), names, {"n": int}, first)
 
 
 @pytest.mark.parametrize(
@@ -22,23 +29,23 @@ def leaf(pattern: str, *names: str, first: frozenset[str] = ANY) -> Leaf:
         pytest.param("b7", {"y": "b7"}, id="one that cannot begin so is not tried"),
     ],
 )
-def test_candidates_are_tried_in_order_by_first_character(
+def test_branches_are_tried_in_order_by_first_character(
     text: str, fields: dict[str, Value]
 ) -> None:
-    candidates = [
-        leaf("a(x)", "x", first=frozenset("a")),
-        leaf("b(7)", "x", first=frozenset("c")),
-        leaf("(.+)", "y"),
+    branches = [
+        alternative("a(x)", "x", first=frozenset("a")),
+        alternative("b(7)", "x", first=frozenset("c")),
+        alternative("(.+)", "y"),
     ]
     captured: dict[str, Value] = {}
 
-    assert Matcher(candidates).match(text, captured) == ()
+    assert Matcher(branches).match(text, captured) == ()
     assert captured == fields
 
 
-def test_a_head_is_matched_once_for_all_that_may_follow() -> None:
-    tails = [leaf("a(.)", "x"), leaf("b(.)", "x")]
-    matcher = Matcher([Head((re.compile("([A-F]+): "), frozenset("ABCDEF")), tails)])
+def test_a_queue_id_is_matched_once_for_all_that_may_follow() -> None:
+    following = [alternative("a(.)", "x"), alternative("b(.)", "x")]
+    matcher = Matcher([QueueIdPrefix(re.compile("([A-F]+): "), frozenset("ABCDEF"), following)])
     captured: dict[str, Value] = {}
 
     assert matcher.match("FACADE: b1", captured) == ()
@@ -47,15 +54,15 @@ def test_a_head_is_matched_once_for_all_that_may_follow() -> None:
     assert matcher.match("FACADE", captured) is None
 
 
-def test_a_value_that_does_not_fit_is_told() -> None:
+def test_a_value_that_does_not_fit_is_reported() -> None:
     captured: dict[str, Value] = {}
 
-    assert Matcher([leaf("(.)(.)", "n", "x")]).match("ab", captured) == ("n=a",)
+    assert Matcher([alternative("(.)(.)", "n", "x")]).match("ab", captured) == ("n=a",)
     assert captured == {"x": "b"}
 
 
-def test_a_searcher_gives_texts_and_leaves_out_what_took_no_part() -> None:
-    searcher = Searcher(re.compile("(a)|(7)"), ["x", "n"])
+def test_a_search_gives_texts_and_leaves_out_what_took_no_part() -> None:
+    search = GrokSearch(re.compile("(a)|(7)"), ["x", "n"])
 
-    assert searcher.search("-7a") == {"n": "7"}
-    assert searcher.search("b") is None
+    assert search.search("-7a") == {"n": "7"}
+    assert search.search("b") is None

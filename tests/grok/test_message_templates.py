@@ -1,4 +1,4 @@
-"""Shapes of texts: what differs from line to line is gone, what the program wrote stays."""
+"""Message templates: variables are placeholders, what the program wrote stays."""
 
 import re
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailingest.grok.message_templates import Group, Shapes, shape
+from mailingest.grok.message_templates import TemplateCount, TemplateCounter, message_template
 
 
 @pytest.mark.parametrize(
@@ -37,47 +37,47 @@ from mailingest.grok.message_templates import Group, Shapes, shape
     ],
 )
 def test_what_differs_is_a_placeholder(text: str, expected: str) -> None:
-    assert shape(text) == expected
+    assert message_template(text) == expected
 
 
 @given(first=st.integers(0), second=st.integers(0))
-def test_numbers_make_no_other_shape(first: int, second: int) -> None:
-    assert shape(f"took {first} of 7 s") == shape(f"took {second} of 7 s")
+def test_numbers_make_no_other_template(first: int, second: int) -> None:
+    assert message_template(f"took {first} of 7 s") == message_template(f"took {second} of 7 s")
 
 
 @given(st.text())
-def test_any_text_has_a_shape_that_is_not_much_longer(text: str) -> None:
-    assert len(shape(text)) <= 8 * len(text) + 4
+def test_any_text_has_a_template_that_is_not_much_longer(text: str) -> None:
+    assert len(message_template(text)) <= 8 * len(text) + 4
 
 
 def test_the_rest_of_a_long_text_does_not_count() -> None:
-    assert shape("a" * 5000) == shape("a" * 6000) == "a" * 1000 + " ..."
+    assert message_template("a" * 5000) == message_template("a" * 6000) == "a" * 1000 + " ..."
 
 
 def test_groups_are_counted_the_most_frequent_first() -> None:
-    shapes = Shapes()
+    counter = TemplateCounter()
     for program, text in [("smtp", "a 1"), ("smtpd", "b 1"), ("smtpd", "a 1"), ("smtpd", "b 2")]:
-        shapes.add(program, text)
+        counter.add(program, text)
 
-    assert list(shapes.groups()) == [
-        Group("smtpd", "b NUMBER", 2, "b 1"),
-        Group("smtp", "a NUMBER", 1, "a 1"),
-        Group("smtpd", "a NUMBER", 1, "a 1"),
+    assert list(counter.counts()) == [
+        TemplateCount("smtpd", "b NUMBER", 2, "b 1"),
+        TemplateCount("smtp", "a NUMBER", 1, "a 1"),
+        TemplateCount("smtpd", "a NUMBER", 1, "a 1"),
     ]
-    assert shapes.other == 0
+    assert counter.other == 0
 
 
-def test_memory_is_bounded_by_the_number_of_shapes_and_the_length_of_examples() -> None:
-    shapes = Shapes(most=2)
+def test_memory_is_bounded_by_the_number_of_templates_and_the_length_of_examples() -> None:
+    counter = TemplateCounter(most=2)
     for letter in "aeiaeo":
-        shapes.add("smtp", letter * 5000)
+        counter.add("smtp", letter * 5000)
 
-    assert [(group.count, len(group.example)) for group in shapes.groups()] == [(2, 1000)] * 2
-    assert shapes.other == 2
+    assert [(group.count, len(group.example)) for group in counter.counts()] == [(2, 1000)] * 2
+    assert counter.other == 2
 
 
-def test_all_placeholders_are_told_from_what_is_written() -> None:
+def test_all_placeholders_differ_from_what_is_written() -> None:
     words = {"ADDRESS", "HOST", "ID", "IP", "NUMBER", "PATH"}
     text = 'x@y a.b a1 ::1 5 /x "q" [r] (s) <t>'
 
-    assert set(re.findall(r"[A-Z]+", shape(text))) == words
+    assert set(re.findall(r"[A-Z]+", message_template(text))) == words

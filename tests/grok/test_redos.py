@@ -1,4 +1,4 @@
-"""Hostile texts are made for what can be slow: where it is, and of what it takes."""
+"""ReDoS payloads are made for what can be slow: where it is, and of what it takes."""
 
 import re
 
@@ -7,19 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailingest.grok.oniguruma import FLAGS
-from mailingest.grok.redos import Attack, attacks
+from mailingest.grok.redos import Payload, payloads
 
 
-def made(pattern: str) -> list[Attack]:
-    return list(attacks(re.compile(pattern, FLAGS)))
+def made(pattern: str) -> list[Payload]:
+    return list(payloads(re.compile(pattern, FLAGS)))
 
 
-def test_an_attack_is_as_long_as_wanted_and_shows_how_it_is_made() -> None:
-    attack = Attack("to=<", "ab", "\0")
+def test_a_payload_is_as_long_as_wanted_and_shows_how_it_is_made() -> None:
+    payload = Payload("to=<", "ab", "\0")
 
-    assert attack.text(5) == "to=<ababab\0"
-    assert str(attack) == r"'to=<' + 'ab' * n + '\x00'"
-    assert str(Attack("", "a", "")) == "'a' * n"
+    assert payload.text(5) == "to=<ababab\0"
+    assert str(payload) == r"'to=<' + 'ab' * n + '\x00'"
+    assert str(Payload("", "a", "")) == "'a' * n"
 
 
 @pytest.mark.parametrize(
@@ -40,17 +40,17 @@ def test_an_attack_is_as_long_as_wanted_and_shows_how_it_is_made() -> None:
         pytest.param("(?:ab){3}c*d", "abababcccc", id="behind a counted group"),
     ],
 )
-def test_the_texts_lead_to_each_repetition_and_feed_it(pattern: str, text: str) -> None:
-    assert text in [attack.prefix + attack.pump * 4 for attack in made(pattern)]
+def test_payloads_lead_to_each_repetition_and_repeat_what_it_takes(pattern: str, text: str) -> None:
+    assert text in [one.prefix + one.repeated * 4 for one in made(pattern)]
 
 
 @pytest.mark.parametrize("pattern", ["abc", "a?b{2,9}", "(?:a|b)c", ""])
-def test_what_cannot_be_long_is_not_attacked(pattern: str) -> None:
+def test_what_cannot_be_long_has_no_payload(pattern: str) -> None:
     assert made(pattern) == []
 
 
 def test_each_repetition_is_ended_with_what_it_does_not_take() -> None:
-    ends = {attack.suffix for attack in made("[a-c]*")}
+    ends = {payload.suffix for payload in made("[a-c]*")}
 
     assert "" in ends
     assert ends - {""}
@@ -58,7 +58,7 @@ def test_each_repetition_is_ended_with_what_it_does_not_take() -> None:
 
 
 def test_counts_do_not_fill_the_memory() -> None:
-    longest = max(len(attack.prefix) for attack in made("(?:(?:a{60000}){60000}){60000}b*c"))
+    longest = max(len(payload.prefix) for payload in made("(?:(?:a{60000}){60000}){60000}b*c"))
 
     assert longest <= 1000
 
@@ -72,4 +72,4 @@ def test_a_sample_is_found_for_any_pattern(pattern: str) -> None:
 
     # Without an ambiguity that a possessive part decides otherwise, what leads to `d+` matches.
     if not re.search(r"\*\+|\?>", pattern):
-        assert any(whole.fullmatch(one.prefix + "d") for one in attacks(whole))
+        assert any(whole.fullmatch(one.prefix + "d") for one in payloads(whole))

@@ -1,8 +1,8 @@
-"""The worst that a line can do: ``python -m benchmarks.hostile [--limit MS] [--size BYTES]``.
+"""ReDoS payloads for the shipped patterns: ``python -m benchmarks.redos [--limit MS] [--size N]``.
 
-For every Postfix program, lines of the largest size are made from what its patterns look for: one
-piece at the beginning, then others again and again, so that each place is a place to try from.
-Printed is the slowest line of each program; the exit code is 1 if one took longer than the limit.
+For every program, lines of N characters are made from what its patterns look for: one piece at the
+beginning, then another one repeated, so that a match can be tried from each place.  Printed is the
+slowest line of each program; the exit code is 1 if one took longer than the limit.
 """
 
 import argparse
@@ -84,7 +84,7 @@ def _milliseconds(parser: EventParser, program: str, text: str) -> float:
 
 def main() -> None:
     """Read the command line, measure, print."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.hostile", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.redos", description=__doc__)
     parser.add_argument("program", metavar="PROGRAM", nargs="*", help="a tag (else all)")
     parser.add_argument("--size", type=int, default=65_536, help="characters in a line")
     parser.add_argument("--limit", type=float, default=50.0, help="milliseconds for a line")
@@ -108,7 +108,7 @@ def main() -> None:
         shown = f"{text[:70]!r} ... {text[-25:]!r}"
         rows.append({"program": program, "worst ms": round(worst, 2), "line": shown})
     rows.sort(key=lambda row: -float(row["worst ms"]))
-    show(f"hostile lines of {options.size:,} characters", rows, as_json=options.json)
+    show(f"ReDoS payloads of {options.size:,} characters", rows, as_json=options.json)
     if float(rows[0]["worst ms"]) > options.limit:
         raise SystemExit(1)
 
