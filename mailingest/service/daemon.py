@@ -239,6 +239,7 @@ class Daemon:
     async def _consume(self) -> None:
         feed = self._pipeline.feed
         while True:
+            self._pipeline.queue_map.mark = self._spool.position.octets
             record = self._spool.take()
             if record is None:
                 self._is_idle.set()

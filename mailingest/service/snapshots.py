@@ -19,6 +19,7 @@ import structlog
 
 from mailingest.delivery.batcher import Batcher
 from mailingest.pipeline import Pipeline
+from mailingest.spool.journal import Position
 from mailingest.spool.queue import Spool
 from mailingest.spool.snapshot import Replacement, position_row
 
@@ -52,14 +53,14 @@ class Snapshots:
     async def take(self) -> None:
         """Take a snapshot of now, and wait until it is valid; a failure is logged."""
         # Nothing of the state changes between these lines, for nothing is awaited.
-        position, held = self._spool.position, self._pipeline.queue_map.held
+        position = self._spool.position
         rows = self._pipeline.snapshot()
         try:
             with Replacement(self._path) as file:
                 await _in_thread(lambda: file.write(position_row(position)))
                 for row in rows:
                     await _in_thread(lambda row=row: file.write(row))  # type: ignore[misc]
-                while self._pipeline.queue_map.released < held:  # noqa: ASYNC110 - the core has no events
+                while self._holds_back(position):  # noqa: ASYNC110 - the core has no events
                     await asyncio.sleep(_POLL_SECONDS)
                 await self._batcher.settled(self._pipeline.counters.documents)
                 await _in_thread(file.commit)
@@ -67,6 +68,11 @@ class Snapshots:
             _log.error("snapshot not written", path=str(self._path), reason=error.strerror)
         else:
             self._spool.forget(position)
+
+    def _holds_back(self, position: Position) -> bool:
+        """Whether an event of the lines before a position waits for its qmgr line."""
+        held_since = self._pipeline.queue_map.held_since
+        return held_since is not None and held_since < position.octets
 
 
 async def _in_thread(work: Callable[[], T]) -> T:
