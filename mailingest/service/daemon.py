@@ -277,9 +277,7 @@ class Daemon:
 
     def _reload(self) -> None:
         """SIGHUP after log rotation: an NDJSON file is opened anew."""
-        reopen = getattr(self._output, "reopen", None)
-        if reopen is not None:
-            self._reopening = asyncio.create_task(reopen())
+        self._reopening = asyncio.create_task(self._output.reopen())
 
     async def _report(self) -> None:
         _log.info("counters", **self.counters())

@@ -11,9 +11,7 @@ waits for them as well.
 """
 
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 import structlog
 
@@ -22,10 +20,9 @@ from mailingest.pipeline import Pipeline
 from mailingest.spool.journal import Position
 from mailingest.spool.queue import Spool
 from mailingest.spool.snapshot import Replacement, position_row
+from mailingest.stores.threads import in_thread
 
 _log = structlog.get_logger(__name__)
-
-T = TypeVar("T")
 
 _POLL_SECONDS = 0.5
 
@@ -57,13 +54,13 @@ class Snapshots:
         rows = self._pipeline.snapshot()
         try:
             with Replacement(self._path) as file:
-                await _in_thread(lambda: file.write(position_row(position)))
+                await in_thread(lambda: file.write(position_row(position)))
                 for row in rows:
-                    await _in_thread(lambda row=row: file.write(row))  # type: ignore[misc]
+                    await in_thread(lambda row=row: file.write(row))  # type: ignore[misc]
                 while self._holds_back(position):  # noqa: ASYNC110 - the core has no events
                     await asyncio.sleep(_POLL_SECONDS)
                 await self._batcher.settled(self._pipeline.counters.documents)
-                await _in_thread(file.commit)
+                await in_thread(file.commit)
         except OSError as error:
             _log.error("snapshot not written", path=str(self._path), reason=error.strerror)
         else:
@@ -73,13 +70,3 @@ class Snapshots:
         """Whether an event of the lines before a position waits for its qmgr line."""
         held_since = self._pipeline.queue_map.held_since
         return held_since is not None and held_since < position.octets
-
-
-async def _in_thread(work: Callable[[], T]) -> T:
-    """Do it in a thread; if cancelled, not before that is done: it uses what is closed then."""
-    working = asyncio.create_task(asyncio.to_thread(work))
-    try:
-        return await asyncio.shield(working)
-    except asyncio.CancelledError:
-        await asyncio.wait([working])
-        raise
