@@ -109,15 +109,18 @@ class QueueMap:
         self.counters = EnrichmentCounters()
         self.waiting = 0
         """How many delivery events are held back."""
-        self.held = 0
-        """How many have been held back since the start."""
+        self.mark = 0
+        """Where the record begins whose events come now: a number of the caller's that never falls.
+
+        An event that is held back keeps it: see `held_since`.
+        """
         self._wait = wait
         self._capacity = capacity
         self._lifetime = lifetime
         # Both have the entry that was touched first at their beginning.
         self._entries: OrderedDict[str, KnownMail] = OrderedDict()
         self._over: OrderedDict[str, KnownMail] = OrderedDict()
-        # By key: the number of the first event, its time, and all of them.
+        # By key: the mark of the first event, its time, and all of them.
         self._waiting: OrderedDict[str, tuple[int, float, list[Event]]] = OrderedDict()
 
     def __len__(self) -> int:
@@ -160,9 +163,9 @@ class QueueMap:
         return [event for key in list(self._waiting) for event in self._stop_waiting(key)]
 
     @property
-    def released(self) -> int:
-        """How many of the ``held`` events, counted from the first, are all out."""
-        return next(iter(self._waiting.values()))[0] if self._waiting else self.held
+    def held_since(self) -> int | None:
+        """The mark of the first event that is held back; None if there is none."""
+        return next(iter(self._waiting.values()))[0] if self._waiting else None
 
     def snapshot(self) -> Iterator[bytes]:
         """The entries at the time of the call as lines of bytes, for `restore`.
@@ -189,9 +192,8 @@ class QueueMap:
             self._enrich(key, event)
             return (event,)
         if key not in self._waiting:
-            self._waiting[key] = (self.held, now, [])
+            self._waiting[key] = (self.mark, now, [])
         self._waiting[key][2].append(event)
-        self.held += 1
         self.waiting += 1
         return ()
 

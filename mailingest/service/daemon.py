@@ -239,6 +239,7 @@ class Daemon:
     async def _consume(self) -> None:
         feed = self._pipeline.feed
         while True:
+            self._pipeline.queue_map.mark = self._spool.position.octets
             record = self._spool.take()
             if record is None:
                 self._is_idle.set()
@@ -276,9 +277,7 @@ class Daemon:
 
     def _reload(self) -> None:
         """SIGHUP after log rotation: an NDJSON file is opened anew."""
-        reopen = getattr(self._output, "reopen", None)
-        if reopen is not None:
-            self._reopening = asyncio.create_task(reopen())
+        self._reopening = asyncio.create_task(self._output.reopen())
 
     async def _report(self) -> None:
         _log.info("counters", **self.counters())

@@ -11,20 +11,18 @@ waits for them as well.
 """
 
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 import structlog
 
 from mailingest.delivery.batcher import Batcher
 from mailingest.pipeline import Pipeline
+from mailingest.spool.journal import Position
 from mailingest.spool.queue import Spool
 from mailingest.spool.snapshot import Replacement, position_row
+from mailingest.stores.threads import in_thread
 
 _log = structlog.get_logger(__name__)
-
-T = TypeVar("T")
 
 _POLL_SECONDS = 0.5
 
@@ -52,28 +50,23 @@ class Snapshots:
     async def take(self) -> None:
         """Take a snapshot of now, and wait until it is valid; a failure is logged."""
         # Nothing of the state changes between these lines, for nothing is awaited.
-        position, held = self._spool.position, self._pipeline.queue_map.held
+        position = self._spool.position
         rows = self._pipeline.snapshot()
         try:
             with Replacement(self._path) as file:
-                await _in_thread(lambda: file.write(position_row(position)))
+                await in_thread(lambda: file.write(position_row(position)))
                 for row in rows:
-                    await _in_thread(lambda row=row: file.write(row))  # type: ignore[misc]
-                while self._pipeline.queue_map.released < held:  # noqa: ASYNC110 - the core has no events
+                    await in_thread(lambda row=row: file.write(row))  # type: ignore[misc]
+                while self._holds_back(position):  # noqa: ASYNC110 - the core has no events
                     await asyncio.sleep(_POLL_SECONDS)
                 await self._batcher.settled(self._pipeline.counters.documents)
-                await _in_thread(file.commit)
+                await in_thread(file.commit)
         except OSError as error:
             _log.error("snapshot not written", path=str(self._path), reason=error.strerror)
         else:
             self._spool.forget(position)
 
-
-async def _in_thread(work: Callable[[], T]) -> T:
-    """Do it in a thread; if cancelled, not before that is done: it uses what is closed then."""
-    working = asyncio.create_task(asyncio.to_thread(work))
-    try:
-        return await asyncio.shield(working)
-    except asyncio.CancelledError:
-        await asyncio.wait([working])
-        raise
+    def _holds_back(self, position: Position) -> bool:
+        """Whether an event of the lines before a position waits for its qmgr line."""
+        held_since = self._pipeline.queue_map.held_since
+        return held_since is not None and held_since < position.octets

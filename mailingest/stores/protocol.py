@@ -134,5 +134,8 @@ class Writer(Protocol):
         UsageError says the same, and that the operator has to heal it.
         """
 
+    async def reopen(self) -> None:
+        """Let go of files that log rotation has renamed; raises what `open` raises."""
+
     async def close(self) -> None:
         """Release files and connections."""

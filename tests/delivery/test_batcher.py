@@ -61,6 +61,8 @@ class ScriptedOutput:
         self.stored.update(one.id for one in batch if one.id not in refused)
         return result
 
+    async def reopen(self) -> None: ...
+
     async def close(self) -> None: ...
 
 

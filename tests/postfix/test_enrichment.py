@@ -644,17 +644,38 @@ def test_a_snapshot_is_of_the_time_of_its_call_whatever_is_fed_while_it_is_taken
     assert list(later) == at_once
 
 
-def test_events_that_wait_are_counted_until_they_are_out(feed: Feed) -> None:
+def test_the_mark_of_the_first_event_that_waits_is_known_until_it_is_out(feed: Feed) -> None:
     queue_map = feed.queue_map
-    assert (queue_map.held, queue_map.released) == (0, 0)
-    feed(SENT, queue_id="4AB12CD31")
-    feed(SENT, queue_id="4AB12CD32")
-    feed(SENT, queue_id="4AB12CD31")
-    assert (queue_map.held, queue_map.released) == (3, 0)
+    assert queue_map.held_since is None
+    for mark, queue_id in ((100, "4AB12CD31"), (200, "4AB12CD32"), (300, "4AB12CD31")):
+        queue_map.mark = mark
+        feed(SENT, queue_id=queue_id)
+        assert queue_map.held_since == 100
+    queue_map.mark = 400
     feed(ACTIVE, queue_id="4AB12CD31")
-    assert (queue_map.held, queue_map.released) == (3, 1)
+    assert queue_map.held_since == 200
+    feed(SENT, queue_id="4AB12CD33")
+    assert queue_map.held_since == 200
     feed(ACTIVE, queue_id="4AB12CD32")
-    assert (queue_map.held, queue_map.released) == (3, 3)
+    assert queue_map.held_since == 400
+    assert len(queue_map.flush()) == 1
+    assert queue_map.held_since is None
+
+
+@given(interleavings())
+def test_the_mark_is_that_of_the_first_event_that_waits_whatever_comes(
+    lines: list[tuple[float, Line]],
+) -> None:
+    queue_map = QueueMap()
+    held: dict[int, int] = {}  # by event: its mark
+    for mark, (now, line) in enumerate(lines):
+        queue_map.mark = mark
+        event = line.event()
+        held[id(event)] = mark
+        for ready in [*queue_map.feed(event, now), *queue_map.tick(now)]:
+            del held[id(ready)]
+        assert queue_map.held_since == min(held.values(), default=None)
+    assert queue_map.waiting == len(held)
 
 
 def test_an_entry_takes_no_more_memory_than_documented(feed: Feed) -> None:

@@ -182,6 +182,9 @@ class ElasticWriter:
         result.retry = [document for document, _ in waiting]
         return result
 
+    async def reopen(self) -> None:
+        """There are no files here."""
+
     async def close(self) -> None:
         if self._client is not None:
             await self._client.close()

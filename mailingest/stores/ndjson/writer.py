@@ -1,19 +1,16 @@
 """Documents -> JSON lines in a file or on standard output, for jq, Filebeat and other programs."""
 
-import asyncio
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
 
 from mailingest.documents import Document
 from mailingest.errors import StoreUnavailable, UsageError
 from mailingest.stores.appending import append_whole, open_for_append
 from mailingest.stores.protocol import WriteResult
-
-T = TypeVar("T")
+from mailingest.stores.threads import in_thread
 
 
 class NdjsonWriter:
@@ -34,7 +31,7 @@ class NdjsonWriter:
 
     async def open(self) -> None:
         """Open or create the file; raises UsageError (place unusable) or StoreUnavailable."""
-        await self._in_thread(self._follow)
+        await in_thread(self._follow, executor=self._executor)
 
     async def write(self, batch: Sequence[Document]) -> WriteResult:
         """Append a batch, whole or not at all; raises StoreUnavailable.
@@ -42,22 +39,19 @@ class NdjsonWriter:
         Raises BrokenPipeError when whoever read standard output has gone: nothing can be
         delivered there any more, so the program should end, without a message.
         """
-        return await self._in_thread(lambda: self._write(batch))
+        return await in_thread(lambda: self._write(batch), executor=self._executor)
 
     async def reopen(self) -> None:
         """Leave a file that was renamed or removed, for log rotation: nothing more goes to it.
 
         Each write looks for such a change too, but this makes sure that it has happened.
         """
-        await self._in_thread(self._follow)
+        await in_thread(self._follow, executor=self._executor)
 
     async def close(self) -> None:
         """Close the file; standard output stays open."""
-        await self._in_thread(self._leave)
+        await in_thread(self._leave, executor=self._executor)
         self._executor.shutdown(wait=False)
-
-    async def _in_thread(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
 
     def _write(self, batch: Sequence[Document]) -> WriteResult:
         self._follow()

@@ -1,14 +1,13 @@
 """Documents -> SQLite: one file a day, the store for a site without Elasticsearch."""
 
-import asyncio
 import os
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import structlog
 
@@ -18,10 +17,9 @@ from mailingest.postfix.index_keys import is_of_session, linked_queue_id
 from mailingest.stores.days import day_of
 from mailingest.stores.protocol import WriteResult
 from mailingest.stores.sqlite.summary import TABLE, Summary, add_table
+from mailingest.stores.threads import in_thread
 
 _log = structlog.get_logger(__name__)
-
-T = TypeVar("T")
 
 SCHEMA_VERSION = 2
 
@@ -93,19 +91,19 @@ class SqliteWriter:
 
         Raises UsageError (directory unusable, file of a newer version) or StoreUnavailable.
         """
-        await self._in_thread(self._open)
+        await in_thread(self._open, executor=self._executor)
 
     async def write(self, batch: Sequence[Document]) -> WriteResult:
         """Store a batch; raises StoreUnavailable (full, locked, damaged) or UsageError."""
-        return await self._in_thread(lambda: self._write(batch))
+        return await in_thread(lambda: self._write(batch), executor=self._executor)
+
+    async def reopen(self) -> None:
+        """No file of this store is rotated."""
 
     async def close(self) -> None:
         """Close all files; the last close of a file folds its log into the database."""
-        await self._in_thread(lambda: self._keep_open(0))
+        await in_thread(lambda: self._keep_open(0), executor=self._executor)
         self._executor.shutdown(wait=False)
-
-    async def _in_thread(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
 
     def _open(self) -> None:
         try:
