@@ -1,6 +1,7 @@
 """Frames in, documents out: all stages of the core in one object, for every way of running it."""
 
 from collections.abc import Callable, Iterable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import chain
@@ -141,16 +142,25 @@ class Pipeline:
         )
 
     def restore(self, lines: Iterable[bytes]) -> None:
-        """Take a snapshot; raises ValueError, and takes nothing, if it is damaged."""
+        """Take all of a snapshot; of one that is damaged or of another version take nothing, and
+        raise ValueError.
+        """
         *rows, proof = lines
         *_, expected = _proven(rows)
         if proof != expected:
             raise ValueError("not whole, or not as it was written")
         first, second = (place for place, row in enumerate(rows) if row == _SNAPSHOT_END_OF_PART)
-        self.queue_map.restore(rows[1:first])
-        self._connections.restore(rows[first + 1 : second])
-        self._maker.restore(rows[second + 1 :])
-        self._now = orjson.loads(rows[0])
+        # A part that refuses a row has taken those before it: so it is copies that take them.
+        queue_map, connections, maker = deepcopy((self.queue_map, self._connections, self._maker))
+        try:
+            now = float(orjson.loads(rows[0]))
+            queue_map.restore(rows[1:first])
+            connections.restore(rows[first + 1 : second])
+            maker.restore(rows[second + 1 :])
+        except TypeError as error:
+            raise ValueError(f"a snapshot of another version: {error}") from None
+        self.queue_map, self._connections, self._maker = queue_map, connections, maker
+        self._now = now
 
     def _documents(self, events: Iterable[Event]) -> list[Document]:
         make = self._maker.make

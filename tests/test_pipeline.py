@@ -255,6 +255,30 @@ def test_a_damaged_snapshot_is_refused_and_nothing_of_it_taken(rows: list[bytes]
     assert list(core.snapshot()) == empty
 
 
+@pytest.mark.parametrize(
+    "row",
+    [
+        pytest.param(b"[[7, 0, 1]]", id="a number for an id"),
+        pytest.param(b'[["AAAA", 0]]', id="an occurrence without its count"),
+        pytest.param(b"7", id="a number for a list"),
+        pytest.param(b"--", id="a part more"),
+    ],
+)
+def test_a_snapshot_whose_last_part_is_of_another_version_is_refused_whole(
+    monkeypatch: pytest.MonkeyPatch, row: bytes
+) -> None:
+    core = pipeline(live=True)
+    feed(core, MAIL)
+    with monkeypatch.context() as patched:
+        patched.setattr(DocumentMaker, "snapshot", lambda self: iter([row]))
+        rows = list(core.snapshot())
+    after = pipeline(live=True)
+    empty = list(after.snapshot())
+    with pytest.raises(ValueError, match=r"."):
+        after.restore(rows)
+    assert list(after.snapshot()) == empty
+
+
 @given(st.data())
 def test_a_snapshot_with_one_octet_changed_is_refused(data: st.DataObject) -> None:
     whole = b"\n".join(whole_snapshot())
