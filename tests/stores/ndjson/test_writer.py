@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from mailingest.errors import StoreUnavailable, UsageError
-from mailingest.stores.ndjson.writer import NdjsonWriter, append_whole
+from mailingest.stores.appending import append_whole
+from mailingest.stores.ndjson.writer import NdjsonWriter
 from tests.support.documents import document, files_limited_to, public_directory, unprivileged
 
 
