@@ -328,7 +328,7 @@ def show_spool_status(
     config: ConfigOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
-    """Tell what is in the spool and whether it has room, while the daemon runs or not.
+    """Show what is in the spool and whether it has room, while the daemon runs or not.
 
     Exit code 1: it is full.
     """
@@ -367,19 +367,19 @@ def trace(
         list[str] | None,
         typer.Option(help="Log file to ask instead of the store; may be repeated, - is stdin."),
     ] = None,
-    limit: Annotated[int, typer.Option(min=0, help="The newest so many; 0 is all.")] = 100,
+    limit: Annotated[int, typer.Option(min=0, help="Show the newest N; 0 is all.")] = 100,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values.")] = False,
     raw: Annotated[bool, typer.Option("--raw", help="Show all log lines of each mail.")] = False,
     config: ConfigOption = None,
 ) -> None:
-    """Tell what became of mails: one answer for each mail and recipient, newest last.
+    """Show what became of mails: one answer for each mail and recipient, newest last.
 
-    Criteria hold together and are case-blind.  Of addresses, a whole one asks for that address,
+    Criteria hold together and are case-insensitive.  Of addresses, a whole one asks for itself,
     @example.net for a domain, bob@ for a local part, anything else for a part.  Without criteria
-    all mails of the time are told.
+    all mails of the time are shown.
 
-    Exit code 0: there are answers; 1: there is none, and standard error tells whether there are
+    Exit code 0: there are answers; 1: there is none, and standard error says whether there are
     logs for that time; 2: the question makes no sense.
 
     \b

@@ -16,16 +16,16 @@ from mailingest.postfix.parser import Event
 _RECENT: Final = 65_536
 # After a restart, the seconds that the last lines are of may go on.
 _SNAPSHOT_LINES: Final = 20_000
-# So many of them are one line of a snapshot: a millisecond of work.
+# Identities in one line of a snapshot: a millisecond of work.
 _SNAPSHOT_ROWS: Final = 500
-_SECONDS_OCTETS: Final = 4
+_SECONDS_BYTES: Final = 4
 # An occurrence is kept in one integer: the number below, the stream above.
 _COUNT_BITS: Final = 32
 _COUNT_MASK: Final = (1 << _COUNT_BITS) - 1
 # What base64.urlsafe_b64encode() does, in a third of its time.
 _URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
-# With four octets of time: 15 octets, which are 20 characters of base64 without padding.
-_HASH_OCTETS: Final = 11
+# With four bytes of time: 15 bytes, which are 20 characters of base64 without padding.
+_HASH_BYTES: Final = 11
 
 
 @dataclass(slots=True)
@@ -114,11 +114,11 @@ class DocumentMaker:
         if stream != self._stream:
             self._stream, self._first = stream, (stream << _COUNT_BITS) + 1
         fields = event.fields
-        time = (event.seconds & 0xFFFFFFFF).to_bytes(_SECONDS_OCTETS)
+        time = (event.seconds & 0xFFFFFFFF).to_bytes(_SECONDS_BYTES)
         line = time + (
             f"{event.hostname}\n{fields['program']}\n{fields.get('pid', '')}\n{fields['message']}"
         ).encode("utf-8", "surrogatepass")
-        identity = time + blake2b(line, digest_size=_HASH_OCTETS).digest()
+        identity = time + blake2b(line, digest_size=_HASH_BYTES).digest()
         seen = self._recent.get(identity)
         if seen is None:
             seen = self._older.get(identity, 0)
@@ -128,7 +128,7 @@ class DocumentMaker:
             self._older, self._recent = self._recent, {}
         if occurrence:
             line += b"\n%d" % occurrence
-            identity = time + blake2b(line, digest_size=_HASH_OCTETS).digest()
+            identity = time + blake2b(line, digest_size=_HASH_BYTES).digest()
         return b2a_base64(identity, newline=False).translate(_URL_SAFE).decode("ascii")
 
 

@@ -8,7 +8,7 @@ class MailingestError(Exception):
 class UsageError(MailingestError):
     """Refuse to start: configuration, patterns, a file or an address is wrong (exit code 2).
 
-    The message is one line that names the place and the cure.
+    The message is one line that names the place and the fix.
     """
 
 

@@ -13,11 +13,11 @@ from mailingest.documents import Document, DocumentMaker
 from mailingest.postfix.enrichment import QueueMap
 from mailingest.postfix.interpretation import interpret
 from mailingest.postfix.parser import Event, EventParser
-from mailingest.postfix.tls_sessions import Connections
+from mailingest.postfix.tls_sessions import TlsSessions
 from mailingest.syslog.header import HEADER_NOMATCH, TIME_NOMATCH, RecordDecoder
 from mailingest.syslog.timestamps import YEAR_TOLERANCE, moment_of
 
-# What a record has whose line does not tell the time.
+# What a record has whose line has no valid time.
 _UNTIMED: Final = frozenset({HEADER_NOMATCH, TIME_NOMATCH})
 # The names of programs are in the tags, and come from the lines.
 _MOST_TAGS_COUNTED: Final = 100
@@ -25,11 +25,11 @@ _OTHER_TAGS: Final = "other"
 
 # Stands behind each part of a snapshot; rows are JSON or begin with a digit.
 _SNAPSHOT_END_OF_PART: Final = b"--"
-_PROOF_OCTETS: Final = 16
+_CHECKSUM_BYTES: Final = 16
 
 
 @dataclass(slots=True)
-class Counters:
+class PipelineCounters:
     """What came in and what became of it.
 
     Each frame is empty, or becomes one document, or is not wanted in the store:
@@ -69,11 +69,11 @@ class Pipeline:
         live: bool,
         wanted: Callable[[Event], bool] | None = None,
     ) -> None:
-        self.counters = Counters()
+        self.counters = PipelineCounters()
         self.queue_map = queue_map
         self._decoder = decoder
         self._parser = parser
-        self._connections = Connections()
+        self._tls_sessions = TlsSessions()
         self._maker = maker
         self._live = live
         self._wanted = wanted
@@ -85,7 +85,7 @@ class Pipeline:
     ) -> list[Document]:
         """Take a frame, give the documents that are ready, in order.
 
-        ``reference`` is the present when live, the file's modification time in a replay, in
+        ``reference`` is now when live, the file's modification time in a replay, in
         seconds since 1970.  ``stream`` names the connection that the frame came over (0: none).
         """
         counters = self.counters
@@ -101,14 +101,14 @@ class Pipeline:
             if self._now < record.moment.seconds <= reference + YEAR_TOLERANCE:
                 self._now = float(record.moment.seconds)
         elif self._now:
-            # The line before tells the time better than the file does.
+            # The line before is nearer in time than the file.
             record.moment = moment_of(self._now)
         event = self._parser.parse(record)
         if event.nomatch:
             counters.count_unmatched(event.nomatch)
         if self._wanted is None or self._wanted(event):
             event.id = self._maker.identify(event, stream)
-        self._connections.feed(event)
+        self._tls_sessions.feed(event)
         interpret(event)
         ready = self.queue_map.feed(event, self._now)
         if self._now - self._ticked >= 1.0:
@@ -130,12 +130,12 @@ class Pipeline:
         It is the state at the time of the call, but for the events that wait.  Each line takes
         milliseconds at most, and frames may be fed in between.
         """
-        return _proven(
+        return _with_checksum(
             chain(
                 [orjson.dumps(self._now)],
                 self.queue_map.snapshot(),
                 [_SNAPSHOT_END_OF_PART],
-                self._connections.snapshot(),
+                self._tls_sessions.snapshot(),
                 [_SNAPSHOT_END_OF_PART],
                 self._maker.snapshot(),
             )
@@ -145,21 +145,21 @@ class Pipeline:
         """Take all of a snapshot; of one that is damaged or of another version take nothing, and
         raise ValueError.
         """
-        *rows, proof = lines
-        *_, expected = _proven(rows)
-        if proof != expected:
+        *rows, checksum = lines
+        *_, expected = _with_checksum(rows)
+        if checksum != expected:
             raise ValueError("not whole, or not as it was written")
         first, second = (place for place, row in enumerate(rows) if row == _SNAPSHOT_END_OF_PART)
         # A part that refuses a row has taken those before it: so it is copies that take them.
-        queue_map, connections, maker = deepcopy((self.queue_map, self._connections, self._maker))
+        queue_map, tls_sessions, maker = deepcopy((self.queue_map, self._tls_sessions, self._maker))
         try:
             now = float(orjson.loads(rows[0]))
             queue_map.restore(rows[1:first])
-            connections.restore(rows[first + 1 : second])
+            tls_sessions.restore(rows[first + 1 : second])
             maker.restore(rows[second + 1 :])
         except TypeError as error:
             raise ValueError(f"a snapshot of another version: {error}") from None
-        self.queue_map, self._connections, self._maker = queue_map, connections, maker
+        self.queue_map, self._tls_sessions, self._maker = queue_map, tls_sessions, maker
         self._now = now
 
     def _documents(self, events: Iterable[Event]) -> list[Document]:
@@ -176,9 +176,9 @@ class Pipeline:
         return documents
 
 
-def _proven(rows: Iterable[bytes]) -> Iterator[bytes]:
+def _with_checksum(rows: Iterable[bytes]) -> Iterator[bytes]:
     """The rows, and a last one that proves that they are whole."""
-    digest = blake2b(digest_size=_PROOF_OCTETS)
+    digest = blake2b(digest_size=_CHECKSUM_BYTES)
     for row in rows:
         digest.update(row + b"\n")
         yield row

@@ -1,14 +1,14 @@
 """Event -> enriched event: what is known of a queue ID is written into its delivery events.
 
 * The key is host, Postfix instance and queue ID.  NOQUEUE is no queue ID.
-* smtpd tells the client, pickup the user id, cleanup the Message-ID, qmgr sender, size and number
+* smtpd logs the client, pickup the user id, cleanup the Message-ID, qmgr sender, size and number
   of recipients.  A delivery event gets all of it; its own values win.
 * When a mail ends and another one begins under the same queue ID is the rule of
   `mailingest.postfix.lifecycle`.  What is known lingers after the end, since UDP may bring a
   delivery line after it.
 * UDP may also bring a delivery line before its qmgr line.  It is then held back for a moment.
-* Memory is bounded.  Mails that are over go first, then the one that no line told anything of for
-  the longest time.
+* Memory is bounded.  Mails that are over go first, then the one that no line was about for the
+  longest time.
 """
 
 from collections import OrderedDict
@@ -35,7 +35,7 @@ CAPACITY: Final = 750_000
 # Two seconds of 10,000 deliveries each.
 MOST_WAITING: Final = 20_000
 
-# What the daemons' lines tell: the field of an event, and the slot of an entry.
+# What is learned of a mail: the field of an event, and the slot of a `KnownMail`.
 _FACTS: Final = {
     "postfix_from": "sender",
     "postfix_size": "size",
@@ -61,13 +61,13 @@ _LEARNED: Final[Mapping[Step, Sequence[str]]] = {
 }
 _SHARED = frozenset({"postfix_client_hostname", "postfix_client_ip", "postfix_sasl_username"})
 _facts = attrgetter(*_FACTS.values())
-# So many entries are one line of a snapshot: a few milliseconds of work.
-_SNAPSHOT_ENTRIES: Final = 500
+# Mails in one line of a snapshot: a few milliseconds of work.
+_SNAPSHOT_MAILS: Final = 500
 
 
 @dataclass(slots=True)
 class KnownMail:
-    """What is known of a mail, and when a line told it last (or its end), in seconds since 1970."""
+    """What is known of a mail, and when a line last began or ended it, in seconds since 1970."""
 
     touched: float
     sender: str | None = None
@@ -87,7 +87,7 @@ class KnownMail:
 
 @dataclass(slots=True)
 class EnrichmentCounters:
-    """What happened to entries and delivery events since the start."""
+    """What happened to mails and delivery events since the start."""
 
     entries_evicted: int = 0
     entries_expired: int = 0
@@ -99,8 +99,8 @@ class QueueMap:
     """The queue IDs of all hosts.
 
     ``wait`` is how long, in seconds, a delivery event may be held back for its qmgr line; with 0
-    every event comes out at once and in order.  ``capacity`` bounds the entries, ``lifetime`` is
-    how many seconds an entry lives without being touched.
+    every event comes out at once and in order.  At most ``capacity`` mails are remembered, each for
+    ``lifetime`` seconds after the last line that began it.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class QueueMap:
         self._wait = wait
         self._capacity = capacity
         self._lifetime = lifetime
-        # Both have the entry that was touched first at their beginning.
+        # Both have the mail that was touched first at their beginning.
         self._entries: OrderedDict[str, KnownMail] = OrderedDict()
         self._over: OrderedDict[str, KnownMail] = OrderedDict()
         # By key: the mark of the first event, its time, and all of them.
@@ -168,7 +168,7 @@ class QueueMap:
         return next(iter(self._waiting.values()))[0] if self._waiting else None
 
     def snapshot(self) -> Iterator[bytes]:
-        """The entries at the time of the call as lines of bytes, for `restore`.
+        """The mails at the time of the call as lines of bytes, for `restore`.
 
         Events may be fed in between.
         """
@@ -179,7 +179,7 @@ class QueueMap:
         )
 
     def restore(self, lines: Iterable[bytes]) -> None:
-        """Take the entries of a snapshot; raises ValueError if another version made it."""
+        """Take the mails of a snapshot; raises ValueError if another version made it."""
         names, *parts = map(orjson.loads, lines)
         if names != list(_FACTS):
             raise ValueError("a snapshot of another version")
@@ -205,24 +205,24 @@ class QueueMap:
         return events
 
     def _knows_sender(self, key: str) -> bool:
-        entry = self._entries.get(key) or self._over.get(key)
-        return entry is not None and entry.sender is not None
+        mail = self._entries.get(key) or self._over.get(key)
+        return mail is not None and mail.sender is not None
 
     def _enrich(self, key: str, event: Event) -> None:
         fields = event.fields
-        entry = self._entries.get(key) or self._over.get(key)
-        if entry is not None:
-            for name, value in zip(_FACTS, _facts(entry), strict=True):
+        mail = self._entries.get(key) or self._over.get(key)
+        if mail is not None:
+            for name, value in zip(_FACTS, _facts(mail), strict=True):
                 if value is not None and name not in fields:
                     fields[name] = value
-        if entry is not None and entry.sender is not None:
+        if mail is not None and mail.sender is not None:
             self.counters.deliveries_enriched += 1
         else:
             fields["tags"].append(CORRELATION_NOMATCH)
             self.counters.deliveries_unmatched += 1
 
     def _learn(self, key: str, step: Step, fields: dict[str, Any], now: float) -> None:
-        """Take what the first lines of a mail tell, of the mail that is known or of a new one."""
+        """Learn from a line that begins a mail: the one that is known, or a new one."""
         known = self._entries.get(key)
         over = self._over.get(key) if known is None else None
         mail = known or over
@@ -246,9 +246,9 @@ class QueueMap:
         return mail
 
     def _end(self, key: str, now: float) -> None:
-        entry = self._entries.pop(key, None)
-        if entry is not None:
-            self._over[key] = _copy(entry, now)
+        mail = self._entries.pop(key, None)
+        if mail is not None:
+            self._over[key] = _copy(mail, now)
 
     def _evict(self) -> None:
         while len(self) > self._capacity:
@@ -259,24 +259,24 @@ class QueueMap:
                 self.counters.entries_evicted += 1
 
 
-def _copy(entry: KnownMail, touched: float) -> KnownMail:
-    """An entry to write into: a snapshot that is being taken keeps the old one as it was."""
-    return KnownMail(touched, *_facts(entry))
+def _copy(mail: KnownMail, touched: float) -> KnownMail:
+    """An mail to write into: a snapshot that is being taken keeps the old one as it was."""
+    return KnownMail(touched, *_facts(mail))
 
 
 def _rows(keys: list[str], entries: list[KnownMail], *, is_over: bool) -> Iterator[bytes]:
-    for start in range(0, len(keys), _SNAPSHOT_ENTRIES):
-        part = slice(start, start + _SNAPSHOT_ENTRIES)
+    for start in range(0, len(keys), _SNAPSHOT_MAILS):
+        part = slice(start, start + _SNAPSHOT_MAILS)
         yield orjson.dumps(
             [
-                [key, is_over, entry.touched, *_facts(entry)]
-                for key, entry in zip(keys[part], entries[part], strict=True)
+                [key, is_over, mail.touched, *_facts(mail)]
+                for key, mail in zip(keys[part], entries[part], strict=True)
             ]
         )
 
 
 def _forget(entries: OrderedDict[str, KnownMail], until: float) -> int:
-    """Drop the entries that were touched last then or before; how many there were."""
+    """Drop the mails that were touched last then or before; how many there were."""
     count = 0
     while entries and next(iter(entries.values())).touched <= until:
         entries.popitem(last=False)

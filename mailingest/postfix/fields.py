@@ -294,7 +294,7 @@ FIELDS: tuple[Field, ...] = (
             ("", "in the session"), ("_accepted", "accepted, if there were others too"),
         )
     ),
-    # --- Neighbours: amavis, dovecot, opendkim, opendmarc, policyd-spf, postgrey, rspamd ----------
+    # --- Companions: amavis, dovecot, opendkim, opendmarc, policyd-spf, postgrey, rspamd ----------
     # What means the same as in Postfix has the same name there: queue ID, Message-ID, client,
     # sender, and the recipient if there is but one.
     Field("amavis_id", "keyword", "amavis's number for the mail, also in its replies", "32531-01"),

@@ -37,7 +37,7 @@ Step = Literal[
     "deleted",
     "requeued",
 ]
-"""What a line tells of the life of its queue ID.
+"""What a line says of the life of its queue ID.
 
 ``accepted`` by smtpd or qmqpd, ``submitted`` by sendmail(1), ``identified`` by its Message-ID,
 ``activated`` by the queue manager; ``delivery`` is an attempt for one recipient.  ``canceled`` is a
@@ -74,7 +74,7 @@ _POSTSUPER: Final[Mapping[str, Step]] = {
 
 
 class Known(Protocol):
-    """What was learned of a mail; None is what no line has told."""
+    """What is known of a mail; None is what no line has said."""
 
     @property
     def client_hostname(self) -> str | None: ...
@@ -90,7 +90,7 @@ class Known(Protocol):
 
 
 def step_of(service: str, fields: Mapping[str, Any]) -> Step | None:
-    """What a Postfix line tells of the life of its queue ID; None for anything else."""
+    """What a Postfix line says of the life of its queue ID; None for anything else."""
     if "postfix_status" in fields:
         if "postfix_to" in fields:
             return "delivery"

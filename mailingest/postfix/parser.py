@@ -29,7 +29,7 @@ TYPE_MISMATCH: Final = "_type_mismatch"
 _NOMATCH: Final = "POSTFIX_NOMATCH"
 # Parts of a line that are fields of their own as well.
 _OMITTED = ("postfix_keyvalue_data", "postfix_command_counter_data")
-# Hostile tags must not fill the memory.
+# Made-up tags must not fill the memory.
 _MOST_PROGRAMS_KNOWN = 4096
 
 _SERVICE_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}", re.ASCII)
@@ -60,7 +60,7 @@ class Event:
 class _Program:
     """How to read the lines of a tag.
 
-    ``service`` is "" if only the text tells it; ``nomatch_tag`` is "" for all but Postfix.
+    ``service`` is "" if only the text says it; ``nomatch_tag`` is "" for all but Postfix.
     """
 
     instance: str
@@ -220,7 +220,7 @@ def _companion(tag: str, matcher: Matcher, kind: ProgramKind) -> _Program:
 
 
 def _delivery_agent(fields: dict[str, Any]) -> str:
-    """Who wrote a delivery line whose tag was cut, as far as the relay tells."""
+    """Who wrote a delivery line whose tag was cut, as far as the relay shows it."""
     service = fields.get("postfix_relay_service")
     if service is None:
         return "smtp"

@@ -68,8 +68,8 @@ def add_reason(fields: dict[str, Any]) -> None:
         text = fields["postfix_proxy_message"] if is_reject else ""
     else:
         return
-    if told := reason(text):
-        fields["postfix_reason"] = told
+    if found := reason(text):
+        fields["postfix_reason"] = found
 
 
 def _refusal(fields: Mapping[str, Any]) -> str:
@@ -87,7 +87,7 @@ def _refusal(fields: Mapping[str, Any]) -> str:
 
 
 def reason(text: str) -> str:
-    """The reason that a text tells; at most `LONGEST_REASON` characters."""
+    """The reason that a text gives; at most `LONGEST_REASON` characters."""
     text = text[:_LONGEST_TEXT]
     if text.startswith("host ") and (spoken := _SPEAKER.match(text)) is not None:
         text = text[spoken.end() :]
@@ -98,7 +98,7 @@ def reason(text: str) -> str:
 
 
 def literal(reason: str) -> str:
-    """The longest part of a reason that stands in the lines themselves; "" if it tells little."""
+    """The longest part of a reason that stands in the lines themselves; "" if it says little."""
     longest = max((part.strip(f" {_AROUND}<>=") for part in reason.split("*")), key=len)
     return longest if sum(map(str.isalpha, longest)) >= _FEWEST_LETTERS else ""
 

@@ -9,7 +9,7 @@ quote any text.
 import re
 from typing import Any, Final
 
-# Who wrote the text says what it can tell: a server's reply, or local(8) itself.
+# Who wrote the text decides what it can say: a server's reply, or local(8) itself.
 _REPLIES: Final = ("postfix_smtp_response", "postfix_proxy_message")
 _LOCAL_TEXTS: Final = ("postfix_local_response", "postfix_smtp_response")
 
@@ -75,7 +75,7 @@ _BOUNCED = re.compile(_CODE + r"Ok, id=[^\s,]{1,64}+, BOUNCE$", re.ASCII)
 
 
 def remote_queue_id(reply: str) -> str | None:
-    """The name that the next hop gave the mail, if its 2xx reply tells one."""
+    """The name that the next hop gave the mail, if its 2xx reply names one."""
     if not reply.startswith("2") or reply.endswith(_SAVED_END):
         return None
     if reply.endswith(_EXCHANGE_END):
@@ -119,7 +119,7 @@ def disposition(reply: str) -> str | None:
 
 
 def add_links(fields: dict[str, Any]) -> None:
-    """Write what the outcome of a mail that was sent, or taken by a proxy, tells."""
+    """Write what the outcome of a mail that was sent, or taken by a proxy, says."""
     if fields.get("postfix_relay") == "none":
         # discard(8); nothing else has sent a mail without a next hop.
         fields["postfix_disposition"] = "discarded"

@@ -1,4 +1,4 @@
-"""Event -> the same event: how the connection of an SMTP delivery was encrypted is written into it.
+"""Event -> the same event: how the connection of an SMTP delivery was encrypted is added to it.
 
 smtp(8) and lmtp(8) log a TLS connection by a line without queue ID, before the first delivery over
 it (tls/tls_misc.c, tls_log_summary()).  Both lines are of one process and name the same relay.
@@ -17,12 +17,12 @@ _RELAY: Final = ("postfix_relay_ip", "postfix_relay_port")
 _AGENTS: Final = frozenset({"smtp", "lmtp"})
 # Postfix keeps a connection for at most 300 s (smtp_connection_reuse_time_limit).
 _SECONDS: Final = 300
-# A host runs 100 delivery agents (default_process_limit); so many hosts are a large site.
+# A host runs 100 delivery agents (default_process_limit); 100 of them are a large site.
 _CAPACITY: Final = 10_000
 
 
-class Connections:
-    """The encrypted connection that each delivery agent made last."""
+class TlsSessions:
+    """The TLS session that each delivery agent set up last."""
 
     def __init__(self) -> None:
         self._latest: OrderedDict[str, tuple[int, list[Any], list[Any]]] = OrderedDict()

@@ -70,7 +70,7 @@ async def trace(
     limit: int = 100,
     is_shown: Callable[[Story], bool] | None = None,
 ) -> TraceResult:
-    """Tell the stories that meet the criteria, the ``limit`` newest ones; 0 is all of them.
+    """The stories that meet the criteria, the ``limit`` newest ones; 0 is all of them.
 
     ``is_shown`` says whether whoever asks may get to see a story; None shows all.
 
@@ -170,7 +170,7 @@ async def _follow_links(source: Reader, events: _Events, new: list[StoredEvent])
 
 
 async def _follow_sessions(source: Reader, events: _Events) -> None:
-    """Fetch the sessions of mails that never became active: their end tells why."""
+    """Fetch the sessions of mails that never became active: their end says why."""
     queues = gather(events.in_order()).queues
     unfinished = [
         queue

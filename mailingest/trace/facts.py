@@ -129,7 +129,7 @@ class Attempt:
 
 @dataclass(slots=True)
 class Queue:
-    """One mail under one queue ID; what no line told is None.
+    """One mail under one queue ID; what no line says is None.
 
     ``touched`` is the time of the last line that began or ended it.
     """

@@ -187,7 +187,7 @@ def _accepted(event: StoredEvent, command: str) -> int:
 
 
 def _take_step(queue: Queue, step: Step, event: StoredEvent) -> None:
-    """Write down what a line tells of its mail."""
+    """Write down what a line says of its mail."""
     match step:
         case "delivery":
             queue.attempts.append(Attempt(event))

@@ -1,6 +1,6 @@
 """Queue IDs -> the ones that the same mail goes on under: behind a filter, alias, forward, host.
 
-Pure.  The next server's reply names most of them; of the others, what XFORWARD told, or the
+Pure.  The next server's reply names most of them; of the others, what XFORWARD passed on, or the
 Message-ID, is known.
 """
 
@@ -61,7 +61,7 @@ class QueueGraph:
             child = _latest_before(found, queue, attempt)
             if child is not None:
                 return child
-        # A filter that tells no queue ID passes on what XFORWARD told it.
+        # A filter that names no queue ID passes on what it got by XFORWARD.
         filtered = list(self._by_filter.get((queue.key.host, queue.key.queue_id), ()))
         if filtered and (attempt.service == "pipe" or attempt.outcome == "passed_on"):
             own = [one for one in filtered if _has_recipient(one, attempt.recipient)]

@@ -7,8 +7,8 @@ import pytest
 
 from mailingest.config import Settings
 from mailingest.pipeline import Pipeline
-from mailingest.postfix import tls_sessions as connections
-from mailingest.postfix.tls_sessions import Connections
+from mailingest.postfix import tls_sessions
+from mailingest.postfix.tls_sessions import TlsSessions
 from mailingest.wiring import build_pipeline
 
 STAMP = "Nov 24 15:41:{:02} mx1 postfix/{}[{}]: {}"
@@ -72,13 +72,13 @@ def test_an_old_connection_is_not_taken_for_a_new_one(pipeline: Pipeline) -> Non
 
 def test_a_snapshot_of_another_version_is_refused() -> None:
     with pytest.raises(ValueError, match="another version"):
-        Connections().restore([b'["mx1 postfix/smtp 7",1,["192.0.2.9"],["Trusted"]]'])
+        TlsSessions().restore([b'["mx1 postfix/smtp 7",1,["192.0.2.9"],["Trusted"]]'])
 
 
 def test_the_connections_of_the_oldest_processes_are_forgotten(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "_CAPACITY", 2)
+    monkeypatch.setattr(tls_sessions, "_CAPACITY", 2)
     deliver(pipeline, [STAMP.format(19, "smtp", pid, TLS) for pid in (7, 8, 9)])
     lines = [STAMP.format(20, "smtp", pid, DELIVERY.format("192.0.2.9")) for pid in (7, 9)]
     assert ["postfix_tls_version" in deliver(pipeline, [line]) for line in lines] == [False, True]

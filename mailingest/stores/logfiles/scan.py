@@ -25,7 +25,7 @@ from mailingest.errors import StoreUnavailable
 from mailingest.inputs.files import STANDARD_INPUT, DamagedFile, LogFile, Text
 from mailingest.postfix.interpretation import interpret
 from mailingest.postfix.parser import EventParser
-from mailingest.postfix.tls_sessions import Connections
+from mailingest.postfix.tls_sessions import TlsSessions
 from mailingest.stores.events import StoredEvent, newest_first, time_of
 from mailingest.stores.logfiles.prefilter import Line
 from mailingest.stores.logfiles.tls_lines import Agents
@@ -210,7 +210,7 @@ class LogFiles:
             self._parser = self._reading.parser()
         parser = self._parser
         maker = DocumentMaker(self._reading.prefix)
-        connections = Connections()
+        tls_sessions = TlsSessions()
         for number in sorted(search.hits):
             reference = self._files[number].mtime
             decoder = self._reading.new_decoder()
@@ -221,10 +221,10 @@ class LogFiles:
                     decoder.decode(clock, reference=reference)
                 if hit.tls is not None and hit.tls is not tls:
                     tls = hit.tls
-                    connections.feed(parser.parse(decoder.decode(tls, reference=reference)))
+                    tls_sessions.feed(parser.parse(decoder.decode(tls, reference=reference)))
                 parsed = parser.parse(decoder.decode(hit.line, reference=reference))
                 parsed.id = maker.identify(parsed)
-                connections.feed(parsed)
+                tls_sessions.feed(parsed)
                 interpret(parsed)
                 # As it comes back from a store.
                 event: dict[str, Any] = orjson.loads(maker.make(parsed).body)
