@@ -22,9 +22,11 @@ from benchmarks.sizing import documents
 from mailingest.delivery.batcher import Batcher
 from mailingest.documents import Document
 from mailingest.stores.elastic.bulk import cut, encode
+from mailingest.stores.elastic.connection import ElasticConnection
 from mailingest.stores.elastic.lifecycle import index_patterns
 from mailingest.stores.elastic.schema import index_template
-from mailingest.stores.elastic.writer import BULK_ANSWER, ElasticWriter, IndexTemplate
+from mailingest.stores.elastic.template import IndexTemplate
+from mailingest.stores.elastic.writer import BULK_ANSWER, ElasticWriter
 from mailingest.stores.protocol import Rejection
 from tests.support.servers import KINDS, SearchServer
 
@@ -53,9 +55,9 @@ async def bare(client: AsyncElasticsearch, bodies: Sequence[bytes]) -> None:
     await asyncio.gather(*(work() for _ in range(_IN_FLIGHT)))
 
 
-async def whole(output: ElasticWriter, made: Sequence[Document]) -> None:
+async def whole(writer: ElasticWriter, made: Sequence[Document]) -> None:
     """Hand documents to the batcher as the daemon does, until all are stored."""
-    batcher = Batcher(output, NoRejections(), in_flight=_IN_FLIGHT)
+    batcher = Batcher(writer, NoRejections(), in_flight=_IN_FLIGHT)
     running = asyncio.create_task(batcher.run())
     rest = iter(made)
     while some := list(islice(rest, _PUT)):
@@ -82,27 +84,27 @@ async def rate(
 
 async def measure(server: SearchServer, made: Sequence[Document], rounds: int) -> None:
     bodies = [encode(part) for part in cut(made)]
-    ways: dict[str, list[float]] = {"bare": [], "output": [], "compressed": []}
-    output = ElasticWriter([server.url], template=_TEMPLATE)
-    compressing = ElasticWriter([server.url], template=_TEMPLATE, compress=True)
+    ways: dict[str, list[float]] = {"bare": [], "writer": [], "compressed": []}
+    writer = ElasticWriter(ElasticConnection([server.url]), _TEMPLATE)
+    compressing = ElasticWriter(ElasticConnection([server.url], compress=True), _TEMPLATE)
     try:
-        await output.open()
+        await writer.open()
         await compressing.open()
-        client = output.client
+        client = writer.connection.client
         await rate(client, len(made), lambda: bare(client, bodies))  # the virtual machine warms up
         for _ in range(rounds):
             ways["bare"].append(await rate(client, len(made), lambda: bare(client, bodies)))
-            ways["output"].append(await rate(client, len(made), lambda: whole(output, made)))
+            ways["writer"].append(await rate(client, len(made), lambda: whole(writer, made)))
             ways["compressed"].append(
                 await rate(client, len(made), lambda: whole(compressing, made))
             )
     finally:
-        await output.close()
+        await writer.close()
         await compressing.close()
     best = {way: max(rates) for way, rates in ways.items()}
     print(
-        f"{server.kind}: bare client {best['bare']:,.0f}/s, output {best['output']:,.0f}/s "
-        f"({best['output'] / best['bare']:.0%}), compressed {best['compressed']:,.0f}/s",
+        f"{server.kind}: bare client {best['bare']:,.0f}/s, writer {best['writer']:,.0f}/s "
+        f"({best['writer'] / best['bare']:.0%}), compressed {best['compressed']:,.0f}/s",
         flush=True,
     )
 

@@ -18,9 +18,11 @@ from typing import Any, Final
 from benchmarks.generate import DEFAULT_START, generate
 from mailingest.config import Settings
 from mailingest.documents import Document
+from mailingest.stores.elastic.connection import ElasticConnection
 from mailingest.stores.elastic.lifecycle import index_patterns
 from mailingest.stores.elastic.schema import index_template
-from mailingest.stores.elastic.writer import ElasticWriter, IndexTemplate
+from mailingest.stores.elastic.template import IndexTemplate
+from mailingest.stores.elastic.writer import ElasticWriter
 from mailingest.stores.protocol import Writer
 from mailingest.stores.sqlite.writer import SqliteWriter
 from mailingest.wiring import build_pipeline
@@ -90,12 +92,12 @@ def batches(made: Sequence[Document]) -> Iterator[list[Document]]:
         yield batch
 
 
-async def write(output: Writer, made: Sequence[Document]) -> None:
+async def write(writer: Writer, made: Sequence[Document]) -> None:
     """Write all documents, and make sure that all were stored."""
-    await output.open()
+    await writer.open()
     stored = 0
     for batch in batches(made):
-        stored += (await output.write(batch)).stored
+        stored += (await writer.write(batch)).stored
     if stored != len(made):
         raise RuntimeError(f"{stored} of {len(made)} documents were stored")
 
@@ -103,11 +105,11 @@ async def write(output: Writer, made: Sequence[Document]) -> None:
 async def in_cluster(server: SearchServer, made: Sequence[Document], body: Template) -> int:
     """Bytes of an index of these documents in one segment; the index is deleted again."""
     template = IndexTemplate("mail", index_patterns("mail"), body)
-    output = ElasticWriter([server.url], template=template)
+    writer = ElasticWriter(ElasticConnection([server.url]), template)
     try:
-        await write(output, made)
+        await write(writer, made)
         index = made[0].index
-        client = output.client.options(request_timeout=_MERGE_SECONDS)
+        client = writer.connection.client.options(request_timeout=_MERGE_SECONDS)
         await client.indices.refresh(index=index)
         await client.indices.forcemerge(index=index, max_num_segments=1)
         # The segments that were merged are let go, and then deleted.
@@ -120,17 +122,17 @@ async def in_cluster(server: SearchServer, made: Sequence[Document], body: Templ
         await client.indices.delete(index=index)
         return int(primaries["store"]["size_in_bytes"])
     finally:
-        await output.close()
+        await writer.close()
 
 
 async def in_sqlite(made: Sequence[Document]) -> int:
     """Bytes of a SQLite file of these documents, closed."""
     with tempfile.TemporaryDirectory() as directory:
-        output = SqliteWriter(Path(directory))
+        writer = SqliteWriter(Path(directory))
         try:
-            await write(output, made)
+            await write(writer, made)
         finally:
-            await output.close()
+            await writer.close()
         return sum(path.stat().st_size for path in Path(directory).iterdir())
 
 
@@ -145,7 +147,7 @@ def main() -> None:
         f"{'store':24}{'variant':28}{'events':12}{'number':>9}{'bytes each':>12}{'bytes/line':>12}"
     )
 
-    def told(store: str, variant: str, events: str, size: int) -> None:
+    def report(store: str, variant: str, events: str, size: int) -> None:
         made = len(sets[events])
         print(
             f"{store:24}{variant:28}{events:12}{made:9,}{size / made:12.0f}{size / whole:12.0f}",
@@ -153,14 +155,14 @@ def main() -> None:
         )
 
     for events, made in sets.items():
-        told("JSON", "", events, sum(len(document.body) for document in made))
-        told("SQLite", "", events, asyncio.run(in_sqlite(made)))
+        report("JSON", "", events, sum(len(document.body) for document in made))
+        report("SQLite", "", events, asyncio.run(in_sqlite(made)))
     for kind in KINDS:
         with SearchServer(kind, large=True) as server:
             for variant, change in VARIANTS.items():
                 for events, made in sets.items():
                     body = change(deepcopy(index_template(replicas=0)))
-                    told(str(kind), variant, events, asyncio.run(in_cluster(server, made, body)))
+                    report(str(kind), variant, events, asyncio.run(in_cluster(server, made, body)))
 
 
 if __name__ == "__main__":

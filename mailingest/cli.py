@@ -209,9 +209,9 @@ def setup(
         raise UsageError("setup: --dry-run or --diff, not both")
     settings = _start(config)
     if saved_objects is not None:
-        from mailingest.stores.elastic.saved_objects import write
+        from mailingest.commands.setup import write_saved_objects
 
-        write(settings.index.prefix, saved_objects)
+        write_saved_objects(settings, saved_objects)
         return
     from mailingest.commands.setup import run as run_setup
 

@@ -3,12 +3,11 @@
 import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import regex
 
-from mailingest.config import Settings, data_directory, load_zone, read_secret
+from mailingest.config import Settings, data_directory, load_zone
 from mailingest.documents import DocumentMaker
 from mailingest.errors import UsageError
 from mailingest.grok.library import Definition, parse_definitions
@@ -18,14 +17,11 @@ from mailingest.postfix.enrichment import WAIT, QueueMap
 from mailingest.postfix.fields import Field
 from mailingest.postfix.parser import EventParser
 from mailingest.postfix.selection import is_of_a_mail
-from mailingest.stores.elastic.lifecycle import index_patterns
-from mailingest.stores.elastic.schema import index_template
-from mailingest.stores.protocol import CountingReader, Progress, Reader, Writer, no_progress
+from mailingest.stores.protocol import Progress, Reader, Store, no_progress
 from mailingest.syslog.header import HEADER_NOMATCH, RecordDecoder
 from mailingest.syslog.timestamps import Clock
 
 if TYPE_CHECKING:
-    from mailingest.stores.elastic.writer import ElasticWriter, IndexTemplate
     from mailingest.stores.logfiles.scan import LineReading
 
 SECONDS_OF_A_DAY = 86_400.0
@@ -141,89 +137,34 @@ def first_time(settings: Settings) -> Callable[[bytes, float], float | None]:
     return read
 
 
-def build_output(settings: Settings) -> Writer:
-    """The output that is set; raises UsageError if a secret cannot be read.
+def build_store(settings: Settings) -> Store:
+    """The store that is set; the one place where a kind of store is chosen.
 
-    Only that output's module is imported: the Elasticsearch client alone takes 20 MB.
+    Only its own modules are imported: the Elasticsearch client alone takes 20 MB.
     """
-    if settings.elasticsearch.hosts:
-        return build_elasticsearch(settings, index_template_of(settings))
-    if settings.ndjson.path is not None:
-        from mailingest.stores.ndjson.writer import NdjsonWriter
-
-        path = settings.ndjson.path
-        return NdjsonWriter(None if path == "-" else Path(path))
-    from mailingest.stores.sqlite.writer import SqliteWriter
-
-    return SqliteWriter(settings.sqlite_directory)
-
-
-def index_template_of(settings: Settings) -> "IndexTemplate":
-    """The template of the daily indices."""
-    from mailingest.stores.elastic.writer import IndexTemplate
-
     prefix = settings.index.prefix
-    body = index_template(
-        replicas=settings.elasticsearch.replicas, own=settings.grok.declared_fields
-    )
-    return IndexTemplate(prefix, index_patterns(prefix), body)
+    if settings.elasticsearch.hosts:
+        from mailingest.stores.elastic.store import ElasticStore
+
+        return ElasticStore(settings.elasticsearch, prefix, settings.grok.declared_fields)
+    if settings.ndjson.path is not None:
+        from mailingest.stores.ndjson.store import NdjsonStore
+
+        return NdjsonStore(settings.ndjson.path)
+    from mailingest.stores.sqlite.store import SqliteStore
+
+    return SqliteStore(settings.sqlite_directory, prefix)
 
 
-def build_elasticsearch(settings: Settings, template: "IndexTemplate | None") -> "ElasticWriter":
-    """The connection to the cluster that is set; without a template it changes nothing there."""
-    from mailingest.stores.elastic.tls import Tls
-    from mailingest.stores.elastic.writer import ElasticWriter, Login
-
-    section = settings.elasticsearch
-
-    def secret(name: str) -> str | None:
-        value, file = getattr(section, name), getattr(section, f"{name}_file")
-        return read_secret(value, file, f"elasticsearch.{name}_file")
-
-    return ElasticWriter(
-        section.hosts,
-        login=lambda: Login(
-            section.username, secret("password"), secret("api_key"), secret("bearer_token")
-        ),
-        tls=Tls(
-            ca_certs=section.ca_certs,
-            fingerprint=section.fingerprint,
-            client_cert=section.client_cert,
-            client_key=section.client_key,
-            verify=section.verify_certs,
-        ),
-        compress=section.compress,
-        timeout=section.timeout,
-        template=template,
-    )
-
-
-def open_source(
+def build_reader(
     settings: Settings, files: Sequence[str] = (), progress: Progress = no_progress
 ) -> Reader:
-    """The store that is set, or log files if some are named; raises UsageError.
+    """The reader of the store that is set, or of log files if some are named; raises UsageError.
 
-    ``progress`` hears of what this process reads itself; a server tells nothing.  Only that
-    source's module is imported: the Elasticsearch client alone takes 20 MB.
+    ``progress`` hears of what this process reads itself.
     """
     if files:
         from mailingest.stores.logfiles.reader import LogFilesReader
 
         return LogFilesReader(expand(files, first_time(settings)), line_reading(settings), progress)
-    return open_store(settings, progress)
-
-
-def open_store(settings: Settings, progress: Progress = no_progress) -> CountingReader:
-    """The store that is set; raises UsageError if it cannot be asked."""
-    if settings.elasticsearch.hosts:
-        from mailingest.stores.elastic.reader import ElasticReader
-
-        return ElasticReader(build_elasticsearch(settings, None), settings.index.prefix)
-    if settings.ndjson.path is not None:
-        raise UsageError(
-            "ndjson.path: lines of JSON cannot be searched: name log files with --file, or set "
-            "sqlite.directory or elasticsearch.hosts"
-        )
-    from mailingest.stores.sqlite.reader import SqliteReader
-
-    return SqliteReader(settings.sqlite_directory, settings.index.prefix, progress)
+    return build_store(settings).reader(progress)

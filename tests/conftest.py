@@ -16,7 +16,13 @@ from tests.support.servers import (
     Kind,
     SearchServer,
 )
-from tests.support.stores import make_source, prefixes
+from tests.support.stores import (
+    case,
+    make_counting_reader,
+    make_reader,
+    prefixes,
+    searched_case,
+)
 
 # How long an example takes depends on the machine; nothing in a test is timed.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -107,4 +113,4 @@ def any_server(
     return search_servers(request.param)
 
 
-__all__ = ["make_source", "prefixes"]
+__all__ = ["case", "make_counting_reader", "make_reader", "prefixes", "searched_case"]

@@ -1,23 +1,30 @@
 """Settings become the parts that they describe."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mailingest.config import Settings, data_directory
+from mailingest.config import Elasticsearch, Settings, data_directory
 from mailingest.errors import UsageError
 from mailingest.postfix.enrichment import LIFETIME
+from mailingest.stores.elastic.reader import ElasticReader
+from mailingest.stores.elastic.store import ElasticStore
+from mailingest.stores.elastic.template import IndexTemplate
 from mailingest.stores.elastic.writer import ElasticWriter
+from mailingest.stores.logfiles.reader import LogFilesReader
 from mailingest.stores.ndjson.writer import NdjsonWriter
+from mailingest.stores.sqlite.reader import SqliteReader
 from mailingest.stores.sqlite.writer import SqliteWriter
 from mailingest.wiring import (
-    build_output,
     build_parser,
     build_pipeline,
+    build_reader,
+    build_store,
     first_time,
-    index_template_of,
     read_definitions,
 )
 
@@ -147,8 +154,55 @@ def test_the_time_of_a_line_is_read_for_putting_files_in_order() -> None:
         ),
     ],
 )
-def test_the_output_is_the_one_that_is_set(sections: dict[str, Any], kind: type) -> None:
-    assert isinstance(build_output(settings(**sections)), kind)
+def test_the_store_is_the_one_that_is_set(sections: dict[str, Any], kind: type) -> None:
+    assert isinstance(build_store(settings(**sections)).writer(), kind)
+
+
+@pytest.mark.parametrize(
+    ("sections", "files", "kind"),
+    [
+        pytest.param({}, [], SqliteReader, id="SQLite if nothing is set"),
+        pytest.param(
+            {"elasticsearch": {"hosts": ["http://127.0.0.1:9"]}}, [], ElasticReader, id="a server"
+        ),
+        pytest.param({"ndjson": {"path": "-"}}, ["mail.log"], LogFilesReader, id="log files"),
+    ],
+)
+def test_the_reader_is_that_of_the_store_unless_files_are_named(
+    tmp_path: Path, sections: dict[str, Any], files: list[str], kind: type
+) -> None:
+    (tmp_path / "mail.log").write_bytes(b"")
+    named = [str(tmp_path / file) for file in files]
+    assert isinstance(build_reader(settings(**sections), named), kind)
+
+
+def test_lines_of_json_cannot_be_searched() -> None:
+    with pytest.raises(UsageError, match=r"^ndjson\.path: lines of JSON cannot be searched: name"):
+        build_reader(settings(ndjson={"path": "-"}))
+
+
+@pytest.mark.parametrize(
+    ("sections", "clients"),
+    [
+        pytest.param({}, [], id="SQLite"),
+        pytest.param({"ndjson": {"path": "-"}}, [], id="NDJSON"),
+        pytest.param(
+            {"elasticsearch": {"hosts": ["http://127.0.0.1:9"]}}, ["elasticsearch"], id="a server"
+        ),
+    ],
+)
+def test_a_store_imports_no_other_ones_client(sections: dict[str, Any], clients: list[str]) -> None:
+    program = f"""if True:
+        import sys
+        from mailingest.config import Settings
+        from mailingest.wiring import build_store
+        build_store(Settings.model_validate({sections!r})).writer()
+        print(*({{"elasticsearch"}} & {{*sys.modules}}))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == clients
 
 
 @pytest.mark.parametrize("key", ["password_file", "api_key_file"])
@@ -157,11 +211,11 @@ def test_a_secret_that_cannot_be_read_is_named(tmp_path: Path, key: str) -> None
     if key == "password_file":
         section["username"] = "ann"
     with pytest.raises(UsageError, match=rf"^elasticsearch\.{key}: cannot read .*/none: No such"):
-        build_output(settings(elasticsearch=section))
+        build_store(settings(elasticsearch=section)).writer()
 
 
-async def test_the_default_output_writes_below_the_state(tmp_path: Path) -> None:
-    output = build_output(settings(state={"directory": tmp_path}))
+async def test_the_default_store_writes_below_the_state(tmp_path: Path) -> None:
+    output = build_store(settings(state={"directory": tmp_path})).writer()
     (document,) = build_pipeline(settings(), live=True).feed(line("removed"), NOW)
     await output.open()
     await output.write([document])
@@ -213,8 +267,15 @@ def test_users_have_programs_and_fields_of_their_own(
     assert document.fields["tags"] == tags
 
 
+def template_of(settings: Settings) -> IndexTemplate:
+    elasticsearch = Elasticsearch(hosts=("http://127.0.0.1:9",))
+    store = build_store(settings.model_copy(update={"elasticsearch": elasticsearch}))
+    assert isinstance(store, ElasticStore)
+    return store.template()
+
+
 def test_own_fields_are_in_the_index_template(tmp_path: Path) -> None:
-    properties = index_template_of(own_settings(tmp_path)).body["mappings"]["properties"]
+    properties = template_of(own_settings(tmp_path)).body["mappings"]["properties"]
 
     assert properties["mine_score"] == {"type": "float"}
     assert properties["mine"]["properties"]["verdict"] == properties["postfix_status"]

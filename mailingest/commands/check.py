@@ -10,7 +10,7 @@ from mailingest.errors import MailingestError
 from mailingest.grok.library import Library
 from mailingest.inputs.sockets import address_text, bound_socket
 from mailingest.spool.snapshot import make_directory
-from mailingest.wiring import build_output, build_parser, read_definitions
+from mailingest.wiring import build_parser, build_store, read_definitions
 
 
 def check(settings: Settings) -> bool:
@@ -21,7 +21,7 @@ def check(settings: Settings) -> bool:
         ("state", lambda: _state(settings)),
         *(("udp", _listener("udp", one.host, one.port)) for one in settings.inputs.udp),
         *(("tcp", _listener("tcp", one.host, one.port)) for one in settings.inputs.tcp),
-        ("store", lambda: asyncio.run(_store(settings))),
+        ("store", lambda: asyncio.run(build_store(settings).check())),
     ]
     print("ok     configuration")
     wrong = False
@@ -67,16 +67,3 @@ def _listener(protocol: Literal["udp", "tcp"], host: str, port: int) -> Callable
         return f"{address_text(host, port)} is free"
 
     return attempt
-
-
-async def _store(settings: Settings) -> str:
-    output = build_output(settings)
-    try:
-        await output.open()
-    finally:
-        await output.close()
-    if settings.elasticsearch.hosts:
-        return f"{', '.join(settings.elasticsearch.hosts)} answers"
-    if settings.ndjson.path is not None:
-        return f"{settings.ndjson.path} is writable"
-    return f"{settings.sqlite_directory} is writable"

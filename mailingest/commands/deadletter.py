@@ -15,7 +15,7 @@ from mailingest.documents import Document
 from mailingest.errors import UsageError
 from mailingest.escaping import escape_terminal, escape_terminal_json
 from mailingest.stores.protocol import Rejection, Writer
-from mailingest.wiring import build_output
+from mailingest.wiring import build_store
 
 # What a bulk request takes comfortably, and little to send again if the run is interrupted.
 _BATCH = 500
@@ -86,7 +86,7 @@ def purge_letters(
 
 
 async def _retry(settings: Settings, letters: list[Letter]) -> bool:
-    output = build_output(settings)
+    output = build_store(settings).writer()
     changes: dict[bytes, bytes | None] = {}
     reasons: list[str] = []
     try:

@@ -23,7 +23,7 @@ from mailingest.inputs.rotation import expand
 from mailingest.pipeline import Pipeline
 from mailingest.service import gc_tuning
 from mailingest.spool.snapshot import make_directory, replace_file
-from mailingest.wiring import build_output, build_pipeline, first_time
+from mailingest.wiring import build_pipeline, build_store, first_time
 
 _log = structlog.get_logger(__name__)
 
@@ -87,7 +87,7 @@ class Replay:
 
     async def main(self) -> int:
         """Read, store and report."""
-        output = build_output(self._settings)
+        output = build_store(self._settings).writer()
         batcher = Batcher(
             output,
             DeadLetters(

@@ -16,7 +16,7 @@ from mailingest.stores.protocol import Span
 from mailingest.trace.engine import TraceResult, trace
 from mailingest.trace.questions import Question, read_criteria
 from mailingest.trace.stories import Story
-from mailingest.wiring import open_source
+from mailingest.wiring import build_reader
 
 EXIT_FOUND = 0
 EXIT_NOT_FOUND = 1
@@ -80,7 +80,7 @@ def _limits(
 
 async def _ask(settings: Settings, criteria: Criteria, options: Options) -> TraceResult:
     with SearchProgress() as progress:
-        source = open_source(settings, options.files, progress)
+        source = build_reader(settings, options.files, progress)
         try:
             return await trace(source, criteria, limit=options.limit)
         finally:

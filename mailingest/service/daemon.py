@@ -31,7 +31,7 @@ from mailingest.spool.journal import Record
 from mailingest.spool.queue import Spool
 from mailingest.spool.snapshot import make_directory, restore
 from mailingest.stores.protocol import Writer
-from mailingest.wiring import build_output, build_pipeline
+from mailingest.wiring import build_pipeline, build_store
 
 _log = structlog.get_logger(__name__)
 
@@ -45,8 +45,6 @@ _MOST_TURNS = 32
 _BUSY_TURN = 32
 # A stream is named by the millisecond of the start, and below it the number of the connection.
 _CONNECTION_BITS = 22
-# Two bulk requests under way keep Elasticsearch busy while the next batch is made.
-_ELASTICSEARCH_IN_FLIGHT = 2
 
 
 def run(settings: Settings) -> int:
@@ -78,7 +76,8 @@ class Daemon:
         self._frames_failed = 0
         self._is_idle = asyncio.Event()
         self._pipeline: Pipeline = build_pipeline(settings, live=True)
-        self._output: Writer = build_output(settings)
+        store = build_store(settings)
+        self._output: Writer = store.writer()
         self._batcher = Batcher(
             self._output,
             DeadLetters(settings.state.directory, max_bytes=settings.state.max_dead_letter_bytes),
@@ -86,9 +85,8 @@ class Daemon:
             max_bytes=settings.batch.max_bytes,
             max_age=settings.batch.max_age,
             capacity=settings.batch.capacity,
-            in_flight=_ELASTICSEARCH_IN_FLIGHT if settings.elasticsearch.hosts else 1,
-            # A server may be set right while lines wait in the spool; a path here may not.
-            keep_trying=bool(settings.elasticsearch.hosts),
+            in_flight=store.in_flight,
+            keep_trying=store.keep_trying,
         )
         self._snapshots = Snapshots(self._snapshot, self._pipeline, self._spool, self._batcher)
         self._udp = [

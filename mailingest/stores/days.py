@@ -5,6 +5,7 @@ today and the N - 1 days before.
 """
 
 import re
+from collections.abc import Iterable
 from datetime import date, timedelta
 from typing import Final
 
@@ -30,3 +31,11 @@ def day_of(name: str, prefix: str) -> date | None:
 def is_over(day: date, *, today: date, days: int) -> bool:
     """Whether a day began ``days`` days ago or earlier."""
     return today - day >= timedelta(days=days)
+
+
+def days_over(
+    names: Iterable[str], prefix: str, days: int, *, today: date
+) -> list[tuple[date, str]]:
+    """The names of days that are over, with their days, oldest first; all others are left out."""
+    dated = [(day, name) for name in names if (day := day_of(name, prefix)) is not None]
+    return sorted((day, name) for day, name in dated if is_over(day, today=today, days=days))

@@ -1,19 +1,73 @@
-"""What each kind of store does: the read side, which a trace asks, and the write side."""
+"""What each kind of store does, and what goes in and comes out.
+
+A store has a write side, which the service fills, and a read side, which a trace and the overview
+ask; around both stands what an operator does with it.  To add a store, implement `Store` in a
+folder of its own and choose it in `mailingest.wiring.build_store`.
+"""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Protocol
+from datetime import date, datetime
+from typing import Final, Literal, Protocol
 
 from mailingest.documents import Document
 from mailingest.stores.counts import Counts, TimeBuckets
 from mailingest.stores.criteria import Criteria
 from mailingest.stores.events import StoredEvent
 
+# The write side
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A document that the store will never take as it is, and the store's reason."""
+
+    document: Document
+    reason: str
+
+
+@dataclass(slots=True)
+class WriteResult:
+    """What became of a batch: ``stored`` counts documents that are in the store now.
+
+    A document that was there already (same index and id) counts as stored and as
+    ``duplicates``.  ``stored + len(rejected) + len(retry)`` is the size of the batch.
+    """
+
+    stored: int = 0
+    duplicates: int = 0
+    rejected: list[Rejection] = field(default_factory=list)
+    retry: list[Document] = field(default_factory=list)
+
+
+class Writer(Protocol):
+    """Takes documents.  Writing a batch twice leaves each document stored once."""
+
+    async def open(self) -> None:
+        """Connect or create what is needed; raises UsageError or StoreUnavailable.
+
+        It may be repeated, to make good what an outage has taken away.
+        """
+
+    async def write(self, batch: Sequence[Document]) -> WriteResult:
+        """Store a batch; raises StoreUnavailable if nothing was decided on any document.
+
+        UsageError says the same, and that the operator has to fix it.
+        """
+
+    async def reopen(self) -> None:
+        """Leave a file that log rotation has renamed; raises what ``open`` raises."""
+
+    async def close(self) -> None:
+        """Release files and connections."""
+
+
+# The read side
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The time from the first to the last event that a source has."""
+    """The time from the first to the last event that there is."""
 
     first: datetime
     last: datetime
@@ -21,11 +75,11 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Events, newest first; ``is_cut`` tells that there may be more than were asked for.
+    """Events, newest first; with ``is_cut``, there may be more than were asked for.
 
     An event is the document as stored, with its id as ``_id``.  Its ``_position``, an integer,
-    tells events of one moment apart: the line that was written last has the greatest, as far as
-    the source can tell.  ``notes`` name what could not be read, one line each.
+    orders events of one moment: the line that was written last has the greatest, as far as the
+    store knows.  ``notes`` name what could not be read, one line each.
     """
 
     events: list[StoredEvent]
@@ -34,7 +88,7 @@ class Found:
 
 
 Progress = Callable[[float], None]
-"""Hears, in any thread, which share of a long search is done; a search may begin anew."""
+"""Called in any thread with the share of a long search that is done; a search may begin anew."""
 
 
 def no_progress(share: float) -> None:
@@ -42,12 +96,12 @@ def no_progress(share: float) -> None:
 
 
 class Reader(Protocol):
-    """A store, or log files.
+    """Finds events, in a store or in log files.
 
     ``since`` and ``until`` are aware, None is no bound; ``since`` is included, ``until`` is not.
-    ``limit`` bounds the events that are given.  Queue IDs are matched case-exactly, everything
-    else case-blind.  Raises StoreUnavailable if the store cannot be asked now, and UsageError if
-    only the operator can heal that.  A call that is cancelled ends its work soon.
+    ``limit`` bounds the events that are given.  Queue IDs are case-sensitive, everything else is
+    case-insensitive.  Raises StoreUnavailable if the store cannot be asked now, and UsageError if
+    only the operator can fix that.  A call that is cancelled ends its work soon.
     """
 
     async def span(self) -> Span | None:
@@ -59,7 +113,7 @@ class Reader(Protocol):
         At least one line of each answer is found if `limit` allows; of which term does not
         matter, since stories are checked against all criteria later.  Without any term, all
         lines about a queue ID and all refusals within the time are candidates.  The events are
-        within the time, but log files, where a delivery line does not tell the sender, may give
+        within the time, but log files, where a delivery line does not have the sender, may give
         earlier ones of mails that may still have been there.
         """
 
@@ -94,48 +148,76 @@ class Reader(Protocol):
 
 
 class CountingReader(Reader, Protocol):
-    """A source that can also be counted, which log files cannot be in a moment."""
+    """The reader of a store, which has counts at hand; log files would have to be read for them."""
 
     async def counts(self, buckets: TimeBuckets) -> Counts:
         """How much happened in each bucket, and why; raises what a `Reader` raises."""
 
 
+# Both, and what an operator does
+
+
 @dataclass(frozen=True, slots=True)
-class Rejection:
-    """A document that the store will never take as it is, and the store's reason."""
+class Expired:
+    """An index or a file whose day is over, with its size in bytes if that is known.
 
-    document: Document
-    reason: str
-
-
-@dataclass(slots=True)
-class WriteResult:
-    """What became of a batch: ``stored`` counts documents that are in the store now.
-
-    A document that was there already (same index and id) counts as stored and as
-    ``duplicates``.  ``stored + len(rejected) + len(retry)`` is the size of the batch.
+    It is deleted, unless ``kept_because`` says why not.
     """
 
-    stored: int = 0
-    duplicates: int = 0
-    rejected: list[Rejection] = field(default_factory=list)
-    retry: list[Document] = field(default_factory=list)
+    name: str
+    size: int | None = None
+    kept_because: str = ""
 
 
-class Writer(Protocol):
-    """Takes documents.  Writing a batch twice leaves each document stored once."""
+NO_SET_UP: Final = (
+    "nothing to set up: only Elasticsearch and OpenSearch need it, see elasticsearch.hosts"
+)
 
-    async def open(self) -> None:
-        """Connect or create what is needed; raises UsageError or StoreUnavailable."""
+Show = Literal["requests", "diff"]
+"""What is shown in place of a set-up: the requests, or what they would change."""
 
-    async def write(self, batch: Sequence[Document]) -> WriteResult:
-        """Store a batch; raises StoreUnavailable if nothing was decided on any document.
 
-        UsageError says the same, and that the operator has to heal it.
+class Store(Protocol):
+    """One kind of store with its settings.  Making one opens nothing and connects to nothing."""
+
+    @property
+    def in_flight(self) -> int:
+        """How many batches may be written at once."""
+
+    @property
+    def keep_trying(self) -> bool:
+        """Whether what only an operator can fix is waited out at the start, like an outage."""
+
+    @property
+    def day_units(self) -> str:
+        """What holds the documents of a day, in the plural: indices, or files."""
+
+    def writer(self) -> Writer:
+        """A new writer, not open yet; raises UsageError if a setting cannot be used."""
+
+    def reader(self, progress: Progress = no_progress) -> CountingReader:
+        """A new reader, not open yet; raises UsageError if there can be none.
+
+        ``progress`` hears of what this process reads itself.
         """
 
-    async def reopen(self) -> None:
-        """Let go of files that log rotation has renamed; raises what `open` raises."""
+    async def check(self) -> str:
+        """Try what a writer needs, and say in a line what is well; raises what ``open`` raises."""
 
-    async def close(self) -> None:
-        """Release files and connections."""
+    async def delete_old(
+        self, days: int, *, today: date, dry_run: bool, report: Callable[[Expired], None]
+    ) -> None:
+        """Delete the days that began ``days`` days ago or earlier, oldest first.
+
+        Each is reported when it is gone; with ``dry_run`` it is only reported.  Raises UsageError
+        or StoreUnavailable.
+        """
+
+    async def set_up(
+        self, days: int | None, show: Show | None, report: Callable[[str], None]
+    ) -> None:
+        """Put what a server needs to be written to, or show it; a second run changes nothing.
+
+        ``days`` are those of retention.days.  The lines to show are reported.  Raises UsageError
+        or StoreUnavailable.
+        """

@@ -13,7 +13,7 @@ from mailingest.inputs.sockets import address_text, refusal
 from mailingest.service.systemd import notify
 from mailingest.web.app import Access, TracePage, is_loopback
 from mailingest.web.security import Users
-from mailingest.wiring import open_store
+from mailingest.wiring import build_store
 
 _log = structlog.get_logger(__name__)
 
@@ -48,7 +48,7 @@ async def _serve(settings: Settings, access: Access) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    source = open_store(settings)
+    source = build_store(settings).reader()
     page = TracePage(source, access, load_zone(settings.syslog.timezone))
     runner = web.AppRunner(page.application(), access_log=None)
     # Of a request that is no HTTP it would log a traceback; the page logs its own faults.

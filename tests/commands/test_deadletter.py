@@ -28,7 +28,7 @@ from mailingest.documents import Document
 from mailingest.errors import StoreUnavailable, UsageError
 from mailingest.stores.elastic.compatibility import BridgeNode
 from mailingest.stores.protocol import Rejection
-from mailingest.wiring import build_output
+from mailingest.wiring import build_store
 from tests.support.documents import MIDNIGHT, document
 from tests.support.servers import SearchServer
 from tests.support.sqlite import StoredDocuments
@@ -372,7 +372,7 @@ async def test_poison_goes_to_the_dead_letters_delays_nothing_and_is_sent_again(
     settings = cluster_settings(search_server, tmp_path)
     prefix = settings.index.prefix
     bad = poison(prefix)
-    output = build_output(settings)
+    output = build_store(settings).writer()
     batcher = Batcher(output, DeadLetters(tmp_path), max_documents=100)
     try:
         async with running(batcher):
@@ -439,7 +439,7 @@ async def test_what_did_not_fit_is_stored_whole_when_the_mapping_is_mended(
     }
     async with AsyncElasticsearch([search_server.url], node_class=BridgeNode) as client:
         await client.indices.create(index=index, mappings=OLD_MAPPINGS)
-        output = build_output(settings)
+        output = build_store(settings).writer()
         batcher = Batcher(output, DeadLetters(tmp_path), max_documents=1000)
         try:
             async with running(batcher):

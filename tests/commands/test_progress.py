@@ -13,7 +13,7 @@ from mailingest.stores.logfiles.reader import LogFilesReader
 from mailingest.stores.sqlite.reader import SqliteReader
 from mailingest.wiring import line_reading
 from tests.support.logs import SETTINGS, documents_of, lines_of
-from tests.support.stores import sqlite_source
+from tests.support.stores import sqlite_reader
 
 LOG = "".join(
     f"{day}T{hour:02d}:00:00 mx1 postfix/qmgr: AAAAA{hour:02X}: from=<a@example.com>, size=1, nrcpt=1 (queue active)\n"  # noqa: E501
@@ -54,7 +54,7 @@ def test_a_terminal_shows_how_far_it_has_come(monkeypatch: pytest.MonkeyPatch) -
 
 async def test_the_store_is_read_hour_by_hour_newest_first(tmp_path: Path) -> None:
     shares: list[float] = []
-    await sqlite_source(tmp_path, documents_of(lines_of(LOG)))
+    await sqlite_reader(tmp_path, documents_of(lines_of(LOG)))
     source = SqliteReader(tmp_path, "mail", shares.append)
     assert (await source.find(Criteria(text=text_term("nowhere")), 10)).events == []
     assert shares == sorted(shares)

@@ -134,7 +134,7 @@ async def test_a_day_that_is_written_to_meanwhile_begins_anew(tmp_path: Path) ->
     await output.open()
     try:
         await output.write([old])
-        run(sqlite_settings(tmp_path), dry_run=False, today=TODAY)
+        await asyncio.to_thread(run, sqlite_settings(tmp_path), dry_run=False, today=TODAY)
         assert names(tmp_path) == set()
         late = document(2, day="2026.11.01")
         assert (await output.write([late])).stored == 1

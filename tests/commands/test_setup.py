@@ -13,14 +13,16 @@ import pytest
 from aiohttp import web
 from elasticsearch import AsyncElasticsearch
 
-from mailingest.commands.setup import Show, run
+from mailingest.commands.setup import run, write_saved_objects
 from mailingest.config import Settings
 from mailingest.documents import Document
 from mailingest.errors import UsageError
 from mailingest.stores.elastic.compatibility import BridgeNode
 from mailingest.stores.elastic.lifecycle import ilm_policy, ism_policy
+from mailingest.stores.elastic.saved_objects import saved_objects
 from mailingest.stores.elastic.schema import index_template
-from mailingest.wiring import build_output
+from mailingest.stores.protocol import Show
+from mailingest.wiring import build_store
 from tests.support.servers import SearchServer
 
 ILM = "/_ilm/policy/mail-retention"
@@ -234,7 +236,7 @@ async def test_the_daemon_keeps_the_policy_in_the_template_that_setup_has_put() 
     cluster = Cluster("elasticsearch")
     async with cluster.running() as url:
         await setup(settings_for(url))
-        output = build_output(settings_for(url))
+        output = build_store(settings_for(url)).writer()
         await output.open()
         await output.close()
 
@@ -250,6 +252,24 @@ async def test_a_missing_privilege_is_named() -> None:
 def test_sqlite_needs_no_setup(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(Settings.model_validate({"sqlite": {"directory": tmp_path}}))
     assert capsys.readouterr().out.startswith("nothing to set up")
+
+
+def test_dashboards_are_written_to_a_file_whatever_the_store(tmp_path: Path) -> None:
+    settings = Settings.model_validate({"index": {"prefix": "post"}})
+    write_saved_objects(settings, str(tmp_path / "out.ndjson"))
+    assert (tmp_path / "out.ndjson").read_bytes() == saved_objects("post")
+
+
+def test_dashboards_are_written_to_standard_output(
+    capfdbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    write_saved_objects(Settings(), "-")
+    assert capfdbinary.readouterr().out == saved_objects("mail")
+
+
+def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"cannot write .* No such file"):
+        write_saved_objects(Settings(), str(tmp_path / "none" / "out.ndjson"))
 
 
 # ---- on real servers, which have neither ILM nor ISM
@@ -305,7 +325,7 @@ async def test_addresses_are_grouped_by_domain_and_foreign_indices_are_left_alon
 ) -> None:
     await setup(settings_for(search_server.url, None, prefix))
     addresses = ["Ann@Example.ORG", "bob@example.org", '"a@b"@example.net', "", "MAILER-DAEMON"]
-    output = build_output(settings_for(search_server.url, None, prefix))
+    output = build_store(settings_for(search_server.url, None, prefix)).writer()
     await output.open()
     try:
         result = await output.write(

@@ -17,7 +17,7 @@ from mailingest.commands.trace import run as trace
 from mailingest.config import Settings
 from mailingest.errors import UsageError
 from mailingest.trace.questions import Question
-from mailingest.wiring import build_output
+from mailingest.wiring import build_store
 from tests.support.elastic import asking, document
 from tests.support.servers import SearchServer
 from tests.support.servers.security import PASSWORD
@@ -59,7 +59,7 @@ async def log_in(client: AsyncElasticsearch, server: SearchServer, role: str) ->
 
 
 async def write(settings: Settings) -> None:
-    output = build_output(settings)
+    output = build_store(settings).writer()
     try:
         await output.open()
         old = document(settings.index.prefix, 1, "2026.01.01", postfix_queueid="4cXyZ1")

@@ -1,10 +1,8 @@
 """The counts of an overview: one suite for the embedded store and for servers."""
 
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, closing
+from contextlib import closing
 from pathlib import Path
-from uuid import uuid4
 
 import orjson
 import pytest
@@ -14,15 +12,11 @@ from mailingest.errors import StoreUnavailable
 from mailingest.postfix.completion import stored_outcome
 from mailingest.postfix.outcome import OUTCOMES
 from mailingest.stores.counts import Counts, TimeBuckets
-from mailingest.stores.elastic.reader import ElasticReader
-from mailingest.stores.protocol import CountingReader
 from mailingest.stores.sqlite import summary
 from mailingest.stores.sqlite.reader import SqliteReader
 from mailingest.stores.sqlite.writer import SqliteWriter
-from mailingest.wiring import build_elasticsearch
 from tests.support.logs import documents_of, lines_of
-from tests.support.servers import KINDS, Kind
-from tests.support.stores import elastic_settings, fill_indices, sqlite_source
+from tests.support.stores import MakeCountingReader, sqlite_reader
 
 # Long lines are log lines.
 # ruff: noqa: E501
@@ -88,45 +82,21 @@ KINDS_OF_LINES = f"""
 24T10:00:02 mx1 cron: hello
 """
 
-MakeStore = Callable[[str], Awaitable[CountingReader]]
 
-
-@pytest.fixture(
-    params=["sqlite", *(pytest.param(kind, marks=pytest.mark.servers) for kind in KINDS)], ids=str
-)
-async def make_store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[MakeStore]:
-    """Makes a store of a kind with the lines of a log."""
-    async with AsyncExitStack() as opened:
-
-        async def make(log: str) -> CountingReader:
-            store: CountingReader
-            if isinstance(request.param, Kind):
-                url = request.getfixturevalue("search_servers")(request.param).url
-                settings = elastic_settings(url, f"mail-{uuid4().hex[:8]}")
-                if log:
-                    await fill_indices(settings, lines_of(log))
-                output = build_elasticsearch(settings, None)
-                store = ElasticReader(output, settings.index.prefix)
-            else:
-                store = await sqlite_source(tmp_path / "store", documents_of(lines_of(log)))
-            opened.push_async_callback(store.close)
-            return store
-
-        yield make
-
-
-def by_step(counts: Counts) -> dict[str, dict[int, int]]:
-    """Outcomes and steps that something was counted in."""
+def by_bucket(counts: Counts) -> dict[str, dict[int, int]]:
+    """Outcomes and time buckets that something was counted in."""
     return {
         outcome: found
-        for outcome, steps in counts.volume.items()
-        if (found := {step: count for step, count in enumerate(steps) if count})
+        for outcome, buckets in counts.volume.items()
+        if (found := {bucket: count for bucket, count in enumerate(buckets) if count})
     }
 
 
-async def test_each_line_counts_once_in_its_step(make_store: MakeStore) -> None:
-    counts = await (await make_store(LOG)).counts(DAY)
-    assert by_step(counts) == {
+async def test_each_line_counts_once_in_its_bucket(
+    make_counting_reader: MakeCountingReader,
+) -> None:
+    counts = await (await make_counting_reader(LOG)).counts(DAY)
+    assert by_bucket(counts) == {
         "received": {10: 1},
         "sent": {10: 1},
         "deferred": {10: 1, 11: 1},
@@ -139,8 +109,10 @@ async def test_each_line_counts_once_in_its_step(make_store: MakeStore) -> None:
     assert not counts.notes
 
 
-async def test_reasons_are_counted_together_whoever_they_are_about(make_store: MakeStore) -> None:
-    counts = await (await make_store(LOG)).counts(DAY)
+async def test_reasons_are_counted_together_whoever_they_are_about(
+    make_counting_reader: MakeCountingReader,
+) -> None:
+    counts = await (await make_counting_reader(LOG)).counts(DAY)
     assert {outcome: dict(found) for outcome, found in counts.reasons.items() if found} == {
         "deferred": {"452 4.2.2 *: Mailbox full": 2},
         "expired": {"expired": 1},
@@ -157,7 +129,7 @@ async def test_reasons_are_counted_together_whoever_they_are_about(make_store: M
         pytest.param(
             TimeBuckets(MIDNIGHT + 10 * 3600, 600, 1),
             {"received": {0: 1}, "sent": {0: 1}, "deferred": {0: 1}},
-            id="a step has its first second and its last",
+            id="a bucket has its first second and its last",
         ),
         pytest.param(
             TimeBuckets(MIDNIGHT - 1800, 86_400, 2),
@@ -174,29 +146,31 @@ async def test_reasons_are_counted_together_whoever_they_are_about(make_store: M
         pytest.param(TimeBuckets(MIDNIGHT - 86_400, 3600, 24), {}, id="a time without lines"),
     ],
 )
-async def test_a_grid_is_laid_over_the_lines(
-    make_store: MakeStore, buckets: TimeBuckets, found: dict[str, dict[int, int]]
+async def test_lines_are_counted_in_their_buckets(
+    make_counting_reader: MakeCountingReader, buckets: TimeBuckets, found: dict[str, dict[int, int]]
 ) -> None:
-    counts = await (await make_store(LOG)).counts(buckets)
-    assert by_step(counts) == found
+    counts = await (await make_counting_reader(LOG)).counts(buckets)
+    assert by_bucket(counts) == found
 
 
-async def test_an_empty_store_has_no_counts(make_store: MakeStore) -> None:
-    counts = await (await make_store("")).counts(DAY)
-    assert by_step(counts) == {}
+async def test_an_empty_store_has_no_counts(make_counting_reader: MakeCountingReader) -> None:
+    counts = await (await make_counting_reader("")).counts(DAY)
+    assert by_bucket(counts) == {}
     assert not counts.is_partial
 
 
-async def test_every_store_counts_a_line_as_the_rules_say(make_store: MakeStore) -> None:
+async def test_every_store_counts_a_line_as_the_rules_say(
+    make_counting_reader: MakeCountingReader,
+) -> None:
     expected = dict.fromkeys(OUTCOMES, 0)
     for document in documents_of(lines_of(KINDS_OF_LINES + LOG)):
         outcome = stored_outcome(document.fields)
         if outcome is not None:
             expected[outcome] += 1
     assert min(expected.values()) > 0
-    store = await make_store(KINDS_OF_LINES + LOG)
+    store = await make_counting_reader(KINDS_OF_LINES + LOG)
     counts = await store.counts(TimeBuckets(MIDNIGHT, 3600, 48))
-    assert {outcome: sum(steps) for outcome, steps in counts.volume.items()} == expected
+    assert {outcome: sum(lines) for outcome, lines in counts.volume.items()} == expected
 
 
 # The embedded store's table
@@ -228,15 +202,15 @@ async def test_a_document_that_comes_again_is_not_counted_again(tmp_path: Path) 
         await output.write(batch)
     await output.close()
     counts = await SqliteReader(tmp_path, "mail").counts(DAY)
-    expected = await (await sqlite_source(tmp_path / "once", documents)).counts(DAY)
+    expected = await (await sqlite_reader(tmp_path / "once", documents)).counts(DAY)
     assert counts == expected
     assert counts.total(*OUTCOMES) == 7
 
 
-async def test_a_file_of_an_earlier_version_is_read_and_told_of(tmp_path: Path) -> None:
+async def test_a_file_of_an_earlier_version_is_read_and_said_to_be_partial(tmp_path: Path) -> None:
     old_file(tmp_path / "mail-2026.11.24.sqlite", documents_of(lines_of(LOG))[:4])
     counts = await SqliteReader(tmp_path, "mail").counts(DAY)
-    assert by_step(counts) == {}
+    assert by_bucket(counts) == {}
     assert counts.is_partial
 
 
@@ -249,7 +223,7 @@ async def test_a_file_of_an_earlier_version_counts_from_now_on(tmp_path: Path) -
     await output.close()
     source = SqliteReader(tmp_path, "mail")
     counts = await source.counts(DAY)
-    assert by_step(counts) == {
+    assert by_bucket(counts) == {
         "deferred": {11: 1},
         "expired": {12: 1},
         "rejected": {13: 1},

@@ -62,14 +62,14 @@ def programs(found: Found) -> list[str]:
     return [text.split(" ")[0] for text in texts(found)]
 
 
-async def test_the_span_is_that_of_the_first_and_last_line(make_source: MakeReader) -> None:
-    span = await (await make_source(LOG)).span()
+async def test_the_span_is_that_of_the_first_and_last_line(make_reader: MakeReader) -> None:
+    span = await (await make_reader(LOG)).span()
     assert span is not None
     assert (span.first, span.last) == (at(24, 10), at(25, 12, 0, 0.6))
 
 
-async def test_nothing_has_no_span_and_no_answer(make_source: MakeReader) -> None:
-    source = await make_source("")
+async def test_nothing_has_no_span_and_no_answer(make_reader: MakeReader) -> None:
+    source = await make_reader("")
     assert await source.span() is None
     assert await source.find(Criteria(), 10) == Found([], False)
     assert await source.of_mails({"A"}, {"B"}, None, None, 10) == Found([], False)
@@ -125,9 +125,9 @@ async def test_nothing_has_no_span_and_no_answer(make_source: MakeReader) -> Non
     ],
 )
 async def test_a_term_finds_a_line_of_the_mail(
-    make_source: MakeReader, criteria: dict[str, Any], is_found: str | None
+    make_reader: MakeReader, criteria: dict[str, Any], is_found: str | None
 ) -> None:
-    found = texts(await (await make_source(LOG)).find(Criteria(**criteria), 100))
+    found = texts(await (await make_reader(LOG)).find(Criteria(**criteria), 100))
     if is_found is None:
         assert found == []
     else:
@@ -135,9 +135,9 @@ async def test_a_term_finds_a_line_of_the_mail(
 
 
 async def test_without_a_term_lines_about_mails_are_found_newest_first(
-    make_source: MakeReader,
+    make_reader: MakeReader,
 ) -> None:
-    found = await (await make_source(LOG)).find(Criteria(), 100)
+    found = await (await make_reader(LOG)).find(Criteria(), 100)
     assert programs(found) == [
         *("qmgr", "bounce", "local", "qmgr", "cleanup", "pickup"),
         *("smtpd", "qmgr", "smtp", "qmgr", "cleanup", "smtpd"),
@@ -159,9 +159,9 @@ async def test_without_a_term_lines_about_mails_are_found_newest_first(
     ],
 )
 async def test_time_bounds_are_kept(
-    make_source: MakeReader, since: datetime | None, until: datetime | None, found: list[str]
+    make_reader: MakeReader, since: datetime | None, until: datetime | None, found: list[str]
 ) -> None:
-    source = await make_source(LOG)
+    source = await make_reader(LOG)
     assert programs(await source.find(Criteria(since=since, until=until), 100)) == found
     ids = ["4bXyK1gQmWz1Bcd", "ABCDEF01"]
     of_mails = programs(await source.of_mails(ids, [], since, until, 100))
@@ -169,8 +169,8 @@ async def test_time_bounds_are_kept(
 
 
 @pytest.mark.parametrize("limit", [1, 5, 11, 12, 13])
-async def test_a_limit_leaves_the_newest_and_says_so(make_source: MakeReader, limit: int) -> None:
-    source = await make_source(LOG)
+async def test_a_limit_leaves_the_newest_and_says_so(make_reader: MakeReader, limit: int) -> None:
+    source = await make_reader(LOG)
     every = await source.find(Criteria(), 100)
     found = await source.find(Criteria(), limit)
     assert found.events == every.events[:limit]
@@ -201,12 +201,12 @@ QUEUE = ["qmgr", "smtp", "qmgr", "cleanup", "smtpd"]
     ],
 )
 async def test_mails_are_fetched(
-    make_source: MakeReader,
+    make_reader: MakeReader,
     queue_ids: Collection[str],
     message_ids: Collection[str],
     found: list[str],
 ) -> None:
-    source = await make_source(LOG)
+    source = await make_reader(LOG)
     events = await source.of_mails(queue_ids, message_ids, None, None, 100)
     # A store has the Message-ID in delivery events as well.
     assert [one for one in programs(events) if found == QUEUE or one not in ("smtp", "local")] == [
@@ -229,9 +229,9 @@ async def test_mails_are_fetched(
     ],
 )
 async def test_sessions_are_fetched(
-    make_source: MakeReader, session: tuple[str, str, str], found: list[str]
+    make_reader: MakeReader, session: tuple[str, str, str], found: list[str]
 ) -> None:
-    source = await make_source(LOG)
+    source = await make_reader(LOG)
     many = {session} | {("mx9", "postfix/smtpd", str(pid)) for pid in range(1000, 1100)}
     for sessions in ({session}, many):
         events = await source.of_sessions(sessions, at(24, 10), at(24, 11), 100)
@@ -239,8 +239,8 @@ async def test_sessions_are_fetched(
     assert (await source.of_sessions({session}, at(24, 11), None, 100)).events == []
 
 
-async def test_an_event_is_the_document_as_stored(make_source: MakeReader) -> None:
-    found = await (await make_source(LOG)).of_mails({"REMOTE77"}, [], None, None, 10)
+async def test_an_event_is_the_document_as_stored(make_reader: MakeReader) -> None:
+    found = await (await make_reader(LOG)).of_mails({"REMOTE77"}, [], None, None, 10)
     [event] = found.events
     [stored] = [one for one in events_of(LOG) if "postfix_remote_queueid" in one]
     same = {name: value for name, value in event.items() if name != "_position"}
@@ -250,19 +250,19 @@ async def test_an_event_is_the_document_as_stored(make_source: MakeReader) -> No
     assert same["postfix_tls_version"] == "TLSv1.3"
 
 
-async def test_equal_lines_of_one_second_are_told_apart(make_source: MakeReader) -> None:
+async def test_equal_lines_of_one_second_are_told_apart(make_reader: MakeReader) -> None:
     line = "24T10:00:00 mx1 postfix/smtp: AAAAAA1: host mx[192.0.2.1] said: 450 later\n"
-    found = await (await make_source(line * 3)).of_mails({"AAAAAA1"}, [], None, None, 10)
+    found = await (await make_reader(line * 3)).of_mails({"AAAAAA1"}, [], None, None, 10)
     assert {event["_id"] for event in found.events} == {one["_id"] for one in events_of(line * 3)}
 
 
 async def test_events_of_one_moment_are_in_the_order_in_which_they_were_written(
-    make_source: MakeReader,
+    make_reader: MakeReader,
 ) -> None:
     log = "".join(
         f"24T10:00:00 mx1 postfix/qmgr: AAAAAA1: number {number}\n" for number in range(300)
     )
-    found = await (await make_source(log)).of_mails({"AAAAAA1"}, [], None, None, 1000)
+    found = await (await make_reader(log)).of_mails({"AAAAAA1"}, [], None, None, 1000)
     numbers = [int(event["message"].rpartition(" ")[2]) for event in found.events]
     assert numbers == list(reversed(range(300)))
     positions = [event["_position"] for event in found.events]
@@ -293,9 +293,9 @@ HOSTILE = [
 
 @pytest.mark.parametrize("text", HOSTILE)
 async def test_hostile_criteria_find_nothing_and_do_no_harm(
-    make_source: MakeReader, text: str
+    make_reader: MakeReader, text: str
 ) -> None:
-    source = await make_source(LOG)
+    source = await make_reader(LOG)
     addresses = [address_term(text), address_term(f"@{text}"), address_term(f"{text}@")]
     for criteria in (
         *(Criteria(sender=term) for term in addresses),
@@ -344,8 +344,8 @@ SCENARIOS = [
 
 
 @pytest.mark.parametrize("log", SCENARIOS)
-async def test_the_stories_are_those_of_the_log(make_source: MakeReader, log: str) -> None:
-    source = await make_source(log)
+async def test_the_stories_are_those_of_the_log(make_reader: MakeReader, log: str) -> None:
+    source = await make_reader(log)
     expected = [story_to_json(story) for story in build_stories(gather(events_of(log)))]
     told = await trace(source, Criteria())
     assert [story_to_json(story) for story in told.stories] == expected
@@ -360,8 +360,8 @@ async def test_the_stories_are_those_of_the_log(make_source: MakeReader, log: st
         assert each in [story_to_json(story) for story in found.stories]
 
 
-async def test_a_partners_queue_id_leads_to_the_whole_chain(make_source: MakeReader) -> None:
-    source = await make_source(CHAIN)
+async def test_a_partners_queue_id_leads_to_the_whole_chain(make_reader: MakeReader) -> None:
+    source = await make_reader(CHAIN)
     for queue_id in ("AAAAAA1", "AAAAAA4"):
         told = await trace(source, Criteria(queue_id=queue_id))
         assert [story.recipient for story in told.stories] == [
@@ -377,8 +377,8 @@ NEWSLETTER = "".join(
 )
 
 
-async def test_the_term_that_few_lines_meet_decides(make_source: MakeReader) -> None:
-    source = await make_source(NEWSLETTER)
+async def test_the_term_that_few_lines_meet_decides(make_reader: MakeReader) -> None:
+    source = await make_reader(NEWSLETTER)
     criteria = Criteria(
         sender=address_term("news@example.com"), recipient=address_term("reader3@example.net")
     )
@@ -389,17 +389,17 @@ async def test_the_term_that_few_lines_meet_decides(make_source: MakeReader) -> 
 
 
 async def test_a_mail_that_an_access_map_holds_is_found_by_its_recipient(
-    make_source: MakeReader,
+    make_reader: MakeReader,
 ) -> None:
-    source = await make_source(HELD)
+    source = await make_reader(HELD)
     [story] = (await trace(source, Criteria(recipient=address_term("b@example.net")))).stories
     assert (story.verdict, story_to_json(story)["queue_id"]) == ("held", "AAAAAA1")
 
 
 async def test_the_newest_are_told_although_few_events_are_looked_at_first(
-    make_source: MakeReader,
+    make_reader: MakeReader,
 ) -> None:
-    source = await make_source(NEWSLETTER)
+    source = await make_reader(NEWSLETTER)
     # The first look finds the newest 16 events, of which none is one of his.
     criteria = Criteria(sender=address_term("news@"), verdicts=frozenset({"handed_over"}))
     told = await trace(source, criteria, limit=1)

@@ -16,11 +16,13 @@ from mailingest.documents import Document
 MIDNIGHT = 1795478400
 
 
-def document(number: int, *, day: str = "2026.11.24", **fields: Any) -> Document:
+def document(
+    number: int, *, day: str = "2026.11.24", prefix: str = "mail", **fields: Any
+) -> Document:
     """A document with an id of its own, ``number`` seconds into the 24th of November 2026."""
     values = {"@timestamp": f"{day.replace('.', '-')}T00:00:00.000Z", "number": number, **fields}
     return Document(
-        f"mail-{day}", f"{number:020d}", orjson.dumps(values), MIDNIGHT + number, values
+        f"{prefix}-{day}", f"{number:020d}", orjson.dumps(values), MIDNIGHT + number, values
     )
 
 

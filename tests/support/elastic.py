@@ -9,8 +9,10 @@ from elasticsearch import AsyncElasticsearch
 
 from mailingest.documents import Document
 from mailingest.stores.elastic.compatibility import BridgeNode
+from mailingest.stores.elastic.connection import ElasticConnection, Login
+from mailingest.stores.elastic.template import IndexTemplate
 from mailingest.stores.elastic.tls import Tls
-from mailingest.stores.elastic.writer import ElasticWriter, IndexTemplate, Login
+from mailingest.stores.elastic.writer import ElasticWriter
 from tests.support.servers import SearchServer
 from tests.support.servers.security import ADMIN, PASSWORD
 
@@ -36,13 +38,18 @@ def document(prefix: str, number: int, day: str = "2026.03.01", **fields: object
     )
 
 
-def output_to(*servers: SearchServer | str, user: str = ADMIN, **options: Any) -> ElasticWriter:
+def writer_to(
+    *servers: SearchServer | str,
+    user: str = ADMIN,
+    template: IndexTemplate | None = None,
+    **options: Any,
+) -> ElasticWriter:
     for server in servers:
         if isinstance(server, SearchServer) and server.kind.is_secured:
             options.setdefault("login", lambda: Login(user, PASSWORD))
             options.setdefault("tls", Tls(ca_certs=server.certificates.authority))
     urls = [server.url if isinstance(server, SearchServer) else server for server in servers]
-    return ElasticWriter(urls, **options)
+    return ElasticWriter(ElasticConnection(urls, **options), template)
 
 
 @asynccontextmanager
@@ -50,7 +57,7 @@ async def opened(
     *servers: SearchServer | str, user: str = ADMIN, **options: Any
 ) -> AsyncIterator[ElasticWriter]:
     """An output to servers, or to URLs; ``user`` logs in to the secured ones."""
-    output = output_to(*servers, user=user, **options)
+    output = writer_to(*servers, user=user, **options)
     try:
         await output.open()
         yield output

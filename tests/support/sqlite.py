@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from mailingest.stores.sqlite.writer import day_files, open_for_reading
+from mailingest.stores.sqlite.files import day_files, open_for_reading
 
 
 class StoredDocuments:

@@ -1,44 +1,88 @@
-"""The sources: each test that asks for one runs with all of them."""
+"""All kinds of stores, and log files: a test that asks for one runs with each of them.
+
+A new kind of store joins the suites of tests/stores when it is added to `StoreCase` and `STORES`.
+"""
 
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
+import orjson
 import pytest
 
 from mailingest.config import Settings
 from mailingest.documents import Document
 from mailingest.inputs.files import LogFile
-from mailingest.stores.elastic.reader import ElasticReader
+from mailingest.stores.elastic.store import ElasticStore
 from mailingest.stores.logfiles.reader import LogFilesReader
-from mailingest.stores.protocol import Reader
+from mailingest.stores.opening import opened
+from mailingest.stores.protocol import CountingReader, Reader, Store
 from mailingest.stores.sqlite.reader import SqliteReader
-from mailingest.stores.sqlite.writer import SqliteWriter
-from mailingest.wiring import build_elasticsearch, index_template_of, line_reading
+from mailingest.stores.sqlite.store import SqliteStore
+from mailingest.wiring import build_store, line_reading
 from tests.support.logs import REFERENCE, SETTINGS, documents_of, lines_of
 from tests.support.servers import KINDS, Kind
+from tests.support.sqlite import StoredDocuments
+
+SERVERS = [pytest.param(kind, marks=pytest.mark.servers) for kind in KINDS]
+STORES = ["sqlite", "ndjson", *SERVERS]
+"""All that documents can be written to."""
+SEARCHED = ["sqlite", *SERVERS]
+"""Those of them that can be searched."""
 
 MakeReader = Callable[[str | list[bytes]], Awaitable[Reader]]
+MakeCountingReader = Callable[[str], Awaitable[CountingReader]]
 
 
-async def sqlite_source(directory: Path, documents: Iterable[Document]) -> SqliteReader:
-    """A source with these documents."""
-    output = SqliteWriter(directory)
-    await output.open()
-    await output.write(list(documents))
-    await output.close()
-    return SqliteReader(directory, "mail")
+@dataclass(frozen=True)
+class StoreCase:
+    """A store in a place of its own, and a look into it past its reader."""
+
+    settings: Settings
+
+    @property
+    def store(self) -> Store:
+        return build_store(self.settings)
+
+    @property
+    def prefix(self) -> str:
+        return self.settings.index.prefix
+
+    @property
+    def knows_duplicates(self) -> bool:
+        """Whether what is written twice is stored once."""
+        return self.settings.ndjson.path is None
+
+    async def bodies(self) -> list[dict[str, Any]]:
+        """All documents that are stored, at most 10,000."""
+        if isinstance(self.store, ElasticStore):
+            async with self.store.connection().opened("all") as client:
+                await client.indices.refresh(index=f"{self.prefix}-*")
+                answer = await client.search(index=f"{self.prefix}-*", size=10_000)
+                return [hit["_source"] for hit in answer["hits"]["hits"]]
+        if self.settings.ndjson.path is not None:
+            lines = Path(self.settings.ndjson.path).read_bytes().splitlines()
+            return [orjson.loads(line) for line in lines]
+        directory = self.settings.sqlite_directory
+        return list(StoredDocuments(directory, self.prefix).find(limit=10_000))
 
 
-def file_source(
-    path: Path, lines: Iterable[bytes], settings: Settings = SETTINGS
-) -> LogFilesReader:
-    """A source with one file of these lines."""
-    path.write_bytes(b"".join(line + b"\n" for line in lines))
-    os.utime(path, (REFERENCE, REFERENCE))
-    return LogFilesReader([LogFile(path)], line_reading(settings))
+def case_of(
+    kind: str | Kind, directory: Path, request: pytest.FixtureRequest, prefix: str = ""
+) -> StoreCase:
+    """The case of a kind; a server is shared, so the prefix is its own place there."""
+    if isinstance(kind, Kind):
+        url = request.getfixturevalue("search_servers")(kind).url
+        return StoreCase(elastic_settings(url, prefix or f"mail-{uuid4().hex[:8]}"))
+    places: dict[str, Any] = {
+        "sqlite": {"sqlite": {"directory": directory}},
+        "ndjson": {"ndjson": {"path": str(directory / "out.ndjson")}},
+    }
+    return StoreCase(Settings.model_validate({"syslog": {"timezone": "UTC"}, **places[kind]}))
 
 
 def elastic_settings(url: str, prefix: str) -> Settings:
@@ -52,52 +96,86 @@ def elastic_settings(url: str, prefix: str) -> Settings:
     )
 
 
-async def fill_indices(settings: Settings, lines: Iterable[bytes]) -> None:
-    """Store documents of these lines, for a search to find."""
-    output = build_elasticsearch(settings, index_template_of(settings))
-    await output.open()
-    await output.write(documents_of(lines, settings))
-    await output.client.indices.refresh(index=f"{settings.index.prefix}-*")
-    await output.close()
+async def fill(store: Store, documents: Iterable[Document]) -> None:
+    """Store the documents, for a reader to find."""
+    async with opened(store.writer()) as writer:
+        await writer.write(list(documents))
+    if isinstance(store, ElasticStore):
+        async with store.connection().opened("all") as client:
+            await client.indices.refresh(index=f"{store.prefix}-*")
+
+
+async def sqlite_reader(directory: Path, documents: Iterable[Document]) -> SqliteReader:
+    """A reader of these documents."""
+    store = SqliteStore(directory, "mail")
+    await fill(store, documents)
+    return store.reader()
+
+
+def log_file_reader(
+    path: Path, lines: Iterable[bytes], settings: Settings = SETTINGS
+) -> LogFilesReader:
+    """A reader of one file of these lines."""
+    path.write_bytes(b"".join(line + b"\n" for line in lines))
+    os.utime(path, (REFERENCE, REFERENCE))
+    return LogFilesReader([LogFile(path)], line_reading(settings))
+
+
+@pytest.fixture(params=STORES, ids=str)
+def case(request: pytest.FixtureRequest, tmp_path: Path) -> StoreCase:
+    """A store that has nothing yet."""
+    return case_of(request.param, tmp_path, request)
+
+
+@pytest.fixture(params=SEARCHED, ids=str)
+def searched_case(request: pytest.FixtureRequest, tmp_path: Path) -> StoreCase:
+    """A store that has nothing yet, and can be searched."""
+    return case_of(request.param, tmp_path, request)
+
+
+@pytest.fixture
+async def make_counting_reader(searched_case: StoreCase) -> AsyncIterator[MakeCountingReader]:
+    """Makes the reader of a store that has the lines of a log, as in `tests.support.logs`."""
+    async with AsyncExitStack() as closing:
+
+        async def make(log: str) -> CountingReader:
+            if log:
+                await fill(searched_case.store, documents_of(lines_of(log)))
+            reader = searched_case.store.reader()
+            closing.push_async_callback(reader.close)
+            return reader
+
+        yield make
 
 
 @pytest.fixture(scope="session")
-def prefixes() -> dict[tuple[str, bytes], str]:
+def prefixes() -> dict[tuple[Kind, bytes], str]:
     """The prefixes of indices that were filled already, by server and lines."""
     return {}
 
 
-@pytest.fixture(
-    params=[
-        "sqlite",
-        "files",
-        *(pytest.param(kind, marks=pytest.mark.servers) for kind in KINDS),
-    ],
-    ids=str,
-)
-async def make_source(
-    request: pytest.FixtureRequest, tmp_path: Path, prefixes: dict[tuple[str, bytes], str]
+@pytest.fixture(params=["files", *SEARCHED], ids=str)
+async def make_reader(
+    request: pytest.FixtureRequest, tmp_path: Path, prefixes: dict[tuple[Kind, bytes], str]
 ) -> AsyncIterator[MakeReader]:
-    """Makes a source of a kind from log lines, or from a log as in `tests.support.logs`."""
-    async with AsyncExitStack() as opened:
+    """Makes a reader of log lines, or of a log as in `tests.support.logs`."""
+    kind = request.param
+    async with AsyncExitStack() as closing:
 
         async def make(log: str | list[bytes]) -> Reader:
             lines = lines_of(log) if isinstance(log, str) else log
-            source: Reader
-            if isinstance(request.param, Kind):
-                url = request.getfixturevalue("search_servers")(request.param).url
-                key = (url, b"\n".join(lines))
-                settings = elastic_settings(url, prefixes.get(key, f"mail-{uuid4().hex[:8]}"))
-                if key not in prefixes:
-                    await fill_indices(settings, lines)
-                    prefixes[key] = settings.index.prefix
-                output = build_elasticsearch(settings, None)
-                source = ElasticReader(output, settings.index.prefix)
-            elif request.param == "sqlite":
-                source = await sqlite_source(tmp_path / "store", documents_of(lines))
+            key = (kind, b"\n".join(lines))
+            reader: Reader
+            if kind == "files":
+                reader = log_file_reader(tmp_path / "mail.log", lines)
             else:
-                source = file_source(tmp_path / "mail.log", lines)
-            opened.push_async_callback(source.close)
-            return source
+                case = case_of(kind, tmp_path / "store", request, prefixes.get(key, ""))
+                if key not in prefixes:
+                    await fill(case.store, documents_of(lines, case.settings))
+                if isinstance(kind, Kind):
+                    prefixes[key] = case.prefix
+                reader = case.store.reader()
+            closing.push_async_callback(reader.close)
+            return reader
 
         yield make

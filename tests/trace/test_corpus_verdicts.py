@@ -95,17 +95,17 @@ def test_every_mail_has_an_ending(corpus: Corpus) -> None:
 
 
 async def test_every_source_tells_the_same(
-    make_source: MakeReader, lines: list[bytes], rows: list[Row]
+    make_reader: MakeReader, lines: list[bytes], rows: list[Row]
 ) -> None:
-    told = await trace(await make_source(lines), Criteria(), limit=0)
+    told = await trace(await make_reader(lines), Criteria(), limit=0)
     assert not told.is_cut
     assert in_order(map(story_to_json, told.stories)) == in_order(rows)
 
 
 async def test_a_question_about_a_mail_is_answered_as_well_as_one_about_all(
-    make_source: MakeReader, corpus: Corpus, lines: list[bytes], rows: list[Row]
+    make_reader: MakeReader, corpus: Corpus, lines: list[bytes], rows: list[Row]
 ) -> None:
-    source = await make_source(lines)
+    source = await make_reader(lines)
     # One of each scenario.
     for ending in {ending.about: ending for ending in corpus.endings}.values():
         [row] = (row for row in rows if not ending.differences(row))

@@ -17,7 +17,7 @@ from mailingest.stores.sqlite.writer import SqliteWriter
 from mailingest.web.app import Access
 from mailingest.web.security import Users, hash_password
 from mailingest.web.server import access_of
-from mailingest.wiring import build_pipeline, open_store
+from mailingest.wiring import build_pipeline, build_store
 from tests.web import serving
 from tests.web.serving import Page
 
@@ -49,7 +49,7 @@ async def settings(tmp_path: Path) -> Settings:
 
 
 async def served(settings: Settings, access: Access) -> AsyncIterator[Page]:
-    async for page in serving.served(open_store(settings), access):
+    async for page in serving.served(build_store(settings).reader(), access):
         yield page
 
 

@@ -27,7 +27,7 @@ class NdjsonWriter:
         self._descriptor = -1
         # One thread: a slow disk or pipe must not stop the event loop, and a write and a
         # change of the file must not cross.
-        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ndjson-output")
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ndjson-writer")
 
     async def open(self) -> None:
         """Open or create the file; raises UsageError (place unusable) or StoreUnavailable."""

@@ -3,7 +3,9 @@
 import pytest
 
 from mailingest.errors import MailingestError, StoreUnavailable, UsageError
-from mailingest.stores.elastic.writer import ElasticWriter, IndexTemplate, Login
+from mailingest.stores.elastic.connection import ElasticConnection, Login
+from mailingest.stores.elastic.template import IndexTemplate
+from mailingest.stores.elastic.writer import ElasticWriter
 from tests.stores.elastic.canned import ELASTIC_9, OPENSEARCH, Canned
 from tests.support.elastic import document, opened
 
@@ -74,14 +76,15 @@ async def test_a_failed_opening_says_in_one_line_what_to_do(
     greeting: tuple[int, object], error: type[MailingestError], message: str
 ) -> None:
     async with Canned(greeting).running() as url:
-        output = ElasticWriter([url], login=lambda: Login("mail", SECRET))
+        connection = ElasticConnection([url], login=lambda: Login("mail", SECRET))
+        output = ElasticWriter(connection)
         with pytest.raises(error) as caught:
             await output.open()
 
     told = str(caught.value)
     assert message in told
     assert "\n" not in told
-    assert SECRET not in told + repr(caught.value) + repr(output)
+    assert SECRET not in told + repr(caught.value) + repr(connection) + repr(output)
 
 
 @pytest.mark.parametrize(
@@ -242,4 +245,4 @@ async def test_the_second_host_is_tried_when_the_first_is_down() -> None:
 )
 async def test_hosts_that_cannot_work_are_refused(host: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        await ElasticWriter([host]).open()
+        await ElasticConnection([host]).open()

@@ -7,11 +7,10 @@ import pytest
 from mailingest.errors import StoreUnavailable
 from mailingest.stores.criteria import Criteria
 from mailingest.stores.elastic import reader as module
-from mailingest.stores.elastic.reader import ElasticReader
-from mailingest.wiring import build_elasticsearch
-from tests.support.logs import lines_of
+from mailingest.wiring import build_store
+from tests.support.logs import documents_of, lines_of
 from tests.support.servers import SearchServer, free_ports
-from tests.support.stores import elastic_settings, fill_indices
+from tests.support.stores import elastic_settings, fill
 
 LOG = "".join(f"24T10:00:00 mx1 postfix/qmgr: AAAAAA1: number {number}\n" for number in range(25))
 
@@ -21,8 +20,8 @@ async def test_pages_are_one_answer(
 ) -> None:
     monkeypatch.setattr(module, "_PAGE", 7)
     settings = elastic_settings(search_server.url, f"mail-{uuid4().hex[:8]}")
-    await fill_indices(settings, lines_of(LOG))
-    source = ElasticReader(build_elasticsearch(settings, None), settings.index.prefix)
+    await fill(build_store(settings), documents_of(lines_of(LOG), settings))
+    source = build_store(settings).reader()
     for limit in (6, 7, 14, 24, 25, 26):
         found = await source.find(Criteria(), limit)
         numbers = [int(event["message"].rpartition(" ")[2]) for event in found.events]
@@ -33,10 +32,9 @@ async def test_pages_are_one_answer(
 
 async def test_indices_of_another_prefix_are_not_asked(search_server: SearchServer) -> None:
     settings = elastic_settings(search_server.url, f"mail-{uuid4().hex[:8]}")
-    await fill_indices(
-        elastic_settings(search_server.url, f"{settings.index.prefix}-x"), lines_of(LOG)
-    )
-    source = ElasticReader(build_elasticsearch(settings, None), settings.index.prefix)
+    other = elastic_settings(search_server.url, f"{settings.index.prefix}-x")
+    await fill(build_store(other), documents_of(lines_of(LOG), other))
+    source = build_store(settings).reader()
     assert (await source.find(Criteria(), 10)).events == []
     assert await source.span() is None
     await source.close()
@@ -45,7 +43,7 @@ async def test_indices_of_another_prefix_are_not_asked(search_server: SearchServ
 async def test_a_server_that_is_away_is_unavailable() -> None:
     [port] = free_ports(1)
     settings = elastic_settings(f"http://127.0.0.1:{port}", "mail")
-    source = ElasticReader(build_elasticsearch(settings, None), "mail")
+    source = build_store(settings).reader()
     with pytest.raises(StoreUnavailable, match="cannot be reached"):
         await source.span()
     await source.close()

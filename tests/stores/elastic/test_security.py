@@ -8,9 +8,9 @@ from uuid import uuid4
 import pytest
 
 from mailingest.errors import StoreUnavailable, UsageError
+from mailingest.stores.elastic.connection import Login
 from mailingest.stores.elastic.tls import Tls
-from mailingest.stores.elastic.writer import Login
-from tests.support.elastic import asking, document, opened, output_to, stored, template_for
+from tests.support.elastic import asking, document, opened, stored, template_for, writer_to
 from tests.support.fronting import behind
 from tests.support.servers import (
     SECURED_ELASTICSEARCH,
@@ -87,7 +87,7 @@ def login(**options: str) -> Make:
 async def test_what_the_operator_has_to_heal_is_told_in_one_line(
     secured_server: SearchServer, make: Make, message: str
 ) -> None:
-    output = output_to(secured_server, **make(secured_server))
+    output = writer_to(secured_server, **make(secured_server))
     with pytest.raises(UsageError) as caught:
         await output.open()
     await output.close()
@@ -114,7 +114,7 @@ async def test_a_certificate_that_is_not_right_is_told_with_the_cure(
 ) -> None:
     certificates = secured_server.certificates
     async with behind(secured_server, getattr(certificates, certificate)) as front:
-        output = output_to(front.url, tls=Tls(ca_certs=certificates.authority))
+        output = writer_to(front.url, tls=Tls(ca_certs=certificates.authority))
         with pytest.raises(UsageError, match=message):
             await output.open()
         await output.close()
@@ -149,8 +149,8 @@ async def test_a_pinned_authority_vouches_for_names_and_a_pinned_certificate_for
     async with behind(secured_server, made.elsewhere) as front:
         pinned = Tls(fingerprint=plain(made.fingerprint(made.elsewhere)))
         async with opened(front.url, tls=pinned, login=partial(Login, ADMIN, PASSWORD)) as output:
-            assert output.server is not None
-        other = output_to(front.url, tls=Tls(fingerprint=plain(made.fingerprint(made.authority))))
+            assert output.connection.server is not None
+        other = writer_to(front.url, tls=Tls(fingerprint=plain(made.fingerprint(made.authority))))
         with pytest.raises(UsageError, match="certificate is for another name"):
             await other.open()
         await other.close()
@@ -163,14 +163,14 @@ def plain(fingerprint: str) -> str:
 async def test_https_to_a_server_without_tls_is_refused_with_the_cure(
     search_server: SearchServer,
 ) -> None:
-    output = output_to(search_server.url.replace("http:", "https:"))
+    output = writer_to(search_server.url.replace("http:", "https:"))
     with pytest.raises(UsageError, match="does not speak TLS: write http:// in hosts"):
         await output.open()
     await output.close()
 
 
 async def test_http_to_a_server_with_tls_names_the_scheme(secured_server: SearchServer) -> None:
-    output = output_to(secured_server.url.replace("https:", "http:"))
+    output = writer_to(secured_server.url.replace("https:", "http:"))
     with pytest.raises(StoreUnavailable, match="address and scheme in hosts"):
         await output.open()
     await output.close()
@@ -185,7 +185,7 @@ async def test_a_server_that_wants_a_certificate_of_its_clients_gets_it(kind: Ki
             "client_cert": made.client,
             "client_key": made.client.with_suffix(".key"),
         }
-        without = output_to(server)
+        without = writer_to(server)
         with pytest.raises(
             UsageError, match="refuses this client: set client_cert and client_key to a certificate"
         ):

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from mailingest.config import Settings
 from mailingest.errors import UsageError
-from mailingest.wiring import build_output
+from mailingest.wiring import build_store
 from tests.stores.elastic.canned import Canned
 
 SECRET = "correct-horse-battery"
@@ -58,7 +58,9 @@ def test_secrets_are_not_shown() -> None:
 
 def test_a_certificate_that_cannot_be_read_stops_the_start(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"^elasticsearch\.client_cert: cannot use .*/none\.pem: "):
-        build_output(settings(hosts=["https://127.0.0.1:9"], client_cert=tmp_path / "none.pem"))
+        build_store(
+            settings(hosts=["https://127.0.0.1:9"], client_cert=tmp_path / "none.pem")
+        ).writer()
 
 
 async def test_a_token_is_read_from_its_file_at_each_opening(tmp_path: Path) -> None:
@@ -66,7 +68,7 @@ async def test_a_token_is_read_from_its_file_at_each_opening(tmp_path: Path) -> 
     token.write_text("first\n")
     canned = Canned(answers=[(404, {}), (200, {"acknowledged": True})] * 2)
     async with canned.running() as url:
-        output = build_output(settings(hosts=[url], bearer_token_file=token, compress=True))
+        output = build_store(settings(hosts=[url], bearer_token_file=token, compress=True)).writer()
         await output.open()
         token.write_text("second\n")
         await output.open()

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from mailingest.errors import StoreUnavailable, UsageError
+from mailingest.stores.elastic.connection import ElasticConnection
 from mailingest.stores.elastic.tls import Tls, tls_hint
-from mailingest.stores.elastic.writer import ElasticWriter
 from tests.support.servers.certificates import Certificates, make_certificates
 
 
@@ -64,11 +64,11 @@ def test_a_file_that_cannot_be_used_is_named_at_the_start(
     options: dict[str, Any] = {key: files / name for key, name in names.items()}
     tls = Tls(**options)
     with pytest.raises(UsageError, match=f"^elasticsearch.{message}"):
-        ElasticWriter(["https://127.0.0.1:9"], tls=tls)
+        ElasticConnection(["https://127.0.0.1:9"], tls=tls)
 
 
 def test_files_that_no_host_needs_are_not_read(files: Path) -> None:
-    ElasticWriter(["http://127.0.0.1:9"], tls=Tls(ca_certs=files / "none.pem"))
+    ElasticConnection(["http://127.0.0.1:9"], tls=Tls(ca_certs=files / "none.pem"))
 
 
 def test_authorities_may_be_in_a_folder_and_a_key_beside_its_certificate(files: Path) -> None:
@@ -90,9 +90,9 @@ def test_without_settings_the_systems_authorities_count(made: Certificates) -> N
 
 
 async def test_a_fingerprint_waits_for_a_server_that_is_away() -> None:
-    output = ElasticWriter(["https://127.0.0.1:9"], tls=Tls(fingerprint="0" * 64))
+    connection = ElasticConnection(["https://127.0.0.1:9"], tls=Tls(fingerprint="0" * 64))
     with pytest.raises(StoreUnavailable, match=r"cannot be reached \(https://127.0.0.1:9: "):
-        await output.open()
+        await connection.open()
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ async def test_a_fingerprint_waits_for_a_server_that_is_away() -> None:
         ("[SSL: SSLV3_ALERT_BAD_CERTIFICATE] sslv3 alert bad certificate", "client_cert"),
     ],
 )
-def test_what_openssl_says_has_a_cure(said: str, what: str) -> None:
+def test_what_openssl_says_has_a_hint(said: str, what: str) -> None:
     assert what in str(tls_hint(said))
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from mailingest.errors import StoreUnavailable, UsageError
 from mailingest.stores.elastic.schema import index_template
-from mailingest.stores.elastic.writer import IndexTemplate
+from mailingest.stores.elastic.template import IndexTemplate
 from tests.conftest import MAX_REQUEST
 from tests.support.elastic import (
     MAPPINGS,
@@ -18,10 +18,10 @@ from tests.support.elastic import (
     cluster_setting,
     document,
     opened,
-    output_to,
     state_version,
     stored,
     template_for,
+    writer_to,
 )
 from tests.support.lab.daemon import free_port
 from tests.support.servers import ELASTICSEARCH, OPENSEARCH, Kind, SearchServer
@@ -39,9 +39,9 @@ def prefix() -> str:
 
 async def test_the_output_knows_the_server(any_server: SearchServer) -> None:
     async with opened(any_server) as output:
-        assert output.server is not None
-        assert output.server.kind == any_server.kind.name
-        assert output.server.version == any_server.kind.version
+        assert output.connection.server is not None
+        assert output.connection.server.kind == any_server.kind.name
+        assert output.connection.server.version == any_server.kind.version
 
 
 async def test_documents_land_in_the_index_of_their_day(
@@ -267,8 +267,8 @@ async def test_an_output_outlives_a_restart_of_its_server(
     search_servers: Callable[[Kind], SearchServer], prefix: str
 ) -> None:
     search_server = search_servers(OPENSEARCH)  # an Elasticsearch is killed below
-    running = output_to(search_server, template=template_for(prefix))
-    new = output_to(search_server, template=template_for(prefix))
+    running = writer_to(search_server, template=template_for(prefix))
+    new = writer_to(search_server, template=template_for(prefix))
     try:
         await running.open()
         await running.write([document(prefix, 1)])

@@ -26,7 +26,7 @@ from mailingest.stores.logfiles.reader import LogFilesReader
 from mailingest.stores.protocol import Reader
 from mailingest.wiring import first_time, line_reading
 from tests.support.logs import REFERENCE, SETTINGS, documents_of, lines_of
-from tests.support.stores import file_source
+from tests.support.stores import log_file_reader
 from tests.trace.test_stories import BORN, CHAIN, SENT
 
 MAIL = BORN + SENT
@@ -81,7 +81,7 @@ ADDED = {
 async def test_events_are_those_that_a_store_has(tmp_path: Path, style: str) -> None:
     lines = [line.rstrip(b"\n") for line in generate(4000, 3, style=style, pri=style == "rfc5424")]
     stored = {one.id: orjson.loads(one.body) for one in documents_of(lines)}
-    source = file_source(tmp_path / "mail.log", lines)
+    source = log_file_reader(tmp_path / "mail.log", lines)
     found = await source.find(Criteria(), 100_000)
     events = {event["_id"]: event for event in found.events}
     of_postfix = {
@@ -115,7 +115,7 @@ async def test_delivery_lines_tell_how_their_connection_was_encrypted(tmp_path: 
         if {"postfix_status", "postfix_tls_version"} <= one.fields.keys()
     }
     assert encrypted
-    found = await file_source(tmp_path / "mail.log", lines).find(Criteria(), 100_000)
+    found = await log_file_reader(tmp_path / "mail.log", lines).find(Criteria(), 100_000)
     assert encrypted == {
         event["_id"]
         for event in found.events
@@ -128,7 +128,7 @@ async def test_a_set_of_rotated_files_is_one_log(tmp_path: Path) -> None:
     (tmp_path / "mail.log.2.gz").write_bytes(gzip.compress(octets(lines[:5])))
     (tmp_path / "mail.log.1").write_bytes(octets(lines[5:9]))
     (tmp_path / "mail.log").write_bytes(octets(lines[9:]))
-    whole = file_source(tmp_path / "whole.log", lines)
+    whole = log_file_reader(tmp_path / "whole.log", lines)
     parts = LogFilesReader(
         expand([f"{tmp_path}/mail.log*"], first_time(SETTINGS)), line_reading(SETTINGS)
     )
@@ -143,7 +143,7 @@ async def test_files_of_several_hosts_are_one_log(tmp_path: Path) -> None:
         name = tmp_path / f"{host.decode()}.log"
         name.write_bytes(octets([line for line in lines if line.split(b" ")[1] == host]))
         os.utime(name, (REFERENCE, REFERENCE))
-    whole = file_source(tmp_path / "whole.log", lines)
+    whole = log_file_reader(tmp_path / "whole.log", lines)
     parts = LogFilesReader(
         expand([f"{tmp_path}/m*.log"], first_time(SETTINGS)), line_reading(SETTINGS)
     )
@@ -224,7 +224,7 @@ async def test_a_repeated_line_is_found_by_what_is_in_it(tmp_path: Path) -> None
         "24T10:00:05 mx1 postfix/smtp: message repeated 2 times: [ AAAAAA1: host mx[192.0.2.1] "
         "said: 450 4.7.1 later]"
     )
-    source = file_source(tmp_path / "mail.log", lines_of(line))
+    source = log_file_reader(tmp_path / "mail.log", lines_of(line))
     found = await source.of_mails([QUEUE_ID], [], None, None, 10)
     assert [event["syslog_repeated"] for event in found.events] == [2]
     assert len((await source.find(Criteria(text=text_term("4.7.1 LATER")), 10)).events) == 1
@@ -239,7 +239,7 @@ async def test_texts_beyond_ascii_are_found_in_each_charset(
     lines = [
         line.decode().replace("bob@example.net", to).encode(charset) for line in lines_of(MAIL)
     ]
-    source = file_source(tmp_path / "mail.log", lines)
+    source = log_file_reader(tmp_path / "mail.log", lines)
     found = await source.find(Criteria(recipient=address_term(asked)), 10)
     assert [event["postfix_to"] for event in found.events] == [to]
 
@@ -252,13 +252,13 @@ async def test_the_hour_that_is_there_twice_is_told_apart(tmp_path: Path) -> Non
         f"Oct 25 {stamp} mx1 postfix/qmgr[1]: {number:06X}: removed".encode()
         for number, stamp in enumerate(stamps, 0xAAAAA0)
     ]
-    source = file_source(tmp_path / "mail.log", lines, settings)
+    source = log_file_reader(tmp_path / "mail.log", lines, settings)
     stored = [one.id for one in documents_of(lines, settings)]
     assert await ids_of(source, Criteria()) == stored[::-1]
 
 
 async def test_earlier_lines_of_a_mail_that_may_still_be_there_are_found(tmp_path: Path) -> None:
-    source = file_source(tmp_path / "mail.log", lines_of(MAIL))
+    source = log_file_reader(tmp_path / "mail.log", lines_of(MAIL))
     since = datetime(2026, 11, 25, tzinfo=UTC)
     sender = address_term("ann@example.com")
     assert len((await source.find(Criteria(sender=sender, since=since), 10)).events) == 1

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from mailingest.documents import Document
 from mailingest.errors import StoreUnavailable, UsageError
-from mailingest.stores.sqlite import writer as module
+from mailingest.stores.sqlite import files as module
 from mailingest.stores.sqlite.writer import SqliteWriter
 from tests.support.documents import (
     MIDNIGHT,

@@ -1,0 +1,70 @@
+"""Errors of the client -> what they mean for the caller, in one line that says what to do."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from elastic_transport import ConnectionTimeout, SerializationError
+from elasticsearch import ApiError, TransportError
+
+from mailingest.errors import MailingestError, StoreUnavailable, UsageError
+from mailingest.stores.elastic.bulk import REASON_LENGTH, reason
+from mailingest.stores.elastic.tls import tls_hint
+
+
+@contextmanager
+def explained(needed: str) -> Iterator[None]:
+    """Raise an error of the client as `explain` has it; ``needed`` are privileges."""
+    try:
+        yield
+    except (ApiError, TransportError) as error:
+        raise explain(error, needed) from error
+
+
+def explain(error: ApiError | TransportError, needed: str) -> MailingestError:
+    """The error to raise for one of the client's.
+
+    UsageError where only the operator can fix it, StoreUnavailable where time may.  ``needed``
+    are the privileges for what was tried.
+    """
+    if isinstance(error, ApiError):
+        return _explain_answer(error, needed)
+    detail = " ".join(str(error.message).split())[:REASON_LENGTH]
+    if isinstance(error, ConnectionTimeout):
+        return StoreUnavailable(f"the server did not answer in time: {detail}")
+    if isinstance(error, SerializationError):
+        return StoreUnavailable(f"the answer is not JSON: check for a proxy in between ({detail})")
+    if (hint := tls_hint(detail)) is not None:
+        return UsageError(f"{hint} ({detail})")
+    return StoreUnavailable(
+        f"the server cannot be reached: check that it runs, and address and scheme in hosts "
+        f"({detail})"
+    )
+
+
+def _explain_answer(error: ApiError, needed: str) -> MailingestError:
+    status = error.status_code
+    node = error.meta.node
+    where = f"{node.scheme}://{node.host}:{node.port}"
+    if status == 401:
+        return UsageError(
+            f"{where} refuses the login: check username and password_file, api_key_file or "
+            "bearer_token_file, and that the server knows them"
+        )
+    said = refusal_reason(error)
+    if status == 403:
+        return UsageError(f"{where} denies access: give the user's role {needed} ({said})")
+    if status == 429 or status >= 500:
+        return StoreUnavailable(f"{where} is not ready: {said}")
+    return UsageError(f"{where} refuses the request: {said}; check hosts")
+
+
+def refusal_reason(error: ApiError) -> str:
+    """What the server, or a proxy before it, says of a request that it refuses."""
+    if error.status_code == 413:
+        return "413 larger than the server takes (http.max_content_length, or a proxy's limit)"
+    return reason(error.status_code, error_object(error) or error.message)
+
+
+def error_object(error: ApiError) -> object:
+    """The error object of the server, or None if something else answered in its place."""
+    return error.body.get("error") if isinstance(error.body, Mapping) else None

@@ -1,0 +1,174 @@
+"""Criteria -> queries in the language of Elasticsearch and OpenSearch."""
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from ipaddress import ip_address
+from typing import Any, Final, TypeVar
+
+from mailingest.postfix.index_keys import LINKS
+from mailingest.stores.criteria import FIELDS_OF, Term
+from mailingest.stores.elastic.schema import LONGEST_KEYWORD
+
+T = TypeVar("T")
+
+Query = dict[str, Any]
+
+ABOUT_A_MAIL: Final[Query] = {"exists": {"field": "postfix_queueid"}}
+
+# Values in one request: below the 1,024 clauses and the 10 MB or more that servers take.
+_VALUES: Final = 300
+# Servers refuse longer ones as too complex (OpenSearch 2.19 those over 300 characters); a part
+# finds all that the whole does.
+_LONGEST_PATTERN: Final = 200
+# More words narrow a search down little, and each one costs a walk through all words there are.
+_MOST_WORDS: Final = 3
+_ADDRESSES: Final = ("recipient", "sender")
+_PROCESS: Final = ("host", "program", "pid")
+_SPECIAL: Final = re.compile(r"([\\*?])")
+_WORD: Final = re.compile(r"[0-9a-z]+")
+
+
+def term_query(name: str, term: Term) -> Query:
+    """Lines that may meet a term; ``name`` is that of `mailingest.stores.criteria.FIELDS_OF`.
+
+    Those of texts are checked by the caller: a search for them finds more than is meant.
+    """
+    if name in _ADDRESSES:
+        return _any_of([_address(field, term) for field in FIELDS_OF[name]])
+    text = _encodable(term.text)
+    if name == "text":
+        return _words(text)
+    if name != "client":
+        return _any_of([_keyword(field, term) for field in FIELDS_OF[name]])
+    hostname, ip = FIELDS_OF[name]
+    # A part of an address can only be found as text.
+    parts = [_keyword(hostname, term), _words(text)]
+    with suppress(ValueError):
+        parts.append({"term": {ip: str(ip_address(text))}})
+    return _any_of(parts)
+
+
+def of_queue_ids(queue_ids: Collection[str]) -> Query:
+    """Lines about queue IDs, and lines that name them."""
+    return _among(("postfix_queueid", *LINKS), map(_encodable, queue_ids))
+
+
+def of_message_ids(message_ids: Collection[str]) -> Query:
+    """Lines with these Message-IDs."""
+    return _any_of([_term("postfix_message-id", message_id) for message_id in message_ids])
+
+
+def of_processes(sessions: Collection[tuple[str, str, str]]) -> Query:
+    """Lines of processes, each given as host, program and process id."""
+    return _any_of(
+        [
+            {
+                "bool": {
+                    "filter": [
+                        _among([name], [one]) for name, one in zip(_PROCESS, session, strict=True)
+                    ]
+                }
+            }
+            for session in sessions
+        ]
+    )
+
+
+def about_sessions() -> Query:
+    """Lines that `mailingest.postfix.index_keys.is_of_session` may hold for."""
+    return _any_of(
+        [
+            {"exists": {"field": "postfix_smtpd_lostconn_data"}},
+            {"match_phrase": {"message": "connect from"}},
+            {"match_phrase": {"message": "disconnect from"}},
+            _among(["postfix_queueid"], ["NOQUEUE"]),
+        ]
+    )
+
+
+def within(since: datetime | None, until: datetime | None) -> list[Query]:
+    """The time span as a query, none if it has no bounds; ``since`` is included."""
+    bounds = {
+        name: f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}Z"
+        for name, time in (("gte", since), ("lt", until))
+        if time is not None
+    }
+    return [{"range": {"@timestamp": bounds}}] if bounds else []
+
+
+def in_parts(values: Collection[T]) -> Iterator[list[T]]:
+    """The values in lists that are short enough for one request."""
+    every = list(values)
+    for start in range(0, len(every), _VALUES):
+        yield every[start : start + _VALUES]
+
+
+def _address(field: str, term: Term) -> Query:
+    """For a field of the type `address`, whose sub-fields are in lower case."""
+    text = _encodable(term.text)
+    if term.comparison == "equals" and len(text) <= LONGEST_KEYWORD:
+        return {"term": {f"{field}.keyword": text}}
+    if term.comparison == "ends" and text.startswith("@") and text.count("@") == 1:
+        return {"term": {f"{field}.domain": text[1:]}}
+    return _keyword(f"{field}.keyword", term)
+
+
+def _keyword(field: str, term: Term) -> Query:
+    text = _encodable(term.text)
+    if len(text) > LONGEST_KEYWORD:
+        return {"match_none": {}}
+    start, end = text[:_LONGEST_PATTERN], text[-_LONGEST_PATTERN:]
+    match term.comparison:
+        case "equals":
+            return _term(field, text)
+        case "starts":
+            return _pattern(field, f"{_escaped(start)}*")
+        case "ends":
+            return _pattern(field, f"*{_escaped(end)}")
+        case "contains":
+            return _pattern(field, f"*{_escaped(start)}*")
+
+
+def _words(text: str) -> Query:
+    """All events whose message has the words of the text, whole or as a part of longer ones.
+
+    How the server cuts a message into words depends on what stands beside them, as in
+    `mx.example.net`, so whole words cannot be asked for.
+    """
+    words = sorted(set(_WORD.findall(text)), key=len, reverse=True)[:_MOST_WORDS]
+    if not words:
+        return {"match_all": {}}
+    patterns = [_pattern("message", f"*{word[:_LONGEST_PATTERN]}*") for word in words]
+    return {"bool": {"filter": patterns}}
+
+
+def _pattern(field: str, pattern: str) -> Query:
+    return {"wildcard": {field: {"value": pattern, "case_insensitive": True}}}
+
+
+def _escaped(text: str) -> str:
+    return _SPECIAL.sub(r"\\\1", text)
+
+
+def _term(field: str, text: str) -> Query:
+    text = _encodable(text)
+    if len(text) > _LONGEST_PATTERN:
+        return _pattern(field, f"{_escaped(text[:_LONGEST_PATTERN])}*")
+    return {"term": {field: {"value": text, "case_insensitive": True}}}
+
+
+def _among(fields: Iterable[str], values: Iterable[str]) -> Query:
+    wanted = [value for value in values if len(value) <= LONGEST_KEYWORD]
+    return _any_of([{"terms": {field: wanted}} for field in fields])
+
+
+def _any_of(queries: Sequence[Query]) -> Query:
+    """Documents that meet one of the queries."""
+    return {"bool": {"should": list(queries), "minimum_should_match": 1}}
+
+
+def _encodable(text: str) -> str:
+    """Text that a request takes: what the command line could not decode is not in any line."""
+    return text.encode("utf-8", "replace").decode("utf-8")

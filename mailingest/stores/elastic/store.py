@@ -1,0 +1,91 @@
+"""Elasticsearch or OpenSearch as a store: its parts, as the settings say."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import ClassVar
+
+from mailingest.config import Elasticsearch, read_secret
+from mailingest.postfix.fields import Field
+from mailingest.stores.elastic.connection import ElasticConnection, Login
+from mailingest.stores.elastic.lifecycle import index_patterns
+from mailingest.stores.elastic.reader import ElasticReader
+from mailingest.stores.elastic.retention import delete_indices
+from mailingest.stores.elastic.schema import index_template
+from mailingest.stores.elastic.setup import set_up
+from mailingest.stores.elastic.template import IndexTemplate
+from mailingest.stores.elastic.tls import Tls
+from mailingest.stores.elastic.writer import ElasticWriter
+from mailingest.stores.opening import opened
+from mailingest.stores.protocol import Expired, Progress, Show, no_progress
+
+
+@dataclass(frozen=True, slots=True)
+class ElasticStore:
+    """Daily indices ``PREFIX-YYYY.MM.dd``; ``fields`` are declared by users besides the built-in.
+
+    Its methods raise UsageError if a secret or a certificate cannot be read.
+    """
+
+    settings: Elasticsearch
+    prefix: str
+    fields: Sequence[Field] = ()
+
+    # Two bulk requests under way keep the server busy while the next batch is made.
+    in_flight: ClassVar[int] = 2
+    # A server may be set right while lines wait in the spool.
+    keep_trying: ClassVar[bool] = True
+    day_units: ClassVar[str] = "indices"
+
+    def writer(self) -> ElasticWriter:
+        return ElasticWriter(self.connection(), self.template())
+
+    def reader(self, progress: Progress = no_progress) -> ElasticReader:
+        """A reader; ``progress`` hears nothing, since the server says nothing."""
+        return ElasticReader(self.connection(), self.prefix)
+
+    async def check(self) -> str:
+        async with opened(self.writer()):
+            return f"{', '.join(self.settings.hosts)} answers"
+
+    async def delete_old(
+        self, days: int, *, today: date, dry_run: bool, report: Callable[[Expired], None]
+    ) -> None:
+        await delete_indices(
+            self.connection(), self.prefix, days, today=today, dry_run=dry_run, report=report
+        )
+
+    async def set_up(
+        self, days: int | None, show: Show | None, report: Callable[[str], None]
+    ) -> None:
+        await set_up(self.connection(), self.prefix, self.template(), days, show, report)
+
+    def connection(self) -> ElasticConnection:
+        """A connection that is not open yet."""
+        settings = self.settings
+        return ElasticConnection(
+            settings.hosts,
+            login=lambda: _login(settings),
+            tls=Tls(
+                ca_certs=settings.ca_certs,
+                fingerprint=settings.fingerprint,
+                client_cert=settings.client_cert,
+                client_key=settings.client_key,
+                verify=settings.verify_certs,
+            ),
+            compress=settings.compress,
+            timeout=settings.timeout,
+        )
+
+    def template(self) -> IndexTemplate:
+        """The template of the daily indices."""
+        body = index_template(replicas=self.settings.replicas, own=self.fields)
+        return IndexTemplate(self.prefix, index_patterns(self.prefix), body)
+
+
+def _login(settings: Elasticsearch) -> Login:
+    def secret(name: str) -> str | None:
+        value, file = getattr(settings, name), getattr(settings, f"{name}_file")
+        return read_secret(value, file, f"elasticsearch.{name}_file")
+
+    return Login(settings.username, secret("password"), secret("api_key"), secret("bearer_token"))

@@ -1,0 +1,170 @@
+"""The files of the embedded store, one a day: which there are, and how they are opened."""
+
+import os
+import sqlite3
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from mailingest.errors import StoreUnavailable, UsageError
+from mailingest.stores.days import day_of
+from mailingest.stores.sqlite.schema import bring_up_to_date, schema_version
+
+_log = structlog.get_logger(__name__)
+
+SUFFIX: Final = ".sqlite"
+COMPANIONS: Final = ("-wal", "-shm")
+"""What SQLite itself adds to the name of a database, for its log and the index of that."""
+DAMAGED: Final = ".damaged-"
+"""What is added to the name of a file that is set aside, before the time of that."""
+
+# Larger pages than the usual 4 KiB hold bodies of some 700 bytes with less waste.  The log is
+# folded into the database each 16 MiB, so that a page that many batches touch is copied once.
+# NORMAL in WAL mode: a commit survives the death of the process; a power failure may take the
+# commits since the last checkpoint, but never damages the file.
+_SETTINGS: Final = (
+    "PRAGMA page_size = 8192",
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = NORMAL",
+    "PRAGMA wal_autocheckpoint = 2048",
+    "PRAGMA cache_size = -8192",
+    "PRAGMA journal_size_limit = 67108864",
+)
+
+# Another process may hold the write lock this long before the batch is put off.
+_LOCK_TIMEOUT_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class OpenFile:
+    """A day's file that is open for writing."""
+
+    path: Path
+    connection: sqlite3.Connection
+    identity: tuple[int, int]
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether the file has neither been removed nor replaced since it was opened."""
+        try:
+            return _identity(self.path) == self.identity
+        except FileNotFoundError:
+            return False
+
+
+def open_for_writing(path: Path) -> OpenFile:
+    """Open or create a day's file, and bring its schema up to date.
+
+    Raises UsageError for a file of a newer version, StoreUnavailable if it cannot be created,
+    and what sqlite3 raises.
+    """
+    try:
+        # SQLite would create the file readable by all; its -wal and -shm follow this mode.
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o640))
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise StoreUnavailable(f"{path}: {error.strerror}") from error
+    connection = sqlite3.connect(
+        path,
+        timeout=_LOCK_TIMEOUT_SECONDS,
+        isolation_level=None,  # BEGIN and COMMIT are written out
+        cached_statements=4,  # a statement of 2000 rows is large
+    )
+    try:
+        schema_version(connection, path)
+        for setting in _SETTINGS:
+            connection.execute(setting)
+        bring_up_to_date(connection, path)
+        return OpenFile(path, connection, _identity(path))
+    except BaseException:
+        connection.close()
+        raise
+
+
+def open_for_reading(path: Path) -> sqlite3.Connection | None:
+    """A connection that cannot write, also while the file is being written; close it.
+
+    It is None for a file that was just created and still has no table.  Raises UsageError for one
+    of a newer version, and what sqlite3 raises.
+    """
+    address = f"{path.absolute().as_uri()}?mode=ro"
+    connection = sqlite3.connect(address, uri=True)
+    try:
+        try:
+            version = schema_version(connection, path)
+        except sqlite3.OperationalError as error:
+            # Without the right to write, no log can be made; of a file system that is mounted
+            # read-only, SQLite only says that there is none to open.
+            code = error.sqlite_errorcode
+            is_read_only = code == sqlite3.SQLITE_CANTOPEN and not _log_of(path).exists()
+            if code != sqlite3.SQLITE_READONLY_DIRECTORY and not is_read_only:
+                raise
+            # There is no log, so nobody is writing: the file may be taken as unchanging.
+            connection.close()
+            connection = sqlite3.connect(f"{address}&immutable=1", uri=True)
+            version = schema_version(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    if version == 0:
+        connection.close()
+        return None
+    return connection
+
+
+def day_files(
+    directory: Path, prefix: str, since: datetime | None = None, until: datetime | None = None
+) -> list[Path]:
+    """The files of the days from ``since`` to ``until``, the newest first.
+
+    There are none as long as there is no such directory.  Raises UsageError if it cannot be read.
+    """
+    first = f"{since.astimezone(UTC):%Y.%m.%d}" if since else ""
+    last = f"{until.astimezone(UTC):%Y.%m.%d}" if until else "~"
+    paths = [path for path in entries(directory) if path.suffix == SUFFIX]
+    days = {day: path for path in paths if (day := day_of(path.stem, prefix))}
+    return [
+        path
+        for day, path in sorted(days.items(), reverse=True)
+        if first <= f"{day:%Y.%m.%d}" <= last
+    ]
+
+
+def entries(directory: Path) -> list[Path]:
+    """All that is in the directory, nothing if there is none; raises UsageError."""
+    try:
+        # Path.glob() passes over what it may not read.
+        return sorted(directory.iterdir())
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise UsageError(f"sqlite directory {directory}: {error.strerror}") from error
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a damaged file, so that its day can begin anew; raises StoreUnavailable."""
+    aside = path.with_name(f"{path.name}{DAMAGED}{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}")
+    _log.error("damaged database set aside", path=str(path), aside=str(aside))
+    try:
+        path.rename(aside)
+        # A log is left if someone else has the file open; SQLite would take it for the new one's.
+        for suffix in COMPANIONS:
+            companion = path.with_name(path.name + suffix)
+            if companion.exists():
+                companion.rename(aside.with_name(aside.name + suffix))
+    except OSError as error:
+        raise StoreUnavailable(f"{path} is damaged and cannot be renamed: {error}") from error
+    return aside
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_dev, status.st_ino
+
+
+def _log_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}-wal")

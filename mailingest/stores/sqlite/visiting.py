@@ -1,0 +1,119 @@
+"""One question after the other to the files of a time span, newest first, and how to stop it."""
+
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import orjson
+import structlog
+
+from mailingest.stores.events import StoredEvent
+from mailingest.stores.sqlite.files import day_files, open_for_reading
+from mailingest.stores.threads import Interrupted
+
+_log = structlog.get_logger(__name__)
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_SECOND: Final = timedelta(seconds=1)
+# A timestamp without zeros and Z at its end, so that text compares as time does.
+_STAMP: Final = """rtrim(json_extract(body, '$."@timestamp"'), '0Z')"""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """A time span, as a condition on a document; ``since`` is included, ``until`` is not."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def condition(self) -> tuple[str, list[object]]:
+        """The condition in SQL, and the values that are bound to it."""
+        terms, values = ["TRUE"], list[object]()
+        if self.since is not None:
+            second, stamp = _second_and_stamp(self.since)
+            terms.append(f"time >= ? AND (time > ? OR {_STAMP} >= ?)")
+            values += [second, second, stamp]
+        if self.until is not None:
+            second, stamp = _second_and_stamp(self.until)
+            terms.append(f"time <= ? AND (time < ? OR {_STAMP} < ?)")
+            values += [second, second, stamp]
+        return " AND ".join(terms), values
+
+
+class Days:
+    """The files for one question, of which one is open at a time.
+
+    A file that cannot be read is logged and becomes one of ``notes``; the others are asked.
+    """
+
+    def __init__(self, directory: Path, prefix: str) -> None:
+        self._directory = directory
+        self._prefix = prefix
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        self._is_interrupted = False
+        self.notes: list[str] = []
+
+    def interrupt(self) -> None:
+        """End the work, from another thread; it raises Interrupted soon."""
+        with self._lock:
+            self._is_interrupted = True
+            if self._connection is not None:
+                self._connection.interrupt()
+
+    def within(self, bounds: Bounds) -> list[Path]:
+        """The files of a time span, newest first."""
+        return day_files(self._directory, self._prefix, bounds.since, bounds.until)
+
+    def visit(self, paths: Sequence[Path], ask: Callable[[Path, sqlite3.Connection], bool]) -> None:
+        """Open one after the other for as long as ``ask`` returns True."""
+        for path in paths:
+            try:
+                connection = open_for_reading(path)
+                if connection is None:
+                    continue
+                with closing(connection):
+                    self._set_current(connection)
+                    try:
+                        if not ask(path, connection):
+                            return
+                    finally:
+                        self._set_current(None)
+            except sqlite3.DatabaseError as error:
+                self._failed(path, error)
+
+    def _set_current(self, connection: sqlite3.Connection | None) -> None:
+        with self._lock:
+            self._connection = connection
+            if self._is_interrupted and connection is not None:
+                raise Interrupted
+
+    def _failed(self, path: Path, error: sqlite3.DatabaseError) -> None:
+        if self._is_interrupted:
+            raise Interrupted from error
+        if not path.exists():
+            return  # retention has deleted it meanwhile
+        reason = str(error)
+        if not os.access(path, os.R_OK, effective_ids=True):
+            reason = "no right to read it"
+        note = f"{path} cannot be read: {reason}"
+        if note not in self.notes:
+            _log.error("a day of the store cannot be read", path=str(path), reason=reason)
+            self.notes.append(note)
+
+
+def stored_event(row: int, document_id: str, body: str) -> StoredEvent:
+    """The event of a row of documents."""
+    return {**orjson.loads(body), "_id": document_id, "_position": row}
+
+
+def _second_and_stamp(time: datetime) -> tuple[int, str]:
+    """The whole seconds since 1970, and the time as `_STAMP` has it."""
+    stamp = f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}"
+    return (time - _EPOCH) // _SECOND, stamp.rstrip("0")
