@@ -22,7 +22,7 @@ from mailingest.syslog.header import HEADER_NOMATCH, RecordDecoder
 from mailingest.syslog.timestamps import Clock
 
 if TYPE_CHECKING:
-    from mailingest.stores.logfiles.scan import LineReading
+    from mailingest.stores.logfiles.parsing import LineReading
 
 SECONDS_OF_A_DAY = 86_400.0
 
@@ -116,7 +116,7 @@ def build_pipeline(
 
 def line_reading(settings: Settings) -> "LineReading":
     """How a trace reads the lines of files."""
-    from mailingest.stores.logfiles.scan import LineReading
+    from mailingest.stores.logfiles.parsing import LineReading
 
     return LineReading(
         lambda: build_decoder(settings, live=False),

@@ -1,8 +1,8 @@
 """Texts to find -> the lines of a block of a log that have one of them, whatever their case.
 
 Whole blocks are searched, not lines, since most lines have none of the texts.  What is found may be
-more than is meant, but never less: only a part of a text is searched for, if there are octets in
-it whose case or charset is not certain.
+more than is meant, but never less: only a part of a text is searched for, if there are characters
+in it whose case or charset is not certain.
 """
 
 import re
@@ -14,14 +14,14 @@ _FEW: Final = 16
 _PLAIN: Final = re.compile(r"[ -~]+")
 _WORD: Final = re.compile(rb"[0-9a-z]+")
 _ANY_WORD: Final = re.compile(r"[0-9A-Za-z]+")
-_WORD_OCTETS: Final = b"0123456789abcdefghijklmnopqrstuvwxyz"
-_TO_WORDS: Final = bytes(octet if octet in _WORD_OCTETS else 0x20 for octet in range(256))
+_WORD_BYTES: Final = b"0123456789abcdefghijklmnopqrstuvwxyz"
+_TO_WORDS: Final = bytes(byte if byte in _WORD_BYTES else 0x20 for byte in range(256))
 
 Line = tuple[int, int]
 """Where a line begins in a block, and where its line feed is."""
 
 
-def needle(text: str) -> bytes:
+def plain_part(text: str) -> bytes:
     """The longest part of a text that is the same in each charset, in lower case."""
     return max(_PLAIN.findall(text.lower()), key=len, default="").encode("ascii")
 
@@ -32,12 +32,12 @@ def words(line: bytes) -> set[str]:
 
 
 class SubstringPrefilter:
-    """Finds lines that have any of the needles.  An empty needle is in every line."""
+    """Finds lines that have any of the substrings; an empty one is in every line."""
 
-    def __init__(self, needles: Iterable[bytes]) -> None:
+    def __init__(self, substrings: Iterable[bytes]) -> None:
         self._each: list[bytes] = []
         self._by_word: dict[bytes, list[bytes]] = {}
-        wanted = dict.fromkeys(needles)
+        wanted = dict.fromkeys(substrings)
         for one in wanted:
             word = max(_WORD.findall(one), key=len, default=b"")
             if word and len(wanted) > _FEW:
@@ -59,13 +59,13 @@ class SubstringPrefilter:
 
 
 def line_at(block: bytes, at: int) -> Line:
-    """The line that an octet of a block stands in."""
+    """The line that a byte of a block stands in."""
     return block.rfind(b"\n", 0, at) + 1, block.find(b"\n", at)
 
 
-def _lines_with(octets: bytes, lowered: bytes) -> Iterator[Line]:
-    at = lowered.find(octets)
+def _lines_with(substring: bytes, lowered: bytes) -> Iterator[Line]:
+    at = lowered.find(substring)
     while 0 <= at < len(lowered):
         line = line_at(lowered, at)
         yield line
-        at = lowered.find(octets, line[1] + 1)
+        at = lowered.find(substring, line[1] + 1)

@@ -1,4 +1,4 @@
-"""Log files as a source, without any store: which lines are looked for in them."""
+"""What a trace asks log files, without any store: which lines are looked for in them."""
 
 import re
 import threading
@@ -11,14 +11,22 @@ from mailingest.inputs.files import LogFile
 from mailingest.postfix.index_keys import linked_queue_id
 from mailingest.stores.criteria import Criteria, Term, meets_term, terms_of
 from mailingest.stores.events import StoredEvent, is_of_sessions
-from mailingest.stores.logfiles.prefilter import Line, SubstringPrefilter, line_at, needle, words
-from mailingest.stores.logfiles.scan import LineReading, LogFiles, Search
+from mailingest.stores.logfiles.files import LogFiles
+from mailingest.stores.logfiles.parsing import LineReading
+from mailingest.stores.logfiles.prefilter import (
+    Line,
+    SubstringPrefilter,
+    line_at,
+    plain_part,
+    words,
+)
+from mailingest.stores.logfiles.scan import Scan, Search
 from mailingest.stores.protocol import Found, Progress, Span, no_progress
 from mailingest.stores.threads import in_thread
 
 T = TypeVar("T")
 
-# Only a mail's first lines tell its client, and it may stay for 5 days (maximal_queue_lifetime).
+# Only a mail's first lines have its client, and it may stay for 5 days (maximal_queue_lifetime).
 _LIFE: Final = timedelta(days=5)
 
 # A line about a queue ID, or a refusal without one: what stands before it depends on the header.
@@ -46,7 +54,8 @@ class LogFilesReader:
         self, files: Sequence[LogFile], reading: LineReading, progress: Progress = no_progress
     ) -> None:
         self._charset = reading.charset
-        self._files = LogFiles(files, reading, progress)
+        self._files = LogFiles(files, reading)
+        self._scan = Scan(self._files, reading, progress)
 
     async def span(self) -> Span | None:
         """The time that there are lines for; None if there are none."""
@@ -56,7 +65,7 @@ class LogFilesReader:
         """Events of the term that the fewest lines seem to meet."""
         searches = list(self._searches(criteria))
         return await self._in_thread(
-            lambda stop: self._files.search(searches, criteria.until, limit, stop)
+            lambda stop: self._scan.search(searches, criteria.until, limit, stop)
         )
 
     async def of_mails(
@@ -70,11 +79,11 @@ class LogFilesReader:
         """All events of queue IDs and Message-IDs."""
         ids = set(queue_ids)
         messages = {one.lower() for one in message_ids}
-        needles = SubstringPrefilter(
+        prefilter = SubstringPrefilter(
             [
                 # Postfix's own are in one piece; another one is in no line but the known one.
                 *(one.lower().encode() for one in ids if one.isascii() and one.isalnum()),
-                *map(needle, messages),
+                *map(plain_part, messages),
             ]
         )
 
@@ -88,8 +97,8 @@ class LogFilesReader:
         def may_be(line: bytes) -> bool:
             return bool(messages) or not ids.isdisjoint(words(line))
 
-        search = Search(lambda _, lowered: needles.lines(lowered), may_be, is_wanted, since)
-        return await self._in_thread(lambda stop: self._files.search([search], until, limit, stop))
+        search = Search(lambda _, lowered: prefilter.lines(lowered), may_be, is_wanted, since)
+        return await self._in_thread(lambda stop: self._scan.search([search], until, limit, stop))
 
     async def of_sessions(
         self,
@@ -102,17 +111,17 @@ class LogFilesReader:
         wanted = set(sessions)
         # RFC 3164 and RFC 5424.
         forms = ("{}[{}]: ", "{} {} ")
-        needles = SubstringPrefilter(
-            needle(form.format(program, pid)) for _, program, pid in wanted for form in forms
+        prefilter = SubstringPrefilter(
+            plain_part(form.format(program, pid)) for _, program, pid in wanted for form in forms
         )
 
         search = Search(
-            lambda _, lowered: needles.lines(lowered),
+            lambda _, lowered: prefilter.lines(lowered),
             lambda line: b"NOQUEUE" in line or _OF_A_MAIL.search(line) is None,
             lambda event: is_of_sessions(event, wanted),
             since,
         )
-        return await self._in_thread(lambda stop: self._files.search([search], until, limit, stop))
+        return await self._in_thread(lambda stop: self._scan.search([search], until, limit, stop))
 
     async def close(self) -> None:
         """Remove what was kept of a pipe."""
@@ -137,17 +146,17 @@ class LogFilesReader:
             )
 
     def _search_of_queue_id(self, queue_id: str, since: datetime | None) -> Search:
-        needles = SubstringPrefilter([needle(queue_id)])
+        prefilter = SubstringPrefilter([plain_part(queue_id)])
         whole = re.compile(rf"(?<!\w){re.escape(queue_id)}(?!\w)")
         return Search(
-            lambda _, lowered: needles.lines(lowered),
+            lambda _, lowered: prefilter.lines(lowered),
             lambda line: whole.search(self._decoded(line)) is not None,
             lambda event: queue_id in (event.get("postfix_queueid"), linked_queue_id(event)),
             since,
         )
 
     def _search_of_term(self, name: str, term: Term, since: datetime | None) -> Search:
-        needles = SubstringPrefilter([needle(term.text)])
+        prefilter = SubstringPrefilter([plain_part(term.text)])
         before = _BEFORE.get(name, "")
         is_near = bool(before) and term.comparison in ("equals", "starts")
         begin = re.compile(before + re.escape(term.text) if is_near else before)
@@ -160,7 +169,7 @@ class LogFilesReader:
             return found is not None and (is_near or text.find(term.text, found.end()) >= 0)
 
         return Search(
-            lambda _, lowered: needles.lines(lowered),
+            lambda _, lowered: prefilter.lines(lowered),
             may_be,
             lambda event: "postfix_queueid" in event and meets_term(event, name, term),
             since,

@@ -1,7 +1,7 @@
-"""Delivery lines of a log -> the line before that tells how the agent's connection was encrypted.
+"""Delivery lines of a log -> the line about the TLS session that the delivery went over.
 
-The rule is that of `mailingest.postfix.tls_sessions`, on raw lines: a line about a
-delivery is of the same host, program and process as the last one about an encrypted connection.
+The rule is that of `mailingest.postfix.tls_sessions`, on raw lines: a line about a delivery is of
+the same host, program and process as the last one about a TLS session.
 """
 
 import re
@@ -13,12 +13,12 @@ _TLS_TO: Final = (b"TLS connection established to ", b"TLS connection reused to 
 _DELIVERY: Final = b" relay="
 # Host, tag and process id, in each kind of header.
 _AGENT: Final = re.compile(rb"[^ ]+ [^ \d\[][^ \[]*[\[ ]\d+(?=\]?[: ])")
-# A host runs 100 delivery agents (default_process_limit); so many hosts are a large site.
+# A host runs 100 delivery agents (default_process_limit); a hundred hosts are a large site.
 _CAPACITY: Final = 10_000
 
 
-class Agents:
-    """The connection that each delivery agent made last, as the blocks of a file are read."""
+class TlsLines:
+    """The last TLS session of each delivery agent, as the blocks of a file are read."""
 
     def __init__(self) -> None:
         self._before: dict[bytes, bytes] = {}
@@ -33,8 +33,8 @@ class Agents:
             del self._before[next(iter(self._before))]
         self._in_block = [found for text in _TLS_TO for found in _lines(block, text)]
 
-    def connection(self, line: bytes, start: int) -> bytes | None:
-        """The line about the connection of a delivery line that begins at ``start`` in the block.
+    def before(self, line: bytes, start: int) -> bytes | None:
+        """The line about the TLS session of a delivery line that begins at ``start`` in the block.
 
         None if there is none, and for lines about something else.
         """
