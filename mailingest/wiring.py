@@ -1,4 +1,4 @@
-"""Settings -> the parts that they describe; the one place where parts meet settings."""
+"""The composition root: settings -> the parts that they describe."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence

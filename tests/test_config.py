@@ -289,7 +289,7 @@ def test_the_environment_leaves_the_rest_of_a_section_to_the_file(
         ),
         pytest.param(
             '[sqlite]\ndirectory = "/a"\n[ndjson]\npath = "-"',
-            "there can be one output: set one of sqlite.directory, ndjson.path",
+            "there can be one store: set one of sqlite.directory, ndjson.path",
             id="two outputs",
         ),
     ],

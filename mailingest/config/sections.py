@@ -117,7 +117,7 @@ class Batch(_Section):
 
 
 class Sqlite(_Section):
-    """The embedded store, used if no other output is set."""
+    """The embedded store, used if no other store is set."""
 
     directory: Path | None = Field(None, description="directory; default is `mail` below the state")
 

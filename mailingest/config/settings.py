@@ -63,15 +63,15 @@ class Settings(BaseSettings):
     )
 
     @model_validator(mode="after")
-    def _one_output(self) -> "Settings":
-        outputs = {
+    def _one_store(self) -> "Settings":
+        stores = {
             "sqlite.directory": self.sqlite.directory,
             "ndjson.path": self.ndjson.path,
             "elasticsearch.hosts": self.elasticsearch.hosts,
         }
-        given = [key for key, value in outputs.items() if value]
+        given = [key for key, value in stores.items() if value]
         if len(given) > 1:
-            raise ValueError(f"there can be one output: set one of {', '.join(given)}")
+            raise ValueError(f"there can be one store: set one of {', '.join(given)}")
         return self
 
     @property

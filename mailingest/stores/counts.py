@@ -46,8 +46,8 @@ class Counts:
     """The lines of each outcome (see `mailingest.postfix.outcome`), by time bucket.
 
     ``reasons`` has, by outcome, the most frequent reasons with their numbers.  ``sent_bytes`` is
-    the size of what was sent.  ``is_partial`` tells that lines of that time are in the store that
-    were not counted, since an earlier version stored them; ``notes`` what could not be read.
+    the size of what was sent.  With ``is_partial``, lines of that time are in the store that were
+    not counted, since an earlier version stored them; ``notes`` what could not be read.
     """
 
     buckets: TimeBuckets

@@ -1,7 +1,8 @@
 """What is asked of a store: criteria.
 
-Texts are compared case-blind.  A whole address asks for that address; ``@example.net`` for the
-domain and nothing else; ``bob@`` for the local part; anything else for a part of the text.
+Texts are compared case-insensitively.  A whole address asks for that address;
+``@example.net`` for the domain and nothing else; ``bob@`` for the local part; anything else for a
+part of the text.
 """
 
 from collections.abc import Mapping

@@ -126,8 +126,8 @@ def reason(status: int, error: object) -> str:
     while isinstance(error, Mapping):
         # Where JSON cannot be parsed, Elasticsearch 7 repeats the request, with its headers
         # and so with the password, after "at [Source".
-        told = str(error.get("reason", "")).partition("at [Source")[0]
-        causes.append(f"{error_type(error)}: {told}".removesuffix(": "))
+        said = str(error.get("reason", "")).partition("at [Source")[0]
+        causes.append(f"{error_type(error)}: {said}".removesuffix(": "))
         error = error.get("caused_by")
     if isinstance(error, str):
         causes.append(error)

@@ -23,7 +23,7 @@ OLDEST = (7, 10)
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """The product and version at the other end, as ``GET /`` tells them."""
+    """The product and version at the other end, as ``GET /`` gives them."""
 
     kind: Literal["elasticsearch", "opensearch"]
     version: str

@@ -1,11 +1,10 @@
-"""How long daily indices are kept: the days by their names, and policies that a server keeps to.
+"""How long daily indices are kept: policies that a server keeps to.
 
 Sources: index lifecycle management (ILM) of the Elasticsearch reference, `PUT _ilm/policy`, delete
 phase, `index.lifecycle.*` settings; Index State Management (ISM) of the OpenSearch documentation,
 `PUT _plugins/_ism/policies`, `ism_template`.
 
-One rule everywhere: with N days, a day is deleted N days after it began, in UTC.  What is kept is
-today and the N - 1 days before.
+The rule is that of `mailingest.stores.days`.
 """
 
 from collections.abc import Mapping
@@ -15,7 +14,7 @@ from typing import Any, Final
 def index_patterns(prefix: str) -> tuple[str, ...]:
     """Patterns of the daily indices, as templates take them: `*` is the only wildcard.
 
-    They begin with the century, for `mail-archive` or `mail-test-2026.11.24` to be none of ours.
+    They begin with the century, for `mail-archive` or `mail-test-2026.11.24` not to match.
     1970 is the year of a host without a clock.
     """
     return (f"{prefix}-19*.*.*", f"{prefix}-20*.*.*")
@@ -117,7 +116,7 @@ def plain_template(template: Mapping[str, Any]) -> dict[str, Any]:
         "priority": template.get("priority"),
         "composed_of": template.get("composed_of"),
         "settings": settings,
-        "mappings": _told(inner.get("mappings", {})),
+        "mappings": _in_one_form(inner.get("mappings", {})),
         "aliases": inner.get("aliases"),
     }
     return {name: value for name, value in parts.items() if value}
@@ -129,17 +128,17 @@ def _flat(settings: Mapping[str, Any], above: str = "") -> list[tuple[str, Any]]
         if isinstance(value, Mapping):
             pairs += _flat(value, f"{above}{name}.")
         else:
-            pairs.append((f"{above}{name}", _told(value, as_text=True)))
+            pairs.append((f"{above}{name}", _in_one_form(value, as_text=True)))
     return pairs
 
 
-def _told(value: Any, *, as_text: bool = False) -> Any:
-    """Booleans as text, since some servers tell `false` and some `"false"`."""
+def _in_one_form(value: Any, *, as_text: bool = False) -> Any:
+    """Booleans as text, since some servers give `false` and some `"false"`."""
     match value:
         case Mapping():
-            return {name: _told(inner, as_text=as_text) for name, inner in value.items()}
+            return {name: _in_one_form(inner, as_text=as_text) for name, inner in value.items()}
         case list():
-            return [_told(inner, as_text=as_text) for inner in value]
+            return [_in_one_form(inner, as_text=as_text) for inner in value]
         case bool():
             return str(value).lower()
         case _:

@@ -16,7 +16,7 @@ LONGEST_KEYWORD: Final = 8191
 _LONGEST_TEXT_KEYWORD: Final = 256
 
 _KEYWORD: Final = {"type": "keyword", "ignore_above": LONGEST_KEYWORD}
-# An address is case-blind: whole by `.keyword`, by `.domain`, and by its parts, so that a
+# An address is case-insensitive: whole by `.keyword`, by `.domain`, and by its parts, so that a
 # match_phrase of `example.com` finds `john.smith@mail.example.com`.
 _ADDRESS: Final = {
     "type": "text",

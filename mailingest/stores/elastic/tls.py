@@ -161,7 +161,7 @@ TLS_HINTS = (
         "knows",
     ),
 )
-"""What OpenSSL says, and the cure; the first that fits."""
+"""What OpenSSL says, and what to do about it; the first that fits."""
 
 
 def tls_hint(detail: str) -> str | None:

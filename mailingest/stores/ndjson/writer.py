@@ -16,8 +16,8 @@ from mailingest.stores.threads import in_thread
 class NdjsonWriter:
     """Appends the body of each document as one line, as it is.
 
-    ``path`` is a file, or None for standard output.  A file that is not looked into cannot
-    tell what it has: a batch that is written twice is there twice, and no duplicates are
+    ``path`` is a file, or None for standard output.  The file is not looked into, so nobody
+    knows what it has: a batch that is written twice is there twice, and no duplicates are
     counted.  Each batch is handed to the kernel before it counts as stored: it survives the
     death of the process, not a power failure.
     """
@@ -91,4 +91,4 @@ def _is_at(descriptor: int, path: Path) -> bool:
     try:
         return os.path.samestat(os.fstat(descriptor), path.stat())
     except OSError:
-        return False  # opening it anew tells what is wrong
+        return False  # opening it anew shows what is wrong

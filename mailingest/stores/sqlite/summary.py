@@ -1,6 +1,6 @@
 """Documents -> the summary table of a day's file: how many lines of each outcome, when, and why.
 
-It is kept in the transaction that stores the documents, so that both tell the same.
+It is kept in the transaction that stores the documents, so that both say the same.
 """
 
 import sqlite3
