@@ -290,7 +290,7 @@ def test_the_environment_leaves_the_rest_of_a_section_to_the_file(
         pytest.param(
             '[sqlite]\ndirectory = "/a"\n[ndjson]\npath = "-"',
             "there can be one store: set one of sqlite.directory, ndjson.path",
-            id="two outputs",
+            id="two stores",
         ),
     ],
 )
@@ -313,7 +313,7 @@ def test_a_mistake_names_the_file(tmp_path: Path) -> None:
         load(path)
 
 
-def test_all_mistakes_are_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_mistakes_are_reported_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAILINGEST_BATCH__MAX_BYTES", "1")
     monkeypatch.setenv("MAILINGEST_INPUTS__UDP", "[broken")
     monkeypatch.setenv("MAILINGEST_BACTH", "{}")
@@ -439,9 +439,9 @@ def test_a_charset_that_contains_ascii_decodes_or_says_that_it_cannot(
 ) -> None:
     charset = load(written(tmp_path, f'[syslog]\ncharset = "{name}"')).syslog.charset
     if charset != "auto":
-        for octet in range(256):
+        for byte in range(256):
             try:
-                text = bytes([octet, 0x2E, 0x2E]).decode(charset)
+                text = bytes([byte, 0x2E, 0x2E]).decode(charset)
             except UnicodeDecodeError:
                 continue
             text.encode("utf-8")
@@ -490,7 +490,7 @@ def test_a_local_zone_that_is_broken_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("url", "cure"),
+    ("url", "hint"),
     [
         pytest.param(f"https://ann:{SECRET}@es1:9200", "username and password_file", id="login"),
         pytest.param(f"{SECRET}://es1:9200", "a URL with a port", id="another scheme"),
@@ -501,10 +501,10 @@ def test_a_local_zone_that_is_broken_is_refused(
         pytest.param("https://:9200", "a URL with a port", id="no host"),
     ],
 )
-def test_what_is_no_address_of_a_server_is_refused(tmp_path: Path, url: str, cure: str) -> None:
+def test_what_is_no_address_of_a_server_is_refused(tmp_path: Path, url: str, hint: str) -> None:
     (line,) = mistakes(written(tmp_path, f'[elasticsearch]\nhosts = ["{url}"]'))
     assert line.startswith("elasticsearch.hosts.0: must ")
-    assert cure in line
+    assert hint in line
     assert SECRET not in line
 
 
@@ -515,7 +515,7 @@ def test_an_address_of_a_server_is_taken_as_it_is(tmp_path: Path, url: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("text", "cure"),
+    ("text", "hint"),
     [
         ('password = "x"\npassword_file = "y"', "set password or password_file, not both"),
         ('api_key = "x"\napi_key_file = "y"', "set api_key or api_key_file, not both"),
@@ -524,8 +524,8 @@ def test_an_address_of_a_server_is_taken_as_it_is(tmp_path: Path, url: str) -> N
         ('password_file = "x"', "a password needs a username"),
     ],
 )
-def test_there_is_one_way_to_log_in(tmp_path: Path, text: str, cure: str) -> None:
-    assert mistakes(written(tmp_path, f"[elasticsearch]\n{text}")) == [f"elasticsearch: {cure}"]
+def test_there_is_one_way_to_log_in(tmp_path: Path, text: str, hint: str) -> None:
+    assert mistakes(written(tmp_path, f"[elasticsearch]\n{text}")) == [f"elasticsearch: {hint}"]
 
 
 @pytest.mark.parametrize(

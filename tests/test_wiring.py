@@ -130,7 +130,7 @@ def test_the_default_lifetime_is_that_of_the_queue_map() -> None:
 
 
 @pytest.mark.parametrize(("wait", "documents"), [(0.0, 1), (2.0, 0)])
-def test_delivery_lines_wait_as_long_as_told(wait: float, documents: int) -> None:
+def test_delivery_lines_wait_as_long_as_set(wait: float, documents: int) -> None:
     pipeline = build_pipeline(settings(), live=True, wait=wait)
     assert len(pipeline.feed(line(SENT, service="smtp"), NOW)) == documents
 
@@ -215,11 +215,11 @@ def test_a_secret_that_cannot_be_read_is_named(tmp_path: Path, key: str) -> None
 
 
 async def test_the_default_store_writes_below_the_state(tmp_path: Path) -> None:
-    output = build_store(settings(state={"directory": tmp_path})).writer()
+    writer = build_store(settings(state={"directory": tmp_path})).writer()
     (document,) = build_pipeline(settings(), live=True).feed(line("removed"), NOW)
-    await output.open()
-    await output.write([document])
-    await output.close()
+    await writer.open()
+    await writer.write([document])
+    await writer.close()
     assert f"{document.index}.sqlite" in os.listdir(tmp_path / "mail")
 
 

@@ -196,11 +196,11 @@ def old_file(path: Path, documents: list[Document]) -> None:
 
 async def test_a_document_that_comes_again_is_not_counted_again(tmp_path: Path) -> None:
     documents = documents_of(lines_of(LOG))
-    output = SqliteWriter(tmp_path)
-    await output.open()
+    writer = SqliteWriter(tmp_path)
+    await writer.open()
     for batch in (documents[:3], documents[:5], documents, documents + documents):
-        await output.write(batch)
-    await output.close()
+        await writer.write(batch)
+    await writer.close()
     counts = await SqliteReader(tmp_path, "mail").counts(DAY)
     expected = await (await sqlite_reader(tmp_path / "once", documents)).counts(DAY)
     assert counts == expected
@@ -217,12 +217,12 @@ async def test_a_file_of_an_earlier_version_is_read_and_said_to_be_partial(tmp_p
 async def test_a_file_of_an_earlier_version_counts_from_now_on(tmp_path: Path) -> None:
     documents = documents_of(lines_of(LOG))
     old_file(tmp_path / "mail-2026.11.24.sqlite", documents[:4])
-    output = SqliteWriter(tmp_path)
-    await output.open()
-    await output.write(documents)
-    await output.close()
-    source = SqliteReader(tmp_path, "mail")
-    counts = await source.counts(DAY)
+    writer = SqliteWriter(tmp_path)
+    await writer.open()
+    await writer.write(documents)
+    await writer.close()
+    reader = SqliteReader(tmp_path, "mail")
+    counts = await reader.counts(DAY)
     assert by_bucket(counts) == {
         "deferred": {11: 1},
         "expired": {12: 1},
@@ -230,7 +230,7 @@ async def test_a_file_of_an_earlier_version_counts_from_now_on(tmp_path: Path) -
         "bounced": {23: 1},
     }
     assert counts.is_partial
-    later = await source.counts(TimeBuckets(MIDNIGHT + 11 * 3600, 3600, 13))
+    later = await reader.counts(TimeBuckets(MIDNIGHT + 11 * 3600, 3600, 13))
     assert not later.is_partial
 
 
@@ -238,11 +238,11 @@ async def test_endless_reasons_are_bounded_and_the_frequent_ones_stay(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(summary, "_REASONS_KEPT", 3)
-    output = SqliteWriter(tmp_path)
-    await output.open()
+    writer = SqliteWriter(tmp_path)
+    await writer.open()
     for number in range(50):
         reasons = ["often", f"once {number}", "often"]
-        await output.write(
+        await writer.write(
             [
                 Document(
                     "mail-2026.11.24",
@@ -254,7 +254,7 @@ async def test_endless_reasons_are_bounded_and_the_frequent_ones_stay(
                 for place, reason in enumerate(reasons)
             ]
         )
-    await output.close()
+    await writer.close()
     with closing(sqlite3.connect(tmp_path / "mail-2026.11.24.sqlite")) as connection:
         rows = connection.execute("SELECT reason, count FROM summary").fetchall()
     assert len(rows) <= 2 * 3 + 1

@@ -13,9 +13,9 @@ TODAY = date(2026, 11, 24)
 
 
 async def test_a_store_that_can_be_written_to_says_so_in_a_line(case: StoreCase) -> None:
-    told = await case.store.check()
-    assert told.endswith((" is writable", " answers"))
-    assert "\n" not in told
+    said = await case.store.check()
+    assert said.endswith((" is writable", " answers"))
+    assert "\n" not in said
 
 
 async def test_a_set_up_that_is_repeated_changes_nothing(case: StoreCase) -> None:

@@ -1,4 +1,4 @@
-"""Whatever the events are in, the same questions find the same ones and tell the same stories."""
+"""Whatever the events are in, the same questions find the same ones and give the same stories."""
 
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
@@ -69,11 +69,11 @@ async def test_the_span_is_that_of_the_first_and_last_line(make_reader: MakeRead
 
 
 async def test_nothing_has_no_span_and_no_answer(make_reader: MakeReader) -> None:
-    source = await make_reader("")
-    assert await source.span() is None
-    assert await source.find(Criteria(), 10) == Found([], False)
-    assert await source.of_mails({"A"}, {"B"}, None, None, 10) == Found([], False)
-    assert (await trace(source, Criteria())).stories == []
+    reader = await make_reader("")
+    assert await reader.span() is None
+    assert await reader.find(Criteria(), 10) == Found([], False)
+    assert await reader.of_mails({"A"}, {"B"}, None, None, 10) == Found([], False)
+    assert (await trace(reader, Criteria())).stories == []
 
 
 # `is_found` are parts of a line that has to be found; other lines of the mail may be as well.
@@ -161,18 +161,18 @@ async def test_without_a_term_lines_about_mails_are_found_newest_first(
 async def test_time_bounds_are_kept(
     make_reader: MakeReader, since: datetime | None, until: datetime | None, found: list[str]
 ) -> None:
-    source = await make_reader(LOG)
-    assert programs(await source.find(Criteria(since=since, until=until), 100)) == found
+    reader = await make_reader(LOG)
+    assert programs(await reader.find(Criteria(since=since, until=until), 100)) == found
     ids = ["4bXyK1gQmWz1Bcd", "ABCDEF01"]
-    of_mails = programs(await source.of_mails(ids, [], since, until, 100))
+    of_mails = programs(await reader.of_mails(ids, [], since, until, 100))
     assert of_mails == [one for one in found if (since, until) != (at(24, 11), at(25, 12))]
 
 
 @pytest.mark.parametrize("limit", [1, 5, 11, 12, 13])
 async def test_a_limit_leaves_the_newest_and_says_so(make_reader: MakeReader, limit: int) -> None:
-    source = await make_reader(LOG)
-    every = await source.find(Criteria(), 100)
-    found = await source.find(Criteria(), limit)
+    reader = await make_reader(LOG)
+    every = await reader.find(Criteria(), 100)
+    found = await reader.find(Criteria(), limit)
     assert found.events == every.events[:limit]
     assert found.is_cut is (limit < 12)
 
@@ -206,15 +206,15 @@ async def test_mails_are_fetched(
     message_ids: Collection[str],
     found: list[str],
 ) -> None:
-    source = await make_reader(LOG)
-    events = await source.of_mails(queue_ids, message_ids, None, None, 100)
+    reader = await make_reader(LOG)
+    events = await reader.of_mails(queue_ids, message_ids, None, None, 100)
     # A store has the Message-ID in delivery events as well.
     assert [one for one in programs(events) if found == QUEUE or one not in ("smtp", "local")] == [
         one for one in found if found == QUEUE or one not in ("smtp", "local")
     ]
     assert set(found) <= set(programs(events))
     assert not events.is_cut
-    cut = await source.of_mails(queue_ids, message_ids, None, None, 1)
+    cut = await reader.of_mails(queue_ids, message_ids, None, None, 1)
     assert cut.events == events.events[:1]
     assert cut.is_cut is (len(events.events) > 1)
 
@@ -231,12 +231,12 @@ async def test_mails_are_fetched(
 async def test_sessions_are_fetched(
     make_reader: MakeReader, session: tuple[str, str, str], found: list[str]
 ) -> None:
-    source = await make_reader(LOG)
+    reader = await make_reader(LOG)
     many = {session} | {("mx9", "postfix/smtpd", str(pid)) for pid in range(1000, 1100)}
     for sessions in ({session}, many):
-        events = await source.of_sessions(sessions, at(24, 10), at(24, 11), 100)
+        events = await reader.of_sessions(sessions, at(24, 10), at(24, 11), 100)
         assert [text.split(" ")[1] for text in texts(events)] == found
-    assert (await source.of_sessions({session}, at(24, 11), None, 100)).events == []
+    assert (await reader.of_sessions({session}, at(24, 11), None, 100)).events == []
 
 
 async def test_an_event_is_the_document_as_stored(make_reader: MakeReader) -> None:
@@ -269,7 +269,7 @@ async def test_events_of_one_moment_are_in_the_order_in_which_they_were_written(
     assert positions == sorted(positions, reverse=True)
 
 
-HOSTILE = [
+UNTRUSTED = [
     pytest.param("' OR '' = '", id="SQL"),
     pytest.param('" OR 1=1 --', id="a double quote"),
     pytest.param("%", id="percent"),
@@ -291,11 +291,11 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize("text", HOSTILE)
-async def test_hostile_criteria_find_nothing_and_do_no_harm(
+@pytest.mark.parametrize("text", UNTRUSTED)
+async def test_untrusted_criteria_find_nothing_and_do_no_harm(
     make_reader: MakeReader, text: str
 ) -> None:
-    source = await make_reader(LOG)
+    reader = await make_reader(LOG)
     addresses = [address_term(text), address_term(f"@{text}"), address_term(f"{text}@")]
     for criteria in (
         *(Criteria(sender=term) for term in addresses),
@@ -307,10 +307,10 @@ async def test_hostile_criteria_find_nothing_and_do_no_harm(
         Criteria(host=text_term(text)),
         Criteria(queue_id=text),
     ):
-        assert (await trace(source, criteria)).stories == []
-    assert (await source.of_mails([], [text], None, None, 10)).events == []
-    assert (await source.of_sessions({(text, text, text)}, None, None, 10)).events == []
-    assert len((await source.find(Criteria(), 100)).events) == 12
+        assert (await trace(reader, criteria)).stories == []
+    assert (await reader.of_mails([], [text], None, None, 10)).events == []
+    assert (await reader.of_sessions({(text, text, text)}, None, None, 10)).events == []
+    assert len((await reader.find(Criteria(), 100)).events) == 12
 
 
 HELD = """
@@ -345,26 +345,26 @@ SCENARIOS = [
 
 @pytest.mark.parametrize("log", SCENARIOS)
 async def test_the_stories_are_those_of_the_log(make_reader: MakeReader, log: str) -> None:
-    source = await make_reader(log)
+    reader = await make_reader(log)
     expected = [story_to_json(story) for story in build_stories(gather(events_of(log)))]
-    told = await trace(source, Criteria())
-    assert [story_to_json(story) for story in told.stories] == expected
-    assert not told.is_cut
+    result = await trace(reader, Criteria())
+    assert [story_to_json(story) for story in result.stories] == expected
+    assert not result.is_cut
     for each in expected:
         criteria = Criteria(
             recipient=address_term(each["recipient"]) if each["recipient"] else None,
             queue_id=each["queue_id"],
             message_id=id_term(each["message_id"]) if each["message_id"] else None,
         )
-        found = await trace(source, criteria)
+        found = await trace(reader, criteria)
         assert each in [story_to_json(story) for story in found.stories]
 
 
 async def test_a_partners_queue_id_leads_to_the_whole_chain(make_reader: MakeReader) -> None:
-    source = await make_reader(CHAIN)
+    reader = await make_reader(CHAIN)
     for queue_id in ("AAAAAA1", "AAAAAA4"):
-        told = await trace(source, Criteria(queue_id=queue_id))
-        assert [story.recipient for story in told.stories] == [
+        result = await trace(reader, Criteria(queue_id=queue_id))
+        assert [story.recipient for story in result.stories] == [
             "bob@store.example.com",
             "bob@example.net",
         ]
@@ -378,34 +378,34 @@ NEWSLETTER = "".join(
 
 
 async def test_the_term_that_few_lines_meet_decides(make_reader: MakeReader) -> None:
-    source = await make_reader(NEWSLETTER)
+    reader = await make_reader(NEWSLETTER)
     criteria = Criteria(
         sender=address_term("news@example.com"), recipient=address_term("reader3@example.net")
     )
-    found = await source.find(criteria, 5)
+    found = await reader.find(criteria, 5)
     assert [event["postfix_queueid"] for event in found.events] == ["AAAAA03"]
     assert not found.is_cut
-    assert [story.verdict for story in (await trace(source, criteria)).stories] == ["handed_over"]
+    assert [story.verdict for story in (await trace(reader, criteria)).stories] == ["handed_over"]
 
 
 async def test_a_mail_that_an_access_map_holds_is_found_by_its_recipient(
     make_reader: MakeReader,
 ) -> None:
-    source = await make_reader(HELD)
-    [story] = (await trace(source, Criteria(recipient=address_term("b@example.net")))).stories
+    reader = await make_reader(HELD)
+    [story] = (await trace(reader, Criteria(recipient=address_term("b@example.net")))).stories
     assert (story.verdict, story_to_json(story)["queue_id"]) == ("held", "AAAAAA1")
 
 
-async def test_the_newest_are_told_although_few_events_are_looked_at_first(
+async def test_the_newest_are_given_although_few_events_are_looked_at_first(
     make_reader: MakeReader,
 ) -> None:
-    source = await make_reader(NEWSLETTER)
+    reader = await make_reader(NEWSLETTER)
     # The first look finds the newest 16 events, of which none is one of his.
     criteria = Criteria(sender=address_term("news@"), verdicts=frozenset({"handed_over"}))
-    told = await trace(source, criteria, limit=1)
-    assert [story.recipient for story in told.stories] == ["reader39@example.net"]
-    assert told.is_cut
+    result = await trace(reader, criteria, limit=1)
+    assert [story.recipient for story in result.stories] == ["reader39@example.net"]
+    assert result.is_cut
     text = Criteria(sender=address_term("news@"), text=text_term("reader3@"))
-    told = await trace(source, text, limit=1)
-    assert [story.recipient for story in told.stories] == ["reader3@example.net"]
-    assert not told.is_cut
+    result = await trace(reader, text, limit=1)
+    assert [story.recipient for story in result.stories] == ["reader3@example.net"]
+    assert not result.is_cut

@@ -151,7 +151,7 @@ def test_each_document_of_a_mixed_answer_is_sorted_by_its_own_item() -> None:
 
 
 @pytest.mark.parametrize(
-    ("item", "told"),
+    ("item", "expected"),
     [
         pytest.param(QUEUE_FULL, "429 es_rejected_execution", id="a full queue passes"),
         pytest.param(DISK_FULL, "disk usage exceeded", id="a full disk gets emptied"),
@@ -161,19 +161,21 @@ def test_each_document_of_a_mixed_answer_is_sorted_by_its_own_item() -> None:
         pytest.param(FORBIDDEN, "no permissions", id="a privilege gets granted"),
     ],
 )
-def test_what_is_no_fault_of_the_document_is_tried_again(item: dict[str, Any], told: str) -> None:
+def test_what_is_no_fault_of_the_document_is_tried_again(
+    item: dict[str, Any], expected: str
+) -> None:
     one = document()
 
     outcome = sort_response([one], answer(item))
 
     [(again, why)] = outcome.retry
     assert again is one
-    assert told in why
+    assert expected in why
     assert (outcome.created, outcome.duplicates, outcome.rejected) == (0, 0, [])
 
 
 @pytest.mark.parametrize(
-    ("item", "told"),
+    ("item", "expected"),
     [
         pytest.param(NO_NUMBER, "failed to parse field [n]", id="a value that does not fit"),
         pytest.param(CLOSED, "400 index_closed_exception: closed", id="a closed index"),
@@ -181,7 +183,7 @@ def test_what_is_no_fault_of_the_document_is_tried_again(item: dict[str, Any], t
     ],
 )
 def test_a_document_that_cannot_be_stored_is_rejected_with_the_reason(
-    item: dict[str, Any], told: str
+    item: dict[str, Any], expected: str
 ) -> None:
     one = document()
 
@@ -189,7 +191,7 @@ def test_a_document_that_cannot_be_stored_is_rejected_with_the_reason(
 
     [(rejected, why)] = outcome.rejected
     assert rejected is one
-    assert told in why
+    assert expected in why
     assert (outcome.created, outcome.duplicates, outcome.retry) == (0, 0, [])
 
 
@@ -223,7 +225,7 @@ def test_a_reason_names_the_causes_in_their_order() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "expected"),
     [
         pytest.param("alias is missing", "400 alias is missing", id="a bare text"),
         pytest.param({"type": "x", "reason": "a\n  b"}, "400 x: a b", id="several lines"),
@@ -236,8 +238,8 @@ def test_a_reason_names_the_causes_in_their_order() -> None:
         ),
     ],
 )
-def test_a_reason_is_one_line_whatever_the_error_looks_like(error: object, told: str) -> None:
-    assert reason(400, error) == told
+def test_a_reason_is_one_line_whatever_the_error_looks_like(error: object, expected: str) -> None:
+    assert reason(400, error) == expected
 
 
 def test_a_reason_is_short() -> None:

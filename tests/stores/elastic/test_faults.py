@@ -1,4 +1,4 @@
-"""The Elasticsearch and OpenSearch output on answers that no healthy server gives."""
+"""The Elasticsearch and OpenSearch writer on answers that no healthy server gives."""
 
 import pytest
 
@@ -77,14 +77,14 @@ async def test_a_failed_opening_says_in_one_line_what_to_do(
 ) -> None:
     async with Canned(greeting).running() as url:
         connection = ElasticConnection([url], login=lambda: Login("mail", SECRET))
-        output = ElasticWriter(connection)
+        writer = ElasticWriter(connection)
         with pytest.raises(error) as caught:
-            await output.open()
+            await writer.open()
 
-    told = str(caught.value)
-    assert message in told
-    assert "\n" not in told
-    assert SECRET not in told + repr(caught.value) + repr(connection) + repr(output)
+    shown = str(caught.value)
+    assert message in shown
+    assert "\n" not in shown
+    assert SECRET not in shown + repr(caught.value) + repr(connection) + repr(writer)
 
 
 @pytest.mark.parametrize(
@@ -106,12 +106,12 @@ async def test_a_failed_opening_says_in_one_line_what_to_do(
 async def test_a_fault_of_the_whole_request_leaves_the_batch_for_later(
     answer: tuple[int, object], error: type[MailingestError]
 ) -> None:
-    async with Canned(answers=[answer]).running() as url, opened(url) as output:
+    async with Canned(answers=[answer]).running() as url, opened(url) as writer:
         with pytest.raises(error):
-            await output.write([document("mail", 1), document("mail", 2)])
+            await writer.write([document("mail", 1), document("mail", 2)])
 
 
-async def test_what_was_stored_before_the_outage_is_told_and_the_rest_is_for_later() -> None:
+async def test_what_was_stored_before_the_outage_is_reported_and_the_rest_is_for_later() -> None:
     batch = [document("mail", number, message="x" * 600_000) for number in range(3)]
     canned = Canned(
         answers=[
@@ -119,13 +119,13 @@ async def test_what_was_stored_before_the_outage_is_told_and_the_rest_is_for_lat
             (503, {"error": {"type": "no_master", "reason": ""}}),
         ]
     )
-    async with canned.running() as url, opened(url) as output:
-        result = await output.write(batch)
+    async with canned.running() as url, opened(url) as writer:
+        result = await writer.write(batch)
 
     assert (result.stored, result.rejected, result.retry) == (1, [], batch[1:])
 
 
-async def test_a_proxy_that_takes_away_the_product_header_is_told() -> None:
+async def test_a_proxy_that_takes_away_the_product_header_is_named() -> None:
     # Elasticsearch 9 sends it, and the client insists on it.
     async with Canned((200, ELASTIC_9), [(200, {})]).running() as url:
         template = IndexTemplate("mail", ("mail-*",), {})
@@ -144,8 +144,8 @@ async def test_halves_are_sent_in_order() -> None:
             (200, {"errors": False, "items": [{"create": {"status": 201}}]}),
         ]
     )
-    async with canned.running() as url, opened(url) as output:
-        result = await output.write(batch)
+    async with canned.running() as url, opened(url) as writer:
+        result = await writer.write(batch)
 
     assert [one.document for one in result.rejected] == batch[:1]
     assert (result.stored, result.retry) == (1, [])
@@ -163,8 +163,8 @@ async def test_each_server_gets_the_media_types_that_it_knows(
 ) -> None:
     created = (200, {"errors": False, "items": [{"create": {"status": 201}}]})
     canned = Canned((200, greeting), [created], headers="x-elastic-product: Elasticsearch\r\n")
-    async with canned.running() as url, opened(url) as output:
-        result = await output.write([document("mail", 1)])
+    async with canned.running() as url, opened(url) as writer:
+        result = await writer.write([document("mail", 1)])
 
     assert result.stored == 1
     first, bulk = canned.requests
@@ -185,8 +185,8 @@ async def test_each_server_gets_the_media_types_that_it_knows(
 async def test_a_login_is_in_every_request_and_never_shown(login: Login, sent: str) -> None:
     created = (200, {"errors": False, "items": [{"create": {"status": 201}}]})
     canned = Canned(answers=[created])
-    async with canned.running() as url, opened(url, login=lambda: login) as output:
-        await output.write([document("mail", 1)])
+    async with canned.running() as url, opened(url, login=lambda: login) as writer:
+        await writer.write([document("mail", 1)])
         assert repr(login) == f"Login(user={login.user!r})"
 
     assert all(f"authorization: {sent}\r" in head for head in canned.requests)
@@ -199,12 +199,12 @@ async def test_opening_again_takes_a_renewed_password() -> None:
     canned = Canned(answers=[(401, "Unauthorized"), created])
     async with (
         canned.running() as url,
-        opened(url, login=lambda: Login("ann", next(passwords))) as output,
+        opened(url, login=lambda: Login("ann", next(passwords))) as writer,
     ):
         with pytest.raises(UsageError, match="refuses the login"):
-            await output.write([document("mail", 1)])
-        await output.open()
-        assert (await output.write([document("mail", 1)])).stored == 1
+            await writer.write([document("mail", 1)])
+        await writer.open()
+        assert (await writer.write([document("mail", 1)])).stored == 1
 
     sent = [head.split("authorization: basic ")[1].split()[0] for head in canned.requests]
     old, new = ("yw5uom9sza==", "yw5uom5ldw==")
@@ -214,8 +214,8 @@ async def test_opening_again_takes_a_renewed_password() -> None:
 async def test_compressed_requests_are_said_to_be() -> None:
     created = (200, {"errors": False, "items": [{"create": {"status": 201}}]})
     canned = Canned(answers=[created])
-    async with canned.running() as url, opened(url, compress=True) as output:
-        await output.write([document("mail", 1)])
+    async with canned.running() as url, opened(url, compress=True) as writer:
+        await writer.write([document("mail", 1)])
 
     assert "content-encoding: gzip\r" in canned.requests[1]
 
@@ -225,15 +225,15 @@ async def test_proxies_of_the_environment_divert_nothing(monkeypatch: pytest.Mon
         monkeypatch.setenv(name, "http://127.0.0.1:9")
         monkeypatch.setenv(name.lower(), "http://127.0.0.1:9")
     created = (200, {"errors": False, "items": [{"create": {"status": 201}}]})
-    async with Canned(answers=[created]).running() as url, opened(url) as output:
-        assert (await output.write([document("mail", 1)])).stored == 1
+    async with Canned(answers=[created]).running() as url, opened(url) as writer:
+        assert (await writer.write([document("mail", 1)])).stored == 1
 
 
 async def test_the_second_host_is_tried_when_the_first_is_down() -> None:
     created = (200, {"errors": False, "items": [{"create": {"status": 201}}]})
     canned = Canned(answers=[created])
-    async with canned.running() as url, opened("http://127.0.0.1:9", url) as output:
-        assert (await output.write([document("mail", 1)])).stored == 1
+    async with canned.running() as url, opened("http://127.0.0.1:9", url) as writer:
+        assert (await writer.write([document("mail", 1)])).stored == 1
 
 
 @pytest.mark.parametrize(

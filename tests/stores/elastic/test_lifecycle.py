@@ -68,17 +68,17 @@ def test_a_day_to_come_is_not_over() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "is_ours"),
+    ("name", "is_daily"),
     [
-        pytest.param("mail-2026.11.24", True, id="a day of ours"),
+        pytest.param("mail-2026.11.24", True, id="a day"),
         pytest.param("mail-1970.01.01", True, id="a host without a clock"),
         pytest.param("mail-archive", False, id="another index"),
         pytest.param("mail-test-2026.11.24", False, id="the days of a longer prefix"),
         pytest.param("mail-2020", False, id="a year"),
     ],
 )
-def test_the_patterns_of_a_template_take_in_our_days_only(name: str, is_ours: bool) -> None:
-    assert any(fnmatchcase(name, pattern) for pattern in index_patterns("mail")) is is_ours
+def test_the_patterns_of_a_template_match_daily_indices_only(name: str, is_daily: bool) -> None:
+    assert any(fnmatchcase(name, pattern) for pattern in index_patterns("mail")) is is_daily
 
 
 def test_the_policy_for_elasticsearch_is_as_documented() -> None:

@@ -50,7 +50,7 @@ def test_all_declared_fields_are_mapped_and_no_others() -> None:
                     "domain": {**KEYWORD, "normalizer": "mailingest_domain"},
                 },
             },
-            id="a mail address, case-blind, whole, by its domain and by its parts",
+            id="a mail address, case-insensitive, whole, by its domain and by its parts",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""The settings of the Elasticsearch output: what is refused, and what reaches the output."""
+"""The settings of Elasticsearch: what is refused, and what reaches the connection."""
 
 import re
 from pathlib import Path
@@ -20,7 +20,7 @@ def settings(**section: Any) -> Settings:
 
 
 @pytest.mark.parametrize(
-    ("section", "cure"),
+    ("section", "hint"),
     [
         (
             {"bearer_token": SECRET, "bearer_token_file": "token"},
@@ -41,9 +41,9 @@ def settings(**section: Any) -> Settings:
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(
-    section: dict[str, Any], cure: str
+    section: dict[str, Any], hint: str
 ) -> None:
-    with pytest.raises(ValidationError, match=re.escape(cure)):
+    with pytest.raises(ValidationError, match=re.escape(hint)):
         settings(**section)
 
 
@@ -68,11 +68,11 @@ async def test_a_token_is_read_from_its_file_at_each_opening(tmp_path: Path) -> 
     token.write_text("first\n")
     canned = Canned(answers=[(404, {}), (200, {"acknowledged": True})] * 2)
     async with canned.running() as url:
-        output = build_store(settings(hosts=[url], bearer_token_file=token, compress=True)).writer()
-        await output.open()
+        writer = build_store(settings(hosts=[url], bearer_token_file=token, compress=True)).writer()
+        await writer.open()
         token.write_text("second\n")
-        await output.open()
-        await output.close()
+        await writer.open()
+        await writer.close()
 
     sent = [head.split("authorization: ")[1].split("\r")[0] for head in canned.requests]
     assert sent == ["bearer first"] * 3 + ["bearer second"] * 2

@@ -1,4 +1,4 @@
-"""TLS settings: what is wrong with files is told at the start, with the setting's name."""
+"""TLS settings: what is wrong with files is reported at the start, with the setting's name."""
 
 import shutil
 import subprocess

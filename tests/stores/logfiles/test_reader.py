@@ -33,18 +33,18 @@ MAIL = BORN + SENT
 QUEUE_ID = "AAAAAA1"
 
 
-def octets(lines: list[bytes]) -> bytes:
+def joined(lines: list[bytes]) -> bytes:
     return b"".join(line + b"\n" for line in lines)
 
 
-async def messages(source: Reader, queue_id: str = QUEUE_ID, limit: int = 100) -> list[str]:
+async def messages(reader: Reader, queue_id: str = QUEUE_ID, limit: int = 100) -> list[str]:
     """The lines of a queue ID, oldest first, without it."""
-    found = await source.of_mails([queue_id], [], None, None, limit)
+    found = await reader.of_mails([queue_id], [], None, None, limit)
     return [event["message"].partition(": ")[2] for event in reversed(found.events)]
 
 
-async def ids_of(source: Reader, criteria: Criteria) -> list[str]:
-    return [event["_id"] for event in (await source.find(criteria, 100_000)).events]
+async def ids_of(reader: Reader, criteria: Criteria) -> list[str]:
+    return [event["_id"] for event in (await reader.find(criteria, 100_000)).events]
 
 
 @pytest.mark.parametrize(
@@ -62,10 +62,10 @@ async def test_a_compressed_file_is_read_as_it_was(
 ) -> None:
     lines = lines_of(MAIL)
     path = tmp_path / "mail.log"
-    path.write_bytes(compress(octets(lines)))
-    source = LogFilesReader([LogFile(path)], line_reading(SETTINGS))
-    assert len(await messages(source)) == len(lines)
-    span = await source.span()
+    path.write_bytes(compress(joined(lines)))
+    reader = LogFilesReader([LogFile(path)], line_reading(SETTINGS))
+    assert len(await messages(reader)) == len(lines)
+    span = await reader.span()
     assert span is not None
     assert f"{span.first:%H:%M:%S} {span.last:%H:%M:%S}" == "10:00:00 10:00:02"
 
@@ -81,8 +81,8 @@ ADDED = {
 async def test_events_are_those_that_a_store_has(tmp_path: Path, style: str) -> None:
     lines = [line.rstrip(b"\n") for line in generate(4000, 3, style=style, pri=style == "rfc5424")]
     stored = {one.id: orjson.loads(one.body) for one in documents_of(lines)}
-    source = log_file_reader(tmp_path / "mail.log", lines)
-    found = await source.find(Criteria(), 100_000)
+    reader = log_file_reader(tmp_path / "mail.log", lines)
+    found = await reader.find(Criteria(), 100_000)
     events = {event["_id"]: event for event in found.events}
     of_postfix = {
         document_id
@@ -99,7 +99,7 @@ async def test_events_are_those_that_a_store_has(tmp_path: Path, style: str) -> 
             ["tags"],
         )
     ids = {stored[document_id]["postfix_queueid"] for document_id in of_postfix} - {"NOQUEUE"}
-    of_mails = await source.of_mails(ids, [], None, None, 100_000)
+    of_mails = await reader.of_mails(ids, [], None, None, 100_000)
     assert {event["_id"] for event in of_mails.events} == {
         document_id
         for document_id, fields in stored.items()
@@ -107,7 +107,7 @@ async def test_events_are_those_that_a_store_has(tmp_path: Path, style: str) -> 
     }
 
 
-async def test_delivery_lines_tell_how_their_connection_was_encrypted(tmp_path: Path) -> None:
+async def test_delivery_lines_have_the_facts_of_their_tls_session(tmp_path: Path) -> None:
     lines = [line.rstrip(b"\n") for line in generate(4000, 3)]
     encrypted = {
         one.id
@@ -125,9 +125,9 @@ async def test_delivery_lines_tell_how_their_connection_was_encrypted(tmp_path: 
 
 async def test_a_set_of_rotated_files_is_one_log(tmp_path: Path) -> None:
     lines = lines_of(CHAIN)
-    (tmp_path / "mail.log.2.gz").write_bytes(gzip.compress(octets(lines[:5])))
-    (tmp_path / "mail.log.1").write_bytes(octets(lines[5:9]))
-    (tmp_path / "mail.log").write_bytes(octets(lines[9:]))
+    (tmp_path / "mail.log.2.gz").write_bytes(gzip.compress(joined(lines[:5])))
+    (tmp_path / "mail.log.1").write_bytes(joined(lines[5:9]))
+    (tmp_path / "mail.log").write_bytes(joined(lines[9:]))
     whole = log_file_reader(tmp_path / "whole.log", lines)
     parts = LogFilesReader(
         expand([f"{tmp_path}/mail.log*"], first_time(SETTINGS)), line_reading(SETTINGS)
@@ -141,7 +141,7 @@ async def test_files_of_several_hosts_are_one_log(tmp_path: Path) -> None:
     lines = lines_of(CHAIN)
     for host in (b"mx1", b"mbox"):
         name = tmp_path / f"{host.decode()}.log"
-        name.write_bytes(octets([line for line in lines if line.split(b" ")[1] == host]))
+        name.write_bytes(joined([line for line in lines if line.split(b" ")[1] == host]))
         os.utime(name, (REFERENCE, REFERENCE))
     whole = log_file_reader(tmp_path / "whole.log", lines)
     parts = LogFilesReader(
@@ -149,8 +149,8 @@ async def test_files_of_several_hosts_are_one_log(tmp_path: Path) -> None:
     )
     for limit in (2, 5, 100):
         newest = [
-            [event["@timestamp"] for event in (await source.find(Criteria(), limit)).events]
-            for source in (parts, whole)
+            [event["@timestamp"] for event in (await reader.find(Criteria(), limit)).events]
+            for reader in (parts, whole)
         ]
         assert newest[0] == newest[1]
 
@@ -158,15 +158,15 @@ async def test_files_of_several_hosts_are_one_log(tmp_path: Path) -> None:
 async def test_older_files_are_not_read_if_the_newest_one_has_enough(tmp_path: Path) -> None:
     lines = lines_of("\n".join(MAIL.replace("24T", f"{day}T") for day in range(10, 25)))
     old, new = tmp_path / "mail.log.1.gz", tmp_path / "mail.log"
-    damaged = gzip.compress(octets([*lines[:30], *(b"x" * 1000 for _ in range(300))]))[:-20]
+    damaged = gzip.compress(joined([*lines[:30], *(b"x" * 1000 for _ in range(300))]))[:-20]
     old.write_bytes(damaged)
     day = datetime(2026, 11, 18, tzinfo=UTC).timestamp()
     os.utime(old, (day, day))
-    new.write_bytes(octets(lines[32:]))
-    source = LogFilesReader([LogFile(old), LogFile(new)], line_reading(SETTINGS))
-    enough = await source.find(Criteria(), 5)
+    new.write_bytes(joined(lines[32:]))
+    reader = LogFilesReader([LogFile(old), LogFile(new)], line_reading(SETTINGS))
+    enough = await reader.find(Criteria(), 5)
     assert (len(enough.events), enough.is_cut, enough.notes) == (5, True, [])
-    every = await source.find(Criteria(), 1000)
+    every = await reader.find(Criteria(), 1000)
     assert len(every.events) == 30 + len(lines[32:])
     assert not every.is_cut
     assert "mail.log.1.gz: cannot be read further" in every.notes[0]
@@ -178,33 +178,33 @@ async def test_the_standard_input_is_kept_for_several_readings(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
     reading, writing = os.pipe()
-    os.write(writing, gzip.compress(octets(lines_of(MAIL))))
+    os.write(writing, gzip.compress(joined(lines_of(MAIL))))
     os.close(writing)
     with open(reading) as pipe:
         monkeypatch.setattr(sys, "stdin", pipe)
-        source = LogFilesReader(expand(["-"], first_time(SETTINGS)), line_reading(SETTINGS))
-        assert await source.span() is not None
-        assert await messages(source) == await messages(source) != []
+        reader = LogFilesReader(expand(["-"], first_time(SETTINGS)), line_reading(SETTINGS))
+        assert await reader.span() is not None
+        assert await messages(reader) == await messages(reader) != []
     [kept] = (tmp_path / "temporary").iterdir()
     assert kept.stat().st_mode & 0o077 == 0
-    await source.close()
+    await reader.close()
     assert list((tmp_path / "temporary").iterdir()) == []
 
 
 async def test_a_named_pipe_is_read_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    source = LogFilesReader(
+    reader = LogFilesReader(
         expand([str(tmp_path / "pipe")], first_time(SETTINGS)), line_reading(SETTINGS)
     )
-    writing = asyncio.to_thread((tmp_path / "pipe").write_bytes, octets(lines_of(MAIL)))
-    _, span = await asyncio.gather(writing, source.span())
+    writing = asyncio.to_thread((tmp_path / "pipe").write_bytes, joined(lines_of(MAIL)))
+    _, span = await asyncio.gather(writing, reader.span())
     assert span is not None
-    assert len(await messages(source)) == 4
-    await source.close()
+    assert len(await messages(reader)) == 4
+    await reader.close()
 
 
 async def test_lines_are_cut_as_a_replay_cuts_them(tmp_path: Path) -> None:
-    whole = octets(lines_of(MAIL))
+    whole = joined(lines_of(MAIL))
     text = whole.replace(b"\n", b"\r\n", 1).replace(b"\n", b"\0")
     path = tmp_path / "mail.log"
     path.write_bytes(text + b"x" * 200_000 + b"\n" + whole[:-1])
@@ -224,10 +224,10 @@ async def test_a_repeated_line_is_found_by_what_is_in_it(tmp_path: Path) -> None
         "24T10:00:05 mx1 postfix/smtp: message repeated 2 times: [ AAAAAA1: host mx[192.0.2.1] "
         "said: 450 4.7.1 later]"
     )
-    source = log_file_reader(tmp_path / "mail.log", lines_of(line))
-    found = await source.of_mails([QUEUE_ID], [], None, None, 10)
+    reader = log_file_reader(tmp_path / "mail.log", lines_of(line))
+    found = await reader.of_mails([QUEUE_ID], [], None, None, 10)
     assert [event["syslog_repeated"] for event in found.events] == [2]
-    assert len((await source.find(Criteria(text=text_term("4.7.1 LATER")), 10)).events) == 1
+    assert len((await reader.find(Criteria(text=text_term("4.7.1 LATER")), 10)).events) == 1
 
 
 @pytest.mark.parametrize("charset", ["utf-8", "iso-8859-1"])
@@ -239,8 +239,8 @@ async def test_texts_beyond_ascii_are_found_in_each_charset(
     lines = [
         line.decode().replace("bob@example.net", to).encode(charset) for line in lines_of(MAIL)
     ]
-    source = log_file_reader(tmp_path / "mail.log", lines)
-    found = await source.find(Criteria(recipient=address_term(asked)), 10)
+    reader = log_file_reader(tmp_path / "mail.log", lines)
+    found = await reader.find(Criteria(recipient=address_term(asked)), 10)
     assert [event["postfix_to"] for event in found.events] == [to]
 
 
@@ -252,17 +252,17 @@ async def test_the_hour_that_is_there_twice_is_told_apart(tmp_path: Path) -> Non
         f"Oct 25 {stamp} mx1 postfix/qmgr[1]: {number:06X}: removed".encode()
         for number, stamp in enumerate(stamps, 0xAAAAA0)
     ]
-    source = log_file_reader(tmp_path / "mail.log", lines, settings)
+    reader = log_file_reader(tmp_path / "mail.log", lines, settings)
     stored = [one.id for one in documents_of(lines, settings)]
-    assert await ids_of(source, Criteria()) == stored[::-1]
+    assert await ids_of(reader, Criteria()) == stored[::-1]
 
 
 async def test_earlier_lines_of_a_mail_that_may_still_be_there_are_found(tmp_path: Path) -> None:
-    source = log_file_reader(tmp_path / "mail.log", lines_of(MAIL))
+    reader = log_file_reader(tmp_path / "mail.log", lines_of(MAIL))
     since = datetime(2026, 11, 25, tzinfo=UTC)
     sender = address_term("ann@example.com")
-    assert len((await source.find(Criteria(sender=sender, since=since), 10)).events) == 1
-    assert (await source.find(Criteria(since=since), 10)).events == []
+    assert len((await reader.find(Criteria(sender=sender, since=since), 10)).events) == 1
+    assert (await reader.find(Criteria(since=since), 10)).events == []
 
 
 class _Endless(LogFile):
@@ -277,7 +277,7 @@ class _Endless(LogFile):
         try:
             while True:
                 self.is_read.set()
-                yield Text(octets(lines_of(MAIL)), False, 1, 1)
+                yield Text(joined(lines_of(MAIL)), False, 1, 1)
         finally:
             self.is_over.set()
 
