@@ -10,17 +10,26 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
+from mailingest.postfix.names import (
+    CLIENT_HOSTNAME,
+    CLIENT_IP,
+    MESSAGE_ID,
+    ORIGINAL_RECIPIENT,
+    RECIPIENT,
+    RELAY,
+    SENDER,
+)
 from mailingest.stores.events import StoredEvent
 
 Comparison = Literal["equals", "starts", "ends", "contains"]
 
 FIELDS_OF: Final[Mapping[str, tuple[str, ...]]] = {
-    "message_id": ("postfix_message-id",),
-    "recipient": ("postfix_to", "postfix_orig_to"),
-    "sender": ("postfix_from",),
+    "message_id": (MESSAGE_ID,),
+    "recipient": (RECIPIENT, ORIGINAL_RECIPIENT),
+    "sender": (SENDER,),
     "text": ("message",),
-    "client": ("postfix_client_hostname", "postfix_client_ip"),
-    "relay": ("postfix_relay",),
+    "client": (CLIENT_HOSTNAME, CLIENT_IP),
+    "relay": (RELAY,),
     "host": ("host",),
 }
 """The fields that each term of `Criteria` is about; the terms that few lines meet come first."""

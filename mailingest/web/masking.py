@@ -7,6 +7,13 @@ import re
 from collections.abc import Callable, Collection, Iterable
 from typing import Any, Final
 
+from mailingest.postfix.names import (
+    ORIGINAL_RECIPIENT,
+    RECIPIENT,
+    SASL_SENDER,
+    SASL_USERNAME,
+    SENDER,
+)
 from mailingest.stores.criteria import Criteria, Term
 from mailingest.stores.events import StoredEvent
 from mailingest.trace.answer import story_to_json
@@ -16,11 +23,11 @@ _ADDRESSES: Final = ("recipient", "original_recipient", "sender")
 # Free text, in which names stand without a domain, too.
 _TEXTS: Final = ("reply", "note", "evidence", "proof")
 _NAMES: Final = (
-    "postfix_to",
-    "postfix_orig_to",
-    "postfix_from",
-    "postfix_sasl_username",
-    "postfix_sasl_sender",
+    RECIPIENT,
+    ORIGINAL_RECIPIENT,
+    SENDER,
+    SASL_USERNAME,
+    SASL_SENDER,
 )
 # Each alternative takes time in proportion to the text: the first can begin at any quote and is
 # bounded, the second ends at the next bracket, the third only begins where a word does.

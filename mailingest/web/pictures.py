@@ -73,7 +73,7 @@ def _bars(row: _Row, begin: datetime, scale: float, top: float) -> list[str]:
     width = max((row.end - row.born).total_seconds() * scale, _LEAST)
     bars = [f'<rect class="life" x="{x:.1f}" y="{top}" width="{width:.1f}" height="{_BAR}"/>']
     for attempt in row.attempts:
-        delays = [float(attempt.event.get(f"postfix_delay_{part}") or 0) for part in PARTS]
+        delays = [attempt.delays[part] or 0.0 for part in PARTS]
         # The line is written at the end of the attempt.
         at = attempt.time - timedelta(seconds=sum(delays))
         for part, delay in zip(PARTS, delays, strict=True):

@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from typing import Any, Final, TypeVar
 
 from mailingest.postfix.index_keys import LINKS
+from mailingest.postfix.names import LOST_CONNECTION, MESSAGE_ID, NOQUEUE, QUEUE_ID
 from mailingest.stores.criteria import FIELDS_OF, Term
 from mailingest.stores.elastic.schema import LONGEST_KEYWORD
 
@@ -15,7 +16,7 @@ T = TypeVar("T")
 
 Query = dict[str, Any]
 
-ABOUT_A_MAIL: Final[Query] = {"exists": {"field": "postfix_queueid"}}
+ABOUT_A_MAIL: Final[Query] = {"exists": {"field": QUEUE_ID}}
 
 # Values in one request: below the 1,024 clauses and the 10 MB or more that servers take.
 _VALUES: Final = 300
@@ -52,12 +53,12 @@ def term_query(name: str, term: Term) -> Query:
 
 def of_queue_ids(queue_ids: Collection[str]) -> Query:
     """Lines about queue IDs, and lines that name them."""
-    return _among(("postfix_queueid", *LINKS), map(_encodable, queue_ids))
+    return _among((QUEUE_ID, *LINKS), map(_encodable, queue_ids))
 
 
 def of_message_ids(message_ids: Collection[str]) -> Query:
     """Lines with these Message-IDs."""
-    return _any_of([_term("postfix_message-id", message_id) for message_id in message_ids])
+    return _any_of([_term(MESSAGE_ID, message_id) for message_id in message_ids])
 
 
 def of_processes(sessions: Collection[tuple[str, str, str]]) -> Query:
@@ -80,10 +81,10 @@ def about_sessions() -> Query:
     """Lines that `mailingest.postfix.index_keys.is_of_session` may hold for."""
     return _any_of(
         [
-            {"exists": {"field": "postfix_smtpd_lostconn_data"}},
+            {"exists": {"field": LOST_CONNECTION}},
             {"match_phrase": {"message": "connect from"}},
             {"match_phrase": {"message": "disconnect from"}},
-            _among(["postfix_queueid"], ["NOQUEUE"]),
+            _among([QUEUE_ID], [NOQUEUE]),
         ]
     )
 

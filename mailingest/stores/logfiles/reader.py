@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 
 from mailingest.inputs.files import LogFile
 from mailingest.postfix.index_keys import linked_queue_id
+from mailingest.postfix.names import MESSAGE_ID, QUEUE_ID
 from mailingest.stores.criteria import Criteria, Term, meets_term, terms_of
 from mailingest.stores.events import StoredEvent, is_of_sessions
 from mailingest.stores.logfiles.files import LogFiles
@@ -89,9 +90,9 @@ class LogFilesReader:
 
         def is_wanted(event: StoredEvent) -> bool:
             return (
-                event.get("postfix_queueid") in ids
+                event.get(QUEUE_ID) in ids
                 or linked_queue_id(event) in ids
-                or str(event.get("postfix_message-id")).lower() in messages
+                or str(event.get(MESSAGE_ID)).lower() in messages
             )
 
         def may_be(line: bytes) -> bool:
@@ -141,7 +142,7 @@ class LogFilesReader:
             yield Search(
                 lambda block, _: _lines_about_mails(block),
                 _any,
-                lambda event: "postfix_queueid" in event,
+                lambda event: QUEUE_ID in event,
                 criteria.since,
             )
 
@@ -151,7 +152,7 @@ class LogFilesReader:
         return Search(
             lambda _, lowered: prefilter.lines(lowered),
             lambda line: whole.search(self._decoded(line)) is not None,
-            lambda event: queue_id in (event.get("postfix_queueid"), linked_queue_id(event)),
+            lambda event: queue_id in (event.get(QUEUE_ID), linked_queue_id(event)),
             since,
         )
 
@@ -171,7 +172,7 @@ class LogFilesReader:
         return Search(
             lambda _, lowered: prefilter.lines(lowered),
             may_be,
-            lambda event: "postfix_queueid" in event and meets_term(event, name, term),
+            lambda event: QUEUE_ID in event and meets_term(event, name, term),
             since,
         )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from mailingest.errors import StoreUnavailable
+from mailingest.postfix.names import MESSAGE_ID, QUEUE_ID
 from mailingest.stores.counts import Counts, TimeBuckets
 from mailingest.stores.criteria import FIELDS_OF, Criteria, terms_of
 from mailingest.stores.events import is_of_sessions
@@ -58,9 +59,9 @@ class SqliteReader:
     ) -> Found:
         """All events of queue IDs and Message-IDs."""
         lookups = [
-            by_values("postfix_queueid", queue_ids),
+            by_values(QUEUE_ID, queue_ids),
             by_values("linked", queue_ids),
-            by_values("postfix_message-id", [one.casefold() for one in message_ids]),
+            by_values(MESSAGE_ID, [one.casefold() for one in message_ids]),
         ]
         bounds = Bounds(since, until)
         return await self._in_thread(partial(look_up, lookups=lookups, bounds=bounds, limit=limit))
@@ -142,9 +143,7 @@ def _find(days: Days, criteria: Criteria, limit: int, progress: Progress) -> Fou
     by_whole_index: list[Rows] = []
     if criteria.queue_id is not None:
         queue_id = [criteria.queue_id]
-        by_index.append(
-            Rows([by_values("postfix_queueid", queue_id), by_values("linked", queue_id)])
-        )
+        by_index.append(Rows([by_values(QUEUE_ID, queue_id), by_values("linked", queue_id)]))
     for name in _IN_COLUMNS:
         if (term := terms.get(name)) is not None:
             rows = Rows([by_term(column, term) for column in FIELDS_OF[name]])

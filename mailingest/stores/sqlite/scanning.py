@@ -5,6 +5,7 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
+from mailingest.postfix.names import QUEUE_ID
 from mailingest.stores.criteria import Term, meets_term
 from mailingest.stores.events import StoredEvent, newest_first
 from mailingest.stores.protocol import Found, Progress
@@ -23,7 +24,7 @@ def scan(
     ``name`` is that of the term in `mailingest.stores.criteria.FIELDS_OF`.  Documents are read
     hour by hour, the newest first, until there are enough.
     """
-    condition, values = "postfix_queueid IS NOT NULL", list[object]()
+    condition, values = f"{QUEUE_ID} IS NOT NULL", list[object]()
     if term is not None:
         # lower() of SQLite knows ASCII only, and JSON writes some characters in its own way.
         condition += " AND instr(lower(body), ?)"

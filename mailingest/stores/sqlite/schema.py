@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from mailingest.errors import UsageError
+from mailingest.postfix.names import MESSAGE_ID, ORIGINAL_RECIPIENT, QUEUE_ID, RECIPIENT, SENDER
 from mailingest.stores.sqlite.summary import TABLE, add_table
 
 SCHEMA_VERSION: Final = 2
@@ -17,11 +18,11 @@ SCHEMA_VERSION: Final = 2
 # documents first without a look at any other.  `linked` is what only a trace asks for: the other
 # queue ID that a line names, or the process id of a line about a session.
 _SEARCHED: Final = (
-    "postfix_queueid",
-    "postfix_to",
-    "postfix_orig_to",
-    "postfix_from",
-    "postfix_message-id",
+    QUEUE_ID,
+    RECIPIENT,
+    ORIGINAL_RECIPIENT,
+    SENDER,
+    MESSAGE_ID,
     "linked",
 )
 _SCHEMA: Final = (

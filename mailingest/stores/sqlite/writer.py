@@ -11,6 +11,7 @@ from typing import Any, Final
 from mailingest.documents import Document
 from mailingest.errors import StoreUnavailable, UsageError
 from mailingest.postfix.index_keys import is_of_session, linked_queue_id
+from mailingest.postfix.names import MESSAGE_ID, ORIGINAL_RECIPIENT, QUEUE_ID, RECIPIENT, SENDER
 from mailingest.stores.protocol import WriteResult
 from mailingest.stores.sqlite.files import SUFFIX, OpenFile, open_for_writing, set_aside
 from mailingest.stores.sqlite.summary import Summary
@@ -150,11 +151,11 @@ def _insert(connection: sqlite3.Connection, documents: Sequence[Document]) -> Se
             document.id,
             document.seconds,
             document.body,
-            get("postfix_queueid"),
-            _folded(get("postfix_to")),
-            _folded(get("postfix_orig_to")),
-            _folded(get("postfix_from")),
-            _folded(get("postfix_message-id")),
+            get(QUEUE_ID),
+            _folded(get(RECIPIENT)),
+            _folded(get(ORIGINAL_RECIPIENT)),
+            _folded(get(SENDER)),
+            _folded(get(MESSAGE_ID)),
             _linked(document.fields),
         )
     rows = ", ".join([_PLACEHOLDERS] * len(documents))
