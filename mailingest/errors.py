@@ -14,3 +14,11 @@ class UsageError(MailingestError):
 
 class StoreUnavailable(MailingestError):
     """The store cannot take the batch now: try the same batch again later."""
+
+
+def sole_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The one error in a group, however deep, such as what ended a TaskGroup; else the group."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return group if isinstance(error, BaseExceptionGroup) else error

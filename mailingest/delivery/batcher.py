@@ -1,20 +1,22 @@
-"""Documents, one by one -> batches into an output: gathers, retries, and loses nothing."""
+"""Documents, one by one -> batches into a store: gathers, retries, and loses nothing."""
 
 import asyncio
-import math
 import random
 import time
-from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import structlog
 
 from mailingest.delivery.backoff import backoff
+from mailingest.delivery.batches import Batch, Batches
+from mailingest.delivery.outages import OutageLog, What
+from mailingest.delivery.receipts import Receipt, Receipts
 from mailingest.documents import Document
-from mailingest.errors import MailingestError, StoreUnavailable, UsageError
+from mailingest.errors import MailingestError, StoreUnavailable, UsageError, sole_error
 from mailingest.stores.protocol import Rejection, Writer, WriteResult
+from mailingest.stores.threads import in_thread
 
 _log = structlog.get_logger(__name__)
 
@@ -25,30 +27,16 @@ MAX_BYTES = 4 * 1024 * 1024
 MAX_AGE = 1.0
 # Documents.  About 80 MB with their fields: a second or more of a full core's work.
 CAPACITY = 20_000
-# Seconds between two messages of one level about a store that takes nothing: it may stay so for
-# days, and is tried several times a minute.  What only an operator can heal is an error.
-TOLD_INTERVAL = 30.0
-
-_DOCUMENTS = "documents"
-_LETTERS = "dead letters"
-
-
-@dataclass(slots=True, eq=False)
-class _Batch:
-    """``unsettled`` of so many documents are neither stored nor in the dead letters."""
-
-    size: int
-    unsettled: int
 
 
 class RejectionSink(Protocol):
-    """Where rejected documents go; raises StoreUnavailable if it took none of them."""
+    """Where rejected documents go, in a thread; raises StoreUnavailable if it took none of them."""
 
     def write(self, rejections: list[Rejection], /) -> None: ...
 
 
 class Batcher:
-    """Stands between the producers of documents and one output.
+    """Stands between the producers of documents and one writer.
 
     A document that was taken is *pending* until it is *stored* or *rejected* (then it is in
     ``dead_letters``), and never anything else::
@@ -56,20 +44,22 @@ class Batcher:
         documents taken == documents_stored + documents_rejected + pending
 
     Rules: a batch is cut when it has ``max_documents`` or ``max_bytes`` of bodies, or when its
-    first document has waited ``max_age`` seconds.  A batch that the output cannot take is
+    first document has waited ``max_age`` seconds.  A batch that the writer cannot take is
     tried again, ``open`` first, until it can.  Batches are started in the order of their
     documents.  With ``in_flight`` 1 a batch is settled before the next is begun; with more,
     that many overlap.  That is safe, since every document has its own id and none is written
     twice with different content; it pays for Elasticsearch, where most of a request is
-    waiting (2 to 4), and not for outputs that work in one thread (SQLite, NDJSON).
+    waiting (2 to 4), and not for writers that work in one thread (SQLite, NDJSON).
     ``pending`` never exceeds ``capacity`` documents, but for what is given to ``add``.
+
+    What a document is made of may be let go when it is stored: see `carry` and ``receipts``.
 
     Not thread-safe: all methods belong to the event loop that runs ``run``.
     """
 
     def __init__(
         self,
-        output: Writer,
+        writer: Writer,
         dead_letters: RejectionSink,
         *,
         max_documents: int = MAX_DOCUMENTS,
@@ -81,39 +71,30 @@ class Batcher:
         rng: random.Random | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._output = output
+        self._writer = writer
         self._dead_letters = dead_letters
-        self._max_documents = max_documents
-        self._max_bytes = max_bytes
-        self._max_age = max_age
         self._capacity = capacity
         self._in_flight = in_flight
         self._keep_trying = keep_trying
         self._rng = rng or random.Random()  # noqa: S311 - jitter, not a secret
-        self._clock = clock
-        self._gathering: list[Document] = []
-        self._gathered_bytes = 0
-        self._gathering_since = 0.0
-        self._cut: deque[tuple[_Batch, list[Document]]] = deque()
-        self._unsettled: deque[_Batch] = deque()  # all that were cut, in order
-        self._rejections: list[tuple[_Batch, list[Rejection]]] = []
-        self._draining = False
-        self._work = asyncio.Event()  # a batch was begun or cut
+        self._outages = OutageLog(clock)
+        self._batches = Batches(
+            max_documents=max_documents, max_bytes=max_bytes, max_age=max_age, clock=clock
+        )
+        self._rejections: list[tuple[Batch, list[Rejection]]] = []
         self._rejected = asyncio.Event()  # there are rejections to put away
         self._settled = asyncio.Event()  # there is room again
-        self._told: dict[tuple[str, str], float] = {}  # when, by what waits and level
-        self._is_recovery_news = False
         self.pending = 0
-        self.low_water = 0
-        """So many documents, counted from the first one taken, are all stored or rejected.
-
-        It moves on by whole batches.
-        """
         self.documents_stored = 0
         self.documents_duplicate = 0
         self.documents_rejected = 0
-        self.batches = 0
+        self.batches_written = 0
         self.retries = 0
+
+    @property
+    def receipts(self) -> Receipts:
+        """What was given back of the receipts that batches carried."""
+        return self._batches.receipts
 
     @property
     def has_room(self) -> bool:
@@ -130,15 +111,7 @@ class Batcher:
     def add(self, document: Document) -> None:
         """Take a document in any case: for the few that come of a line taken already."""
         self.pending += 1
-        gathering = self._gathering
-        if not gathering:
-            self._gathering_since = self._clock()
-            self._gathered_bytes = 0
-            self._work.set()
-        gathering.append(document)
-        self._gathered_bytes += len(document.body)
-        if len(gathering) >= self._max_documents or self._gathered_bytes >= self._max_bytes:
-            self._cut_batch()
+        self._batches.add(document)
 
     async def put(self, document: Document) -> None:
         """Take a document, as soon as there is room for it."""
@@ -146,43 +119,52 @@ class Batcher:
             self._settled.clear()
             await self._settled.wait()
 
-    async def put_many(self, documents: Iterable[Document]) -> None:
-        """Take documents, waiting for room; lets a full batch be begun before it returns."""
+    async def put_many(self, documents: Iterable[Document], receipt: Receipt | None = None) -> None:
+        """Take documents, waiting for room, and the receipt that is due when they are settled.
+
+        Lets a full batch be begun before it returns.
+        """
         for document in documents:
             if not self.offer(document):
                 await self.put(document)
-        if self._cut:
+        if receipt is not None:
+            self.carry(receipt)
+        if self._batches.is_one_cut:
             await asyncio.sleep(0)
 
-    async def run(self) -> None:
-        """Open the output, then write batches until cancelled; does not close the output.
+    def carry(self, receipt: Receipt) -> None:
+        """Give a receipt to ``receipts`` once all documents that were taken so far are settled.
 
-        Raises UsageError if the output refuses to open at the start, unless told to
+        The receipts of a stream have to come in the order of their positions.
+        """
+        self._batches.carry(receipt)
+
+    async def run(self) -> None:
+        """Open the writer, then write batches until cancelled; does not close the writer.
+
+        Raises UsageError if the writer refuses to open at the start, unless it is to
         ``keep_trying``.  Later the same error is waited out like an outage, since an operator
-        can heal it.  Any other error of the output ends this (BrokenPipeError: the reader of
+        can fix it.  Any other error of the writer ends this (BrokenPipeError: the reader of
         standard output has gone).
         """
         attempt = 0
         while True:
             try:
-                await self._output.open()
+                await self._writer.open()
                 break
             except MailingestError as error:
                 if isinstance(error, UsageError) and not self._keep_trying:
                     raise
                 await self._back_off(attempt, error)
                 attempt += 1
-        self._tell_recovery()
-        work = [
-            self._write_dead_letters(),
-            *(self._write_batches() for _ in range(self._in_flight)),
-        ]
-        tasks = [asyncio.create_task(part) for part in work]
+        self._outages.log_recovery(self.pending)
         try:
-            await asyncio.gather(*tasks)
-        finally:
-            for task in tasks:
-                task.cancel()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._write_dead_letters())
+                for _ in range(self._in_flight):
+                    tasks.create_task(self._write_batches())
+        except ExceptionGroup as group:
+            raise sole_error(group) from None
 
     async def drain(self, seconds: float | None = None) -> int:
         """Write out all that is pending, without waiting for full batches, while ``run`` runs.
@@ -190,8 +172,7 @@ class Batcher:
         Returns the number of documents still pending after ``seconds`` (None: wait until
         there are none).  What is offered meanwhile is waited for as well.
         """
-        self._draining = True
-        self._work.set()
+        self._batches.hurry = True
         try:
             async with asyncio.timeout(seconds):
                 while self.pending:
@@ -200,62 +181,34 @@ class Batcher:
         except TimeoutError:
             _log.warning("documents left", documents=self.pending)
         finally:
-            self._draining = False
+            self._batches.hurry = False
         return self.pending
-
-    async def settled(self, documents: int) -> None:
-        """Wait until the first so many documents taken are all stored or rejected."""
-        while self.low_water < documents:
-            self._settled.clear()
-            await self._settled.wait()
 
     async def _write_batches(self) -> None:
         while True:
-            batch, documents = await self._next_batch()
+            batch = await self._batches.next()
             # If the next batch is cut already, its write begins before those who wait for room
-            # are woken, so that the output works while they produce.
-            await self._settle(batch, documents)
-            self.batches += 1
+            # are woken, so that the writer works while they produce.
+            await self._write(batch)
+            self.batches_written += 1
 
-    async def _next_batch(self) -> tuple[_Batch, list[Document]]:
-        while not self._cut:
-            self._work.clear()
-            if not self._gathering:
-                await self._work.wait()
-                continue
-            left = self._gathering_since + self._max_age - self._clock()
-            if self._draining or left <= 0:
-                self._cut_batch()
-                break
-            try:
-                async with asyncio.timeout(left):
-                    await self._work.wait()
-            except TimeoutError:
-                continue
-        return self._cut.popleft()
-
-    def _cut_batch(self) -> None:
-        batch = _Batch(len(self._gathering), len(self._gathering))
-        self._cut.append((batch, self._gathering))
-        self._unsettled.append(batch)
-        self._gathering = []
-        self._work.set()
-
-    async def _settle(self, batch: _Batch, documents: list[Document]) -> None:
+    async def _write(self, batch: Batch) -> None:
+        """Write the documents of a batch until the store has decided on each."""
         attempt = 0
-        left = documents
+        # The batch may have to wait for those before it; its documents need not.
+        left, batch.documents = batch.documents, []
         while left:
             try:
                 if attempt:
-                    await self._output.open()  # a store that was away may have lost its set-up
-                result = await self._output.write(left)
+                    await self._writer.open()  # a store that was away may have lost its set-up
+                result = await self._writer.write(left)
             except MailingestError as error:
                 await self._back_off(attempt, error)
                 attempt += 1
                 continue
             self._account(batch, result)
             if not result.retry:
-                self._tell_recovery()
+                self._outages.log_recovery(self.pending)
             if len(result.retry) == len(left):
                 await self._back_off(attempt, "the store takes no document")
                 attempt += 1
@@ -264,10 +217,10 @@ class Batcher:
                 attempt = 0
             left = result.retry
 
-    def _account(self, batch: _Batch, result: WriteResult) -> None:
+    def _account(self, batch: Batch, result: WriteResult) -> None:
         self.documents_stored += result.stored
         self.documents_duplicate += result.duplicates
-        self._count_settled(batch, result.stored)
+        self._settle(batch, result.stored)
         if result.rejected:
             _log.warning(
                 "documents rejected by the store",
@@ -277,52 +230,35 @@ class Batcher:
             self._rejections.append((batch, result.rejected))
             self._rejected.set()
 
-    def _count_settled(self, batch: _Batch, documents: int) -> None:
+    def _settle(self, batch: Batch, documents: int) -> None:
         self.pending -= documents
-        batch.unsettled -= documents
-        while self._unsettled and not self._unsettled[0].unsettled:
-            self.low_water += self._unsettled.popleft().size
+        self._batches.settle(batch, documents)
         self._settled.set()
 
     async def _write_dead_letters(self) -> None:
         # A task of its own: one bad document and a full state directory must not hold up mail.
-        attempt = 0
         while True:
             await self._rejected.wait()
-            try:
-                self._dead_letters.write([one for _, some in self._rejections for one in some])
-            except StoreUnavailable as error:
-                await self._back_off(attempt, error, _LETTERS)
-                attempt += 1
-                continue
-            attempt = 0
             self._rejected.clear()
             rejections, self._rejections = self._rejections, []
+            await self._put_away([one for _, some in rejections for one in some])
             for batch, some in rejections:
                 self.documents_rejected += len(some)
-                self._count_settled(batch, len(some))
+                self._settle(batch, len(some))
+
+    async def _put_away(self, rejections: list[Rejection]) -> None:
+        attempt = 0
+        while True:
+            try:
+                return await in_thread(partial(self._dead_letters.write, rejections))
+            except StoreUnavailable as error:
+                await self._back_off(attempt, error, "dead letters")
+                attempt += 1
 
     async def _back_off(
-        self, attempt: int, why: str | MailingestError, what: str = _DOCUMENTS
+        self, attempt: int, why: str | MailingestError, what: What = "documents"
     ) -> None:
         seconds = backoff(attempt, self._rng)
         self.retries += 1
-        level = "error" if isinstance(why, UsageError) else "warning"
-        now = self._clock()
-        if now - self._told.get((what, level), -math.inf) < TOLD_INTERVAL:
-            level = "debug"
-        else:
-            self._told[what, level] = now
-            self._is_recovery_news = self._is_recovery_news or what == _DOCUMENTS
-        getattr(_log, level)(
-            f"{what} wait for another try",
-            reason=str(why),
-            seconds=round(seconds, 1),
-            pending=self.pending,
-        )
+        self._outages.log_retry(what, why, seconds, self.pending)
         await asyncio.sleep(seconds)
-
-    def _tell_recovery(self) -> None:
-        if self._is_recovery_news:
-            self._is_recovery_news = False
-            _log.info("the store takes documents again", pending=self.pending)

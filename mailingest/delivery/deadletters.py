@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ _log = structlog.get_logger(__name__)
 
 # Some 60,000 documents: enough to see what is wrong with a mapping, too little to fill a disk.
 MAX_BYTES = 64 * 1024 * 1024
+# A file may be as large as all may be together: it is never read as one piece while mail comes in.
+_BLOCK_BYTES = 1024 * 1024
 
 
 class DeadLetters:
@@ -32,6 +35,7 @@ class DeadLetters:
     single larger batch is still written): the oldest file goes to make room, even if it is
     today's.  ``documents_removed`` counts what went with such files since the start.
 
+    It blocks while it writes, and longer to make room: it is for a thread, one at a time.
     Another process may read the files at any time, and change them with `rewrite`.
     """
 
@@ -53,7 +57,7 @@ class DeadLetters:
         data = b"".join([letter_line(rejection, now) for rejection in rejections])
         try:
             self._directory.mkdir(mode=0o750, parents=True, exist_ok=True)
-            # No waiting here: the batcher tries again, and the event loop goes on.
+            # No waiting here: the batcher tries again later, and logs it.
             with _locked(self._directory, fcntl.LOCK_EX | fcntl.LOCK_NB):
                 self._append(data, now)
         except BlockingIOError:
@@ -78,7 +82,7 @@ class DeadLetters:
         for path, size in zip(files, sizes, strict=True):
             if excess <= 0:
                 return
-            count = path.read_bytes().count(b"\n")
+            count = _count_lines(path)
             path.unlink()
             excess -= size
             self.documents_removed += count
@@ -103,6 +107,11 @@ class Letter:
         return Document(self.index, self.id, body, int(moment.timestamp()), self.fields)
 
 
+def _count_lines(path: Path) -> int:
+    with path.open("rb", buffering=0) as file:
+        return sum(block.count(b"\n") for block in iter(partial(file.read, _BLOCK_BYTES), b""))
+
+
 def letter_files(directory: Path) -> list[Path]:
     """The files of dead letters, oldest first."""
     return sorted(directory.glob("dead-letters-????.??.??.ndjson"))
@@ -120,7 +129,7 @@ def read_lines(directory: Path) -> Iterator[bytes]:
 
 
 def read_letters(directory: Path) -> Iterator[Letter]:
-    """All dead letters, oldest first; a line that is none is told and passed over.
+    """All dead letters, oldest first; a line that is none is logged and passed over.
 
     Raises StoreUnavailable if a file cannot be read.
     """

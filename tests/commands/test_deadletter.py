@@ -453,7 +453,7 @@ async def test_what_did_not_fit_is_stored_whole_when_the_mapping_is_mended(
                 assert await batcher.drain(60) == 0
         finally:
             await output.close()
-        assert (batcher.batches, batcher.retries, batcher.documents_stored) == (1, 0, 500)
+        assert (batcher.batches_written, batcher.retries, batcher.documents_stored) == (1, 0, 500)
         reasons = {one.id: one.reason for one in read_letters(tmp_path)}
         assert reasons.keys() == bad.keys()
         for identity, (name, (_, part)) in zip(bad, MISFITS.items(), strict=True):

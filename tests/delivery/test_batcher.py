@@ -1,6 +1,7 @@
 """The batcher: when batches are cut, what happens to those that fail, and that nothing is lost."""
 
 import asyncio
+import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -18,6 +19,8 @@ from structlog.testing import capture_logs
 from mailingest.delivery import batcher as module
 from mailingest.delivery.batcher import Batcher
 from mailingest.delivery.deadletters import DeadLetters
+from mailingest.delivery.outages import LOG_INTERVAL
+from mailingest.delivery.receipts import Receipt, Receipts
 from mailingest.documents import Document
 from mailingest.errors import MailingestError, StoreUnavailable, UsageError
 from mailingest.stores.protocol import Rejection, WriteResult
@@ -28,8 +31,8 @@ from tests.support.sqlite import StoredDocuments
 Answer = WriteResult | BaseException | Callable[[Sequence[Document]], WriteResult]
 
 
-class ScriptedOutput:
-    """Answers as told, then stores everything; keeps what it was given."""
+class ScriptedWriter:
+    """Answers as scripted, then stores everything; keeps what it was given."""
 
     def __init__(self, *answers: Answer, opening: Sequence[BaseException] = ()) -> None:
         self.answers = list(answers)
@@ -67,7 +70,7 @@ class ScriptedOutput:
 
 
 class Letters:
-    """Dead letters in memory that fail as often as told."""
+    """Dead letters in memory that fail N times."""
 
     def __init__(self, failures: int = 0) -> None:
         self.failures = failures
@@ -95,7 +98,7 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @asynccontextmanager
 async def running(
-    output: ScriptedOutput, letters: Letters | None = None, **options: Any
+    output: ScriptedWriter, letters: Letters | None = None, **options: Any
 ) -> AsyncIterator[Batcher]:
     batcher = Batcher(output, letters or Letters(), **options)
     task = asyncio.create_task(batcher.run())
@@ -117,7 +120,7 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 async def test_a_batch_is_cut_at_its_number_of_documents() -> None:
-    output = ScriptedOutput()
+    output = ScriptedWriter()
     async with running(output, max_documents=3, max_age=3600) as batcher:
         await batcher.put_many([document(number) for number in range(7)])
         await until(lambda: len(output.batches) == 2)
@@ -126,7 +129,7 @@ async def test_a_batch_is_cut_at_its_number_of_documents() -> None:
 
 
 async def test_a_batch_is_cut_at_its_bytes() -> None:
-    output = ScriptedOutput()
+    output = ScriptedWriter()
     size = len(document(1).body)
     async with running(output, max_bytes=2 * size, max_age=3600) as batcher:
         await batcher.put_many([document(number) for number in range(1, 6)])
@@ -135,14 +138,14 @@ async def test_a_batch_is_cut_at_its_bytes() -> None:
 
 
 async def test_a_document_larger_than_a_batch_is_a_batch_of_its_own() -> None:
-    output = ScriptedOutput()
+    output = ScriptedWriter()
     async with running(output, max_bytes=100, max_age=3600) as batcher:
         await batcher.put(document(1, message="x" * 500))
         await until(lambda: batcher.documents_stored == 1)
 
 
 async def test_a_batch_is_cut_when_its_first_document_is_old_enough() -> None:
-    output = ScriptedOutput()
+    output = ScriptedWriter()
     async with running(output, max_age=0.02) as batcher:
         await batcher.put_many([document(1), document(2)])
         await until(lambda: batcher.documents_stored == 2)
@@ -153,7 +156,7 @@ async def test_a_batch_is_cut_when_its_first_document_is_old_enough() -> None:
 
 async def test_the_age_counts_from_the_first_document_even_if_the_output_was_busy() -> None:
     now = [0.0]
-    output = ScriptedOutput()
+    output = ScriptedWriter()
     output.gate.clear()
     async with running(output, max_documents=2, max_age=10, clock=lambda: now[0]) as batcher:
         await batcher.put_many([document(1), document(2), document(3)])
@@ -168,7 +171,7 @@ async def test_the_age_counts_from_the_first_document_even_if_the_output_was_bus
 
 
 async def test_a_full_batcher_refuses_and_has_room_again_after_a_write() -> None:
-    output = ScriptedOutput()
+    output = ScriptedWriter()
     output.gate.clear()
     async with running(output, capacity=2, max_documents=1) as batcher:
         assert batcher.offer(document(1))
@@ -186,7 +189,7 @@ async def test_a_full_batcher_refuses_and_has_room_again_after_a_write() -> None
 
 
 async def test_putting_waits_for_room_and_keeps_the_order() -> None:
-    output = ScriptedOutput()
+    output = ScriptedWriter()
     output.gate.clear()
     async with running(output, capacity=4, max_documents=2) as batcher:
         putting = asyncio.create_task(batcher.put_many([document(n) for n in range(9)]))
@@ -199,7 +202,7 @@ async def test_putting_waits_for_room_and_keeps_the_order() -> None:
 
 
 async def test_several_who_wait_for_room_all_get_it() -> None:
-    output = ScriptedOutput()
+    output = ScriptedWriter()
     output.gate.clear()
     async with running(output, capacity=1, max_documents=1) as batcher:
         putting = [asyncio.create_task(batcher.put(document(number))) for number in range(10)]
@@ -212,7 +215,7 @@ async def test_several_who_wait_for_room_all_get_it() -> None:
 
 @pytest.mark.parametrize("in_flight", [1, 3])
 async def test_no_more_writes_overlap_than_allowed(in_flight: int) -> None:
-    output = ScriptedOutput()
+    output = ScriptedWriter()
     output.gate.clear()
     async with running(output, in_flight=in_flight, max_documents=1) as batcher:
         await batcher.put_many([document(number) for number in range(10)])
@@ -227,7 +230,7 @@ async def test_no_more_writes_overlap_than_allowed(in_flight: int) -> None:
 
 
 async def test_the_output_is_opened_as_often_as_it_takes(no_waiting: list[int]) -> None:
-    output = ScriptedOutput(opening=[StoreUnavailable("down"), StoreUnavailable("down")])
+    output = ScriptedWriter(opening=[StoreUnavailable("down"), StoreUnavailable("down")])
     async with running(output, max_documents=1) as batcher:
         await batcher.put(document(1))
         assert await batcher.drain() == 0
@@ -236,7 +239,7 @@ async def test_the_output_is_opened_as_often_as_it_takes(no_waiting: list[int]) 
 
 
 async def test_a_mistake_in_the_set_up_of_a_server_may_be_waited_out(no_waiting: list[int]) -> None:
-    output = ScriptedOutput(opening=[UsageError("wrong password")] * 3)
+    output = ScriptedWriter(opening=[UsageError("wrong password")] * 3)
     async with running(output, max_documents=1, keep_trying=True) as batcher:
         await batcher.put(document(1))
         assert await batcher.drain() == 0
@@ -247,17 +250,17 @@ async def test_a_mistake_in_the_set_up_of_a_server_may_be_waited_out(no_waiting:
     ("output", "error"),
     [
         pytest.param(
-            lambda: ScriptedOutput(opening=[UsageError("no such directory")]),
+            lambda: ScriptedWriter(opening=[UsageError("no such directory")]),
             UsageError,
             id="a mistake in the configuration",
         ),
         pytest.param(
-            lambda: ScriptedOutput(BrokenPipeError()), BrokenPipeError, id="nobody reads any more"
+            lambda: ScriptedWriter(BrokenPipeError()), BrokenPipeError, id="nobody reads any more"
         ),
     ],
 )
-async def test_what_no_waiting_cures_ends_the_run(
-    output: Callable[[], ScriptedOutput], error: type[Exception]
+async def test_what_no_waiting_helps_ends_the_run(
+    output: Callable[[], ScriptedWriter], error: type[Exception]
 ) -> None:
     batcher = Batcher(output(), Letters(), max_documents=1)
     batcher.add(document(1))
@@ -271,12 +274,12 @@ async def test_what_no_waiting_cures_ends_the_run(
 async def test_a_failed_batch_is_written_again_before_any_later_one(
     error: MailingestError, no_waiting: list[int]
 ) -> None:
-    output = ScriptedOutput(error, error, error)
+    output = ScriptedWriter(error, error, error)
     async with running(output, max_documents=2) as batcher:
         await batcher.put_many([document(number) for number in range(4)])
         assert await batcher.drain() == 0
         assert output.batches == [[0, 1], [0, 1], [0, 1], [0, 1], [2, 3]]
-        assert (batcher.documents_stored, batcher.retries, batcher.batches) == (4, 3, 2)
+        assert (batcher.documents_stored, batcher.retries, batcher.batches_written) == (4, 3, 2)
     assert output.opened == 4, "a store that was away is opened again before it is written to"
     assert no_waiting == [0, 1, 2]
 
@@ -284,7 +287,7 @@ async def test_a_failed_batch_is_written_again_before_any_later_one(
 async def test_only_the_documents_to_retry_are_written_again(
     no_waiting: list[int],
 ) -> None:
-    output = ScriptedOutput(
+    output = ScriptedWriter(
         lambda batch: WriteResult(stored=2, retry=list(batch[2:])),
         lambda batch: WriteResult(retry=list(batch)),
         lambda batch: WriteResult(stored=1, duplicates=1, retry=list(batch[1:])),
@@ -297,7 +300,7 @@ async def test_only_the_documents_to_retry_are_written_again(
     assert no_waiting == [0, 0, 0]
 
 
-def told(logs: Sequence[Mapping[str, Any]]) -> list[tuple[object, object]]:
+def logged(logs: Sequence[Mapping[str, Any]]) -> list[tuple[object, object]]:
     """Level and reason of what an operator sees at the level that is set by default."""
     return [
         (log["log_level"], log.get("reason", log["event"]))
@@ -306,51 +309,51 @@ def told(logs: Sequence[Mapping[str, Any]]) -> list[tuple[object, object]]:
     ]
 
 
-async def test_what_an_operator_has_to_heal_is_an_error_in_the_log_and_its_end_is_told() -> None:
+async def test_what_an_operator_has_to_fix_is_an_error_in_the_log_and_its_end_is_logged() -> None:
     now = [0.0]
-    output = ScriptedOutput(UsageError("login refused"), StoreUnavailable("no master"))
+    output = ScriptedWriter(UsageError("login refused"), StoreUnavailable("no master"))
     with capture_logs() as logs:
         async with running(output, max_documents=1, clock=lambda: now[0]) as batcher:
             for number in range(2):
                 await batcher.put(document(number))
             assert await batcher.drain() == 0
             assert batcher.retries == 2
-    assert told(logs) == [
+    assert logged(logs) == [
         ("error", "login refused"),
         ("warning", "no master"),
         ("info", "the store takes documents again"),
     ]
 
 
-async def test_an_outage_is_told_once_in_a_while_and_not_at_each_try() -> None:
+async def test_an_outage_is_logged_once_in_a_while_and_not_at_each_try() -> None:
     now = [0.0]
 
     def refuse(_: Sequence[Document]) -> WriteResult:
-        now[0] += module.TOLD_INTERVAL / 10
+        now[0] += LOG_INTERVAL / 10
         raise UsageError("login refused")
 
-    output = ScriptedOutput(*[refuse] * 25)
+    output = ScriptedWriter(*[refuse] * 25)
     with capture_logs() as logs:
         async with running(output, max_documents=1, clock=lambda: now[0]) as batcher:
             await batcher.put(document(1))
             assert await batcher.drain() == 0
             assert batcher.retries == 25
-    assert told(logs) == [("error", "login refused")] * 3 + [
+    assert logged(logs) == [("error", "login refused")] * 3 + [
         ("info", "the store takes documents again")
     ]
 
 
 async def test_dead_letters_that_wait_are_no_fault_of_the_store() -> None:
-    output = ScriptedOutput(lambda batch: WriteResult(rejected=[Rejection(batch[0], "bad")]))
+    output = ScriptedWriter(lambda batch: WriteResult(rejected=[Rejection(batch[0], "bad")]))
     with capture_logs() as logs:
         async with running(output, Letters(failures=3), max_documents=1) as batcher:
             await batcher.put_many([document(number) for number in range(3)])
             assert await batcher.drain() == 0
-    assert told(logs) == [("warning", "bad"), ("warning", "the disk is full")]
+    assert logged(logs) == [("warning", "bad"), ("warning", "the disk is full")]
 
 
 async def test_rejected_documents_become_dead_letters(tmp_path: Path) -> None:
-    output = ScriptedOutput(
+    output = ScriptedWriter(
         lambda batch: WriteResult(stored=1, rejected=[Rejection(batch[1], "400 no date")])
     )
     batcher = Batcher(output, DeadLetters(tmp_path), max_documents=2)
@@ -366,7 +369,7 @@ async def test_rejected_documents_become_dead_letters(tmp_path: Path) -> None:
 
 async def test_dead_letters_that_fail_hold_up_no_other_document() -> None:
     letters = Letters(failures=5)
-    output = ScriptedOutput(lambda batch: WriteResult(rejected=[Rejection(batch[0], "bad")]))
+    output = ScriptedWriter(lambda batch: WriteResult(rejected=[Rejection(batch[0], "bad")]))
     async with running(output, letters, max_documents=1) as batcher:
         await batcher.put_many([document(number) for number in range(3)])
         assert await batcher.drain() == 0
@@ -374,13 +377,33 @@ async def test_dead_letters_that_fail_hold_up_no_other_document() -> None:
     assert [rejection.document.fields["number"] for rejection in letters.kept] == [0]
 
 
-# The low-water mark
+async def test_dead_letters_are_written_beside_the_event_loop() -> None:
+    threads: list[int] = []
+
+    class InThread(Letters):
+        def write(self, rejections: Sequence[Rejection]) -> None:
+            threads.append(threading.get_ident())
+            super().write(rejections)
+
+    output = ScriptedWriter(lambda batch: WriteResult(rejected=[Rejection(batch[0], "bad")]))
+    async with running(output, InThread(failures=1), max_documents=1) as batcher:
+        await batcher.put(document(1))
+        assert await batcher.drain() == 0
+    assert len(threads) == 2
+    assert threading.get_ident() not in threads
 
 
-async def test_the_low_water_mark_waits_for_the_first_batch_that_is_not_settled() -> None:
+# Receipts
+
+
+def receipt(position: int, stream: str = "spool") -> Receipt:
+    return Receipt(stream, position)
+
+
+async def test_a_receipt_waits_for_the_first_batch_that_is_not_settled() -> None:
     gates = {0: asyncio.Event(), 1: asyncio.Event()}
 
-    class Gated(ScriptedOutput):
+    class Gated(ScriptedWriter):
         async def write(self, batch: Sequence[Document]) -> WriteResult:
             if gate := gates.get(batch[0].fields["number"]):
                 await gate.wait()
@@ -388,33 +411,65 @@ async def test_the_low_water_mark_waits_for_the_first_batch_that_is_not_settled(
 
     output = Gated()
     async with running(output, in_flight=2, max_documents=1) as batcher:
-        await batcher.put_many([document(number) for number in range(2)])
-        settling = asyncio.create_task(batcher.settled(2))
+        for number in range(2):
+            await batcher.put_many([document(number)], receipt(number + 1))
+        waiting = asyncio.create_task(batcher.receipts.wait_for(receipt(2)))
         gates[1].set()
         await until(lambda: batcher.documents_stored == 1)
-        assert (batcher.low_water, settling.done()) == (0, False)
+        assert (batcher.receipts.cover(receipt(1)), waiting.done()) == (False, False)
         gates[0].set()
-        await settling
-        assert batcher.low_water == 2
+        await waiting
+        assert batcher.receipts.cover(receipt(1))
 
 
-async def test_a_rejected_document_holds_the_low_water_mark_until_it_is_a_dead_letter() -> None:
+async def test_a_receipt_waits_until_a_rejected_document_is_a_dead_letter() -> None:
     letters = Letters(failures=10**9)
-    output = ScriptedOutput(lambda batch: WriteResult(rejected=[Rejection(batch[0], "bad")]))
+    output = ScriptedWriter(lambda batch: WriteResult(rejected=[Rejection(batch[0], "bad")]))
     async with running(output, letters, max_documents=1) as batcher:
-        await batcher.put_many([document(number) for number in range(3)])
+        await batcher.put_many([document(number) for number in range(3)], receipt(3))
         await until(lambda: batcher.documents_stored == 2)
-        assert batcher.low_water == 0
+        assert not batcher.receipts.cover(receipt(3))
         letters.failures = 0
-        await batcher.settled(3)
-        assert (batcher.low_water, len(letters.kept)) == (3, 1)
+        await batcher.receipts.wait_for(receipt(3))
+        assert len(letters.kept) == 1
+
+
+async def test_a_receipt_of_lines_without_documents_waits_for_those_before_it() -> None:
+    output = ScriptedWriter()
+    async with running(output, max_documents=2, max_age=3600) as batcher:
+        await batcher.put_many([], receipt(1))
+        assert batcher.receipts.cover(receipt(1)), "nothing is before it"
+        await batcher.put_many([document(1)], receipt(2))
+        await batcher.put_many([], receipt(3))
+        output.gate.clear()
+        await batcher.put_many([document(2)], receipt(4))
+        await batcher.put_many([], receipt(5))
+        assert not batcher.receipts.cover(receipt(2)), "the batch is not cut until the second line"
+        output.gate.set()
+        await batcher.receipts.wait_for(receipt(5))
+
+
+async def test_receipts_of_several_streams_are_of_their_own() -> None:
+    output = ScriptedWriter()
+    output.gate.clear()
+    async with running(output, max_documents=2, max_age=3600) as batcher:
+        await batcher.put_many([document(1)], receipt(500, "mail-0"))
+        await batcher.put_many([document(2)], receipt(7, "mail-1"))
+        await batcher.put_many([document(3)], receipt(501, "mail-0"))
+        output.gate.set()
+        await batcher.receipts.wait_for(receipt(7, "mail-1"))
+        assert batcher.receipts.cover(receipt(500, "mail-0"))
+        assert not batcher.receipts.cover(receipt(501, "mail-0"))
+        assert await batcher.drain() == 0
+        assert batcher.receipts.cover(receipt(501, "mail-0"))
+        assert not batcher.receipts.cover(receipt(8, "mail-1"))
 
 
 # Draining
 
 
 async def test_draining_does_not_wait_for_the_age_of_a_batch() -> None:
-    output = ScriptedOutput()
+    output = ScriptedWriter()
     async with running(output, max_age=3600) as batcher:
         await batcher.put_many([document(1), document(2)])
         assert await batcher.drain(20) == 0
@@ -422,8 +477,8 @@ async def test_draining_does_not_wait_for_the_age_of_a_batch() -> None:
         assert await batcher.drain(20) == 0
 
 
-async def test_draining_gives_up_in_time_and_tells_what_is_left() -> None:
-    output = ScriptedOutput()
+async def test_draining_gives_up_in_time_and_gives_what_is_left() -> None:
+    output = ScriptedWriter()
     output.gate.clear()
     async with running(output, max_documents=2) as batcher:
         await batcher.put_many([document(number) for number in range(5)])
@@ -433,7 +488,7 @@ async def test_draining_gives_up_in_time_and_tells_what_is_left() -> None:
 
 
 async def test_draining_waits_for_documents_that_come_meanwhile() -> None:
-    output = ScriptedOutput()
+    output = ScriptedWriter()
     output.gate.clear()
     async with running(output, max_documents=2, max_age=3600) as batcher:
         await batcher.put(document(1))
@@ -477,7 +532,17 @@ async def test_every_document_ends_as_stored_or_rejected_whatever_fails(
                 result.duplicates += fate == "duplicate"
         return result
 
-    output, sink = ScriptedOutput(*[answer] * 40), Letters(letters)
+    too_early: list[Document] = []
+
+    class Watched(Receipts):
+        """Looks, when a receipt is given, whether all that it covers is where it has to be."""
+
+        def give(self, receipt: Receipt) -> None:
+            super().give(receipt)
+            settled = output.stored.keys() | {letter.document.id for letter in sink.kept}
+            too_early.extend(one for one in taken[: receipt.position] if one.id not in settled)
+
+    output, sink = ScriptedWriter(*[answer] * 40), Letters(letters)
     taken = [document(number) for number in range(documents)]
     options: dict[str, Any] = {
         "max_documents": max_documents,
@@ -486,12 +551,15 @@ async def test_every_document_ends_as_stored_or_rejected_whatever_fails(
         "max_age": 0.001,
     }
     async with running(output, sink, **options) as batcher:
-        for one in taken:
-            await batcher.put(one)
+        batcher._batches.receipts = Watched()
+        for number, one in enumerate(taken):
+            await batcher.put_many([one], receipt(number + 1) if rng.random() < 0.7 else None)
             assert batcher.pending <= capacity
+        await batcher.put_many([], receipt(documents))
         assert await batcher.drain(60) == 0
         assert batcher.documents_stored + batcher.documents_rejected == documents
-        assert batcher.low_water == documents
+        assert batcher.receipts.cover(receipt(documents))
+    assert not too_early
     buried = Counter(rejection.document.id for rejection in sink.kept)
     assert output.stored + buried == Counter(one.id for one in taken)
 

@@ -2,6 +2,7 @@
 
 import os
 import stat
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def names(directory: Path) -> list[str]:
     return sorted(path.name for path in directory.iterdir())
 
 
-def test_a_letter_tells_what_was_rejected_when_and_why(tmp_path: Path) -> None:
+def test_a_letter_has_what_was_rejected_when_and_why(tmp_path: Path) -> None:
     clock = Clock()
     clock.now += 3600.25
     DeadLetters(tmp_path, clock=clock).write([rejection(1, 'no "number"\nat all')])
@@ -104,6 +105,21 @@ def test_todays_letters_make_room_if_there_are_no_older_ones(tmp_path: Path) -> 
     [letter] = read(tmp_path / "dead-letters-2026.11.24.ndjson")[-1:]
     assert letter["document"]["number"] == 3
     assert letters.documents_removed > 0
+
+
+def test_making_room_reads_no_large_file_as_one_piece(tmp_path: Path) -> None:
+    letters = DeadLetters(tmp_path, max_bytes=1000, clock=Clock())
+    lines, megabytes = 300_000, 20
+    line = b"x" * (megabytes * 1024 * 1024 // lines) + b"\n"
+    (tmp_path / "dead-letters-2026.11.23.ndjson").write_bytes(line * lines)
+    tracemalloc.start()
+    try:
+        letters.write([rejection(1)])
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert letters.documents_removed == lines
+    assert peak < 4 * 1024 * 1024
 
 
 @given(batches=st.lists(st.tuples(st.integers(1, 9), st.integers(0, 2)), max_size=12))

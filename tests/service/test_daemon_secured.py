@@ -18,7 +18,7 @@ from elasticsearch import AsyncElasticsearch
 
 from mailingest.commands.spool import spool_status
 from mailingest.config import load
-from mailingest.delivery.batcher import TOLD_INTERVAL
+from mailingest.delivery.outages import LOG_INTERVAL
 from tests.support.elastic import asking, stored
 from tests.support.fronting import behind
 from tests.support.lab.daemon import Daemon, free_port
@@ -133,7 +133,7 @@ async def test_the_daemon_takes_lines_in_and_says_what_to_do_until_it_is_set_rig
 
     log = rows(daemon.log)
     errors = [row for row in log if row["level"] == "error"]
-    assert len(errors) <= 1 + (time.monotonic() - began) / TOLD_INTERVAL
+    assert len(errors) <= 1 + (time.monotonic() - began) / LOG_INTERVAL
     assert [row["event"] for row in log].count("the store takes documents again") == 1
     text = daemon.log.read_text()
     assert PASSWORD not in text
