@@ -132,7 +132,7 @@ async def _store(options: argparse.Namespace) -> None:
 
 async def _files(options: argparse.Namespace) -> None:
     files = expand(options.files, first_time(_SETTINGS))
-    lines = sum(len(batch.lines) for file in files for batch in file.batches())
+    lines = sum(len(block.lines) for file in files for block in file.blocks())
     source = LogFilesReader(files, line_reading(_SETTINGS))
     rows: list[Figures] = []
     found = await source.find(Criteria(), 20_000)

@@ -17,11 +17,12 @@ from mailingest.postfix.enrichment import WAIT, QueueMap
 from mailingest.postfix.fields import Field
 from mailingest.postfix.parser import EventParser
 from mailingest.postfix.selection import is_of_a_mail
-from mailingest.stores.protocol import Progress, Reader, Store, no_progress
+from mailingest.stores.protocol import Progress, Reader, Store, Writer, no_progress
 from mailingest.syslog.header import HEADER_NOMATCH, RecordDecoder
 from mailingest.syslog.timestamps import Clock
 
 if TYPE_CHECKING:
+    from mailingest.delivery.batcher import Batcher, RejectionSink
     from mailingest.stores.logfiles.parsing import LineReading
 
 SECONDS_OF_A_DAY = 86_400.0
@@ -154,6 +155,29 @@ def build_store(settings: Settings) -> Store:
     from mailingest.stores.sqlite.store import SqliteStore
 
     return SqliteStore(settings.sqlite_directory, prefix)
+
+
+def build_batcher(
+    settings: Settings,
+    writer: Writer,
+    dead_letters: "RejectionSink",
+    *,
+    in_flight: int = 1,
+    keep_trying: bool = False,
+) -> "Batcher":
+    """What writes documents in batches of the sizes that are set; see `Batcher`."""
+    from mailingest.delivery.batcher import Batcher
+
+    return Batcher(
+        writer,
+        dead_letters,
+        max_documents=settings.batch.max_documents,
+        max_bytes=settings.batch.max_bytes,
+        max_age=settings.batch.max_age,
+        capacity=settings.batch.capacity,
+        in_flight=in_flight,
+        keep_trying=keep_trying,
+    )
 
 
 def build_reader(

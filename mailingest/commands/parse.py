@@ -21,11 +21,11 @@ def parse(settings: Settings, arguments: Sequence[str], out: BinaryIO) -> None:
     enriched from it.
     """
     pipeline = build_pipeline(settings, live=False, wait=0.0, everything=True)
-    gc_tuning.relax()
+    gc_tuning.tune()
     for file in expand(arguments, first_time(settings)):
-        for batch in file.batches():
+        for block in file.blocks():
             documents = [
-                document for line in batch.lines for document in pipeline.feed(line, file.mtime)
+                document for line in block.lines for document in pipeline.feed(line, file.mtime)
             ]
             out.write(b"".join([_line(one.body) for one in documents]))
             out.flush()
@@ -84,8 +84,8 @@ def _collect(
     parser = build_parser(settings)
     lines = without_header = 0
     for file in expand(arguments, first_time(settings)):
-        for batch in file.batches():
-            for line in batch.lines:
+        for block in file.blocks():
+            for line in block.lines:
                 if not line or line.isspace():
                     continue
                 lines += 1

@@ -41,7 +41,7 @@ def run(settings: Settings, arguments: Sequence[str], *, restart: bool) -> int:
     pipeline = build_pipeline(settings, live=False)
     files = expand(arguments, first_time(settings))
     replay = Replay(settings, pipeline, files, restart=restart)
-    gc_tuning.relax()
+    gc_tuning.tune()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(replay.main())
 
@@ -159,16 +159,16 @@ class Replay:
     ) -> None:
         feed, reference = self._pipeline.feed, file.mtime
         checkpointed = time.monotonic()
-        for batch in file.batches(start):
-            documents = [document for line in batch.lines for document in feed(line, reference)]
-            self._lines += len(batch.lines)
+        for block in file.blocks(start):
+            documents = [document for line in block.lines for document in feed(line, reference)]
+            self._lines += len(block.lines)
             await batcher.put_many(documents)
             now = time.monotonic()
             rate = self._lines / max(now - self._began, 0.001)
-            progress.update(task, completed=done + batch.progress, rate=f"{rate:,.0f} lines/s")
+            progress.update(task, completed=done + block.progress, rate=f"{rate:,.0f} lines/s")
             is_due = self._interrupted or now - checkpointed >= _CHECKPOINT_SECONDS
             if is_due and not self._pipeline.queue_map.waiting:
-                self._position.offset = batch.offset_after
+                self._position.offset = block.offset_after
                 await batcher.drain()
                 await self._save()
                 checkpointed = now

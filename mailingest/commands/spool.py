@@ -25,6 +25,7 @@ class Status:
     ``oldest_waiting`` is when the first of the waiting frames came (ISO 8601, UTC), or None.
     ``position`` is where the waiting ones begin, ``end`` where all ends, in octets since the spool
     began.  ``full`` is the reason for which a running daemon takes no more, or None.
+    ``counters`` are those of a running daemon since its start, but for those by tag, or None.
     """
 
     directory: str
@@ -38,6 +39,7 @@ class Status:
     oldest_waiting: str | None
     position: int
     end: int
+    counters: dict[str, int | str | None] | None
 
 
 def spool_status(settings: Settings) -> Status:
@@ -71,14 +73,20 @@ def as_text(status: Status, now: datetime) -> str:
             f" {status.frames_kept:,} lines",
             f"waiting    {waiting}",
             f"position   {status.position:,} of {status.end:,}",
+            *(f"{name:<28} {_figure(value)}" for name, value in (status.counters or {}).items()),
         ]
     )
 
 
+def _figure(value: int | str | None) -> str:
+    return f"{value:>15,}" if isinstance(value, int) else f"{value or '-':>15}"
+
+
 def _look(directory: Path, snapshot: Path, max_bytes: int) -> Status:
-    running, position, full = _daemon(directory)
+    daemon = _daemon(directory)
+    position = daemon.position
     segments = find_segments(directory)
-    if not running:
+    if not daemon.running:
         position = _snapshot_position(snapshot)
     begin, end = _ends(segments)
     if position is None or position.octets < begin.octets:
@@ -94,8 +102,8 @@ def _look(directory: Path, snapshot: Path, max_bytes: int) -> Status:
             break
     return Status(
         directory=str(directory),
-        running=running,
-        full=full,
+        running=daemon.running,
+        full=daemon.full,
         bytes=end.octets - begin.octets,
         max_bytes=max_bytes,
         frames_kept=end.frames - begin.frames,
@@ -104,27 +112,38 @@ def _look(directory: Path, snapshot: Path, max_bytes: int) -> Status:
         oldest_waiting=None if oldest is None else oldest.isoformat(timespec="seconds"),
         position=position.octets,
         end=end.octets,
+        counters=daemon.counters,
     )
 
 
-def _daemon(directory: Path) -> tuple[bool, Position | None, str | None]:
-    """Whether a daemon runs, and what it tells: where it is, and why there is no room."""
+@dataclass(frozen=True, slots=True)
+class _Daemon:
+    """Whether a daemon runs, and what it says: where it is, why there is no room, its counters."""
+
+    running: bool
+    position: Position | None = None
+    full: str | None = None
+    counters: dict[str, int | str | None] | None = None
+
+
+def _daemon(directory: Path) -> _Daemon:
     try:
         descriptor = os.open(directory / STATE_FILE, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
-        return False, None, None
+        return _Daemon(False)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        told = os.read(descriptor, 4096)
+        said = os.read(descriptor, 4096)
     else:
-        return False, None, None
+        return _Daemon(False)
     finally:
         os.close(descriptor)
-    if not told:
-        return True, None, None  # it has just been started
-    state = orjson.loads(told)
-    return True, Position(state["octets"], state["frames"]), state["full"]
+    if not said:
+        return _Daemon(True)  # it has just been started
+    state = orjson.loads(said)
+    position = Position(state["octets"], state["frames"])
+    return _Daemon(True, position, state["full"], state.get("counters"))
 
 
 def _snapshot_position(path: Path) -> Position | None:

@@ -29,7 +29,9 @@ class OutageLog:
         self._logged: dict[tuple[What, int], float] = {}  # when, by what waits and level
         self._is_recovery_news = False
 
-    def log_retry(self, what: What, why: str | MailingestError, seconds: float, pending: int) -> None:
+    def log_retry(
+        self, what: What, why: str | MailingestError, seconds: float, pending: int
+    ) -> None:
         """Something is tried again after some seconds; ``pending`` documents are not stored."""
         level = logging.ERROR if isinstance(why, UsageError) else logging.WARNING
         now = self._clock()

@@ -1,1 +1,1 @@
-"""The rim that bytes come in through: sockets and log files."""
+"""The edge where bytes come in: sockets and log files."""

@@ -1,6 +1,6 @@
-"""Octets of a file as they were before compression, whatever compressed them.
+"""The bytes of a file as they were before compression, whatever compressed them.
 
-The format is told by the first octets, never by the name: rotated logs are renamed, and the
+The format is known by the first bytes, never by the name: rotated logs are renamed, and the
 standard input has no name.  Files that consist of several compressed streams are read through.
 """
 
@@ -19,23 +19,23 @@ import zstandard
 # a disk that cannot be read.
 DAMAGE = (OSError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError)
 
-_MAGIC_OCTETS = 6
+_MAGIC_BYTES = 6
 
-# Compressed octets for one step.  It bounds the memory that a step can take: 4 octets of zstd may
+# Compressed bytes for one step.  It bounds the memory that a step can take: 4 bytes of zstd may
 # stand for a block of 128 KiB, 40 of bzip2 for 900 KB, so it is 16 MiB at the very worst.  And
 # it bounds the text that is lost before a damaged place, some 5 KiB of a log.
 _STEP = 512
 
 
-class Octets(Protocol):
-    """A stream of octets."""
+class ByteStream(Protocol):
+    """Bytes, one after another."""
 
     def read1(self, size: int, /) -> bytes:
-        """Some octets, about `size` at most; none at the end.  Raises one of DAMAGE."""
+        """Some bytes, about `size` at most; none at the end.  Raises one of DAMAGE."""
 
 
 class RawFile(io.RawIOBase):
-    """The octets of a file or pipe as they are, which is `source`.
+    """The bytes of a file or pipe as they are, which is `source`.
 
     ``position`` counts those that were read.  `magic` looks at the first ones without taking
     them away, as no pipe can.
@@ -47,8 +47,8 @@ class RawFile(io.RawIOBase):
         self._looked_at = b""
 
     def magic(self) -> bytes:
-        """The first octets of the file; to be asked before anything is read."""
-        self._looked_at = self._source.read(_MAGIC_OCTETS)
+        """The first bytes of the file; to be asked before anything is read."""
+        self._looked_at = self._source.read(_MAGIC_BYTES)
         return self._looked_at
 
     def skip_to(self, position: int) -> None:
@@ -62,15 +62,15 @@ class RawFile(io.RawIOBase):
 
     def readinto(self, buffer: Any, /) -> int:
         # Not more than there is: the lines that come through a pipe do not wait for others.
-        octets = self._looked_at[: len(buffer)] or self._source.read1(len(buffer))
+        data = self._looked_at[: len(buffer)] or self._source.read1(len(buffer))
         self._looked_at = self._looked_at[len(buffer) :]
-        buffer[: len(octets)] = octets
-        self.position += len(octets)
-        return len(octets)
+        buffer[: len(data)] = data
+        self.position += len(data)
+        return len(data)
 
 
-def decompressed(raw: RawFile) -> Octets | None:
-    """The uncompressed octets of `raw`, or None if `raw` is not compressed."""
+def decompressed(raw: RawFile) -> ByteStream | None:
+    """The uncompressed bytes of `raw`, or None if `raw` is not compressed."""
     magic = raw.magic()
     if magic.startswith(b"\x1f\x8b"):
         return gzip.GzipFile(fileobj=io.BufferedReader(raw), mode="rb")
@@ -105,10 +105,10 @@ class _Streams:
         self._raw = raw
         self._begin = begin
         self._stream: _Decompressor | None = None
-        self._octets = io.BytesIO()
+        self._uncompressed = io.BytesIO()
 
     def read1(self, size: int, /) -> bytes:
-        while not (octets := self._octets.read(size)):
+        while not (found := self._uncompressed.read(size)):
             data = b""
             if self._stream and self._stream.eof:
                 data = self._stream.unused_data
@@ -123,5 +123,5 @@ class _Streams:
                 if not (data := data.lstrip(b"\0")):
                     continue
                 self._stream = self._begin()
-            self._octets = io.BytesIO(self._stream.decompress(data))
-        return octets
+            self._uncompressed = io.BytesIO(self._stream.decompress(data))
+        return found

@@ -1,6 +1,6 @@
 """Log files in, for a replay: their lines, and the positions to go on from later.
 
-Lines are cut and counted as `core.frames` does it with a stream in non-transparent framing, so
+Lines are cut and counted as `syslog.framing` does it with a stream in non-transparent framing, so
 that a replayed line is the same as the one that came over the network.
 """
 
@@ -30,26 +30,26 @@ STANDARD_INPUT = Path("-")
 
 # Some 400 lines: large enough that a batch costs next to nothing beside its lines, and smaller
 # than MAX_FRAME_OCTETS, so that over-long lines need not be looked for in each batch.
-_BLOCK_OCTETS = 60 * 1024
+_BLOCK_BYTES = 60 * 1024
 
-_IDENTITY_OCTETS = 1024
+_IDENTITY_BYTES = 1024
 
 
 class DamagedFile(MailingestError):
     """The rest of a file cannot be read: count it and go on with the next file.
 
-    ``offset`` is how far its uncompressed text could be read, in octets; the lines up to there
+    ``offset`` is how far its uncompressed text could be read, in bytes; the lines up to there
     were given out.
     """
 
     def __init__(self, path: Path, offset: int, reason: str) -> None:
-        super().__init__(f"{path}: cannot be read further than octet {offset} ({reason})")
+        super().__init__(f"{path}: cannot be read further than byte {offset} ({reason})")
         self.path = path
         self.offset = offset
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class Block:
     """Successive lines of a file, without LF or CR LF, none of them empty.
 
     ``offset_after`` is where the next line begins in the uncompressed text: the ``start`` to
@@ -68,10 +68,10 @@ class Text:
 
     If the text ``is_unterminated``, it is one line without a trailer, at the end of the file.
     Of a line that is too long there are MAX_FRAME_OCTETS and some more.
-    ``offset_after`` and ``progress`` are as in `Batch`.
+    ``offset_after`` and ``progress`` are as in `Block`.
     """
 
-    octets: bytes
+    data: bytes
     is_unterminated: bool
     offset_after: int
     progress: int
@@ -81,8 +81,8 @@ class LogFile:
     """A file, plain or compressed by gzip, bzip2, xz or zstd, or ``-`` for the standard input.
 
     ``size_bytes`` (as it lies on disk) and ``mtime`` (seconds since 1970) are those of the
-    moment it was made.  A pipe has the size 0 and the present time.  ``counters`` tell what
-    the last call of `batches` met.
+    moment it was made.  A pipe has the size 0 and the time of now.  ``counters`` are those of
+    the last call of `blocks`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -97,24 +97,24 @@ class LogFile:
                 with self._source():
                     pass
         except OSError as error:
-            raise UsageError(f"{path}: {_cure(error)}") from error
+            raise UsageError(f"{path}: {_hint(error)}") from error
         self.inode = (status.st_dev, status.st_ino)
         self.size_bytes = status.st_size if self.is_regular else 0
         self.mtime = status.st_mtime if self.is_regular else time.time()
 
-    def batches(self, start: int = 0) -> Iterator[Batch]:
-        """All lines from the octet `start` of the uncompressed text on.
+    def blocks(self, start: int = 0) -> Iterator[Block]:
+        """All lines from the byte `start` of the uncompressed text on.
 
         Raises DamagedFile after everything that can be read.
         """
         self.counters = counters = FrameCounters()
         for text in self.texts(start):
             split = split_unterminated if text.is_unterminated else split_text
-            if lines := split(text.octets, counters):
-                yield Batch(lines, text.offset_after, text.progress)
+            if lines := split(text.data, counters):
+                yield Block(lines, text.offset_after, text.progress)
 
     def texts(self, start: int = 0) -> Iterator[Text]:
-        """All lines as `batches` gives them, but not taken apart.
+        """All lines as `blocks` gives them, but not taken apart.
 
         Raises DamagedFile after everything that can be read.
         """
@@ -126,13 +126,13 @@ class LogFile:
         try:
             with self._source() as source:
                 raw = RawFile(source)
-                octets = decompressed(raw)
-                if octets is None:
+                plain = decompressed(raw)
+                if plain is None:
                     if self.is_regular:
                         raw.skip_to(start)
                         offset = start
-                    octets = io.BufferedReader(raw)
-                while block := octets.read1(_BLOCK_OCTETS):
+                    plain = io.BufferedReader(raw)
+                while block := plain.read1(_BLOCK_BYTES):
                     offset += len(block)
                     progress = raw.position
                     if offset - len(block) < start:
@@ -143,7 +143,7 @@ class LogFile:
                         rest.clear()
                         whole = offset - len(block) + end
                         yield Text(text, False, whole, progress)
-                    # One octet more than allowed shows that the line is too long.
+                    # One byte more than allowed shows that the line is too long.
                     rest += block[end : end + MAX_FRAME_OCTETS + 1 - len(rest)]
         except DAMAGE as error:
             damage = error
@@ -166,7 +166,7 @@ def identity(path: Path) -> str:
 
     Rotation renames a file and gives the name to another one, and compression makes a new
     inode, so neither tells whether a file was read before.  Its first lines do: this is a
-    hash of the first 1024 octets of the uncompressed text, and of nothing else.  A file that
+    hash of the first 1024 bytes of the uncompressed text, and of nothing else.  A file that
     is shorter gets another identity when it grows, so it is read from its beginning again;
     as document ids are computed, that stores nothing twice.  Raises DamagedFile.
     """
@@ -174,17 +174,17 @@ def identity(path: Path) -> str:
     try:
         with path.open("rb") as source:
             raw = RawFile(source)
-            octets = decompressed(raw) or io.BufferedReader(raw)
-            while len(text) < _IDENTITY_OCTETS and (
-                block := octets.read1(_IDENTITY_OCTETS - len(text))
+            plain = decompressed(raw) or io.BufferedReader(raw)
+            while len(text) < _IDENTITY_BYTES and (
+                block := plain.read1(_IDENTITY_BYTES - len(text))
             ):
                 text += block
     except DAMAGE as error:
         raise DamagedFile(path, len(text), str(error)) from error
-    return blake2b(text[:_IDENTITY_OCTETS], digest_size=16).hexdigest()
+    return blake2b(text[:_IDENTITY_BYTES], digest_size=16).hexdigest()
 
 
-def _cure(error: OSError) -> str:
+def _hint(error: OSError) -> str:
     if isinstance(error, FileNotFoundError):
         return "no such file"
     if isinstance(error, IsADirectoryError):

@@ -14,8 +14,8 @@ from mailingest.errors import UsageError
 from mailingest.inputs.files import STANDARD_INPUT, DamagedFile, LogFile
 
 FirstTime = Callable[[bytes, float], float | None]
-"""The time of a line in seconds since 1970 or None; it gets the file's mtime, which tells the
-year of a traditional time stamp."""
+"""The time of a line in seconds since 1970 or None; it gets the file's mtime, from
+which the year of a traditional time stamp is known."""
 
 _COMPRESSION = re.compile(r"\.(?:gz|bz2|xz|zst)\Z")
 # logrotate's dateext in its usual forms and Postfix's maillog_file_rotate_suffix; what stands
@@ -97,10 +97,10 @@ def _probe(file: LogFile, first_time: FirstTime) -> float | None:
     if not file.is_regular or file.path == STANDARD_INPUT:
         return None  # what is read from a pipe is gone
     try:
-        batch = next(file.batches(), None)
+        block = next(file.blocks(), None)
     except DamagedFile:
         return None  # reported when the file is read
-    for line in batch.lines if batch else ():
+    for line in block.lines if block else ():
         found = first_time(line, file.mtime)
         if found is not None:
             return found

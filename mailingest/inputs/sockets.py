@@ -6,10 +6,10 @@ from typing import Literal
 
 from mailingest.errors import UsageError
 
-# Connections that the kernel accepts for us while the event loop is busy.
+# Connections that the kernel accepts while the event loop is busy.
 _BACKLOG = 128
 
-_CURES = {
+_HINTS = {
     errno.EADDRINUSE: "address already in use; stop what listens there or choose another port",
     errno.EACCES: "permission denied; ports below 1024 need CAP_NET_BIND_SERVICE",
     errno.EADDRNOTAVAIL: "no such address on this machine; choose one of its own, or 0.0.0.0",
@@ -67,5 +67,5 @@ def bound_socket(
 
 
 def refusal(place: str, error: OSError) -> UsageError:
-    """Why an address cannot be had, and the cure if one is known."""
-    return UsageError(f"{place}: {_CURES.get(error.errno or 0, error.strerror or str(error))}")
+    """Why an address cannot be had, and what to do if that is known."""
+    return UsageError(f"{place}: {_HINTS.get(error.errno or 0, error.strerror or str(error))}")

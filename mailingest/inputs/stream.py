@@ -1,4 +1,4 @@
-"""TCP syslog in (RFC 6587): one `FrameReader` for each connection.
+"""Streams over TCP in: one framing for each connection, that of syslog (RFC 6587) by default.
 
 The sockets are read directly, without asyncio's stream buffers: while `deliver` waits, nothing
 is read from that connection, the kernel's window closes and the sender waits too.  That is
@@ -8,17 +8,19 @@ and one unfinished frame.
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from itertools import count
+from typing import Any
 
 import structlog
 
+from mailingest.inputs.protocol import Framing
 from mailingest.inputs.sockets import address_text, bound_socket, peer_text
 from mailingest.syslog.framing import FrameCounters, FrameReader
 
-_CHUNK_OCTETS = 64 * 1024
+_CHUNK_BYTES = 64 * 1024
 
 # A sender that vanished without a word (power cut, firewall) is noticed after some 10 minutes;
 # rsyslog keeps idle connections open for days, so idleness alone is no reason to close.
@@ -27,6 +29,10 @@ _KEEPALIVE = (
     (socket.TCP_KEEPINTVL, 60),
     (socket.TCP_KEEPCNT, 5),
 )
+
+# More than this cannot have arrived before `close`: Linux lets receive buffers grow to 6 MiB, new
+# kernels to 32 MiB (tcp_rmem).  A sender that goes on for ever is not waited for.
+_MOST_ARRIVED_BYTES = 32 * 1024 * 1024
 
 # accept() fails for want of file descriptors or memory: some connection must end first.
 _ACCEPT_PAUSE_SECONDS = 1.0
@@ -41,8 +47,10 @@ class TcpInput:
 
     ``deliver(frames, peer, connection)`` may wait as long as it likes; if it raises, `serve` does
     too.  ``peer`` is the sender's IP address; ``connection`` is a number that no other connection
-    of this process has.  ``idle_timeout`` (seconds, None: never) closes a connection that sends
-    nothing.  Of more than ``max_connections`` at a time the later ones are refused.
+    of this process has.  ``framing`` makes what cuts a connection's bytes, and what the peer is
+    answered is sent when `deliver` has returned.  ``idle_timeout`` (seconds, None: never) closes a
+    connection that sends nothing.  Of more than ``max_connections`` at a time the later ones are
+    refused.
 
     ``frames`` counts the frames of all connections.  ``address`` is where the socket is bound,
     with a real port even if 0 was asked for.
@@ -56,6 +64,7 @@ class TcpInput:
         max_connections: int,
         idle_timeout: float | None,
         deliver: Callable[[list[bytes], str, int], Awaitable[None]],
+        framing: Callable[[FrameCounters], Framing] = FrameReader,
         reuse_port: bool = False,
     ) -> None:
         self.address = address_text(host, port)
@@ -69,9 +78,11 @@ class TcpInput:
         self._max_connections = max_connections
         self._idle_timeout = idle_timeout
         self._deliver = deliver
+        self._framing = framing
         self._reuse_port = reuse_port
         self._listener: socket.socket | None = None
         self._connections: set[socket.socket] = set()
+        self._backlog: list[tuple[socket.socket, Any]] = []
         self._serving = False
         self._closing = False
         self._refusing = False
@@ -80,6 +91,21 @@ class TcpInput:
     def connections_open(self) -> int:
         """Connections that are read now, or whose last frames are being delivered."""
         return len(self._connections)
+
+    def counters(self) -> Mapping[str, int]:
+        """See `mailingest.inputs.protocol.Input`."""
+        return {
+            "connections_open": self.connections_open,
+            "connections_accepted": self.connections_accepted,
+            "connections_refused": self.connections_refused,
+            "connections_failed": self.connections_failed,
+            "connections_timed_out": self.connections_timed_out,
+            "frames_streamed": self.frames.received,
+            "frames_skipped": self.frames.empty,
+            "frames_oversized": self.frames.oversized,
+            "frames_unterminated": self.frames.unterminated,
+            "frames_truncated": self.frames.truncated,
+        }
 
     def open(self) -> None:
         """Bind and listen; raises UsageError if the address cannot be had."""
@@ -109,6 +135,8 @@ class TcpInput:
         finally:
             self._serving = False
             self.close()
+            for connection, _ in self._backlog:
+                connection.close()
 
     def close(self) -> None:
         """Accept nothing more; `serve` returns when what has arrived is delivered.
@@ -122,6 +150,8 @@ class TcpInput:
             self._listener.close()
             self._listener = None
             return
+        # What the kernel has accepted would be reset with the listener.
+        self._backlog = _backlog_of(self._listener)
         _shut_for_reading(self._listener)
         for connection in self._connections:
             _shut_for_reading(connection)
@@ -136,17 +166,22 @@ class TcpInput:
                 if not self._closing:
                     await self._accept_failed(error)
                 continue
-            peer = peer_text(address[0])
-            if len(self._connections) >= self._max_connections:
-                self._refuse(connection, peer)
-                continue
-            self._refusing = False
-            self.connections_accepted += 1
-            self._connections.add(connection)
-            if self._closing:
-                _shut_for_reading(connection)
-            receiving = tasks.create_task(self._receive(connection, peer))
-            receiving.add_done_callback(partial(self._ended, connection))
+            self._take(connection, address, tasks)
+        for connection, address in self._backlog:
+            self._take(connection, address, tasks)
+
+    def _take(self, connection: socket.socket, address: Any, tasks: asyncio.TaskGroup) -> None:
+        peer = peer_text(address[0])
+        if len(self._connections) >= self._max_connections:
+            self._refuse(connection, peer)
+            return
+        self._refusing = False
+        self.connections_accepted += 1
+        self._connections.add(connection)
+        if self._closing:
+            _shut_for_reading(connection)
+        receiving = tasks.create_task(self._receive(connection, peer))
+        receiving.add_done_callback(partial(self._ended, connection))
 
     async def _accept_failed(self, error: OSError) -> None:
         if isinstance(error, ConnectionError):
@@ -157,7 +192,7 @@ class TcpInput:
     def _refuse(self, connection: socket.socket, peer: str) -> None:
         connection.close()
         self.connections_refused += 1
-        # A sender that tries again and again must not fill our own log.
+        # A sender that tries again and again must not fill mailingest's own log.
         if not self._refusing:
             self._refusing = True
             _log.warning("tcp connections refused", peer=peer, limit=self._max_connections)
@@ -167,36 +202,60 @@ class TcpInput:
         self._connections.discard(connection)
 
     async def _receive(self, connection: socket.socket, peer: str) -> None:
-        """One connection from its first octet to its last frame."""
-        reader = FrameReader(self.frames)
+        """One connection from its first byte to its last frame."""
+        framing = self._framing(self.frames)
         number = next(_connection_numbers)
         with connection:
-            # More than this cannot have arrived before `close`.
-            left_to_drain = connection.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+            left_to_drain = _MOST_ARRIVED_BYTES
             while left_to_drain > 0 and (data := await self._chunk(connection, peer)):
                 if self._closing:
                     left_to_drain -= len(data)
-                if frames := reader.receive_data(data):
+                if frames := framing.receive_data(data):
                     await self._deliver(frames, peer, number)
+                if (answer := framing.answer()) and not await self._send(connection, answer, peer):
+                    break
                 # Neither sock_recv() nor deliver() need to let the event loop go on.
                 await asyncio.sleep(0)
-        if rest := reader.close():
+        if rest := framing.close():
             _log.warning("tcp connection ended within a frame", peer=peer)
             await self._deliver(rest, peer, number)
 
     async def _chunk(self, connection: socket.socket, peer: str) -> bytes:
-        """The next octets; none when the connection is at its end, in whatever way."""
+        """The next bytes; none when the connection is at its end, in whatever way."""
         try:
             async with asyncio.timeout(self._idle_timeout) as limit:
-                return await asyncio.get_running_loop().sock_recv(connection, _CHUNK_OCTETS)
+                return await asyncio.get_running_loop().sock_recv(connection, _CHUNK_BYTES)
         except OSError as error:
             if limit.expired():
                 self.connections_timed_out += 1
                 _log.info("tcp connection was idle", peer=peer, seconds=self._idle_timeout)
             else:
-                self.connections_failed += 1
-                _log.warning("tcp connection failed", peer=peer, error=str(error))
+                self._failed(peer, error)
             return b""
+
+    async def _send(self, connection: socket.socket, answer: bytes, peer: str) -> bool:
+        """Send an answer; False if the connection is at its end."""
+        try:
+            await asyncio.get_running_loop().sock_sendall(connection, answer)
+        except OSError as error:
+            self._failed(peer, error)
+            return False
+        return True
+
+    def _failed(self, peer: str, error: OSError) -> None:
+        self.connections_failed += 1
+        _log.warning("tcp connection failed", peer=peer, error=str(error))
+
+
+def _backlog_of(listener: socket.socket) -> list[tuple[socket.socket, Any]]:
+    """The connections that the kernel has accepted and nobody has taken yet."""
+    backlog = []
+    with suppress(OSError):  # there are no more, or no descriptors for them
+        while True:
+            connection, address = listener.accept()
+            connection.setblocking(False)
+            backlog.append((connection, address))
+    return backlog
 
 
 def _shut_for_reading(shut: socket.socket) -> None:

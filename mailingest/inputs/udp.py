@@ -10,7 +10,7 @@ asyncio), or two.
 import asyncio
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import asyncio_dgram
@@ -18,7 +18,7 @@ import structlog
 
 from mailingest.errors import MailingestError
 from mailingest.inputs.sockets import address_text, bound_socket, peer_text
-from mailingest.syslog.framing import TRAILER_OCTETS
+from mailingest.syslog.framing import TRAILERS
 
 # Linux, not in Python's socket module: asm-generic/socket.h and include/uapi/linux/sock_diag.h.
 _SO_RCVBUFFORCE = 33
@@ -42,7 +42,7 @@ _log = structlog.get_logger(__name__)
 class UdpInput:
     """Receives datagrams at ``host:port`` and hands each to `deliver`.
 
-    ``receive_buffer`` is the wish for the kernel's buffer in octets; `receive_buffer_got` is
+    ``receive_buffer`` is the wish for the kernel's buffer in bytes; `receive_buffer_got` is
     what the kernel granted (``net.core.rmem_max`` limits it without CAP_NET_ADMIN).
     ``deliver(payload, peer)`` takes a message without its trailer and the sender's IP
     address, and returns False if it had to refuse it; it is counted as ``datagrams_dropped``.
@@ -82,6 +82,16 @@ class UdpInput:
             self._kernel_drops = _MEMINFO.unpack(info)[_MEMINFO_DROPS]
         return self._kernel_drops
 
+    def counters(self) -> Mapping[str, int]:
+        """See `mailingest.inputs.protocol.Input`."""
+        return {
+            "datagrams_received": self.datagrams_received,
+            "datagrams_empty": self.datagrams_empty,
+            "datagrams_dropped": self.datagrams_dropped,
+            "datagrams_dropped_by_kernel": self.kernel_drops,
+            "receive_errors": self.receive_errors,
+        }
+
     def open(self) -> None:
         """Bind the socket; raises UsageError if the address cannot be had."""
         bound = bound_socket("udp", self._host, self._port, reuse_port=self._reuse_port)
@@ -107,7 +117,7 @@ class UdpInput:
             return
         if self._socket is None:
             raise RuntimeError("serve() before open()")
-        # asyncio-dgram closes the socket it is given; ours must answer for its drops until
+        # asyncio-dgram closes the socket it is given; this one must give the kernel's drops until
         # the very end.
         self._stream = stream = await asyncio_dgram.from_socket(self._socket.dup())
         _log.info("udp input listens", address=self.address)
@@ -178,7 +188,7 @@ class UdpInput:
 
     def _take(self, data: bytes, peer: Any) -> None:
         self.datagrams_received += 1
-        payload = data.rstrip(TRAILER_OCTETS)
+        payload = data.rstrip(TRAILERS)
         if not payload:
             self.datagrams_empty += 1
         elif not self._deliver(payload, peer_text(peer[0])):

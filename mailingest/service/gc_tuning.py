@@ -9,7 +9,7 @@ from typing import Final
 _THRESHOLDS: Final = (20_000, 20, 100)
 
 
-def relax() -> None:
+def tune() -> None:
     """Leave out what is there now from all searches, and search less often; see `gc`."""
     gc.collect()
     gc.freeze()

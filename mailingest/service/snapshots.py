@@ -4,37 +4,37 @@ After the start the pipeline is given the last snapshot and then, once more, the
 place on; so it makes the same documents of them, with the same ids.  What was stored before comes
 out as a duplicate.
 
-A snapshot is taken between two records, and becomes valid (by the rename of its file) only when all
-documents of the lines before it are stored or in the dead letters: until then these lines are
-needed in case of a crash.  Events that waited for a line about their queue ID are not in it; so it
-waits for them as well.
+A snapshot is taken between two records, and becomes valid (by the rename of its file) only when the
+receipt for its place was given: until then the lines before it are needed in case of a crash, also
+those whose events wait for a line about their queue ID, which are not in the snapshot.
 """
 
 import asyncio
 from pathlib import Path
+from typing import Final
 
 import structlog
 
-from mailingest.delivery.batcher import Batcher
+from mailingest.delivery.receipts import Receipts
 from mailingest.pipeline import Pipeline
-from mailingest.spool.journal import Position
+from mailingest.service.processor import spool_receipt
 from mailingest.spool.queue import Spool
 from mailingest.spool.snapshot import Replacement, position_row
 from mailingest.stores.threads import in_thread
 
 _log = structlog.get_logger(__name__)
 
-_POLL_SECONDS = 0.5
+_POLL_SECONDS: Final = 0.5
 
 
 class Snapshots:
     """Writes snapshots to ``path`` and trims the spool accordingly."""
 
-    def __init__(self, path: Path, pipeline: Pipeline, spool: Spool, batcher: Batcher) -> None:
+    def __init__(self, path: Path, pipeline: Pipeline, spool: Spool, receipts: Receipts) -> None:
         self._path = path
         self._pipeline = pipeline
         self._spool = spool
-        self._batcher = batcher
+        self._receipts = receipts
 
     async def keep(self, interval: float) -> None:
         """Take one each ``interval`` seconds, and sooner if that makes room in a full spool."""
@@ -57,16 +57,9 @@ class Snapshots:
                 await in_thread(lambda: file.write(position_row(position)))
                 for row in rows:
                     await in_thread(lambda row=row: file.write(row))  # type: ignore[misc]
-                while self._holds_back(position):  # noqa: ASYNC110 - the core has no events
-                    await asyncio.sleep(_POLL_SECONDS)
-                await self._batcher.settled(self._pipeline.counters.documents)
+                await self._receipts.wait_for(spool_receipt(position))
                 await in_thread(file.commit)
         except OSError as error:
             _log.error("snapshot not written", path=str(self._path), reason=error.strerror)
         else:
             self._spool.forget(position)
-
-    def _holds_back(self, position: Position) -> bool:
-        """Whether an event of the lines before a position waits for its qmgr line."""
-        held_since = self._pipeline.queue_map.held_since
-        return held_since is not None and held_since < position.octets

@@ -8,7 +8,7 @@ import asyncio
 import fcntl
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -26,7 +26,7 @@ _TAIL_OCTETS: Final = 1024 * 1024
 # if the disk is full; the process that holds it locked is the only one that writes the spool.
 _NO_BOUND: Final = 1 << 62
 STATE_FILE: Final = "state"
-_STATE_OCTETS: Final = 512
+_STATE_OCTETS: Final = 4096
 _FILE_MODE: Final = 0o640
 
 
@@ -154,14 +154,19 @@ class Spool:
         except OSError as error:
             _log.error("the spool cannot be trimmed", reason=error.strerror)
 
-    def look(self) -> None:
-        """Try again whether there is room, and tell other processes how things are."""
+    def look(self, counters: Mapping[str, object] | None = None) -> None:
+        """Try again whether there is room, and tell other processes how things are.
+
+        ``counters`` are those of the whole service, for its operators.
+        """
         if self.full is not None:
             self._journal.probe()
             if self.full is None:
                 _log.info("the spool has room again")
                 self._has_room.set()
-        state = {"octets": self.position.octets, "frames": self.position.frames, "full": self.full}
+        state: dict[str, object] = {**self.position._asdict(), "full": self.full}
+        if counters is not None:
+            state["counters"] = counters
         try:
             os.pwrite(self._state, orjson.dumps(state).ljust(_STATE_OCTETS), 0)
         except OSError as error:

@@ -7,20 +7,20 @@ A sender may use either framing, and may change it from frame to frame:
   with digits is not taken for a count.
 * non-transparent framing (3.4.2): the frame ends at a trailer, LF, CR LF or NUL.
 
-Which of the two it is can be told after at most nine octets, so nothing is guessed: the same
+Which of the two it is is known after at most nine octets, so nothing is guessed: the same
 stream gives the same frames however the network has cut it.
 """
 
 import re
 from dataclasses import dataclass
 
-# Postfix cuts its own text at 2,000 characters, rsyslog a message at 8 KiB unless it is told
+# Postfix cuts its own text at 2,000 characters, rsyslog a message at 8 KiB unless it is set
 # otherwise: eight times that is room for every sender.  It bounds the memory of a connection
 # whose sender never sends a trailer.
 MAX_FRAME_OCTETS = 64 * 1024
 
 # What senders put behind a message: LF, CR LF or NUL.
-TRAILER_OCTETS = b"\r\n\0"
+TRAILERS = b"\r\n\0"
 
 # RFC 6587 3.4.1: MSG-LEN = NONZERO-DIGIT *DIGIT.  No syslog message has 10 MB: longer numbers
 # are text (a time stamp, a queue ID).
@@ -37,7 +37,7 @@ class FrameCounters:
     ``received`` frames were returned.  Of them ``oversized`` had more than MAX_FRAME_OCTETS:
     their beginning was returned, the rest skipped.  ``unterminated`` and ``truncated`` frames
     were found at the end of a stream: texts without a trailer, and counted frames with fewer
-    octets than announced.  ``empty`` frames, without any octet, were not returned.
+    octets than announced.  ``empty`` frames, without any byte, were not returned.
     """
 
     received: int = 0
@@ -48,7 +48,7 @@ class FrameCounters:
 
 
 class FrameReader:
-    """Cuts one connection's octets into frames, and counts into `counters`."""
+    """Cuts one connection's bytes into frames, and counts into `counters`."""
 
     def __init__(self, counters: FrameCounters | None = None) -> None:
         self.counters = counters or FrameCounters()
@@ -63,7 +63,7 @@ class FrameReader:
         pending = self._pending
         pending += data
         # Nothing to decide: no copy of what is pending, so that the time stays linear in the
-        # octets received even if they come one by one.
+        # bytes received even if they come one by one.
         if len(pending) < self._wanted:
             return []
         if self._in_text and len(pending) <= MAX_FRAME_OCTETS and not _has_trailer(data):
@@ -73,6 +73,10 @@ class FrameReader:
         end = self._cut(stream, frames)
         del pending[:end]
         return frames
+
+    def answer(self) -> bytes:
+        """Nothing: RFC 6587 has no acknowledgement."""
+        return b""
 
     def close(self) -> list[bytes]:
         """The connection is at its end: returns the last frame if it was not whole."""

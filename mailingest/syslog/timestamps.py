@@ -1,8 +1,8 @@
 """Time stamps of syslog lines -> moments in UTC; infers the year and the zone that RFC 3164 omits.
 
 An RFC 3164 time stamp (section 4.1.2) is local time without year and zone.  The zone comes from
-the caller.  The year is the latest one that does not lie in the future of a reference time: the
-present when a line is received, the modification time of the file when it is replayed.
+the caller.  The year is the latest one that does not lie in the future of a reference time: now
+when a line is received, the modification time of the file when it is replayed.
 """
 
 import re
@@ -52,7 +52,7 @@ class Clock:
 
     ``zone`` is the zone of RFC 3164 stamps, ``host_zones`` the exceptions by hostname.  With
     ``in_order``, lines are read in the order in which they were written (a file), and an hour
-    that DST repeats is told by the line before; otherwise by the reference time.
+    that DST repeats is decided by the line before; otherwise by the reference time.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class Clock:
         return moment
 
     def read_iso(self, stamp: str, hostname: str) -> Moment | None:
-        """Read an RFC 3339 time stamp, with or without fraction and offset; None if it is none."""
+        """Read an RFC 3339 time stamp, fraction and offset are optional; None if it is not one."""
         # The minute and the offset decide everything but the digits behind them.
         match = _ISO.fullmatch(stamp)
         if match is None:

@@ -31,7 +31,7 @@ COMPRESSED = COMPRESSIONS[1:]
 
 
 def lines_of(file: LogFile, start: int = 0) -> list[bytes]:
-    return [line for batch in file.batches(start) for line in batch.lines]
+    return [line for block in file.blocks(start) for line in block.lines]
 
 
 def readable(file: LogFile) -> tuple[list[bytes], int, DamagedFile]:
@@ -39,9 +39,9 @@ def readable(file: LogFile) -> tuple[list[bytes], int, DamagedFile]:
     lines: list[bytes] = []
     offset = 0
     try:
-        for batch in file.batches():
-            lines += batch.lines
-            offset = batch.offset_after
+        for block in file.blocks():
+            lines += block.lines
+            offset = block.offset_after
     except DamagedFile as error:
         return lines, offset, error
     raise AssertionError("the damage was not noticed")
@@ -56,27 +56,27 @@ def written(tmp_path: Path, content: bytes) -> LogFile:
 @pytest.mark.parametrize("compress", COMPRESSIONS)
 def test_every_format_gives_the_same_lines(tmp_path: Path, compress: Compress) -> None:
     file = written(tmp_path, compress(TEXT))
-    batches = list(file.batches())
-    assert [line for batch in batches for line in batch.lines] == TEXT.splitlines()
-    assert batches[-1].offset_after == len(TEXT)
-    assert batches[-1].progress == file.size_bytes == file.path.stat().st_size
-    progress = [batch.progress for batch in batches]
+    blocks = list(file.blocks())
+    assert [line for block in blocks for line in block.lines] == TEXT.splitlines()
+    assert blocks[-1].offset_after == len(TEXT)
+    assert blocks[-1].progress == file.size_bytes == file.path.stat().st_size
+    progress = [block.progress for block in blocks]
     assert progress == sorted(progress)
     assert file.mtime == file.path.stat().st_mtime
     assert file.counters == FrameCounters(received=5000)
 
 
 @pytest.mark.parametrize("compress", COMPRESSIONS)
-def test_a_replay_can_go_on_after_any_batch(
+def test_a_replay_can_go_on_after_any_block(
     tmp_path: Path, compress: Compress, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(logfile, "_BLOCK_OCTETS", 1000)
+    monkeypatch.setattr(logfile, "_BLOCK_BYTES", 1000)
     text = b"".join(TEXT.splitlines(keepends=True)[:100])
     file = written(tmp_path, compress(text))
     read: list[bytes] = []
-    for batch in list(file.batches()):
-        read += batch.lines
-        assert read + lines_of(file, batch.offset_after) == text.splitlines()
+    for block in list(file.blocks()):
+        read += block.lines
+        assert read + lines_of(file, block.offset_after) == text.splitlines()
 
 
 @pytest.mark.parametrize("compress", COMPRESSIONS)
@@ -98,7 +98,7 @@ def test_zstd_files_that_begin_with_a_skippable_frame_are_known(tmp_path: Path) 
 
 @pytest.mark.parametrize("compress", COMPRESSED)
 @pytest.mark.parametrize(
-    "left", [pytest.param(left, id=f"{left} octets are missing") for left in (1, 9, 3000)]
+    "left", [pytest.param(left, id=f"{left} bytes are missing") for left in (1, 9, 3000)]
 )
 def test_a_file_that_ends_too_early_gives_what_it_has(
     tmp_path: Path, compress: Compress, left: int
@@ -114,7 +114,7 @@ def test_a_file_that_ends_too_early_gives_what_it_has(
     assert offset <= error.offset <= len(text)
     # bzip2 and zstd know nothing of a block that is not whole.
     assert len(text) - error.offset < 900_000
-    assert str(error).startswith(f"{file.path}: cannot be read further than octet {error.offset} (")
+    assert str(error).startswith(f"{file.path}: cannot be read further than byte {error.offset} (")
 
 
 @pytest.mark.parametrize("compress", COMPRESSED)
@@ -125,7 +125,7 @@ def test_a_file_that_ends_too_early_gives_what_it_has(
         pytest.param(lambda stream: stream[:20] + b"not compressed" * 100, id="half a stream"),
     ],
 )
-def test_a_file_with_foreign_octets_gives_what_is_before_them(
+def test_a_file_with_foreign_bytes_gives_what_is_before_them(
     tmp_path: Path, compress: Compress, foreign: Compress
 ) -> None:
     file = written(tmp_path, compress(TEXT) + foreign(compress(TEXT)))
@@ -203,7 +203,7 @@ def test_lines_of_a_file(
 
 def test_a_line_that_is_not_whole_is_read_again_when_it_is(tmp_path: Path) -> None:
     file = written(tmp_path, b"one\ntwo\nthr")
-    *_, last = file.batches()
+    *_, last = file.blocks()
     assert (last.lines, last.offset_after) == ([b"thr"], 8)
     file.path.write_bytes(b"one\ntwo\nthree\nfour\n")
     assert lines_of(LogFile(file.path), last.offset_after) == [b"three", b"four"]
@@ -214,12 +214,12 @@ def test_a_line_that_is_not_whole_is_read_again_when_it_is(tmp_path: Path) -> No
     st.integers(1, 50),
 )
 def test_a_file_gives_the_frames_of_a_stream(pieces: list[bytes], block: int) -> None:
-    # Neither the magic octets of a compressed file nor the SP of octet counting.
+    # Neither the magic bytes of a compressed file nor the SP of octet counting.
     content = b"<22>" + b"".join(pieces).replace(b" ", b"_")
     reader = FrameReader()
     frames = reader.receive_data(content) + reader.close()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(logfile, "_BLOCK_OCTETS", block)
+        patch.setattr(logfile, "_BLOCK_BYTES", block)
         read_end, write_end = os.pipe()
         with open(write_end, "wb") as writing:
             writing.write(content)
@@ -240,7 +240,7 @@ def test_the_standard_input_is_read_in_every_format(
 
     def write() -> None:
         with open(write_end, "wb", buffering=0) as writing:
-            for at in range(3):  # fewer octets than it takes to know the format
+            for at in range(3):  # fewer bytes than it takes to know the format
                 writing.write(content[at : at + 1])
             writing.write(content[3:])
 
@@ -250,10 +250,10 @@ def test_the_standard_input_is_read_in_every_format(
         assert (file.size_bytes, file.is_regular) == (0, False)
         writer = threading.Thread(target=write)
         writer.start()
-        batches = list(file.batches(start=100))
+        blocks = list(file.blocks(start=100))
         writer.join()
-    assert b"".join(line + b"\n" for batch in batches for line in batch.lines) == TEXT[100:]
-    assert (batches[-1].offset_after, batches[-1].progress) == (len(TEXT), len(content))
+    assert b"".join(line + b"\n" for block in blocks for line in block.lines) == TEXT[100:]
+    assert (blocks[-1].offset_after, blocks[-1].progress) == (len(TEXT), len(content))
 
 
 def test_a_named_pipe_is_opened_only_once(tmp_path: Path) -> None:
@@ -270,10 +270,10 @@ def test_a_pipe_gives_each_line_when_it_comes(monkeypatch: pytest.MonkeyPatch) -
     read_end, write_end = os.pipe()
     with open(read_end) as standard_input, open(write_end, "wb", buffering=0) as writing:
         monkeypatch.setattr("sys.stdin", standard_input)
-        batches = LogFile(Path("-")).batches()
+        blocks = LogFile(Path("-")).blocks()
         for _ in range(3):
             writing.write(b"a whole line\n")
-            assert next(batches).lines == [b"a whole line"]
+            assert next(blocks).lines == [b"a whole line"]
 
 
 @pytest.mark.parametrize("compress", COMPRESSIONS)

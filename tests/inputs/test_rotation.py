@@ -173,7 +173,7 @@ def test_the_standard_input_is_not_touched_before_its_turn(
         monkeypatch.setattr("sys.stdin", standard_input)
         files = expand(["-", "-", str(tmp_path / "mail.log")], first_time)
         assert [str(file.path) for file in files] == [str(tmp_path / "mail.log"), "-"]
-        assert [batch.lines for batch in files[1].batches()] == [[line_at(2)[:-1]]]
+        assert [block.lines for block in files[1].blocks()] == [[line_at(2)[:-1]]]
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,11 @@ import os
 import resource
 import socket
 import struct
+import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from fcntl import ioctl
+from termios import FIONREAD
 from typing import Any
 
 import pytest
@@ -12,8 +15,9 @@ import structlog
 
 from mailingest.errors import UsageError
 from mailingest.inputs import stream as tcp_module
+from mailingest.inputs.protocol import Framing
 from mailingest.inputs.stream import TcpInput
-from mailingest.syslog.framing import FrameCounters
+from mailingest.syslog.framing import FrameCounters, FrameReader
 from tests.inputs.waiting import until
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
@@ -46,9 +50,15 @@ def tcp_input(
     host: str = "127.0.0.1",
     max_connections: int = 10,
     idle_timeout: float | None = None,
+    framing: Callable[[FrameCounters], Framing] = FrameReader,
 ) -> TcpInput:
     opened = TcpInput(
-        host, 0, max_connections=max_connections, idle_timeout=idle_timeout, deliver=deliver
+        host,
+        0,
+        max_connections=max_connections,
+        idle_timeout=idle_timeout,
+        deliver=deliver,
+        framing=framing,
     )
     opened.open()
     return opened
@@ -280,6 +290,58 @@ def test_closing_delivers_what_has_arrived(run: Run) -> None:
     run(scenario())
 
 
+def test_closing_delivers_what_has_arrived_however_large_the_buffer_has_grown(run: Run) -> None:
+    async def scenario() -> None:
+        receiver = Receiver()
+        receiver.open.clear()
+        tcp = tcp_input(receiver.deliver)
+        serving = asyncio.create_task(tcp.serve())
+        lines = (LINE + b"\n") * 1000
+        sent = 0
+        with connect(tcp) as sending:
+            sending.send(LINE + b"\n")
+            await until(lambda: receiver.calls == 1)
+            # Linux does so by itself while a connection is read from.
+            (connection,) = tcp._connections
+            before = connection.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * before)
+            sending.setblocking(False)
+            with suppress(BlockingIOError):
+                while True:
+                    sent += sending.send(lines[sent % (len(LINE) + 1) :])
+            arrived = int.from_bytes(ioctl(connection, FIONREAD, bytes(4)), sys.byteorder)
+            assert arrived > before
+            tcp.close()
+            receiver.open.set()
+            await serving
+        assert len(receiver.frames) >= 1 + arrived // (len(LINE) + 1)
+        assert set(receiver.frames[:-1]) == {LINE}
+
+    run(scenario())
+
+
+def test_closing_takes_connections_that_only_the_kernel_has_accepted(run: Run) -> None:
+    async def scenario() -> None:
+        receiver = Receiver()
+        tcp = tcp_input(receiver.deliver)
+        serving = asyncio.create_task(tcp.serve())
+        with connect(tcp) as first:
+            first.send(b"<22>first\n")
+            await until(lambda: receiver.frames == [b"<22>first"])
+            # The event loop has no turn between these and close().
+            late = [connect(tcp) for _ in range(3)]
+            for number, connection in enumerate(late):
+                connection.send(b"<22>%d\n" % number)
+            tcp.close()
+            await serving
+            for connection in late:
+                connection.close()
+        assert sorted(receiver.frames) == [b"<22>0", b"<22>1", b"<22>2", b"<22>first"]
+        assert tcp.connections_open == 0
+
+    run(scenario())
+
+
 def test_a_sender_that_never_stops_does_not_hold_up_the_end(run: Run) -> None:
     async def scenario() -> None:
         flood = LINE + b"\n"
@@ -361,6 +423,76 @@ def test_an_error_in_deliver_is_not_hidden(run: Run, error: Exception) -> None:
     run(scenario())
 
 
+class Acknowledging:
+    """Lines, each of which is answered with its number."""
+
+    def __init__(self, counters: FrameCounters) -> None:
+        self._lines = FrameReader(counters)
+        self._unanswered: list[int] = []
+        self._number = 0
+
+    def receive_data(self, data: bytes) -> list[bytes]:
+        frames = self._lines.receive_data(data)
+        for _ in frames:
+            self._number += 1
+            self._unanswered.append(self._number)
+        return frames
+
+    def answer(self) -> bytes:
+        numbers, self._unanswered = self._unanswered, []
+        return b"".join(b"%d ok\n" % number for number in numbers)
+
+    def close(self) -> list[bytes]:
+        return self._lines.close()
+
+
+def test_a_framing_answers_the_peer_when_its_frames_are_delivered(run: Run) -> None:
+    async def scenario() -> None:
+        receiver = Receiver()
+        receiver.open.clear()
+        tcp = tcp_input(receiver.deliver, framing=Acknowledging)
+        serving = asyncio.create_task(tcp.serve())
+        with connect(tcp) as sending:
+            sending.setblocking(False)
+            sending.send(LINE + b"\n" + LINE + b"\n<22>half")
+            await until(lambda: receiver.calls == 1)
+            with pytest.raises(BlockingIOError):
+                sending.recv(100)
+            receiver.open.set()
+            loop = asyncio.get_running_loop()
+            assert await loop.sock_recv(sending, 100) == b"1 ok\n2 ok\n"
+            sending.send(b" and whole\n")
+            assert await loop.sock_recv(sending, 100) == b"3 ok\n"
+        tcp.close()
+        await serving
+        assert receiver.frames == [LINE, LINE, b"<22>half and whole"]
+
+    run(scenario())
+
+
+def test_a_peer_that_goes_before_it_is_answered_harms_no_other(run: Run) -> None:
+    async def scenario() -> None:
+        receiver = Receiver()
+        receiver.open.clear()
+        tcp = tcp_input(receiver.deliver, framing=Acknowledging)
+        serving = asyncio.create_task(tcp.serve())
+        with connect(tcp) as failing, connect(tcp) as healthy:
+            failing.send(LINE + b"\n")
+            healthy.send(LINE + b"\n")
+            await until(lambda: receiver.calls == 2)
+            failing.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            failing.close()
+            receiver.open.set()
+            await until(lambda: tcp.connections_failed == 1 and tcp.connections_open == 1)
+            healthy.setblocking(False)
+            assert await asyncio.get_running_loop().sock_recv(healthy, 100) == b"1 ok\n"
+        tcp.close()
+        await serving
+        assert receiver.frames == [LINE, LINE]
+
+    run(scenario())
+
+
 async def test_serving_before_opening_is_a_mistake() -> None:
     receiver = Receiver()
     tcp = TcpInput("127.0.0.1", 0, max_connections=1, idle_timeout=None, deliver=receiver.deliver)
@@ -392,7 +524,7 @@ def test_a_dual_stack_listener_shows_ipv4_peers_as_ipv4(run: Run) -> None:
     run(scenario())
 
 
-async def test_an_address_in_use_is_told_in_one_line() -> None:
+async def test_an_address_in_use_is_refused_in_one_line() -> None:
     receiver = Receiver()
     first = tcp_input(receiver.deliver)
     second = TcpInput(

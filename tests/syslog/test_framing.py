@@ -138,8 +138,8 @@ STREAMS = [
     "size",
     [
         pytest.param(1 << 20, id="at once"),
-        pytest.param(1, id="octet by octet"),
-        pytest.param(7, id="seven octets at a time"),
+        pytest.param(1, id="byte by byte"),
+        pytest.param(7, id="seven bytes at a time"),
     ],
 )
 def test_frames_of_a_stream(
@@ -178,7 +178,7 @@ framed = st.one_of(
 def test_whatever_framing_a_sender_chooses_its_messages_come_back(
     messages: list[tuple[bytes, bytes]],
 ) -> None:
-    stream = b"".join(octets for octets, _ in messages)
+    stream = b"".join(data for data, _ in messages)
     assert read(stream) == ([message for _, message in messages], {})
 
 
@@ -200,14 +200,14 @@ def test_any_cut_of_a_stream_gives_the_same_frames_and_counters(
         patch.setattr(frames, "MAX_FRAME_OCTETS", 25)
         whole = read(stream)
         assert read(*chunks) == whole
-        assert read(*(bytes([octet]) for octet in stream)) == whole
+        assert read(*(bytes([byte]) for byte in stream)) == whole
         assert all(0 < len(frame) <= 25 for frame in whole[0])
 
 
 @given(st.binary(max_size=300))
-def test_no_octet_is_lost_but_framing(stream: bytes) -> None:
+def test_no_byte_is_lost_but_framing(stream: bytes) -> None:
     """Without counts, the frames are the stream without its trailers."""
-    text = bytes(octet for octet in stream if octet not in b"<\r")
+    text = bytes(byte for byte in stream if byte not in b"<\r")
     found, counters = read(text)
     assert b"".join(found) == text.replace(b"\n", b"").replace(b"\0", b"")
     assert counters.get("empty", 0) == text.count(b"\n") + text.count(b"\0") - len(found) + (
@@ -225,7 +225,7 @@ def test_the_readers_of_many_connections_count_into_one_place() -> None:
 
 
 class CountingBytearray(bytearray):
-    """Adds up what was copied out of the pending octets."""
+    """Adds up what was copied out of the pending bytes."""
 
     copied = 0
 
@@ -243,10 +243,10 @@ class CountingBytearray(bytearray):
         pytest.param(b"\n3 <1>a\0" * 8000, id="small frames of both kinds"),
     ],
 )
-def test_octets_that_come_one_by_one_are_not_copied_again_and_again(stream: bytes) -> None:
+def test_bytes_that_come_one_by_one_are_not_copied_again_and_again(stream: bytes) -> None:
     reader = FrameReader()
     reader._pending = CountingBytearray()
     CountingBytearray.copied = 0
-    for octet in stream:
-        reader.receive_data(bytes([octet]))
+    for byte in stream:
+        reader.receive_data(bytes([byte]))
     assert 0 < CountingBytearray.copied <= 8 * len(stream)

@@ -276,7 +276,7 @@ HEADER = b"<22>Nov 24 15:41:13 mx1 postfix/qmgr[318]: "
 
 
 @pytest.mark.parametrize(
-    ("charset", "octets", "text"),
+    ("charset", "data", "text"),
     [
         pytest.param("auto", "Grüße 日本".encode(), "Grüße 日本", id="auto: UTF-8"),
         pytest.param("auto", b"Gr\xfc\xdfe", "Grüße", id="auto: ISO-8859-1"),
@@ -291,12 +291,12 @@ HEADER = b"<22>Nov 24 15:41:13 mx1 postfix/qmgr[318]: "
         ),
     ],
 )
-def test_a_charset(charset: str, octets: bytes, text: str) -> None:
-    assert decode(HEADER + octets, charset) == record(pri=22, msg=text)
+def test_a_charset(charset: str, data: bytes, text: str) -> None:
+    assert decode(HEADER + data, charset) == record(pri=22, msg=text)
 
 
 @pytest.mark.parametrize(
-    ("octets", "text"),
+    ("data", "text"),
     [
         pytest.param(b"\xef\xbb\xbfGr\xc3\xbc\xc3\x9fe", "Grüße", id="then UTF-8"),
         pytest.param(b"\xef\xbb\xbfGr\xfc\xdfe", "Grüße", id="but then ISO-8859-1"),
@@ -304,9 +304,9 @@ def test_a_charset(charset: str, octets: bytes, text: str) -> None:
 )
 @pytest.mark.parametrize("charset", ["auto", "iso-8859-1"])
 def test_a_byte_order_mark_in_rfc_5424_stands_above_the_charset(
-    octets: bytes, text: str, charset: str
+    data: bytes, text: str, charset: str
 ) -> None:
-    payload = b"<22>1 - mx1 postfix/qmgr 318 - - " + octets
+    payload = b"<22>1 - mx1 postfix/qmgr 318 - - " + data
 
     assert decode(payload, charset) == record(NOW, pri=22, msg=text)
 

@@ -147,5 +147,5 @@ class LogFiles:
 
 def with_line_feeds(text: Text) -> bytes:
     """The lines of a text, each with LF at its end."""
-    block = text.octets + b"\n" if text.is_unterminated else text.octets
+    block = text.data + b"\n" if text.is_unterminated else text.data
     return block.replace(b"\0", b"\n") if b"\0" in block else block

@@ -212,7 +212,7 @@ async def test_lines_are_cut_as_a_replay_cuts_them(tmp_path: Path) -> None:
     found = await LogFilesReader([LogFile(path)], line_reading(SETTINGS)).of_mails(
         [QUEUE_ID], [], None, None, 100
     )
-    lines = [line for batch in LogFile(path).batches() for line in batch.lines]
+    lines = [line for block in LogFile(path).blocks() for line in block.lines]
     assert {event["_id"] for event in found.events} == {
         one.id for one in documents_of(lines) if one.fields.get("postfix_queueid") == QUEUE_ID
     }

@@ -1,0 +1,113 @@
+"""Frames -> the spool: the inputs only append, so a store that is slow or away holds up nobody.
+
+When the spool is full, TCP senders wait, and datagrams are refused.
+"""
+
+import asyncio
+import time
+from itertools import groupby
+from operator import itemgetter
+from typing import Final
+
+import structlog
+
+from mailingest.config import Settings
+from mailingest.inputs.protocol import Input
+from mailingest.inputs.stream import TcpInput
+from mailingest.inputs.udp import UdpInput
+from mailingest.spool.journal import Record
+from mailingest.spool.queue import Spool
+
+_log = structlog.get_logger(__name__)
+
+# Datagrams of one turn of the event loop are one record, up to about this size.
+_RECORD_BYTES: Final = 64 * 1024
+# Datagrams go before lines that are safe in the spool: each time they are let in, up to N turns, as
+# long as two of them bring what uvloop reads at once.
+_MOST_TURNS: Final = 32
+_BUSY_TURN: Final = 32
+# A stream is named by the millisecond of the start, and below it the number of the connection.
+_CONNECTION_BITS: Final = 22
+
+
+class Intake:
+    """Appends to the spool what inputs receive.
+
+    ``datagrams_refused`` counts those that were taken from an input, and that the spool then had
+    no room for.
+    """
+
+    def __init__(self, spool: Spool) -> None:
+        self.datagrams_refused = 0
+        self._spool = spool
+        self._streams = time.time_ns() // 1_000_000 << _CONNECTION_BITS
+        self._datagrams: list[tuple[str, bytes]] = []
+        self._datagrams_bytes = 0
+        self._datagrams_taken = 0
+
+    def take_datagram(self, payload: bytes, peer: str) -> bool:
+        """Take a datagram; False if the spool is full."""
+        if self._spool.full is not None:
+            return False
+        self._datagrams_taken += 1
+        if not self._datagrams:
+            asyncio.get_running_loop().call_soon(self.append_datagrams)
+        self._datagrams.append((peer, payload))
+        self._datagrams_bytes += len(payload)
+        if self._datagrams_bytes >= _RECORD_BYTES:
+            self.append_datagrams()
+        return True
+
+    def append_datagrams(self) -> None:
+        """Append what one turn of the event loop brought."""
+        if not self._datagrams:
+            return
+        datagrams, self._datagrams, self._datagrams_bytes = self._datagrams, [], 0
+        now = time.time()
+        records = [
+            Record(now, peer, 0, [payload for _, payload in group])
+            for peer, group in groupby(datagrams, itemgetter(0))
+        ]
+        if not self._spool.append(records):
+            self.datagrams_refused += len(datagrams)
+
+    async def take_frames(self, frames: list[bytes], peer: str, connection: int) -> None:
+        """Take frames of a connection, waiting for room in the spool."""
+        stream = self._streams + connection
+        try:
+            while not self._spool.append([Record(time.time(), peer, stream, frames)]):
+                await self._spool.room()
+        except asyncio.CancelledError:
+            _log.error("lines were read and not taken", peer=peer, frames=len(frames))
+            raise
+
+    async def let_datagrams_in(self) -> None:
+        """Put into the spool what the kernel has: its buffer is small, and the spool is not."""
+        for _ in range(_MOST_TURNS):
+            before = self._datagrams_taken
+            # What one turn reads from a socket, the next one or two hand on.
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            if self._datagrams_taken - before < _BUSY_TURN:
+                return
+
+
+def build_inputs(settings: Settings, intake: Intake) -> list[Input]:
+    """The inputs that are set, which hand their frames to the intake."""
+    udp = [
+        UdpInput(
+            one.host, one.port, receive_buffer=one.receive_buffer, deliver=intake.take_datagram
+        )
+        for one in settings.inputs.udp
+    ]
+    tcp = [
+        TcpInput(
+            one.host,
+            one.port,
+            max_connections=one.max_connections,
+            idle_timeout=one.idle_timeout,
+            deliver=intake.take_frames,
+        )
+        for one in settings.inputs.tcp
+    ]
+    return [*udp, *tcp]

@@ -1,0 +1,204 @@
+"""The counters of the service, each declared once: name, kind, meaning, and where it is read.
+
+The log line, the state file of the spool (`mailingest spool status`) and README's table all come
+from this declaration.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from mailingest.service.parts import Parts
+
+Kind = Literal["counter", "gauge", "state"]
+"""A counter only grows from the start on, a gauge is a number of now, a state a text or None."""
+
+Value = int | str | None | dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One counter; its value may be a number for each label, such as a tag."""
+
+    name: str
+    kind: Kind
+    help: str
+    read: Callable[[Parts], Value]
+
+
+def _of_inputs(name: str, help_text: str, kind: Kind = "counter") -> Metric:
+    """What inputs count: the sum of those that have it."""
+    return Metric(name, kind, help_text, lambda parts: _sum(parts, name))
+
+
+def _sum(parts: Parts, name: str) -> int:
+    return sum(one.counters().get(name, 0) for one in parts.inputs)
+
+
+METRICS: Final = (
+    _of_inputs("datagrams_received", "datagrams read from UDP sockets"),
+    _of_inputs("datagrams_empty", "of these, empty ones"),
+    Metric(
+        "datagrams_dropped",
+        "counter",
+        "of these, not taken because the spool was full",
+        lambda parts: _sum(parts, "datagrams_dropped") + parts.intake.datagrams_refused,
+    ),
+    _of_inputs(
+        "datagrams_dropped_by_kernel", "never seen by mailingest: the receive buffer was full"
+    ),
+    _of_inputs("receive_errors", "errors of UDP sockets; they are in the log"),
+    _of_inputs("connections_open", "TCP connections now", "gauge"),
+    _of_inputs("connections_accepted", "TCP connections that were taken"),
+    _of_inputs("connections_refused", "those over `max_connections`"),
+    _of_inputs("connections_failed", "those that broke"),
+    _of_inputs("connections_timed_out", "those that sent nothing for `idle_timeout`"),
+    _of_inputs("frames_streamed", "lines that came over TCP"),
+    _of_inputs("frames_skipped", "empty lines between them, which are counted nowhere else"),
+    _of_inputs("frames_oversized", "lines over TCP that were cut at 64 KiB"),
+    _of_inputs("frames_unterminated", "lines whose connection ended before their line feed"),
+    _of_inputs("frames_truncated", "lines whose connection ended before their announced length"),
+    Metric(
+        "frames_received",
+        "counter",
+        "lines that came in, by whatever way",
+        lambda parts: parts.pipeline.counters.frames,
+    ),
+    Metric(
+        "frames_empty",
+        "counter",
+        "of these, empty ones",
+        lambda parts: parts.pipeline.counters.frames_empty,
+    ),
+    Metric(
+        "frames_failed",
+        "counter",
+        "lines that met a fault of mailingest itself; they are in its log",
+        lambda parts: parts.processor.frames_failed,
+    ),
+    Metric(
+        "spool_bytes",
+        "gauge",
+        "bytes that the spool has on disk",
+        lambda parts: parts.spool.octets,
+    ),
+    Metric(
+        "spool_frames",
+        "gauge",
+        "lines in it that wait for the store",
+        lambda parts: parts.spool.frames,
+    ),
+    Metric(
+        "spool_full",
+        "state",
+        "why it takes no more, or null",
+        lambda parts: parts.spool.full,
+    ),
+    Metric(
+        "spool_frames_lost",
+        "counter",
+        "lines that were in it and cannot be read: the disk has damaged them",
+        lambda parts: parts.spool.frames_lost,
+    ),
+    Metric(
+        "lines_unmatched",
+        "counter",
+        "by tag, lines that no pattern matched",
+        lambda parts: dict(parts.pipeline.counters.unmatched),
+    ),
+    Metric(
+        "queue_ids",
+        "gauge",
+        "queue IDs remembered now",
+        lambda parts: len(parts.pipeline.queue_map),
+    ),
+    Metric(
+        "queue_ids_evicted",
+        "counter",
+        "queue IDs that had to go for want of room (`max_queue_ids`)",
+        lambda parts: parts.pipeline.queue_map.counters.entries_evicted,
+    ),
+    Metric(
+        "queue_ids_expired",
+        "counter",
+        "queue IDs without an end that were forgotten after `lifetime_days`",
+        lambda parts: parts.pipeline.queue_map.counters.entries_expired,
+    ),
+    Metric(
+        "deliveries_enriched",
+        "counter",
+        "delivery events with a known sender",
+        lambda parts: parts.pipeline.queue_map.counters.deliveries_enriched,
+    ),
+    Metric(
+        "deliveries_unmatched",
+        "counter",
+        "delivery events without one",
+        lambda parts: parts.pipeline.queue_map.counters.deliveries_unmatched,
+    ),
+    Metric(
+        "deliveries_waiting",
+        "gauge",
+        "delivery events held back for their qmgr line (2 seconds at most)",
+        lambda parts: parts.pipeline.queue_map.waiting,
+    ),
+    Metric(
+        "documents_made",
+        "counter",
+        "documents that lines became",
+        lambda parts: parts.pipeline.counters.documents,
+    ),
+    Metric(
+        "documents_left_out",
+        "counter",
+        'events that `index.events = "deliveries"` does not want in the store',
+        lambda parts: parts.pipeline.counters.documents_left_out,
+    ),
+    Metric(
+        "documents_stored",
+        "counter",
+        "documents in the store",
+        lambda parts: parts.batcher.documents_stored,
+    ),
+    Metric(
+        "documents_duplicate",
+        "counter",
+        "of these, there already",
+        lambda parts: parts.batcher.documents_duplicate,
+    ),
+    Metric(
+        "documents_rejected",
+        "counter",
+        "refused by the store for good: see `mailingest deadletter list`",
+        lambda parts: parts.batcher.documents_rejected,
+    ),
+    Metric(
+        "documents_pending",
+        "gauge",
+        "in memory, not yet stored",
+        lambda parts: parts.batcher.pending,
+    ),
+    Metric(
+        "batches_written",
+        "counter",
+        "batches of documents that the store has answered for",
+        lambda parts: parts.batcher.batches_written,
+    ),
+    Metric(
+        "retries",
+        "counter",
+        "writes that have been put off because the store was not available",
+        lambda parts: parts.batcher.retries,
+    ),
+    Metric(
+        "dead_letters_removed",
+        "counter",
+        "dead letters that had to go for want of room (`max_dead_letter_bytes`)",
+        lambda parts: parts.dead_letters.documents_removed,
+    ),
+)
+
+
+def read_metrics(parts: Parts) -> dict[str, Value]:
+    """The values of now, by name."""
+    return {metric.name: metric.read(parts) for metric in METRICS}

@@ -1,0 +1,59 @@
+"""The parts of the service, made of the settings and put together."""
+
+from dataclasses import dataclass
+
+from mailingest.config import Settings
+from mailingest.delivery.batcher import Batcher
+from mailingest.delivery.deadletters import DeadLetters
+from mailingest.inputs.protocol import Input
+from mailingest.pipeline import Pipeline
+from mailingest.service.intake import Intake, build_inputs
+from mailingest.service.processor import Processor
+from mailingest.spool.queue import Spool
+from mailingest.spool.snapshot import make_directory
+from mailingest.stores.protocol import Writer
+from mailingest.wiring import build_batcher, build_pipeline, build_store
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a line goes through: inputs, intake, spool, processor with pipeline, batcher, writer."""
+
+    inputs: list[Input]
+    intake: Intake
+    spool: Spool
+    processor: Processor
+    pipeline: Pipeline
+    batcher: Batcher
+    dead_letters: DeadLetters
+    writer: Writer
+
+
+def build_parts(settings: Settings) -> Parts:
+    """Make the parts, and the directories that they need; raises UsageError."""
+    state = settings.state.directory
+    make_directory(state, "state.directory")
+    make_directory(state / "spool", "state.directory")
+    spool = Spool(state / "spool", max_octets=settings.spool.max_bytes)
+    intake = Intake(spool)
+    pipeline = build_pipeline(settings, live=True)
+    store = build_store(settings)
+    writer = store.writer()
+    dead_letters = DeadLetters(state, max_bytes=settings.state.max_dead_letter_bytes)
+    batcher = build_batcher(
+        settings,
+        writer,
+        dead_letters,
+        in_flight=store.in_flight,
+        keep_trying=store.keep_trying,
+    )
+    return Parts(
+        inputs=build_inputs(settings, intake),
+        intake=intake,
+        spool=spool,
+        processor=Processor(spool, pipeline, batcher, intake.let_datagrams_in),
+        pipeline=pipeline,
+        batcher=batcher,
+        dead_letters=dead_letters,
+        writer=writer,
+    )
