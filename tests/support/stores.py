@@ -140,7 +140,8 @@ async def make_counting_reader(searched_case: StoreCase) -> AsyncIterator[MakeCo
 
         async def make(log: str) -> CountingReader:
             if log:
-                await fill(searched_case.store, documents_of(lines_of(log)))
+                documents = documents_of(lines_of(log), searched_case.settings)
+                await fill(searched_case.store, documents)
             reader = searched_case.store.reader()
             closing.push_async_callback(reader.close)
             return reader
