@@ -442,7 +442,7 @@ def web_user(
 
     Example: mailingest web-user ann >> /etc/mailingest/users
     """
-    from mailingest.web.security import hash_password
+    from mailingest.web.users import hash_password
 
     password = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
     print(f"{name}:{hash_password(password)}")

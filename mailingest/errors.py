@@ -12,6 +12,19 @@ class UsageError(MailingestError):
     """
 
 
+class QuestionError(UsageError):
+    """A question cannot be asked as it was typed: whoever typed it may ask another one.
+
+    The message is for a command line; ``reason`` and ``values`` say the same to a page that words
+    it itself, in the language of its reader.
+    """
+
+    def __init__(self, message: str, reason: str, **values: object) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.values = values
+
+
 class StoreUnavailable(MailingestError):
     """The store cannot take the batch now: try the same batch again later."""
 

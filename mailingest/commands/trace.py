@@ -70,7 +70,7 @@ def _limits(
     if answer.stories:
         return []
     if criteria.queue_id is not None:
-        span = f"{span}; queue IDs are told apart by case"
+        span = f"{span}; queue IDs are case-sensitive"
     is_before = criteria.until is not None and criteria.until <= covered.first
     is_after = criteria.since is not None and criteria.since > covered.last
     if is_before or is_after:

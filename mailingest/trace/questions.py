@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import get_args
 
-from mailingest.errors import UsageError
+from mailingest.errors import QuestionError
 from mailingest.stores.criteria import Criteria, address_term, id_term, text_term
 from mailingest.trace.stories import Verdict
 from mailingest.trace.times import read_time
@@ -29,19 +29,23 @@ class Question:
 
 
 def read_criteria(question: Question, *, now: datetime, zone: tzinfo) -> Criteria:
-    """Turn typed options into criteria; raises UsageError."""
+    """Turn typed options into criteria; raises QuestionError."""
     known = get_args(Verdict)
     statuses = ",".join(question.status).lower().replace("-", "_").split(",")
     wanted = {status.strip() for status in statuses} - {""}
     if unknown := wanted - set(known):
-        raise UsageError(
-            f"--status {', '.join(sorted(unknown))}: there is no such verdict; there are "
-            f"{', '.join(known)}"
+        text = ", ".join(sorted(unknown))
+        raise QuestionError(
+            f"--status {text}: there is no such verdict; there are {', '.join(known)}",
+            "unknown_verdict",
+            text=text,
         )
     since = read_time(question.since, now=now, zone=zone) if question.since else None
     until = read_time(question.until, now=now, zone=zone) if question.until else None
     if since and until and until <= since:
-        raise UsageError(f"--until {question.until} is not after --since {question.since}")
+        raise QuestionError(
+            f"--until {question.until} is not after --since {question.since}", "invalid_order"
+        )
     return Criteria(
         sender=address_term(question.sender) if question.sender is not None else None,
         recipient=address_term(question.recipient) if question.recipient is not None else None,

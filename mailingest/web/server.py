@@ -1,6 +1,7 @@
 """`mailingest web`: serves the trace page until SIGTERM or Ctrl-C."""
 
 import asyncio
+import ipaddress
 import logging
 import signal
 
@@ -11,8 +12,9 @@ from mailingest.config import Settings, credential, load_zone
 from mailingest.errors import UsageError
 from mailingest.inputs.sockets import address_text, refusal
 from mailingest.service.systemd import notify
-from mailingest.web.app import Access, TracePage, is_loopback
-from mailingest.web.security import Users
+from mailingest.web.access import Access
+from mailingest.web.app import application
+from mailingest.web.users import Users
 from mailingest.wiring import build_store
 
 _log = structlog.get_logger(__name__)
@@ -26,10 +28,15 @@ def run(settings: Settings) -> int:
 
 
 def access_of(settings: Settings) -> Access:
-    """Who may ask; raises UsageError where anybody on the network could."""
+    """Who may ask; raises UsageError where that is not clear, or anybody on the network could."""
     section = settings.web
+    if section.users_file is not None and section.proxy_header is not None:
+        raise UsageError(
+            "web.users_file and web.proxy_header are both set, and only one of them can say who "
+            "asks: take out web.users_file if a proxy logs users in, or else web.proxy_header"
+        )
     users = Users(credential(section.users_file)) if section.users_file is not None else None
-    if users is None and section.proxy_header is None and not is_loopback(section.host):
+    if users is None and section.proxy_header is None and not _is_loopback(section.host):
         raise UsageError(
             f"web.host: {section.host} can be reached by others: set web.users_file or "
             "web.proxy_header, so that they have to log in"
@@ -48,10 +55,10 @@ async def _serve(settings: Settings, access: Access) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    source = build_store(settings).reader()
-    page = TracePage(source, access, load_zone(settings.syslog.timezone))
-    runner = web.AppRunner(page.application(), access_log=None)
-    # Of a request that is no HTTP it would log a traceback; the page logs its own faults.
+    store = build_store(settings).reader()
+    app = application(store, access, load_zone(settings.syslog.timezone))
+    runner = web.AppRunner(app, access_log=None)
+    # Of a request that is not HTTP it would log a traceback; the pages log their own faults.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     try:
         await runner.setup()
@@ -68,4 +75,12 @@ async def _serve(settings: Settings, access: Access) -> None:
     finally:
         notify("STOPPING=1")
         await runner.cleanup()
-        await source.close()
+        await store.close()
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address to listen on."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

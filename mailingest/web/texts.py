@@ -72,16 +72,19 @@ _TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         "Something went wrong here. It is in the log.",
         "Hier ist etwas schiefgegangen. Es steht im Log.",
     ),
-    "wrong_time": (
-        "“{text}” is no time. There are {forms}.",
-        "„{text}“ ist keine Zeit. Möglich sind {forms}.",
+    "invalid_time": (
+        "“{text}” is not a valid time. Write it as one of {forms}.",
+        "„{text}“ ist keine gültige Zeit. Möglich sind {forms}.",
     ),
-    "wrong_order": (
+    "invalid_order": (
         "The end has to be later than the beginning.",
         "Das Ende muss nach dem Anfang liegen.",
     ),
-    "wrong_verdict": ("There is no verdict “{text}”.", "Es gibt kein Ergebnis „{text}“."),
-    "wrong_span": ("There are only {spans}.", "Es gibt nur {spans}."),
+    "unknown_verdict": ("There is no verdict “{text}”.", "Es gibt kein Ergebnis „{text}“."),
+    "unknown_span": (
+        "The span must be one of {spans}.",
+        "Der Zeitraum muss einer von {spans} sein.",
+    ),
     "too_long": (
         "A criterion has {most} characters at most.",
         "Ein Kriterium hat höchstens {most} Zeichen.",
@@ -131,11 +134,11 @@ _TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         "Sie ist noch in der Queue und wird wieder versucht.",
     ),
     "meaning_bounced": (
-        "It cannot be delivered. The sender is told.",
+        "It cannot be delivered. The sender is notified.",
         "Sie ist nicht zustellbar. Der Absender wird benachrichtigt.",
     ),
     "meaning_expired": (
-        "It could not be delivered in time. The sender is told.",
+        "It could not be delivered in time. The sender is notified.",
         "Sie war nicht rechtzeitig zustellbar. Der Absender wird benachrichtigt.",
     ),
     "meaning_rejected": (
@@ -143,7 +146,7 @@ _TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         "Sie wurde abgewiesen, bevor dieses System sie annahm. Der einliefernde Server weiß es.",
     ),
     "meaning_discarded": (
-        "It was thrown away or quarantined. The sender is not told.",
+        "It was thrown away or quarantined. The sender is not notified.",
         "Sie wurde verworfen oder in Quarantäne gestellt. Der Absender erfährt es nicht.",
     ),
     "meaning_held": (
@@ -159,7 +162,7 @@ _TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         "Only the address was checked. There is no mail.",
         "Nur die Adresse wurde geprüft. Es gibt keine Mail.",
     ),
-    "meaning_unknown": ("The logs do not tell.", "Die Logs sagen es nicht."),
+    "meaning_unknown": ("The logs do not say.", "Die Logs sagen es nicht."),
     "temporary": ("for the time being", "vorläufig"),
     "pages": ("Pages", "Seiten"),
     "overview": ("Overview", "Überblick"),
@@ -209,7 +212,7 @@ _TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "reasons_bounced": ("Why mail bounced", "Warum Mails unzustellbar waren"),
     "reasons_rejected": ("Why mail was rejected", "Warum Mails abgewiesen wurden"),
     "reason": ("Reason", "Grund"),
-    "other_reasons": ("other reasons, or none told", "andere Gründe, oder keiner genannt"),
+    "other_reasons": ("other reasons, or none given", "andere Gründe, oder keiner genannt"),
     "lines_counted": ("Log lines", "Logzeilen"),
     "what_counts": ("What is counted", "Was gezählt wird"),
     "counted_lines": (
@@ -249,12 +252,3 @@ class Texts:
 
     def __call__(self, key: str, **values: object) -> str:
         return _TEXTS[key][self._place].format(**values) if values else _TEXTS[key][self._place]
-
-
-def preferred(accept_language: str) -> str:
-    """The first language of an Accept-Language header that there are texts in."""
-    for part in accept_language.lower().split(","):
-        language = part.split(";")[0].strip()[:2]
-        if language in LANGUAGES:
-            return language
-    return LANGUAGES[0]

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from mailingest.web.security import hash_password
+from mailingest.web.users import hash_password
 from tests.support.lab.polling import wait_until
 from tests.support.systemd_host import SystemdHost
 

@@ -6,7 +6,8 @@ from zoneinfo import ZoneInfo
 from aiohttp import ClientSession, web
 
 from mailingest.stores.protocol import CountingReader
-from mailingest.web.app import Access, TracePage
+from mailingest.web.access import Access
+from mailingest.web.app import application
 
 
 class Page:
@@ -26,7 +27,7 @@ class Page:
 
 async def served(source: CountingReader, access: Access) -> AsyncIterator[Page]:
     """Serve a source until the test is over."""
-    runner = web.AppRunner(TracePage(source, access, ZoneInfo("UTC")).application())
+    runner = web.AppRunner(application(source, access, ZoneInfo("UTC")))
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()

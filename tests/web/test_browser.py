@@ -8,7 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect
 
-from mailingest.web.security import hash_password
+from mailingest.web.users import hash_password
 from tests.web.browser import Visitor, chromium, fill, web
 
 SCRIPT = "<script>alert(1)</script>"

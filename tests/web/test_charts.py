@@ -1,26 +1,32 @@
-"""Pictures of numbers are well formed, keep within their frame, and take nothing for markup."""
+"""Charts are well-formed SVG, keep within their frame, and take no text for markup."""
 
+from collections.abc import Callable
 from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailingest.web.charts import Chart, Series, bar, columns, lines, number
+from mailingest.web.charts import Chart, ChartDrawing, Series, line_chart, stacked_columns
+from tests.web.drawing import drawn
 
 SVG = "{http://www.w3.org/2000/svg}"
-HOSTILE = '"><script>alert(1)</script>'
+MARKUP = '"><script>alert(1)</script>'
 
 
 def chart(*values: list[float | None], name: str = "Sent") -> Chart:
-    steps = [f"10:{step:02}" for step in range(len(values[0]))]
+    buckets = [f"10:{minute:02}" for minute in range(len(values[0]))]
     kinds = ("sent", "deferred", "bounced")
     series = [Series(kinds[place], name, one) for place, one in enumerate(values)]
-    return Chart(f"Volume {name}", f"All {name}", steps, series, " %")
+    return Chart(f"Volume {name}", f"All {name}", buckets, series, " %")
+
+
+def svg(drawing: ChartDrawing) -> str:
+    return drawn("chart", drawing)
 
 
 def test_a_stack_has_a_part_for_each_number_but_zero() -> None:
-    picture = ElementTree.fromstring(columns(chart([3, 0, 5], [1, 2, 0])))
+    picture = ElementTree.fromstring(svg(stacked_columns(chart([3, 0, 5], [1, 2, 0]))))
     kinds = [one.get("class") for one in picture.iter(f"{SVG}rect")]
     # One more of each is in the legend.
     assert (kinds.count("sent"), kinds.count("deferred")) == (2 + 1, 2 + 1)
@@ -32,15 +38,15 @@ def test_a_stack_has_a_part_for_each_number_but_zero() -> None:
     assert tallest == pytest.approx(170 * 5 / 8)
 
 
-def test_each_step_tells_its_numbers() -> None:
-    picture = ElementTree.fromstring(columns(chart([3000, 1])))
+def test_each_bucket_shows_its_numbers() -> None:
+    picture = ElementTree.fromstring(svg(stacked_columns(chart([3000, 1]))))
     titles = [one.text for one in picture.iter(f"{SVG}title")]
     assert titles[1:] == ["10:00: Sent 3\u202f000 %", "10:01: Sent 1 %"]
     assert picture.findtext(f"{SVG}desc") == "All Sent"
 
 
-def test_a_line_is_broken_where_there_is_nothing_to_tell() -> None:
-    picture = ElementTree.fromstring(lines(chart([1, 2, None, 4, 5, None, 6])))
+def test_a_line_is_broken_where_there_is_no_number() -> None:
+    picture = ElementTree.fromstring(svg(line_chart(chart([1, 2, None, 4, 5, None, 6]))))
     assert len(list(picture.iter(f"{SVG}polyline"))) == 2
     assert len(list(picture.iter(f"{SVG}circle"))) == 1
 
@@ -53,8 +59,8 @@ def test_a_line_is_broken_where_there_is_nothing_to_tell() -> None:
     )
 )
 def test_everything_lies_within_the_picture(values: list[list[float | None]]) -> None:
-    for draw in (columns, lines):
-        picture = ElementTree.fromstring(draw(chart(*values)))
+    for draw in (stacked_columns, line_chart):
+        picture = ElementTree.fromstring(svg(draw(chart(*values))))
         _, _, width, height = map(float, picture.attrib["viewBox"].split())
         for one in picture.iter(f"{SVG}rect"):
             assert float(one.attrib["x"]) >= 0
@@ -63,24 +69,27 @@ def test_everything_lies_within_the_picture(values: list[list[float | None]]) ->
             assert float(one.attrib["y"]) + float(one.attrib["height"]) <= height
 
 
-@pytest.mark.parametrize("draw", [columns, lines])
-def test_names_are_text_and_nothing_has_a_style(draw: object) -> None:
-    picture = (columns if draw is columns else lines)(chart([1, 2], name=HOSTILE))
+@pytest.mark.parametrize("draw", [stacked_columns, line_chart])
+def test_names_are_text_and_nothing_has_a_style(draw: Callable[[Chart], ChartDrawing]) -> None:
+    picture = svg(draw(chart([1, 2], name=MARKUP)))
     assert "<script" not in picture
     assert "style=" not in picture
-    ElementTree.fromstring(picture)
+    root = ElementTree.fromstring(picture)
+    assert root.findtext(f"{SVG}title") == f"Volume {MARKUP}"
+    assert root.findtext(f"{SVG}desc") == f"All {MARKUP}"
+    assert MARKUP in [one.text for one in root.iter(f"{SVG}text")]
+    assert f"10:00: {MARKUP} 1 %" in [one.text for one in root.iter(f"{SVG}title")]
 
 
-@pytest.mark.parametrize(
-    ("value", "shown"),
-    [(0, "0"), (999, "999"), (1234567, "1\u202f234\u202f567"), (2.5, "2.5"), (40.0, "40")],
-)
-def test_numbers_are_for_people(value: float, shown: str) -> None:
-    assert number(value) == shown
+def test_units_and_times_are_text() -> None:
+    drawing = stacked_columns(Chart("", "", [MARKUP], [Series("sent", "", [1])], MARKUP))
+    root = ElementTree.fromstring(svg(drawing))
+    texts = [one.text for one in root.iter(f"{SVG}text")]
+    assert texts.count(MARKUP) == 1
+    assert texts.count(f"4{MARKUP}") == 1
 
 
-@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
-def test_a_bar_is_as_long_as_its_share(share: float) -> None:
-    width = float(ElementTree.fromstring(bar(share))[0].attrib["width"])
-    # The smallest can still be seen.
-    assert width == max(100 * share, 0.6)
+@pytest.mark.parametrize("percent", [0.6, 50.0, 100.0])
+def test_a_bar_is_as_long_as_its_share(percent: float) -> None:
+    width = float(ElementTree.fromstring(drawn("share_bar", percent))[0].attrib["width"])
+    assert width == percent

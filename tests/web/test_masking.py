@@ -11,7 +11,7 @@ from mailingest.stores.criteria import Criteria, address_term, text_term
 from mailingest.trace.criteria import meets
 from mailingest.trace.stories import Story
 from mailingest.web.masking import is_shown, mask, masked_answer
-from mailingest.web.views import permalink
+from mailingest.web.story_view import permalink
 from tests.support.logs import stories_of
 
 # Long lines are log lines.

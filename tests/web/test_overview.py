@@ -15,8 +15,8 @@ from mailingest.errors import UsageError
 from mailingest.postfix.outcome import BUCKET_SECONDS
 from mailingest.stores.sqlite.reader import SqliteReader
 from mailingest.stores.sqlite.writer import SqliteWriter
-from mailingest.web.app import Access
-from mailingest.web.overview import read_asked
+from mailingest.web.access import Access
+from mailingest.web.period import read_period
 from tests.support.logs import documents_of, lines_of
 from tests.web.serving import Page, served
 
@@ -205,13 +205,13 @@ NOW = datetime(2026, 11, 24, 15, 41, 13, tzinfo=UTC)
 def test_steps_begin_at_round_local_times(
     span: str, zone: str, start: str, seconds: int, steps: int
 ) -> None:
-    buckets = read_asked({"span": span}, now=NOW, zone=ZoneInfo(zone)).buckets
+    buckets = read_period({"span": span}, now=NOW, zone=ZoneInfo(zone)).buckets
     assert (buckets.since.isoformat(), buckets.seconds, buckets.count) == (start, seconds, steps)
 
 
 @given(st.integers(1, 999_999), st.sampled_from(["UTC", "Asia/Kolkata", "America/Lima"]))
 def test_a_grid_has_all_of_the_time_and_few_steps(minutes: int, zone: str) -> None:
-    buckets = read_asked({"since": f"{minutes}m"}, now=NOW, zone=ZoneInfo(zone)).buckets
+    buckets = read_period({"since": f"{minutes}m"}, now=NOW, zone=ZoneInfo(zone)).buckets
     assert buckets.start <= NOW.timestamp() - minutes * 60
     assert NOW.timestamp() <= buckets.end < NOW.timestamp() + buckets.seconds
     assert buckets.count <= 62
@@ -220,4 +220,4 @@ def test_a_grid_has_all_of_the_time_and_few_steps(minutes: int, zone: str) -> No
 
 def test_an_unknown_span_names_the_known_ones() -> None:
     with pytest.raises(UsageError, match="24h, 7d, 30d"):
-        read_asked({"span": "1y"}, now=NOW, zone=UTC)
+        read_period({"span": "1y"}, now=NOW, zone=UTC)

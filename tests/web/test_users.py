@@ -1,19 +1,15 @@
-"""Who may ask, and how often."""
+"""Logins against a file of users."""
 
 import base64
+import hashlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mailingest.errors import UsageError
-from mailingest.web.security import RateLimit, Users, hash_password
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from mailingest.web.users import Login, Users, hash_password, read_login
+from tests.web.clock import Clock
 
 
 def basic(name: str, password: str) -> str:
@@ -41,23 +37,47 @@ def users_file(tmp_path: Path) -> Path:
     ],
 )
 def test_a_login(users_file: Path, header: str, user: str | None) -> None:
-    assert Users(users_file).check(header) == user
+    login = read_login(header)
+    is_right = login is not None and Users(users_file).verify(login)
+    assert (login.name if login is not None and is_right else None) == user
 
 
-def test_a_right_password_is_remembered_and_a_wrong_one_is_not(users_file: Path) -> None:
+def test_a_right_password_is_remembered_for_a_while_and_a_wrong_one_is_not(
+    users_file: Path,
+) -> None:
     clock = Clock()
     users = Users(users_file, clock)
-    for _ in range(2):
-        assert users.check(basic("ann", "s3cret:ü")) == "ann"
-        assert users.check(basic("ann", "other")) is None
+    right, wrong = Login("ann", "s3cret:ü"), Login("ann", "other")
+    for is_known in (False, True):
+        assert (users.remembers(right), users.remembers(wrong)) == (is_known, False)
+        assert (users.verify(right), users.verify(wrong)) == (True, False)
     clock.now += 301
-    assert users.check(basic("ann", "s3cret:ü")) == "ann"
+    assert not users.remembers(right)
+    assert users.verify(right)
 
 
-def test_a_hash_tells_nothing_and_is_never_the_same() -> None:
+def test_an_unknown_name_costs_as_much_as_a_known_one(
+    users_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed: list[object] = []
+    scrypt = hashlib.scrypt
+
+    def counted(password: bytes, **cost: Any) -> bytes:
+        hashed.append({name: cost[name] for name in ("n", "r", "p")})
+        return scrypt(password, **cost)
+
+    monkeypatch.setattr("mailingest.web.users.hashlib.scrypt", counted)
+    users = Users(users_file)
+    assert not users.verify(Login("ann", "wrong"))
+    assert not users.verify(Login("nobody", "wrong"))
+    assert hashed == [{"n": 2**14, "r": 8, "p": 5}] * 2
+
+
+def test_a_hash_does_not_show_the_password_and_is_never_the_same() -> None:
     first, second = hash_password("s3cret"), hash_password("s3cret")
     assert first != second
     assert "s3cret" not in first
+    assert "s3cret" not in repr(Login("ann", "s3cret"))
 
 
 @pytest.mark.parametrize("line", ["ann", "ann:plain", ":scrypt$YQ==$YQ==", "a b:scrypt$YQ==$YQ=="])
@@ -70,20 +90,3 @@ def test_a_wrong_line_is_named(tmp_path: Path, line: str) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"web.users_file: cannot read .*No such file"):
         Users(tmp_path / "users")
-
-
-def test_questions_are_limited_for_each_peer_and_allowed_again_later() -> None:
-    clock = Clock()
-    limit = RateLimit(60, clock)
-    assert [limit.allows("a") for _ in range(61)] == [True] * 60 + [False]
-    assert limit.allows("b")
-    clock.now += 1.0
-    assert [limit.allows("a") for _ in range(2)] == [True, False]
-
-
-def test_peers_that_are_counted_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mailingest.web.security._MOST_PEERS", 2)
-    limit = RateLimit(1, Clock())
-    assert all(limit.allows(peer) for peer in "abc")
-    # The oldest was forgotten, the newest was not.
-    assert [limit.allows(peer) for peer in "ca"] == [False, True]

@@ -1,4 +1,4 @@
-"""Answers -> what the templates show; pure."""
+"""Stories -> what the templates show; pure."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,36 +7,25 @@ from typing import Any
 from urllib.parse import urlencode
 
 from mailingest.escaping import escape_terminal
+from mailingest.stores.criteria import Criteria
 from mailingest.trace.answer import iso
+from mailingest.trace.engine import TraceResult
 from mailingest.trace.stories import Story
-from mailingest.web.pictures import PARTS, timeline
 from mailingest.web.texts import Texts
-
-FIELDS = (
-    "to",
-    "from",
-    "since",
-    "until",
-    "queue_id",
-    "message_id",
-    "client",
-    "relay",
-    "text",
-    "status",
-)
+from mailingest.web.timeline import PARTS, Timeline, timeline
 
 
 @dataclass(frozen=True, slots=True)
-class View:
-    """How stories are shown to one reader: language, zone, and what is told of them."""
+class StoryView:
+    """Stories as one reader sees them: language, zone, and the JSON object with what is masked."""
 
     texts: Texts
     zone: tzinfo
-    answer: Callable[[Story], dict[str, Any]]
+    to_json: Callable[[Story], dict[str, Any]]
 
     def row(self, story: Story) -> dict[str, Any]:
-        """A story for a template; every text is clean."""
-        values = _cleaned(self.answer(story))
+        """A story for a template; the control characters of every text are escaped."""
+        values = _escaped(self.to_json(story))
         sender = values["sender"]
         return {
             **values,
@@ -53,9 +42,22 @@ class View:
             "link": permalink(story),
         }
 
-    def picture(self, story: Story) -> str:
-        """The SVG of a story's way, or ""."""
+    def timeline(self, story: Story) -> Timeline | None:
+        """The time line of a story, None if it has none."""
         return timeline(story, {part: self.texts(part) for part in PARTS})
+
+    def nothing_found(self, result: TraceResult, criteria: Criteria) -> str:
+        """Why a result has no story: there is no such mail, or there are no logs of that time."""
+        span = result.span
+        if span is None:
+            return self.texts("no_logs")
+        is_before = criteria.until is not None and criteria.until <= span.first
+        is_after = criteria.since is not None and criteria.since > span.last
+        return self.texts(
+            "no_logs_then" if is_before or is_after else "nothing",
+            first=self.time(span.first),
+            last=self.time(span.last),
+        )
 
     def time(self, time: datetime | None) -> str:
         """A time for people."""
@@ -82,11 +84,11 @@ def permalink(story: Story) -> str:
     return "mail?" + urlencode({key: str(value) for key, value in query.items()})
 
 
-def _cleaned(value: Any) -> Any:
+def _escaped(value: Any) -> Any:
     if isinstance(value, str):
         return escape_terminal(value)
     if isinstance(value, list):
-        return [_cleaned(one) for one in value]
+        return [_escaped(one) for one in value]
     if isinstance(value, dict):
-        return {key: _cleaned(one) for key, one in value.items()}
+        return {key: _escaped(one) for key, one in value.items()}
     return value

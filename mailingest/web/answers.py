@@ -1,0 +1,79 @@
+"""The store as the pages ask it: questions are logged, and names masked where that is set."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import tzinfo
+from functools import partial
+from typing import Any
+
+import structlog
+from aiohttp import web
+
+from mailingest.stores.counts import Counts, TimeBuckets
+from mailingest.stores.criteria import Criteria
+from mailingest.stores.protocol import CountingReader, Span
+from mailingest.trace.answer import story_to_json
+from mailingest.trace.engine import TraceResult, trace
+from mailingest.trace.stories import Story
+from mailingest.web.access import USER
+from mailingest.web.masking import is_shown, mask, masked_answer
+from mailingest.web.questions import LONGEST_VALUE
+from mailingest.web.story_view import StoryView
+from mailingest.web.texts import Texts
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Asks a store; raises StoreUnavailable, or UsageError if only the operator can help."""
+
+    store: CountingReader
+    zone: tzinfo
+    is_masked: bool
+
+    async def stories(self, request: web.Request, criteria: Criteria, *, limit: int) -> TraceResult:
+        """The newest stories that meet the criteria and that the reader may see."""
+        _log_question(request)
+        shown = partial(is_shown, criteria) if self.is_masked else None
+        return await trace(self.store, criteria, limit=limit, is_shown=shown)
+
+    async def counts(
+        self, request: web.Request, buckets: TimeBuckets
+    ) -> tuple[Counts, Span | None]:
+        """The counts by time bucket, and the time that there are logs of."""
+        _log_question(request)
+        return await self.store.counts(buckets), await self.store.span()
+
+    def view(self, texts: Texts) -> StoryView:
+        """Stories as a reader may see them."""
+        return StoryView(texts, self.zone, self._to_json)
+
+    def json(self, result: TraceResult) -> dict[str, Any]:
+        """A result for scripts."""
+        return {
+            "mails": [self._to_json(story) for story in result.stories],
+            "is_cut": result.is_cut,
+            "logs_first": result.span.first if result.span else None,
+            "logs_last": result.span.last if result.span else None,
+        }
+
+    @property
+    def mask(self) -> Callable[[str], str]:
+        """What becomes of a text that may name somebody."""
+        return mask if self.is_masked else str
+
+    @property
+    def _to_json(self) -> Callable[[Story], dict[str, Any]]:
+        return masked_answer if self.is_masked else story_to_json
+
+
+def _log_question(request: web.Request) -> None:
+    """Mail logs are personal data: it must be known who asked what."""
+    _log.info(
+        "question",
+        user=request[USER] or None,
+        peer=request.remote,
+        path=request.path,
+        query={name: value[:LONGEST_VALUE] for name, value in request.query.items()},
+    )

@@ -1,0 +1,101 @@
+"""The page of one mail, which a permalink leads to."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+from urllib.parse import urlencode
+
+from aiohttp import web
+
+from mailingest.stores.criteria import Criteria
+from mailingest.trace.engine import TraceResult
+from mailingest.trace.stories import Story
+from mailingest.web.answers import Answers
+from mailingest.web.pages import UNANSWERED, Pages, explain, json_response, texts_of
+from mailingest.web.questions import LONGEST_VALUE
+from mailingest.web.story_view import permalink
+
+_AROUND: Final = timedelta(seconds=1)
+# A mail to many recipients, and all refusals of two seconds.
+_MOST_STORIES: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """What a permalink means: a queue ID on a host, or a line that refused something."""
+
+    criteria: Criteria
+    at: datetime
+    host: str | None
+    queue_id: str | None
+    line: str | None
+
+    def is_met_by(self, story: Story) -> bool:
+        if self.line is not None:
+            return story.refusal is not None and story.refusal.event["_id"] == self.line
+        # Queue IDs are used again: the host and the time tell which mail is meant.
+        return any(
+            (queue.key.host, queue.key.queue_id) == (self.host, self.queue_id)
+            and abs(queue.created_at - self.at) <= _AROUND
+            for queue in story.queues
+        )
+
+
+class MailPage:
+    """The page and its JSON."""
+
+    def __init__(self, answers: Answers, pages: Pages) -> None:
+        self._answers = answers
+        self._pages = pages
+
+    async def html(self, request: web.Request) -> web.Response:
+        """All about a mail: one story for each recipient."""
+        result = await self._answer(request)
+        view = self._answers.view(texts_of(request))
+        stories = result.stories
+        page = {
+            "rows": [(view.row(story), view.timeline(story)) for story in stories],
+            "queue_id": request.query.get("queue_id", "")[:LONGEST_VALUE],
+            "remark": "" if stories else view.nothing_found(result, Criteria()),
+            "link": permalink(stories[0]) if stories else ".",
+            "json_link": "mail.json?" + urlencode(dict(request.query)),
+        }
+        return self._pages.page("mail.html", request, page, 200 if stories else 404)
+
+    async def json(self, request: web.Request) -> web.Response:
+        """The same for scripts."""
+        result = await self._answer(request)
+        return json_response(self._answers.json(result), 200 if result.stories else 404)
+
+    async def _answer(self, request: web.Request) -> TraceResult:
+        """The stories of the mail; raises HTTPBadRequest, HTTPServiceUnavailable."""
+        target = _read_target(request)
+        try:
+            result = await self._answers.stories(request, target.criteria, limit=_MOST_STORIES)
+        except UNANSWERED as error:
+            explain(error, texts_of(request))
+            raise web.HTTPServiceUnavailable from None
+        return replace(result, stories=list(filter(target.is_met_by, result.stories)))
+
+
+def _read_target(request: web.Request) -> _Target:
+    """What `permalink` wrote; raises HTTPBadRequest."""
+    query = request.query
+    try:
+        at = datetime.fromisoformat(query["at"])
+        host, queue_id, line = query.get("host"), query.get("queue_id"), query.get("line")
+        criteria = (
+            Criteria(queue_id=queue_id)
+            if line is None
+            else Criteria(since=at - _AROUND, until=at + _AROUND)
+        )
+    except (KeyError, ValueError, OverflowError):
+        raise web.HTTPBadRequest from None
+    is_incomplete = line is None and (host is None or queue_id is None)
+    if (
+        is_incomplete
+        or at.tzinfo is None
+        or any(len(one) > LONGEST_VALUE for one in query.values())
+    ):
+        raise web.HTTPBadRequest
+    return _Target(criteria, at, host, queue_id, line)

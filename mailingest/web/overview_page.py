@@ -1,0 +1,74 @@
+"""The overview: how much of what happened when, and why."""
+
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from aiohttp import web
+
+from mailingest.stores.counts import Counts
+from mailingest.web.answers import Answers
+from mailingest.web.overview import Overview
+from mailingest.web.pages import UNANSWERED, Pages, explain, json_error, json_response, texts_of
+from mailingest.web.period import SPANS, Period, read_period
+from mailingest.web.texts import Texts
+
+
+class OverviewPage:
+    """The page and its JSON."""
+
+    def __init__(self, answers: Answers, pages: Pages) -> None:
+        self._answers = answers
+        self._pages = pages
+
+    async def html(self, request: web.Request) -> web.Response:
+        """Figures, charts and reasons of a time."""
+        texts = texts_of(request)
+        page: dict[str, Any] = {
+            "form": {name: request.query.get(name, "") for name in ("span", "since", "until")},
+            "spans": list(SPANS),
+            "view": None,
+            "error": "",
+            "remark": "",
+        }
+        status = 200
+        try:
+            page |= await self._values(request, texts)
+        except UNANSWERED as error:
+            page["error"], status = explain(error, texts)
+        return self._pages.page("overview.html", request, page, status)
+
+    async def json(self, request: web.Request) -> web.Response:
+        """The numbers for scripts."""
+        try:
+            counts, span = await self._answers.counts(request, self._period(request).buckets)
+        except UNANSWERED as error:
+            return json_error(error)
+        return json_response(self._overview(counts, Texts("en")).json(span))
+
+    async def _values(self, request: web.Request, texts: Texts) -> dict[str, Any]:
+        period = self._period(request)
+        counts, span = await self._answers.counts(request, period.buckets)
+        overview = self._overview(counts, texts)
+        values = overview.page()
+        time = self._answers.view(texts).time
+        first, last = (time(span.first), time(span.last)) if span else ("", "")
+        remark = ""
+        if values["is_empty"]:
+            remark = texts("nothing_counted", first=first, last=last) if span else texts("no_logs")
+        return {
+            "form": period,
+            "view": values,
+            "first": overview.time(period.buckets.start),
+            "last": overview.time(period.buckets.end),
+            "logs_first": first,
+            "logs_last": last,
+            "json_link": "overview.json?" + urlencode(period.query),
+            "remark": remark,
+        }
+
+    def _period(self, request: web.Request) -> Period:
+        return read_period(request.query, now=datetime.now(UTC), zone=self._answers.zone)
+
+    def _overview(self, counts: Counts, texts: Texts) -> Overview:
+        return Overview(counts, texts, self._answers.zone, self._answers.mask)

@@ -1,0 +1,78 @@
+"""The search: a form, and the mails that it finds."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, get_args
+from urllib.parse import urlencode
+
+from aiohttp import web
+
+from mailingest.stores.criteria import Criteria
+from mailingest.trace.stories import Verdict
+from mailingest.web.answers import Answers
+from mailingest.web.masking import is_about_parts
+from mailingest.web.pages import UNANSWERED, Pages, explain, json_error, json_response, texts_of
+from mailingest.web.questions import form_values, read_question
+from mailingest.web.texts import Texts
+
+# A help desk reads some; more than a page is a question to narrow.
+_MOST_RESULTS: Final = 50
+# The fields that are folded away while they are empty.
+_MORE: Final = ("queue_id", "message_id", "client", "relay", "text", "status")
+
+
+class SearchPage:
+    """The page and its JSON."""
+
+    def __init__(self, answers: Answers, pages: Pages) -> None:
+        self._answers = answers
+        self._pages = pages
+
+    async def html(self, request: web.Request) -> web.Response:
+        """The form, with results if something was asked."""
+        form = form_values(request.query)
+        page: dict[str, Any] = {
+            "form": form,
+            "is_more_open": any(form[name] for name in _MORE),
+            "verdicts": get_args(Verdict),
+            "rows": None,
+            "error": "",
+            "remark": "",
+            "is_cut": False,
+            "json_link": "search.json?" + urlencode({k: v for k, v in form.items() if v}),
+        }
+        status = 200
+        if any(form.values()):
+            texts = texts_of(request)
+            try:
+                page |= await self._results(request, form, texts)
+            except UNANSWERED as error:
+                page["error"], status = explain(error, texts)
+        return self._pages.page("search.html", request, page, status)
+
+    async def json(self, request: web.Request) -> web.Response:
+        """The results for scripts; without criteria, the newest mails of all."""
+        try:
+            criteria = self._criteria(form_values(request.query))
+            result = await self._answers.stories(request, criteria, limit=_MOST_RESULTS)
+        except UNANSWERED as error:
+            return json_error(error)
+        return json_response(self._answers.json(result))
+
+    async def _results(
+        self, request: web.Request, form: Mapping[str, str], texts: Texts
+    ) -> dict[str, Any]:
+        criteria = self._criteria(form)
+        result = await self._answers.stories(request, criteria, limit=_MOST_RESULTS)
+        view = self._answers.view(texts)
+        remarks = [] if result.stories else [view.nothing_found(result, criteria)]
+        if self._answers.is_masked and is_about_parts(criteria):
+            remarks.append(texts("masked"))
+        return {
+            "rows": [view.row(story) for story in reversed(result.stories)],
+            "is_cut": result.is_cut,
+            "remark": " ".join(remarks),
+        }
+
+    def _criteria(self, form: Mapping[str, str]) -> Criteria:
+        return read_question(form, now=datetime.now(UTC), zone=self._answers.zone)
