@@ -49,10 +49,10 @@ def _patterns(settings: Settings, warnings: list[str]) -> str:
     used = build_parser(settings).patterns
     used = used.union(*map(library.references, used))
     # Those that lines are matched against come first, lest the time is spent on others.
-    slow, not_tried = find_slow(sorted(probes, key=lambda one: one.name not in used))
+    slow, undecided = find_slow(sorted(probes, key=lambda one: one.name not in used))
     warnings += [f"{places[one.name]} {one}" for one in slow]
-    if not_tried:
-        warnings.append(f"no time was left to look whether {not_tried} parts of them are slow")
+    if undecided:
+        warnings.append(f"no time was left to look whether {undecided} parts of them are slow")
     return f"{len(definitions)} compile"
 
 

@@ -1,11 +1,13 @@
 """Patterns -> those that are open to ReDoS, found by trying.
 
-The payloads are tried in a process of its own, which is killed when its time is over.
-Time is that of the processor, so that other work on the machine does not spoil the comparison.
+The payloads are tried in a process of its own, which the kernel kills when its CPU time is over.
+All times are CPU times, and what is compared is measured in turns, so that other work on the
+machine spoils neither the budget nor the comparison.
 """
 
 import json
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -13,14 +15,15 @@ import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from types import FrameType
-from typing import Final, NoReturn
+from typing import Final, Literal, NoReturn
 
 from mailingest.grok.redos import Payload, payloads
 
-# Seconds for all patterns together; the shipped ones take less than two.
-_MOST_SECONDS: Final = 4.0
-# Seconds of wall-clock time after which the process is killed, whatever it does.
-_KILL_SECONDS: Final = 20.0
+# CPU seconds for one pattern: of the shipped ones none takes more than a tenth of a second.  A core
+# that other work shares may need several times as long for the same.
+_PATTERN_SECONDS: Final = 4.0
+# CPU seconds for the whole process; the shipped patterns take some three.
+_PROCESS_SECONDS: Final = 60
 # The working directory is not searched for modules: anybody may have put them there.
 _START: Final = (
     "import sys; sys.path[:] = sys.argv[1:]; "
@@ -33,9 +36,10 @@ _BOX: Final = 0.25
 _FIRST_LENGTH: Final = 16_384
 _SUSPICIOUS: Final = 0.004
 # What is looked at again is tried with longer and longer texts, up to the longest line there can
-# be, until a match takes this many seconds, enough to compare with the one before.
+# be, until a match takes this many seconds, enough to compare with the one before, several times.
 _SHORTEST, _LONGEST = 32, 65_536
 _ENOUGH: Final = 0.02
+_ROUNDS: Final = 3
 # Twice the length takes twice the time, or four times with a quadratic pattern.
 _SUPER_LINEAR: Final = 2.8
 
@@ -75,92 +79,125 @@ class Slow:
         )
 
 
+_Result = Slow | Literal[False] | None
+_UNDECIDED: Final = False
+
+
 class _TooLong(Exception):
     """A match took more than its time."""
 
 
 def find_slow(probes: Sequence[Probe]) -> tuple[list[Slow], int]:
-    """The slow ones, and how many there was no time for.
+    """The slow ones, and for how many there was not enough time to find out.
 
     ``probes`` are in an order in which none comes before those that it refers to.  What refers to
     a slow one is slow for that reason, and left out.
     """
-    task = [
+    patterns = [
         (one.name, list(one.references), one.pattern.pattern, one.pattern.flags) for one in probes
     ]
-    try:
-        output = subprocess.run(  # noqa: S603  this program itself
-            [sys.executable, "-P", "-c", _START, *sys.path],
-            input=json.dumps(task).encode(),
-            stdout=subprocess.PIPE,
-            timeout=_KILL_SECONDS,
-            check=True,
-        ).stdout
-    except subprocess.TimeoutExpired as error:
-        output = error.stdout or b""
+    output = _output_of(json.dumps([_PATTERN_SECONDS, patterns]).encode())
     # Without the last line, which is empty or was cut.
     results = [json.loads(line) for line in output.split(b"\n")[:-1]]
-    return [Slow(**one) for one in results if one], len(probes) - len(results)
+    decided = [one for one in results if one is not _UNDECIDED]
+    return [Slow(**one) for one in decided if one], len(probes) - len(decided)
+
+
+def _output_of(task: bytes) -> bytes:
+    """The output of the process until it ends or is killed."""
+    command = [sys.executable, "-P", "-c", _START, *sys.path]
+    with subprocess.Popen(  # noqa: S603  this program itself
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        try:
+            _limit(process.pid)
+            output, _ = process.communicate(task)
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode not in (0, -signal.SIGKILL):
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return output
+
+
+def _limit(pid: int) -> None:
+    """Have the kernel kill a process when its CPU time is over: getrlimit(2), RLIMIT_CPU."""
+    _, most = resource.prlimit(pid, resource.RLIMIT_CPU)
+    if most == resource.RLIM_INFINITY or most > _PROCESS_SECONDS:
+        resource.prlimit(pid, resource.RLIMIT_CPU, (_PROCESS_SECONDS, _PROCESS_SECONDS))
 
 
 def main() -> None:
     """The process of its own: a task on standard input, a line of JSON out for each pattern."""
     signal.signal(signal.SIGPROF, _give_up)
-    for found in _probe_all(json.load(sys.stdin)):
-        print(json.dumps(found and asdict(found)), flush=True)
+    seconds, patterns = json.load(sys.stdin)
+    for found in _probe_all(patterns, seconds):
+        print(json.dumps(asdict(found) if isinstance(found, Slow) else found), flush=True)
 
 
 def _give_up(_signal: int, _frame: FrameType | None) -> NoReturn:
     raise _TooLong
 
 
-def _probe_all(task: Sequence[tuple[str, list[str], str, int]]) -> Iterator[Slow | None]:
-    """What is slow, or None, for each of the patterns that there is time for."""
-    end = time.process_time() + _MOST_SECONDS
+def _probe_all(
+    patterns: Sequence[tuple[str, list[str], str, int]], seconds: float
+) -> Iterator[_Result]:
+    """What is slow and what is not; each has as many seconds."""
     slow: set[str] = set()
-    for name, references, pattern, flags in task:
-        found = None
+    for name, references, pattern, flags in patterns:
+        found: _Result = None
         if slow.isdisjoint((name, *references)):
-            found = _probe(name, re.compile(pattern, flags), end)
+            found = _probe(name, re.compile(pattern, flags), seconds)
         else:
             slow.add(name)
-        if found is not None:
+        if isinstance(found, Slow):
             slow.add(name)
-        elif time.process_time() > end:
-            return
         yield found
 
 
-def _probe(name: str, pattern: re.Pattern[str], end: float) -> Slow | None:
+def _probe(name: str, pattern: re.Pattern[str], most: float) -> _Result:
+    end = time.process_time() + most
     for payload in payloads(pattern):
         seconds = _seconds(pattern, payload.text(_FIRST_LENGTH))
         if seconds is None or seconds > _SUSPICIOUS:
             found = _growing(name, pattern, payload)
             if found is not None:
                 return found
-        if time.process_time() > end:
-            return None
+        if time.process_time() >= end:
+            return _UNDECIDED
     return None
 
 
 def _growing(name: str, pattern: re.Pattern[str], payload: Payload) -> Slow | None:
     """Whether the time of a match grows faster than the length of the text."""
-    length, before = _SHORTEST, 0.0
+    length = _SHORTEST
     while length <= _LONGEST:
         text = payload.text(length)
         seconds = _seconds(pattern, text)
-        if seconds is None:
+        if seconds is None and _seconds(pattern, text) is None:
             return Slow(name, str(payload), length, _BOX, None)
-        # The least of several measurements: disturbances only make them longer.
-        again = (_seconds(pattern, text) for _ in range(2))
-        seconds = min(seconds, *(one for one in again if one is not None))
-        if seconds >= _ENOUGH:
-            growth = seconds / before if before else None
-            if growth is None or growth >= _SUPER_LINEAR:
-                return Slow(name, str(payload), length, seconds, growth)
-            return None
-        length, before = length * 2, seconds
+        if seconds is None or seconds >= _ENOUGH:
+            before, seconds = _compared(pattern, payload.text(length // 2), text)
+            if seconds >= _ENOUGH:
+                growth = seconds / before if length > _SHORTEST else None
+                if growth is None or growth >= _SUPER_LINEAR:
+                    return Slow(name, str(payload), length, seconds, growth)
+                return None
+        length *= 2
     return None
+
+
+def _compared(pattern: re.Pattern[str], one: str, other: str) -> tuple[float, float]:
+    """CPU seconds of a match of either text: the least of several, as disturbances only add to them.
+
+    They take turns, since a disturbance may last longer than a match.
+    """
+    tries = [
+        [_BOX if (seconds := _seconds(pattern, text)) is None else seconds for text in (one, other)]
+        for _ in range(_ROUNDS)
+    ]
+    of_one, of_other = map(min, zip(*tries, strict=True))
+    return of_one, of_other
 
 
 def _seconds(pattern: re.Pattern[str], text: str) -> float | None:
