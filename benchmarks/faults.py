@@ -18,20 +18,23 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from random import Random
 from typing import Any, Final
 
 from benchmarks.fault_load import Sender
 from benchmarks.fault_proxy import MODES, Proxy
-from benchmarks.measure import Figures, MeasurementError, free_port, show
+from benchmarks.measure import Figures, MeasurementError, show
 from tests.support.lab.daemon import Daemon
+from tests.support.ports import free_port
 from tests.support.servers import ELASTICSEARCH, OPENSEARCH, SearchServer
 
 STORES: Final = ("elasticsearch", "opensearch", "sqlite")
@@ -59,8 +62,8 @@ _SPOOL_DISK: Final = "64m"
 INDICES: Final = "faults-*"
 _HELD_SECONDS: Final = (0.05, 1.5)
 _BETWEEN_SECONDS: Final = (0.0, 0.6)
-# The batcher waits up to 30 s before it tries again.
-_SETTLE_SECONDS: Final = 180.0
+# The batcher waits up to 30 s before it tries again, and the machine may be busy.
+_SETTLE_SECONDS: Final = 300.0
 
 Event = dict[str, Any]
 Fault = Callable[[], Any]
@@ -88,7 +91,7 @@ class Campaign:
         self._seed = seed
         self._directory = directory
         self._store = store
-        self._port = free_port("tcp")
+        self._port = free_port()
         self._config = directory / "mailingest.toml"
         self._spool = directory / "state" / "spool"
         self._daemon = Daemon(self._config)
@@ -268,7 +271,8 @@ class Campaign:
         return total
 
     def _in_server(self) -> Iterator[Event]:
-        answer = self._ask(f"/{INDICES}/_search?scroll=1m", {"size": 5000, "sort": ["_doc"]})
+        options = "scroll=1m&allow_partial_search_results=false"
+        answer = self._ask(f"/{INDICES}/_search?{options}", {"size": 5000, "sort": ["_doc"]})
         while hits := answer["hits"]["hits"]:
             yield from (hit["_source"] for hit in hits)
             answer = self._ask(
@@ -282,9 +286,17 @@ class Campaign:
             {"content-type": "application/json"},
             method="POST",
         )
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            content: dict[str, Any] = json.load(answer)
-        return content
+        end = time.monotonic() + _SETTLE_SECONDS
+        while True:
+            try:
+                with urllib.request.urlopen(request, timeout=_SETTLE_SECONDS) as answer:
+                    content: dict[str, Any] = json.load(answer)
+                return content
+            except urllib.error.HTTPError as error:
+                # The shards of an index that was just created, or whose server has just started.
+                if error.code != HTTPStatus.SERVICE_UNAVAILABLE or time.monotonic() > end:
+                    raise
+                time.sleep(0.2)
 
 
 def run_campaign(

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mailingest import __version__
+from tests.support.lab.polling import PATIENCE
 
 COMMANDS = ("run", "replay", "parse", "check", "setup", "retention")
 
@@ -14,7 +15,12 @@ COMMANDS = ("run", "replay", "parse", "check", "setup", "retention")
 def mailingest(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "mailingest", *arguments]
     return subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=60
+        command,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
     )
 
 

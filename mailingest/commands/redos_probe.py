@@ -188,7 +188,7 @@ def _growing(name: str, pattern: re.Pattern[str], payload: Payload) -> Slow | No
 
 
 def _compared(pattern: re.Pattern[str], one: str, other: str) -> tuple[float, float]:
-    """CPU seconds of a match of either text: the least of several, as disturbances only add to them.
+    """CPU seconds of a match of each text: the least of several, as disturbances only add to it.
 
     They take turns, since a disturbance may last longer than a match.
     """

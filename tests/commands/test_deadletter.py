@@ -13,7 +13,6 @@ from uuid import uuid4
 
 import orjson
 import pytest
-from elasticsearch import AsyncElasticsearch
 
 from mailingest.commands.deadletter import (
     list_letters,
@@ -26,10 +25,11 @@ from mailingest.delivery.batcher import Batcher
 from mailingest.delivery.deadletters import DeadLetters, read_letters, rewrite
 from mailingest.documents import Document
 from mailingest.errors import StoreUnavailable, UsageError
-from mailingest.stores.elastic.compatibility import BridgeNode
 from mailingest.stores.protocol import Rejection
 from mailingest.wiring import build_store
 from tests.support.documents import MIDNIGHT, document
+from tests.support.elastic import asking
+from tests.support.lab.polling import PATIENCE
 from tests.support.servers import SearchServer
 from tests.support.sqlite import StoredDocuments
 
@@ -380,7 +380,7 @@ async def test_poison_goes_to_the_dead_letters_delays_nothing_and_is_sent_again(
                 batcher.add(good(prefix, number))
                 if number % 250 == 100:
                     batcher.add(list(bad.values())[number // 250])
-            assert await batcher.drain(60) == 0
+            assert await batcher.drain(PATIENCE) == 0
         # Nothing was tried a second time for the sake of the bad ones.
         assert (batcher.documents_stored, batcher.documents_rejected) == (1000, 4)
         assert batcher.retries == 0
@@ -396,7 +396,7 @@ async def test_poison_goes_to_the_dead_letters_delays_nothing_and_is_sent_again(
     assert "0 stored, 4 left" in capsys.readouterr().out
     assert len(list(read_letters(tmp_path))) == 4
 
-    async with AsyncElasticsearch([search_server.url], node_class=BridgeNode) as client:
+    async with asking(search_server) as client:
         # An operator's cure: the day anew, with a setting by which malformed values do no harm.
         index = bad["address"].index
         await client.indices.delete(index=index)
@@ -437,7 +437,7 @@ async def test_what_did_not_fit_is_stored_whole_when_the_mapping_is_mended(
         f"{number:020d}": {**good(settings.index.prefix, 0).fields, **fields}
         for number, (fields, _) in enumerate(MISFITS.values(), 5000)
     }
-    async with AsyncElasticsearch([search_server.url], node_class=BridgeNode) as client:
+    async with asking(search_server) as client:
         await client.indices.create(index=index, mappings=OLD_MAPPINGS)
         output = build_store(settings).writer()
         batcher = Batcher(output, DeadLetters(tmp_path), max_documents=1000)
@@ -450,7 +450,7 @@ async def test_what_did_not_fit_is_stored_whole_when_the_mapping_is_mended(
                         fields = bad[identity]
                         body = orjson.dumps(fields)
                         batcher.add(Document(index, identity, body, MIDNIGHT, fields))
-                assert await batcher.drain(60) == 0
+                assert await batcher.drain(PATIENCE) == 0
         finally:
             await output.close()
         assert (batcher.batches_written, batcher.retries, batcher.documents_stored) == (1, 0, 500)

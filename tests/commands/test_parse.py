@@ -12,6 +12,7 @@ import pytest
 from mailingest.commands.parse import unmatched
 from mailingest.config import Settings
 from mailingest.grok.message_templates import TemplateCounter
+from tests.support.lab.polling import PATIENCE
 
 LINES = (
     b"Nov 24 15:41:22 mx1 postfix/qmgr[550]: 652D1A4A862: from=<ann@example.com>, size=389, nrcpt=1"
@@ -27,7 +28,7 @@ LINES = (
 
 def parse(*arguments: str, text: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-m", "mailingest", "parse", *arguments]
-    return subprocess.run(command, input=text, capture_output=True, check=False, timeout=60)
+    return subprocess.run(command, input=text, capture_output=True, check=False, timeout=PATIENCE)
 
 
 def test_each_line_gives_one_object_in_order() -> None:
@@ -59,7 +60,7 @@ def test_output_is_line_by_line_for_a_log_that_is_followed() -> None:
             process.stdin.write(line)
             process.stdin.flush()
             assert json.loads(process.stdout.readline())["host"] == "mx1"
-    assert process.wait(30) == 0
+    assert process.wait(PATIENCE) == 0
 
 
 def test_a_reader_that_goes_away_is_no_error() -> None:
@@ -72,7 +73,7 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     assert process.stdout is not None
     process.stdout.close()
     process.stdout = None
-    _, errors = process.communicate(LINES * 2000, timeout=60)
+    _, errors = process.communicate(LINES * 2000, timeout=PATIENCE)
     assert (process.returncode, errors) == (0, b"")
 
 

@@ -5,15 +5,17 @@ import json
 import lzma
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import zstandard
 
-from tests.support.lab.polling import wait_until
+from tests.support.lab.polling import PATIENCE, wait_until
 from tests.support.sqlite import StoredDocuments
 
 COMPRESS: dict[str, Callable[[bytes], bytes]] = {
@@ -57,7 +59,7 @@ class Backfill:
 
     def run(self, *arguments: str, text: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(
-            self.command(*arguments), input=text, capture_output=True, check=False, timeout=60
+            self.command(*arguments), input=text, capture_output=True, check=False, timeout=PATIENCE
         )
 
     def report(self, done: subprocess.CompletedProcess[bytes]) -> dict[str, int]:
@@ -129,13 +131,19 @@ def test_an_interrupted_replay_goes_on_with_what_it_knew(
     early, late = mail(1, 0)[:3], mail(1, 0)[3:]
     log = tmp_path / "mail.log"
     log.write_bytes(octets([*(line for n in range(2, 10_000) for line in mail(n, 0)), *early]))
-    process = subprocess.Popen(backfill.command(str(log)), stderr=subprocess.PIPE)
-    assert process.stderr is not None
-    wait_until(lambda: (backfill.state / "mail").is_dir(), "the first batch is stored")
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert b"run it again to go on" in errors
+    other = tmp_path / "other.log"
+    other.write_bytes(octets(mail(20_000, 0)[:1]))
+    assert backfill.run(str(other)).returncode == 0
+    [day] = (backfill.state / "mail").glob("*.sqlite")
+    said = tmp_path / "said"
+    with closing(sqlite3.connect(day, isolation_level=None)) as holder, said.open("wb") as errors:
+        # Nobody else can write into the store: it cannot come to its end before the interruption.
+        holder.execute("BEGIN IMMEDIATE")
+        process = subprocess.Popen(backfill.command(str(log)), stderr=errors)
+        wait_until(lambda: b"locked" in said.read_bytes(), "the replay wants to write")
+        process.send_signal(signal.SIGINT)
+    assert process.wait(PATIENCE) == 130
+    assert b"run it again to go on" in said.read_bytes()
     [checkpoint] = backfill.state.glob("replay-*")
     assert oct(checkpoint.stat().st_mode & 0o777) == "0o640"
 

@@ -11,14 +11,13 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from elasticsearch import AsyncElasticsearch
 
 from mailingest.commands.retention import run
 from mailingest.config import Settings
 from mailingest.errors import StoreUnavailable, UsageError
-from mailingest.stores.elastic.compatibility import BridgeNode
 from mailingest.stores.sqlite.writer import SqliteWriter
 from tests.support.documents import document, public_directory, unprivileged
+from tests.support.elastic import asking
 from tests.support.servers import SearchServer
 from tests.support.sqlite import StoredDocuments
 
@@ -179,7 +178,7 @@ async def test_indices_of_days_that_are_over_are_deleted_and_no_others(
         }
     )
     shards = {"number_of_shards": 1, "number_of_replicas": 0}
-    async with AsyncElasticsearch([search_server.url], node_class=BridgeNode) as client:
+    async with asking(search_server) as client:
 
         async def present() -> set[str]:
             answer = await client.indices.get(

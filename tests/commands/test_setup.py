@@ -11,18 +11,17 @@ from uuid import uuid4
 
 import pytest
 from aiohttp import web
-from elasticsearch import AsyncElasticsearch
 
 from mailingest.commands.setup import run, write_saved_objects
 from mailingest.config import Settings
 from mailingest.documents import Document
 from mailingest.errors import UsageError
-from mailingest.stores.elastic.compatibility import BridgeNode
 from mailingest.stores.elastic.lifecycle import ilm_policy, ism_policy
 from mailingest.stores.elastic.saved_objects import saved_objects
 from mailingest.stores.elastic.schema import index_template
 from mailingest.stores.protocol import Show
 from mailingest.wiring import build_store
+from tests.support.elastic import asking, searched
 from tests.support.servers import SearchServer
 
 ILM = "/_ilm/policy/mail-retention"
@@ -300,7 +299,7 @@ async def test_what_an_operator_has_changed_is_shown_and_put_right(
 ) -> None:
     settings = settings_for(search_server.url, None, prefix)
     await setup(settings)
-    async with AsyncElasticsearch([search_server.url], node_class=BridgeNode) as client:
+    async with asking(search_server) as client:
         await client.indices.put_index_template(
             name=prefix,
             index_patterns=[f"{prefix}-19*.*.*", f"{prefix}-20*.*.*"],
@@ -343,10 +342,10 @@ async def test_addresses_are_grouped_by_domain_and_foreign_indices_are_left_alon
     finally:
         await output.close()
     assert result.stored == len(addresses)
-    async with AsyncElasticsearch([search_server.url], node_class=BridgeNode) as client:
-        await client.indices.refresh(index=f"{prefix}-*")
-        answer = await client.search(
-            index=f"{prefix}-*",
+    async with asking(search_server) as client:
+        answer = await searched(
+            client,
+            f"{prefix}-*",
             size=0,
             aggs={"domains": {"terms": {"field": "postfix_from.domain"}}},
         )

@@ -17,6 +17,7 @@ from mailingest.errors import UsageError
 from mailingest.spool.journal import Position, Record
 from mailingest.spool.queue import Spool
 from mailingest.spool.snapshot import position_row, replace_file
+from tests.support.lab.polling import PATIENCE
 
 ARRIVED = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
 MEGABYTE = 1024 * 1024
@@ -132,7 +133,7 @@ def test_the_command_prints_json_and_its_exit_code_tells_whether_there_is_room(
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=PATIENCE,
     )
     assert done.returncode == int(is_full), done.stderr
     told = json.loads(done.stdout)

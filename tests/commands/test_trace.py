@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from mailingest.trace.answer import KEYS
+from tests.support.lab.polling import PATIENCE
 
 LOG = """\
 Nov 24 10:00:00 mx1 postfix/smtpd[7]: AAAAAA1: client=pc.example.com[192.0.2.7]
@@ -46,7 +47,7 @@ class Asked:
     def mailingest(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         program = [sys.executable, "-m", "mailingest", command, "-c", str(self.config)]
         return subprocess.run(
-            [*program, *arguments], capture_output=True, text=True, check=False, timeout=60
+            [*program, *arguments], capture_output=True, text=True, check=False, timeout=PATIENCE
         )
 
     def trace(self, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -146,7 +147,7 @@ def on_a_terminal(command: list[str]) -> str:
             if error.errno != errno.EIO:
                 raise
         os.close(ours)
-        assert process.wait(60) == 0, written
+        assert process.wait(PATIENCE) == 0, written
     return written.decode()
 
 

@@ -26,6 +26,7 @@ from mailingest.errors import MailingestError, StoreUnavailable, UsageError
 from mailingest.stores.protocol import Rejection, WriteResult
 from mailingest.stores.sqlite.writer import SqliteWriter
 from tests.support.documents import document
+from tests.support.lab.polling import PATIENCE, until
 from tests.support.sqlite import StoredDocuments
 
 Answer = WriteResult | BaseException | Callable[[Sequence[Document]], WriteResult]
@@ -108,12 +109,6 @@ async def running(
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():
-            await asyncio.sleep(0.001)
 
 
 # Cutting
@@ -264,7 +259,7 @@ async def test_what_no_waiting_helps_ends_the_run(
 ) -> None:
     batcher = Batcher(output(), Letters(), max_documents=1)
     batcher.add(document(1))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         with pytest.raises(error):
             await batcher.run()
     assert batcher.pending == 1
@@ -472,9 +467,9 @@ async def test_draining_does_not_wait_for_the_age_of_a_batch() -> None:
     output = ScriptedWriter()
     async with running(output, max_age=3600) as batcher:
         await batcher.put_many([document(1), document(2)])
-        assert await batcher.drain(20) == 0
+        assert await batcher.drain(PATIENCE) == 0
         assert output.batches == [[1, 2]]
-        assert await batcher.drain(20) == 0
+        assert await batcher.drain(PATIENCE) == 0
 
 
 async def test_draining_gives_up_in_time_and_gives_what_is_left() -> None:
@@ -484,7 +479,7 @@ async def test_draining_gives_up_in_time_and_gives_what_is_left() -> None:
         await batcher.put_many([document(number) for number in range(5)])
         assert await batcher.drain(0.01) == 5
         output.gate.set()
-        assert await batcher.drain(20) == 0
+        assert await batcher.drain(PATIENCE) == 0
 
 
 async def test_draining_waits_for_documents_that_come_meanwhile() -> None:
@@ -492,7 +487,7 @@ async def test_draining_waits_for_documents_that_come_meanwhile() -> None:
     output.gate.clear()
     async with running(output, max_documents=2, max_age=3600) as batcher:
         await batcher.put(document(1))
-        draining = asyncio.create_task(batcher.drain(20))
+        draining = asyncio.create_task(batcher.drain(PATIENCE))
         await until(lambda: output.writing)
         await batcher.put(document(2))
         output.gate.set()
@@ -556,7 +551,7 @@ async def test_every_document_ends_as_stored_or_rejected_whatever_fails(
             await batcher.put_many([one], receipt(number + 1) if rng.random() < 0.7 else None)
             assert batcher.pending <= capacity
         await batcher.put_many([], receipt(documents))
-        assert await batcher.drain(60) == 0
+        assert await batcher.drain(PATIENCE) == 0
         assert batcher.documents_stored + batcher.documents_rejected == documents
         assert batcher.receipts.cover(receipt(documents))
     assert not too_early

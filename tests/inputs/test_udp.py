@@ -10,7 +10,8 @@ import structlog
 
 from mailingest.errors import MailingestError, UsageError
 from mailingest.inputs.udp import UdpInput
-from tests.inputs.waiting import until
+from tests.support.lab.polling import until
+from tests.support.ports import free_port
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
 Taken = list[tuple[bytes, str]]
@@ -198,9 +199,7 @@ def test_an_error_of_the_socket_does_not_end_the_input() -> None:
         udp = udp_input(taken)
         assert udp._socket is not None
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sending:
-            sending.bind(("127.0.0.1", 0))
-            nobody = sending.getsockname()
-            sending.close()
+            nobody = ("127.0.0.1", free_port())
             # The kernel reports that nobody is there as an error of our socket.
             udp._socket.connect(nobody)
             serving = asyncio.create_task(udp.serve())

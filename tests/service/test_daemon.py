@@ -12,6 +12,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,9 @@ from mailingest.config import load
 from mailingest.documents import Document
 from mailingest.pipeline import Pipeline
 from mailingest.service.daemon import Daemon as InProcess
-from tests.support.lab.daemon import Daemon, free_port
-from tests.support.lab.polling import wait_until
+from tests.support.lab.daemon import Daemon
+from tests.support.lab.polling import PATIENCE, until, wait_until
+from tests.support.ports import free_port
 from tests.support.sqlite import StoredDocuments
 
 LIFE = (
@@ -41,12 +43,15 @@ LIFE = (
 class Site:
     """A directory with settings, and the ports in them."""
 
-    def __init__(self, directory: Path, more: str = "") -> None:
-        self.udp = free_port(socket.SOCK_DGRAM)
-        self.tcp = free_port(socket.SOCK_STREAM)
+    def __init__(
+        self, directory: Path, more: str = "", *, shutdown_timeout: float = PATIENCE
+    ) -> None:
+        self.udp = free_port()
+        self.tcp = free_port()
         self.state = directory / "state"
         self.config = directory / "mailingest.toml"
         self.config.write_text(
+            f"shutdown_timeout = {shutdown_timeout}\n"
             f"[[inputs.udp]]\nport = {self.udp}\n[[inputs.tcp]]\nport = {self.tcp}\n"
             f'[state]\ndirectory = "{self.state}"\n{more}'
         )
@@ -57,7 +62,7 @@ class Site:
 
     def hand_over(self, *lines: str) -> None:
         """Send by TCP, and wait until the daemon has closed the connection: all is accepted."""
-        with socket.create_connection(("127.0.0.1", self.tcp), timeout=30) as connection:
+        with socket.create_connection(("127.0.0.1", self.tcp), timeout=PATIENCE) as connection:
             connection.sendall("".join(f"{line}\n" for line in lines).encode("latin-1"))
             connection.shutdown(socket.SHUT_WR)
             assert connection.recv(1) == b""
@@ -81,14 +86,30 @@ class Site:
             holder.execute("BEGIN IMMEDIATE")
             yield
 
+    def wait_for_snapshot(self) -> None:
+        """Wait until there is a snapshot that was begun after this call."""
+
+        def written() -> int:
+            file = self.state / "queue-ids"
+            return file.stat().st_mtime_ns if file.exists() else 0
+
+        def is_newer(before: int) -> bool:
+            return written() != before
+
+        # The next one may be under way already.
+        for _ in range(2):
+            before = written()
+            wait_until(partial(is_newer, before), "another snapshot")
+
     def delivery(self) -> dict[str, object]:
         [event] = [one for one in self.stored() if one.get("postfix_status") == "sent"]
         return event
 
     def counters(self, log: Path) -> dict[str, object]:
-        rows = [json.loads(line) for line in log.read_text().splitlines()]
-        counted: dict[str, object] = [row for row in rows if row["event"] == "counters"][-1]
-        return counted
+        """The last report of them in the log; empty if there is none yet."""
+        # What is behind the last line feed may be half a line.
+        rows = [json.loads(line) for line in log.read_text().split("\n")[:-1]]
+        return next((row for row in reversed(rows) if row["event"] == "counters"), {})
 
 
 @pytest.fixture
@@ -175,7 +196,7 @@ def test_ndjson_goes_to_standard_output(tmp_path: Path) -> None:
     finally:
         process.send_signal(signal.SIGINT)
         process.stdout.close()
-        assert process.wait(30) == 0
+        assert process.wait(PATIENCE) == 0
     assert events[3]["postfix_from"] == "ann@example.com"
 
 
@@ -210,10 +231,14 @@ def texts(lines: list[str]) -> Counter[object]:
 
 def test_a_killed_daemon_loses_nothing_that_it_accepted(site: Site) -> None:
     lines = [*numbered(0, 5000), *LIFE[:3]]
+    config = site.config.read_text()
+    # Less than a batch waits for more: it is not stored before the kill, however late that comes.
+    site.config.write_text(f"{config}[batch]\nmax_documents = 1000\nmax_age = 60\n")
     with Daemon(site.config) as daemon:
         site.hand_over(*lines)
         daemon.kill()
     assert len(site.stored()) < len(lines)
+    site.config.write_text(config)
     with Daemon(site.config):
         site.hand_over(*LIFE[3:])
         wait_until(lambda: len(site.stored()) == 5000 + len(LIFE), "all is stored")
@@ -247,12 +272,11 @@ def test_what_is_stored_is_not_read_again_after_the_next_snapshot(tmp_path: Path
     site = Site(tmp_path, "snapshot_interval = 0.2\n[log]\nreport_interval = 0.2\n")
     with Daemon(site.config) as daemon:
         site.hand_over(*numbered(0, 1000), *LIFE[:3])
-        wait_until(lambda: (site.state / "queue-ids").exists(), "a first snapshot")
-        before = (site.state / "queue-ids").read_bytes()
+        wait_until(lambda: len(site.stored()) == 1003, "the first lines are stored")
+        site.wait_for_snapshot()
         site.hand_over(*numbered(1000, 1))
-        wait_until(
-            lambda: (site.state / "queue-ids").read_bytes() != before, "a snapshot with the last"
-        )
+        wait_until(lambda: len(site.stored()) == 1004, "the last line is stored")
+        site.wait_for_snapshot()
         daemon.kill()
     with Daemon(site.config) as daemon:
         site.hand_over(*LIFE[3:])
@@ -262,9 +286,7 @@ def test_what_is_stored_is_not_read_again_after_the_next_snapshot(tmp_path: Path
 
 
 def test_while_the_store_is_away_lines_are_accepted_and_survive_a_stop(tmp_path: Path) -> None:
-    site = Site(tmp_path, "[batch]\ncapacity = 1000\n")
-    config = site.config.read_text()
-    site.config.write_text(f"shutdown_timeout = 0.5\n{config}")
+    site = Site(tmp_path, "[batch]\ncapacity = 1000\n", shutdown_timeout=0.5)
     with Daemon(site.config):
         site.hand_over(*numbered(0, 1))
         wait_until(lambda: len(site.stored()) == 1, "the store is there")
@@ -277,10 +299,8 @@ def test_while_the_store_is_away_lines_are_accepted_and_survive_a_stop(tmp_path:
 
 
 def test_a_server_that_is_not_there_yet_refuses_no_start(tmp_path: Path) -> None:
-    port = free_port(socket.SOCK_STREAM)
-    site = Site(tmp_path, f'[elasticsearch]\nhosts = ["http://127.0.0.1:{port}"]\n')
-    config = site.config.read_text()
-    site.config.write_text(f"shutdown_timeout = 0.5\n{config}")
+    server = f'[elasticsearch]\nhosts = ["http://127.0.0.1:{free_port()}"]\n'
+    site = Site(tmp_path, server, shutdown_timeout=0.5)
     with Daemon(site.config) as daemon:
         site.hand_over(*numbered(0, 10))
     assert "lines are in the spool until the next start" in daemon.log.read_text()
@@ -299,15 +319,15 @@ def test_a_full_disk_makes_senders_wait_and_ends_nothing(tmp_path: Path) -> None
         before = resource.prlimit(
             daemon.pid, resource.RLIMIT_FSIZE, (segment.stat().st_size, resource.RLIM_INFINITY)
         )
+
+        def counts(name: str, value: object) -> bool:
+            return site.counters(daemon.log).get(name) == value
+
         with socket.create_connection(("127.0.0.1", site.tcp)) as connection:
             connection.sendall("".join(f"{line}\n" for line in numbered(10_000, 100)).encode())
-            wait_until(
-                lambda: site.counters(daemon.log)["spool_full"] == "File too large", "it is full"
-            )
+            wait_until(lambda: counts("spool_full", "File too large"), "it is full")
             site.send_udp(*numbered(20_000, 5))
-            wait_until(
-                lambda: site.counters(daemon.log)["datagrams_dropped"] == 5, "datagrams are counted"
-            )
+            wait_until(lambda: counts("datagrams_dropped", 5), "datagrams are counted")
             resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE, before)
             wait_until(lambda: len(site.stored()) == 10_100, "what waited is stored")
         site.hand_over(*numbered(30_000, 1))
@@ -331,12 +351,11 @@ async def test_a_line_that_makes_the_pipeline_fail_holds_up_no_other(
     site = Site(tmp_path)
     daemon = InProcess(load(site.config))
     serving = asyncio.create_task(daemon.main())
-    while not _connects(site.tcp):
-        await asyncio.sleep(0.01)
+    await until(lambda: _connects(site.tcp), "the listener is open")
     with capture_logs() as logs:
         await asyncio.to_thread(site.hand_over, *numbered(0, 6))
         os.kill(os.getpid(), signal.SIGTERM)
-        assert await asyncio.wait_for(serving, 30) == 0
+        assert await asyncio.wait_for(serving, PATIENCE) == 0
     assert site.messages() == texts([*numbered(0, 3), *numbered(4, 2)])
     assert daemon.counters()["frames_failed"] == 1
     [told] = [log for log in logs if log["event"] == "a line made the pipeline fail"]
@@ -352,7 +371,7 @@ def test_two_daemons_do_not_share_a_state_directory(tmp_path: Path) -> None:
             capture_output=True,
             text=True,
             check=False,
-            timeout=30,
+            timeout=PATIENCE,
         )
     assert done.returncode == 2
     assert "another mailingest works in" in done.stderr
@@ -367,7 +386,7 @@ def test_an_address_in_use_is_refused_in_one_line(site: Site) -> None:
             capture_output=True,
             text=True,
             check=False,
-            timeout=30,
+            timeout=PATIENCE,
         )
     assert done.returncode == 2
     complaints = [line for line in done.stderr.splitlines() if not line.startswith("{")]

@@ -21,7 +21,9 @@ from mailingest.config import load
 from mailingest.delivery.outages import LOG_INTERVAL
 from tests.support.elastic import asking, stored
 from tests.support.fronting import behind
-from tests.support.lab.daemon import Daemon, free_port
+from tests.support.lab.daemon import Daemon
+from tests.support.lab.polling import PATIENCE, until
+from tests.support.ports import free_port
 from tests.support.servers import SECURED_ELASTICSEARCH, Kind, SearchServer
 from tests.support.servers.security import PASSWORD, WRITER
 
@@ -38,7 +40,7 @@ class Site:
         self.authority = directory / "authority.pem"
         self.password.write_text(PASSWORD)
         shutil.copy(server.certificates.authority, self.authority)
-        self._port = free_port(socket.SOCK_STREAM)
+        self._port = free_port()
         self.config.write_text(
             f"""
 [inputs]
@@ -62,29 +64,32 @@ replicas = 0
 
     def hand_over(self, number: int) -> None:
         """Send a line, and wait until it is accepted."""
-        with socket.create_connection(("127.0.0.1", self._port), timeout=30) as connection:
+        with socket.create_connection(("127.0.0.1", self._port), timeout=PATIENCE) as connection:
             connection.sendall(LINE.format(number).encode())
             connection.shutdown(socket.SHUT_WR)
             assert connection.recv(1) == b""
 
     async def is_stored(self, client: AsyncElasticsearch, count: int) -> None:
         """Wait until so many documents are in the store."""
-        async with asyncio.timeout(100):
-            while sum(map(len, (await stored(client, self.prefix)).values())) < count:
-                await asyncio.sleep(0.1)
+
+        async def all_are_there() -> bool:
+            return sum(map(len, (await stored(client, self.prefix)).values())) >= count
+
+        await until(all_are_there, f"{count} documents are stored")
 
 
 def rows(log: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+    # What is behind the last line feed may be half a line.
+    lines = log.read_text().split("\n")[:-1]
+    return [json.loads(line) for line in lines if line.startswith("{")]
 
 
 async def told(log: Path, cure: str) -> None:
     """Wait until the log says, as an error, what to do."""
-    async with asyncio.timeout(60):
-        while not any(
-            row["level"] == "error" and cure in row.get("reason", "") for row in rows(log)
-        ):
-            await asyncio.sleep(0.05)
+    await until(
+        lambda: any(row["level"] == "error" and cure in row.get("reason", "") for row in rows(log)),
+        f"the log says: {cure}",
+    )
 
 
 @pytest.mark.parametrize(
@@ -110,7 +115,7 @@ async def test_the_daemon_takes_lines_in_and_says_what_to_do_until_it_is_set_rig
     async with AsyncExitStack() as stack:
         url = secured_server.url
         if fault == "expired":
-            front = await stack.enter_async_context(behind(secured_server, made.expired))
+            front = stack.enter_context(behind(secured_server, made.expired))
             url = front.url
         site = Site(secured_server, tmp_path, url)
         if fault == "password":

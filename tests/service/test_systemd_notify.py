@@ -9,6 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from mailingest.service.systemd import notify, watchdog_interval
+from tests.support.lab.polling import PATIENCE
 
 
 @pytest.fixture(params=["path", "abstract"])
@@ -17,7 +18,7 @@ def systemd(
 ) -> Iterator[socket.socket]:
     """The socket that systemd listens on, its address in the environment."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
-        listener.settimeout(10)
+        listener.settimeout(PATIENCE)
         if request.param == "path":
             address = str(tmp_path / "notify")
             listener.bind(address)

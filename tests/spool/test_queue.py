@@ -16,6 +16,7 @@ from mailingest.errors import UsageError
 from mailingest.spool import queue as module
 from mailingest.spool.journal import Position, Record
 from mailingest.spool.queue import STATE_FILE, Spool
+from tests.support.lab.polling import PATIENCE
 
 MEGABYTE = 1024 * 1024
 
@@ -83,13 +84,13 @@ async def test_who_waits_is_woken_by_the_next_record(tmp_path: Path) -> None:
         await asyncio.sleep(0)
         assert not waiting.done()
         spool.append([record(1)])
-        await asyncio.wait_for(waiting, 20)
+        await asyncio.wait_for(waiting, PATIENCE)
         assert taken(spool) == [record(1)]
 
 
 async def test_who_waits_for_room_is_woken_when_there_is_some(tmp_path: Path) -> None:
     with opened(tmp_path, most=4 * MEGABYTE) as spool, capture_logs() as logs:
-        await asyncio.wait_for(spool.room(), 20)
+        await asyncio.wait_for(spool.room(), PATIENCE)
         line = Record(1.0, "192.0.2.1", 7, [b"x" * 60_000])
         while spool.append([line]):
             pass
@@ -104,7 +105,7 @@ async def test_who_waits_for_room_is_woken_when_there_is_some(tmp_path: Path) ->
         assert spool.could_free(Position())
         spool.forget(spool.position)
         spool.look()
-        await asyncio.wait_for(waiting, 20)
+        await asyncio.wait_for(waiting, PATIENCE)
         assert spool.full is None
         assert spool.append([line])
         assert taken(spool) == [line]

@@ -1,11 +1,13 @@
 """Outputs, documents and index templates for the tests on search servers."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from http import HTTPStatus
+from typing import Any, cast
 
 import orjson
-from elasticsearch import AsyncElasticsearch
+from elasticsearch import ApiError, AsyncElasticsearch
 
 from mailingest.documents import Document
 from mailingest.stores.elastic.compatibility import BridgeNode
@@ -13,6 +15,7 @@ from mailingest.stores.elastic.connection import ElasticConnection, Login
 from mailingest.stores.elastic.template import IndexTemplate
 from mailingest.stores.elastic.tls import Tls
 from mailingest.stores.elastic.writer import ElasticWriter
+from tests.support.lab.polling import PATIENCE
 from tests.support.servers import SearchServer
 from tests.support.servers.security import ADMIN, PASSWORD
 
@@ -48,6 +51,7 @@ def writer_to(
         if isinstance(server, SearchServer) and server.kind.is_secured:
             options.setdefault("login", lambda: Login(user, PASSWORD))
             options.setdefault("tls", Tls(ca_certs=server.certificates.authority))
+    options.setdefault("timeout", PATIENCE)
     urls = [server.url if isinstance(server, SearchServer) else server for server in servers]
     return ElasticWriter(ElasticConnection(urls, **options), template)
 
@@ -68,20 +72,43 @@ async def opened(
 @asynccontextmanager
 async def asking(server: SearchServer) -> AsyncIterator[AsyncElasticsearch]:
     """An official client with all rights, to look with."""
-    access: dict[str, Any] = {}
+    access: dict[str, Any] = {"request_timeout": PATIENCE}
     if server.kind.is_secured:
-        access = {
-            "basic_auth": (ADMIN, PASSWORD),
-            "ca_certs": str(server.certificates.authority),
-        }
+        access["basic_auth"] = (ADMIN, PASSWORD)
+        access["ca_certs"] = str(server.certificates.authority)
     async with AsyncElasticsearch([server.url], node_class=BridgeNode, **access) as client:
         yield client
 
 
+async def searched(client: AsyncElasticsearch, index: str, **body: Any) -> Mapping[str, Any]:
+    """The answer to a search in all that was written before, when all of it can be searched.
+
+    The shards of an index that was just created, or whose server has just started, are not there
+    at once: a search fails then, or leaves them out.
+    """
+    patient = client.options(request_timeout=PATIENCE)
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            try:
+                await patient.cluster.health(
+                    index=index, wait_for_status="yellow", timeout=f"{PATIENCE:g}s"
+                )
+                await patient.indices.refresh(index=index)
+                answer = await patient.search(
+                    index=index, allow_partial_search_results=False, **body
+                )
+            except ApiError as error:
+                # One more index was created meanwhile.
+                if error.meta.status != HTTPStatus.SERVICE_UNAVAILABLE:
+                    raise
+                await asyncio.sleep(0.1)
+            else:
+                return cast(Mapping[str, Any], answer.body)
+
+
 async def stored(client: AsyncElasticsearch, prefix: str) -> dict[str, list[str]]:
     """The document ids by index."""
-    await client.indices.refresh(index=f"{prefix}-*")
-    answer = await client.search(index=f"{prefix}-*", size=1000)
+    answer = await searched(client, f"{prefix}-*", size=1000)
     found: dict[str, list[str]] = {}
     for hit in answer["hits"]["hits"]:
         found.setdefault(hit["_index"], []).append(hit["_id"])
@@ -89,6 +116,10 @@ async def stored(client: AsyncElasticsearch, prefix: str) -> dict[str, list[str]
 
 
 async def state_version(client: AsyncElasticsearch) -> int:
+    """The version of the cluster's state, when nothing is left that would change it."""
+    await client.cluster.health(
+        wait_for_events="languid", wait_for_no_initializing_shards=True, timeout=f"{PATIENCE:g}s"
+    )
     return int((await client.cluster.state(metric="version"))["version"])
 
 

@@ -24,6 +24,7 @@ from mailingest.stores.protocol import CountingReader, Reader, Store
 from mailingest.stores.sqlite.reader import SqliteReader
 from mailingest.stores.sqlite.store import SqliteStore
 from mailingest.wiring import build_store, line_reading
+from tests.support.elastic import searched
 from tests.support.logs import REFERENCE, SETTINGS, documents_of, lines_of
 from tests.support.servers import KINDS, Kind
 from tests.support.sqlite import StoredDocuments
@@ -102,7 +103,7 @@ async def fill(store: Store, documents: Iterable[Document]) -> None:
         await writer.write(list(documents))
     if isinstance(store, ElasticStore):
         async with store.connection().opened("all") as client:
-            await client.indices.refresh(index=f"{store.prefix}-*")
+            await searched(client, f"{store.prefix}-*", size=0)
 
 
 async def sqlite_reader(directory: Path, documents: Iterable[Document]) -> SqliteReader:

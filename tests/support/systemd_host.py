@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.support.lab.polling import wait_until
+from tests.support.lab.polling import PATIENCE, wait_until
 
 _NAMESPACES = ("--pid", "--mount", "--cgroup", "--uts", "--ipc", "--net", "--mount-proc")
 _ENTER = ("-m", "-p", "-u", "-i", "-n", "-C")
@@ -85,7 +85,7 @@ class SystemdHost:
         """Run a command on the host; the caller looks at its exit code."""
         enter = ["nsenter", "-t", str(self._init()), *_ENTER]
         return subprocess.run(
-            [*enter, *command], capture_output=True, text=True, check=False, timeout=60
+            [*enter, *command], capture_output=True, text=True, check=False, timeout=PATIENCE
         )
 
     def show(self, unit: str, name: str) -> str:
@@ -113,5 +113,5 @@ class SystemdHost:
             os.kill(self._init(), signal.SIGKILL)
         except (IndexError, FileNotFoundError, ProcessLookupError):
             self._unshare.kill()
-        self._unshare.wait(30)
+        self._unshare.wait(PATIENCE)
         shutil.rmtree(self._units, ignore_errors=True)

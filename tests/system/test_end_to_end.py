@@ -1,27 +1,25 @@
 """Real mails through real Postfix, real rsyslog and the real daemon into each kind of store."""
 
-import asyncio
 import json
-import socket
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import pytest
-from elasticsearch import ApiError, AsyncElasticsearch
+from elasticsearch import AsyncElasticsearch
 
-from mailingest.stores.elastic.compatibility import BridgeNode
-from tests.support.lab import HOSTNAME, TIMEZONE, MailLab
-from tests.support.lab.daemon import Daemon, free_port, replay
+from tests.support.elastic import asking, searched
+from tests.support.lab import HOSTNAME, TIMEZONE, MailLab, polling
+from tests.support.lab.daemon import Daemon, replay
 from tests.support.lab.facts import Recipient, Refused, SentMail
 from tests.support.lab.polling import wait_until
 from tests.support.lab.scenarios import GREYLISTED, SCENARIOS
+from tests.support.ports import free_port
 from tests.support.servers import ELASTICSEARCH, SearchServer
 from tests.support.sqlite import StoredDocuments
 
@@ -120,7 +118,7 @@ class SqliteRun(Run):
 def run(lab: MailLab, tmp_path_factory: pytest.TempPathFactory) -> SqliteRun:
     """One run of mails, received by two daemons at a time and replayed from its file."""
     directory = tmp_path_factory.mktemp("stores")
-    udp_port, tcp_port = free_port(socket.SOCK_DGRAM), free_port(socket.SOCK_STREAM)
+    udp_port, tcp_port = free_port(), free_port()
     with (
         Daemon(configure(directory / "udp", listen("udp", udp_port))),
         Daemon(configure(directory / "tcp", listen("tcp", tcp_port))),
@@ -256,7 +254,7 @@ def test_a_replay_of_what_is_stored_adds_nothing(run: SqliteRun, file: str) -> N
 def test_what_is_known_of_a_mail_survives_a_restart_of_the_daemon(
     lab: MailLab, tmp_path: Path
 ) -> None:
-    port = free_port(socket.SOCK_STREAM)
+    port = free_port()
     config = configure(tmp_path, listen("tcp", port))
     reader = StoredDocuments(tmp_path, "mail")
 
@@ -288,15 +286,13 @@ def server() -> Iterator[SearchServer]:
 async def test_a_recipient_and_a_time_find_the_mail_in_elasticsearch(
     lab: MailLab, server: SearchServer, tmp_path: Path
 ) -> None:
-    port = free_port(socket.SOCK_STREAM)
+    port = free_port()
     output = f'[elasticsearch]\nhosts = ["{server.url}"]\n'
-    async with AsyncElasticsearch(server.url, node_class=BridgeNode) as client:
+    async with asking(server) as client:
         with Daemon(configure(tmp_path / "daemon", listen("tcp", port), output)):
             run = send_mails(lab, tcp_ports=[port])
-            async with asyncio.timeout(30):
-                while await count(client) < run.lines:
-                    await asyncio.sleep(0.05)
-        everything = await client.search(index="mail-*", size=1000)
+            await polling.until(partial(has_documents, client, run.lines), "all is stored")
+        everything = await searched(client, "mail-*", size=1000)
         documents = [
             Stored(hit["_index"], hit["_id"], hit["_source"]) for hit in everything["hits"]["hits"]
         ]
@@ -311,15 +307,9 @@ async def test_a_recipient_and_a_time_find_the_mail_in_elasticsearch(
                 assert not await search(client, recipient.address, since.min, since)
 
 
-async def count(client: AsyncElasticsearch) -> int:
-    """How many documents can be found now; none while an index is still being created."""
-    try:
-        await client.indices.refresh(index="mail-*")
-        return int((await client.count(index="mail-*"))["count"])
-    except ApiError as error:
-        if error.meta.status != HTTPStatus.SERVICE_UNAVAILABLE:
-            raise
-        return 0
+async def has_documents(client: AsyncElasticsearch, count: int) -> bool:
+    found = await searched(client, "mail-*", size=0, track_total_hits=True)
+    return bool(found["hits"]["total"]["value"] >= count)
 
 
 async def search(
@@ -327,8 +317,9 @@ async def search(
 ) -> list[Fields]:
     """The search of existing scripts: a recipient within a span of time."""
     span = {"gte": since.isoformat(), "lt": until.isoformat()}
-    answer = await client.search(
-        index="mail-*",
+    answer = await searched(
+        client,
+        "mail-*",
         size=1000,
         query={
             "bool": {

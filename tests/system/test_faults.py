@@ -23,7 +23,6 @@ def check(figures: dict[str, int], seed: int) -> None:
     assert figures["lines accepted"] > 1000
 
 
-@pytest.mark.timeout(400)
 def test_every_accepted_line_is_stored_once_with_all_that_is_known_of_its_mail(
     tmp_path: Path, seed: int
 ) -> None:
@@ -31,7 +30,6 @@ def test_every_accepted_line_is_stored_once_with_all_that_is_known_of_its_mail(
 
 
 @pytest.mark.servers
-@pytest.mark.timeout(400)
 def test_the_same_holds_with_a_cluster(
     tmp_path: Path, seed: int, search_servers: Callable[[Kind], SearchServer]
 ) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.lab.polling import wait_until
+from tests.support.lab.polling import PATIENCE, wait_until
 
 MAKEFILE = Path(__file__).parents[2] / "Makefile"
 
@@ -56,7 +56,7 @@ class Running:
 
     def ended(self) -> int:
         """The exit code, when all processes have ended."""
-        self.process.communicate(timeout=30)
+        self.process.communicate(timeout=PATIENCE)
         return self.process.returncode
 
 
@@ -73,7 +73,7 @@ def run(tmp_path: Path) -> Iterator[Callable[..., Running]]:
         # Whatever became of make itself.
         with suppress(ProcessLookupError):
             os.killpg(one.process.pid, signal.SIGKILL)
-        one.process.communicate(timeout=30)
+        one.process.communicate(timeout=PATIENCE)
 
 
 def test_ctrl_c_ends_both(run: Callable[..., Running]) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.lab.polling import PATIENCE
+
 ROOT = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.system
@@ -17,7 +19,7 @@ pytestmark = pytest.mark.system
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("dist")
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(directory)]
-    subprocess.run(build, cwd=ROOT, check=True, capture_output=True, timeout=60)
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True, timeout=PATIENCE)
     [built] = directory.glob("*.whl")
     return built
 
@@ -39,7 +41,9 @@ def test_the_installed_program_runs_without_the_source_tree(wheel: Path, tmp_pat
     # The dependencies are those of this environment; only the package itself is the wheel's.
     environment = tmp_path / "installed"
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
-    subprocess.run([*install, "--target", str(environment), str(wheel)], check=True, timeout=60)
+    subprocess.run(
+        [*install, "--target", str(environment), str(wheel)], check=True, timeout=PATIENCE
+    )
     code = "import mailingest; print(mailingest.__file__, flush=True); import mailingest.__main__"
     done = subprocess.run(
         [sys.executable, "-c", code, "parse", "-"],
@@ -49,7 +53,7 @@ def test_the_installed_program_runs_without_the_source_tree(wheel: Path, tmp_pat
         check=True,
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": str(environment)},
-        timeout=60,
+        timeout=PATIENCE,
     )
     place, event = done.stdout.splitlines()
     assert Path(place).is_relative_to(environment)

@@ -32,7 +32,7 @@ FETCH = """
 import base64, sys, urllib.request
 request = urllib.request.Request(sys.argv[1])
 request.add_header("Authorization", "Basic " + base64.b64encode(sys.argv[2].encode()).decode())
-print(urllib.request.urlopen(request, timeout=30).read().decode())
+print(urllib.request.urlopen(request, timeout=300).read().decode())
 """
 
 pytestmark = pytest.mark.system

@@ -10,15 +10,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from mailingest.config import Settings
 from mailingest.stores.sqlite.writer import SqliteWriter
 from mailingest.wiring import build_pipeline
+from tests.support.lab.polling import PATIENCE
 
 # Later than all lines of the tests.
 _REFERENCE: Final = 1_795_600_000.0
 _SERVED: Final = re.compile(r"http://127\.0\.0\.1:\d+/")
+# Playwright waits by itself for whatever a test asks of a page.
+_MILLISECONDS: Final = PATIENCE * 1000
+expect.set_options(timeout=_MILLISECONDS)
 
 
 def fill(directory: Path, lines: Iterable[bytes]) -> None:
@@ -59,7 +63,7 @@ def web(directory: Path, settings: str = "") -> Iterator[str]:
         yield found[0]
     finally:
         process.terminate()
-        process.communicate(timeout=30)
+        process.communicate(timeout=PATIENCE)
 
 
 @contextmanager
@@ -70,7 +74,9 @@ def chromium() -> Iterator[Browser]:
         raise RuntimeError("no chromium: install it with: apt-get install chromium")
     with sync_playwright() as playwright:
         # Root has no sandbox; what is visited is our own.
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(
+            executable_path=path, args=["--no-sandbox"], timeout=_MILLISECONDS
+        )
         yield browser
         browser.close()
 
@@ -80,6 +86,7 @@ class Visitor:
 
     def __init__(self, context: BrowserContext, url: str) -> None:
         self.url = url
+        context.set_default_timeout(_MILLISECONDS)
         self.page: Page = context.new_page()
         self.faults: list[str] = []
         self.page.on("console", self._heard)

@@ -9,7 +9,8 @@ from mailingest.stores.criteria import Criteria
 from mailingest.stores.elastic import reader as module
 from mailingest.wiring import build_store
 from tests.support.logs import documents_of, lines_of
-from tests.support.servers import SearchServer, free_ports
+from tests.support.ports import free_port
+from tests.support.servers import SearchServer
 from tests.support.stores import elastic_settings, fill
 
 LOG = "".join(f"24T10:00:00 mx1 postfix/qmgr: AAAAAA1: number {number}\n" for number in range(25))
@@ -41,8 +42,7 @@ async def test_indices_of_another_prefix_are_not_asked(search_server: SearchServ
 
 
 async def test_a_server_that_is_away_is_unavailable() -> None:
-    [port] = free_ports(1)
-    settings = elastic_settings(f"http://127.0.0.1:{port}", "mail")
+    settings = elastic_settings(f"http://127.0.0.1:{free_port()}", "mail")
     source = build_store(settings).reader()
     with pytest.raises(StoreUnavailable, match="cannot be reached"):
         await source.span()

@@ -113,7 +113,7 @@ async def test_a_certificate_that_is_not_right_is_told_with_the_cure(
     secured_server: SearchServer, certificate: str, message: str
 ) -> None:
     certificates = secured_server.certificates
-    async with behind(secured_server, getattr(certificates, certificate)) as front:
+    with behind(secured_server, getattr(certificates, certificate)) as front:
         output = writer_to(front.url, tls=Tls(ca_certs=certificates.authority))
         with pytest.raises(UsageError, match=message):
             await output.open()
@@ -146,7 +146,7 @@ async def test_a_pinned_authority_vouches_for_names_and_a_pinned_certificate_for
     secured_server: SearchServer,
 ) -> None:
     made = secured_server.certificates
-    async with behind(secured_server, made.elsewhere) as front:
+    with behind(secured_server, made.elsewhere) as front:
         pinned = Tls(fingerprint=plain(made.fingerprint(made.elsewhere)))
         async with opened(front.url, tls=pinned, login=partial(Login, ADMIN, PASSWORD)) as output:
             assert output.connection.server is not None

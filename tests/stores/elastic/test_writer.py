@@ -1,8 +1,7 @@
 """The Elasticsearch and OpenSearch output on real servers, plain and secured."""
 
-import asyncio
-import socket
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import count, islice
 from uuid import uuid4
 
@@ -18,12 +17,14 @@ from tests.support.elastic import (
     cluster_setting,
     document,
     opened,
+    searched,
     state_version,
     stored,
     template_for,
     writer_to,
 )
-from tests.support.lab.daemon import free_port
+from tests.support.lab.polling import until
+from tests.support.ports import free_port
 from tests.support.servers import ELASTICSEARCH, OPENSEARCH, Kind, SearchServer
 from tests.support.servers.security import ADMIN
 
@@ -177,10 +178,10 @@ async def test_a_recipient_is_found_as_a_phrase_within_a_time_range(
         await output.write(batch)
 
     async with asking(any_server) as client:
-        await client.indices.refresh(index=f"{prefix}-*")
         day = {"gte": "2026-03-01T00:00:00Z", "lt": "2026-03-02T00:00:00Z"}
-        answer = await client.search(
-            index=f"{prefix}-*",
+        answer = await searched(
+            client,
+            f"{prefix}-*",
             query={
                 "bool": {
                     "must": [{"match_phrase": {"postfix_to": "info@example.org"}}],
@@ -189,8 +190,8 @@ async def test_a_recipient_is_found_as_a_phrase_within_a_time_range(
             },
         )
         assert [hit["_id"] for hit in answer["hits"]["hits"]] == [batch[0].id]
-        answer = await client.search(
-            index=f"{prefix}-*", query={"term": {"postfix_to.keyword": "info@example.net"}}
+        answer = await searched(
+            client, f"{prefix}-*", query={"term": {"postfix_to.keyword": "info@example.net"}}
         )
         assert [hit["_id"] for hit in answer["hits"]["hits"]] == [batch[1].id]
 
@@ -317,16 +318,19 @@ async def test_a_host_that_dies_is_left_out_and_taken_again_when_it_is_back(
         finally:
             first.start()
         assert (await documents(first), await documents(second)) == (in_first, in_second + 4)
-        async with asyncio.timeout(60):
-            while await documents(first) == in_first:
-                await write_some()
+
+        async def is_used_again() -> bool:
+            await write_some()
+            return await documents(first) > in_first
+
+        await until(is_used_again, "the host that is back takes documents")
 
 
 @pytest.mark.parametrize("is_first", [True, False])
 async def test_a_host_that_is_down_at_the_start_is_left_out(
     any_server: SearchServer, is_first: bool, prefix: str
 ) -> None:
-    down = any_server.url.replace(str(any_server.port), str(free_port(socket.SOCK_STREAM)))
+    down = any_server.url.replace(str(any_server.port), str(free_port()))
     hosts = (down, any_server) if is_first else (any_server, down)
     async with opened(*hosts, template=template_for(prefix)) as output:
         for number in range(4):
@@ -339,12 +343,18 @@ async def test_a_server_that_hangs_is_a_time_out_and_the_next_try_stores_once(
     batch = [document(prefix, number) for number in range(3)]
     async with opened(any_server, template=template_for(prefix)):
         pass
-    async with opened(any_server, timeout=1.0) as output:
-        with (
-            any_server.frozen(),
-            pytest.raises(StoreUnavailable, match="did not answer in time"),
-        ):
-            await output.write(batch)
+    output = writer_to(any_server, timeout=1.0)
+
+    async def is_open() -> bool:
+        with suppress(StoreUnavailable):  # a busy machine may need longer for it
+            await output.open()
+            return True
+        return False
+
+    await until(is_open, "the server answers within the time-out")
+    with any_server.frozen(), pytest.raises(StoreUnavailable, match="did not answer in time"):
+        await output.write(batch)
+    await output.close()
     async with opened(any_server) as output:
         result = await output.write(batch)
 

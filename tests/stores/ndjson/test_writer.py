@@ -14,6 +14,7 @@ from mailingest.errors import StoreUnavailable, UsageError
 from mailingest.stores.appending import append_whole
 from mailingest.stores.ndjson.writer import NdjsonWriter
 from tests.support.documents import document, files_limited_to, public_directory, unprivileged
+from tests.support.lab.polling import PATIENCE
 
 
 @asynccontextmanager
@@ -201,5 +202,5 @@ async def test_a_reader_that_has_gone_is_no_outage() -> None:
         assert process.stderr is not None
         assert process.stdout.readline() == lines(1)
         process.stdout.close()
-        assert process.wait(60) == 7
+        assert process.wait(PATIENCE) == 7
         assert process.stderr.read() == b""

@@ -17,6 +17,7 @@ from mailingest.stores.sqlite import scanning as module
 from mailingest.stores.sqlite.reader import SqliteReader
 from mailingest.stores.sqlite.writer import SqliteWriter
 from tests.support.documents import document, public_directory, unprivileged
+from tests.support.lab.polling import PATIENCE
 
 TODAY = "mail-2026.11.24.sqlite"
 
@@ -140,17 +141,17 @@ async def test_a_question_that_is_withdrawn_ends_its_work(
         nonlocal looked_at
         looked_at += 1
         begun.set()
-        time.sleep(0.01)
+        time.sleep(0.05)
         return False
 
     monkeypatch.setattr(module, "meets_term", slowly)
     source = SqliteReader(tmp_path, "mail")
     asking = asyncio.create_task(source.find(Criteria(text=text_term("removed")), 10))
-    assert await asyncio.to_thread(begun.wait, 30)
+    assert await asyncio.to_thread(begun.wait, PATIENCE)
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking
     done = looked_at
     assert done < 5000
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0.2)
     assert looked_at == done

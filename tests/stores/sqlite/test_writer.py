@@ -27,6 +27,7 @@ from tests.support.documents import (
     public_directory,
     unprivileged,
 )
+from tests.support.lab.polling import PATIENCE
 from tests.support.sqlite import StoredDocuments
 
 TODAY = "mail-2026.11.24.sqlite"
@@ -108,7 +109,7 @@ async def test_documents_survive_the_death_of_the_process(tmp_path: Path) -> Non
 
         asyncio.run(main())
     """
-    died = subprocess.run([sys.executable, "-c", program, str(tmp_path)], timeout=60)
+    died = subprocess.run([sys.executable, "-c", program, str(tmp_path)], timeout=PATIENCE)
     assert died.returncode == -9
     async with opened(tmp_path) as output:
         result = await output.write([document(number) for number in range(3001)])

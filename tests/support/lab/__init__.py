@@ -27,10 +27,11 @@ from tests.support.lab.facts import (
 )
 from tests.support.lab.namespace import Namespace
 from tests.support.lab.polling import wait_until
-from tests.support.lab.postfix import Postfix, free_port, prepare
+from tests.support.lab.postfix import Postfix, prepare
 from tests.support.lab.remote import RemoteServer
 from tests.support.lab.rsyslog import Rsyslog
 from tests.support.lab.scenarios import NO_SUCH_USER, SCENARIOS, Scenario
+from tests.support.ports import free_port
 
 _NEEDED = ("/usr/sbin/postfix", "/usr/sbin/rsyslogd", "/usr/bin/openssl")
 _INSTALL = "DEBIAN_FRONTEND=noninteractive apt-get install --no-install-recommends -y"

@@ -6,7 +6,10 @@ import threading
 from types import TracebackType
 from typing import Self
 
+from tests.support.lab.polling import PATIENCE
+
 _LARGEST_DATAGRAM = 65535
+_SO_RCVBUFFORCE = 33  # socket(7); Python has no name for it
 
 
 class Collector:
@@ -16,6 +19,8 @@ class Collector:
         self.datagrams: list[bytes] = []
         self.stream = b""
         self._udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        # As root: the kernel must not drop what comes while this thread has to wait for a core.
+        self._udp.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, 1 << 24)
         self._udp.bind(("127.0.0.1", 0))
         self._tcp = socket.create_server(("127.0.0.1", 0))
         self.udp_port: int = self._udp.getsockname()[1]
@@ -55,4 +60,4 @@ class Collector:
         trace: TracebackType | None,
     ) -> None:
         self._stop.set()
-        self._thread.join(10)
+        self._thread.join(PATIENCE)

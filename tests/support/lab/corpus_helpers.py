@@ -12,6 +12,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
+from tests.support.lab.polling import PATIENCE
+
 # Headers of mails tell the milter what to do at the end: packets of the milter protocol, version 6.
 DECISIONS: Mapping[str, bytes] = {
     "reject": b"y554 5.7.1 Spam message rejected\0",
@@ -29,6 +31,8 @@ class Helper(socketserver.ThreadingTCPServer):
 
     daemon_threads = True
     block_on_close = False
+    # Connections may come faster than threads begin: beyond this the kernel lets them time out.
+    request_queue_size = 128
 
     def __init__(self, address: str, session: type[socketserver.StreamRequestHandler]) -> None:
         super().__init__((address, 0), session)
@@ -107,7 +111,7 @@ class Client:
 
     def __init__(self, ip: str, server: tuple[str, int]) -> None:
         self.replies: list[str] = []
-        self._socket = socket.create_connection(server, 30, source_address=(ip, 0))
+        self._socket = socket.create_connection(server, PATIENCE, source_address=(ip, 0))
         self.port = int(self._socket.getsockname()[1])
         self._file = self._socket.makefile("rb")
 

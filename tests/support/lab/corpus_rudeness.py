@@ -211,9 +211,13 @@ RUDENESSES: Final[Sequence[Rudeness]] = (
     Rudeness(
         "goes-after-data", _half_a_mail, _lost("lost connection", "DATA"), verdict="not_accepted"
     ),
-    Rudeness("silent", _hello_and_wait, _lost("timeout", "EHLO")),
+    Rudeness("silent", _hello_and_wait, _lost("timeout", "EHLO"), "impatient"),
     Rudeness(
-        "silent-in-data", _half_a_mail_and_wait, _lost("timeout", "DATA"), verdict="not_accepted"
+        "silent-in-data",
+        _half_a_mail_and_wait,
+        _lost("timeout", "DATA"),
+        "impatient",
+        verdict="not_accepted",
     ),
     Rudeness("wrong-recipients", _many("RCPT TO:<x@y.test>"), _lost("too many errors", "RCPT")),
     Rudeness(

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
+from tests.support.lab.polling import PATIENCE
+
 # Replies to RCPT, as servers of the world give them; `{0}` is the recipient.
 RCPT_REPLIES: Mapping[str, str] = {
     "unknown": "550 5.1.1 <{0}>: Recipient address rejected: User unknown in virtual mailbox table",
@@ -83,6 +85,8 @@ class ScriptedServer(socketserver.ThreadingTCPServer):
 
     daemon_threads = True
     block_on_close = False
+    # Connections may come faster than threads begin: beyond this the kernel lets them time out.
+    request_queue_size = 128
 
     def __init__(
         self,
@@ -173,7 +177,7 @@ class _Session(socketserver.StreamRequestHandler):
     def _serve(self) -> None:
         server = self.server
         if not server.greeting:
-            server.ending.wait(30)
+            server.ending.wait(PATIENCE)
             return
         self._say(server.greeting)
         if server.greeting[0] != "2":

@@ -11,6 +11,7 @@ from tests.support.lab.corpus_helpers import PASSWORD, Client
 from tests.support.lab.corpus_mails import Mail
 from tests.support.lab.corpus_rudeness import CONTENTS, SENDER, Refusal, Rudeness
 from tests.support.lab.corpus_tables import EDGE_IP, OUTSIDE, TRUSTED_IP
+from tests.support.lab.polling import PATIENCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +175,7 @@ class Sessions:
         sender, recipient = "from-qmqp@example.net", "alice@example.com"
         parts = (b"X-Scenario: qmqp\n\nHello.\n", sender.encode(), recipient.encode())
         server = (EDGE_IP, self.ports["qmqp"])
-        with socket.create_connection(server, 30, source_address=(TRUSTED_IP, 0)) as client:
+        with socket.create_connection(server, PATIENCE, source_address=(TRUSTED_IP, 0)) as client:
             client.sendall(_netstring(b"".join(map(_netstring, parts))))
             reply = client.makefile("rb").read().decode()
         queue_id = reply.rpartition(" ")[2].rstrip(",")

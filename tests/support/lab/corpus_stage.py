@@ -25,6 +25,7 @@ from tests.support.lab.corpus_tables import (
 from tests.support.lab.namespace import Namespace
 from tests.support.lab.postfix import Postfix
 from tests.support.lab.rsyslog import Rsyslog
+from tests.support.ports import free_port
 
 _REMOTE = "mail.example.net"
 _CERTIFICATE = ("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2")
@@ -65,8 +66,9 @@ class Stage:
         closed = stack.enter_context(socket.socket())
         closed.bind((REMOTE_IP, 0))
         self.ports["closed"] = closed.getsockname()[1]
-        self.ports |= _free_ports(EDGE_IP, *SERVICES, "postscreen", "deep", "qmqp")
-        self.ports |= _free_ports(INTERNAL_IP, "internal_smtp")
+        for name in (*SERVICES, "postscreen", "deep", "qmqp"):
+            self.ports[name] = free_port(EDGE_IP)
+        self.ports["internal_smtp"] = free_port(INTERNAL_IP)
         mounts = self._prepare()
         namespace = Namespace(HOSTNAME, POSIX_ZONE, directory / "dev", mounts)
         stack.callback(namespace.close)
@@ -140,13 +142,6 @@ class Stage:
         )
         (private / "store").chmod(0o666)
         return server
-
-
-def _free_ports(address: str, *names: str) -> dict[str, int]:
-    """Ports that nobody listens on at the moment, each another."""
-    with ExitStack() as probes:
-        sockets = [probes.enter_context(socket.create_server((address, 0))) for _ in names]
-        return {name: each.getsockname()[1] for name, each in zip(names, sockets, strict=True)}
 
 
 def _ipv6_server() -> ScriptedServer:

@@ -19,6 +19,8 @@ USERS: Final[Mapping[str, int]] = {
 }
 DELAY_WARNING: Final = 2.0
 """Seconds after which a sender is told that his mail waits."""
+GREET_WAIT: Final = 4.0
+"""Seconds within which a client of postscreen(8) has to talk or hang up to be too early."""
 
 HOSTS: Final = f"""\
 127.0.0.1 localhost
@@ -36,7 +38,7 @@ reuse.test smtp:[mail.example.net]:{mail}
 refused.test smtp:[mail.example.net]:{closed}
 nobanner.test smtp:[{remote}]:{nobanner}
 busy.test smtp:[{remote}]:{busy}
-silent.test smtp:[{remote}]:{silent}
+silent.test impatient:[{remote}]:{silent}
 tls.test smtp:[{remote}]:{tls}
 verified.test smtp:[mail.example.net]:{tls}
 musttls.test smtp:[{remote}]:{mail}

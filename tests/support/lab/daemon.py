@@ -9,19 +9,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.support.lab.polling import wait_until
+from tests.support.lab.polling import PATIENCE, wait_until
 
 # Should the test run be killed, the kernel ends the daemon too.
 _ENDS_WITH_THE_TESTS = ("setpriv", "--pdeathsig", "KILL")
 _PROGRAM = (sys.executable, "-m", "mailingest")
-
-
-def free_port(kind: socket.SocketKind) -> int:
-    """A port of 127.0.0.1 that nobody uses at the moment."""
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Daemon:
@@ -87,7 +79,7 @@ class Daemon:
             return
         self._process.send_signal(signal.SIGTERM)
         try:
-            code = self._process.wait(30)
+            code = self._process.wait(PATIENCE)
         finally:
             self._kill()
         if code != 0 and error is None:
@@ -101,7 +93,7 @@ def replay(config: Path, *files: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE,
     )
     if done.returncode != 0:
         raise RuntimeError(f"replay ended with {done.returncode}: {done.stderr}{done.stdout}")

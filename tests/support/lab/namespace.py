@@ -5,6 +5,8 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tests.support.lab.polling import PATIENCE
+
 # /dev becomes private so that /dev/log can be ours.  The first process waits for the end of
 # its input: whatever happens to the test run, the kernel then ends every process in here.
 _FIRST_PROCESS = """
@@ -67,7 +69,7 @@ class Namespace:
             input=stdin,
             capture_output=True,
             check=False,
-            timeout=60,
+            timeout=PATIENCE,
         )
         if done.returncode != 0:
             said = (done.stderr + done.stdout).decode("utf-8", "replace").strip()
@@ -76,4 +78,4 @@ class Namespace:
 
     def close(self) -> None:
         """End every process inside."""
-        self._first.communicate(timeout=30)
+        self._first.communicate(timeout=PATIENCE)

@@ -54,13 +54,6 @@ _META_FILES = ("dynamicmaps.cf", "postfix-files", "post-install", "postfix-scrip
 _META_DIRECTORIES = ("dynamicmaps.cf.d", "postfix-files.d")
 
 
-def free_port(address: str) -> int:
-    """A TCP port that nobody listens on at the moment."""
-    with socket.create_server((address, 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def prepare(directory: Path, address: str, port: int, relay_port: int) -> dict[str, Path]:
     """Write the configuration and give the mounts (path inside to path outside) it needs."""
     directory.mkdir()

@@ -9,6 +9,8 @@ from typing import Any
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from tests.support.lab.polling import PATIENCE
+
 # RFC 5321 section 4.2.3 and RFC 3463: the replies of a greylisting and of a refusing server.
 GREYLISTED = "451 4.7.1 Greylisted, please try again"
 UNKNOWN = "550 5.1.1 No such user here"
@@ -43,7 +45,7 @@ class RemoteServer:
         self._thread.start()
         self._server = asyncio.run_coroutine_threadsafe(
             self._loop.create_server(self._session, address, 0), self._loop
-        ).result(10)
+        ).result(PATIENCE)
         self.port: int = self._server.sockets[0].getsockname()[1]
 
     def _session(self) -> SMTP:
@@ -93,7 +95,7 @@ class RemoteServer:
         """Stop listening and end the thread."""
         self._loop.call_soon_threadsafe(self._server.close)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(PATIENCE)
         self._loop.close()
 
 

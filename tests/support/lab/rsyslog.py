@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tests.support.lab.namespace import Namespace
-from tests.support.lab.polling import wait_until
+from tests.support.lab.polling import PATIENCE, wait_until
 
 # The forwarding lines are those of the rsyslog manual, with the default forward format.
 _CONFIG = """\
@@ -38,9 +38,10 @@ class Rsyslog:
         config.write_text(_CONFIG.format(directory=directory, **files) + "\n".join(forwards) + "\n")
         command = ["rsyslogd", "-n", "-f", str(config), "-i", str(self._pid_file)]
         self._process = namespace.start(command)
-        wait_until(namespace.path("/dev/log").exists, "rsyslogd opens /dev/log")
+        log = namespace.path("/dev/log")
+        wait_until(lambda: self._pid_file.exists() and log.exists(), "rsyslogd opens /dev/log")
 
     def close(self) -> None:
         """Stop rsyslogd; what it has in hand is written and sent first."""
         self._namespace.run(["kill", self._pid_file.read_text().strip()])
-        self._process.wait(30)
+        self._process.wait(PATIENCE)

@@ -8,11 +8,9 @@ import os
 import re
 import shutil
 import signal
-import socket
 import ssl
 import subprocess
 import tempfile
-import time
 import urllib.error
 import urllib.request
 import zipfile
@@ -22,6 +20,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.support.lab.polling import PATIENCE, wait_until
+from tests.support.ports import free_port
 from tests.support.servers.certificates import Certificates, make_certificates
 from tests.support.servers.security import ADMIN, PASSWORD, secure_elasticsearch, secure_opensearch
 
@@ -29,10 +29,8 @@ HERE = Path(__file__).parent
 
 INSTALL = "apt-get install openjdk-17-jdk-headless maven"
 
-START_SECONDS = 120.0
-"""A start takes about 10 s; a machine that is busy with other tests gets more."""
-
-STOP_SECONDS = 30.0
+# One that is just starting may never answer.
+ASK_AGAIN_SECONDS = 30.0
 
 # Without its second compiler, Java needs half the processor time to start.
 SMALL = ("-Xms256m", "-Xmx256m", "-XX:TieredStopAtLevel=1")
@@ -258,13 +256,13 @@ class SearchServer:
         self.kind = kind
         self.home = Path(tempfile.mkdtemp(prefix=f"mailingest-{kind}-"))
         self.log = self.home / "server.log"
-        self.port, transport_port = free_ports(2)
+        self.port = free_port()
         self._java_options = LARGE if large else SMALL
         self._process: subprocess.Popen[bytes] | None = None
         self._settings = {
             "network.host": "127.0.0.1",
             "http.port": str(self.port),
-            "transport.port": str(transport_port),
+            "transport.port": str(free_port()),
             "discovery.type": "single-node",
             "cluster.routing.allocation.disk.threshold_enabled": "false",
             # The serial collector lets a small heap fill up before it works; counting that as
@@ -319,13 +317,10 @@ class SearchServer:
                 stderr=subprocess.STDOUT,
                 cwd=self.home,
             )
-        deadline = time.monotonic() + START_SECONDS
-        while not self._healthy():
-            if self._process.poll() is not None:
-                raise self._failure(f"ended with code {self._process.returncode}")
-            if time.monotonic() > deadline:
-                raise self._failure(f"does not answer after {START_SECONDS:.0f} s")
-            time.sleep(0.1)
+        try:
+            wait_until(self._is_ready, "it answers")
+        except TimeoutError:
+            raise self._failure(f"does not answer after {PATIENCE:.0f} s") from None
 
     def stop(self) -> None:
         """Close the node in good order, as an operator's restart does."""
@@ -333,9 +328,9 @@ class SearchServer:
         assert process.stdin is not None
         process.stdin.close()
         try:
-            process.wait(STOP_SECONDS)
+            process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
-            raise self._failure(f"does not stop within {STOP_SECONDS:.0f} s") from None
+            raise self._failure(f"does not stop within {PATIENCE:.0f} s") from None
         if process.returncode != 0:
             raise self._failure(f"stopped with code {process.returncode}")
         self._process = None
@@ -399,7 +394,9 @@ class SearchServer:
             raise ServerProblem(f"{self.kind} does not run")
         return self._process
 
-    def _healthy(self) -> bool:
+    def _is_ready(self) -> bool:
+        if (code := self._running().poll()) is not None:
+            raise self._failure(f"ended with code {code}")
         handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
         if self.kind.is_secured:
             made = self.certificates
@@ -411,7 +408,9 @@ class SearchServer:
             f"{self.url}/_cluster/health", headers={"authorization": f"Basic {login}"}
         )
         try:
-            with urllib.request.build_opener(*handlers).open(request, timeout=5) as answer:
+            with urllib.request.build_opener(*handlers).open(
+                request, timeout=ASK_AGAIN_SECONDS
+            ) as answer:
                 return json.load(answer)["status"] in ("green", "yellow")
         except (urllib.error.URLError, OSError):
             return False
@@ -421,12 +420,3 @@ class SearchServer:
         self.kill()
         end = self.log.read_text(errors="replace")[-6000:]
         return ServerProblem(f"{self.kind} {what}; the end of its log:\n{end}")
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports on 127.0.0.1 that nobody uses: a restart needs the same ones, so 0 will not do."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
