@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from mailingest.web.users import hash_password
-from tests.support.lab.polling import wait_until
+from tests.support.lab.polling import PATIENCE, wait_until
 from tests.support.systemd_host import SystemdHost
 
 ROOT = Path(__file__).parents[2]
@@ -56,6 +56,7 @@ def installed(directory: Path) -> Path:
     # An interpreter may be linked to a library beside it.
     paths = "Environment=PYTHONPATH=/run/libraries:/run/source LD_LIBRARY_PATH=/run/python/lib\n"
     settings = "Environment=MAILINGEST_RETENTION__DAYS=3 MAILINGEST_WEB__USERS_FILE=users\n"
+    settings += f"TimeoutStartSec={PATIENCE:g}\n"
     for unit in UNITS:
         text = unit.read_text().replace(PROGRAM, f"/run/python/{interpreter} -m mailingest")
         text = text.replace("[Service]", f"[Service]\n{binds}{paths}{settings}")

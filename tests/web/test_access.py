@@ -119,9 +119,7 @@ async def test_logins_at_the_same_time_are_not_more_guesses(tmp_path: Path) -> N
         login = basic("ann", "wrong")
         answers = await asyncio.gather(*(page.get("", headers=login) for _ in range(60)))
         statuses = [status for status, _ in answers]
-        # One is given again every three seconds.
-        assert 20 <= statuses.count(401) < 40
-        assert statuses.count(401) + statuses.count(429) == 60
+        assert (statuses.count(401), statuses.count(429)) == (20, 40)
 
 
 async def test_right_passwords_are_not_counted(tmp_path: Path) -> None:

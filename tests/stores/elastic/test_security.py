@@ -12,6 +12,7 @@ from mailingest.stores.elastic.connection import Login
 from mailingest.stores.elastic.tls import Tls
 from tests.support.elastic import asking, document, opened, stored, template_for, writer_to
 from tests.support.fronting import behind
+from tests.support.lab.polling import PATIENCE
 from tests.support.servers import (
     SECURED_ELASTICSEARCH,
     SECURED_KINDS,
@@ -20,6 +21,12 @@ from tests.support.servers import (
     SearchServer,
 )
 from tests.support.servers.security import ADMIN, GUEST, PASSWORD, WRITER, web_token
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine may take longer for a handshake than an operator wants to wait."""
+    monkeypatch.setattr("mailingest.stores.elastic.tls.HANDSHAKE_SECONDS", PATIENCE)
 
 
 @pytest.fixture

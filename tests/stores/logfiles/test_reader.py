@@ -25,6 +25,7 @@ from mailingest.stores.criteria import Criteria, address_term, text_term
 from mailingest.stores.logfiles.reader import LogFilesReader
 from mailingest.stores.protocol import Reader
 from mailingest.wiring import first_time, line_reading
+from tests.support.lab.polling import PATIENCE
 from tests.support.logs import REFERENCE, SETTINGS, documents_of, lines_of
 from tests.support.stores import log_file_reader
 from tests.trace.test_stories import BORN, CHAIN, SENT
@@ -286,7 +287,7 @@ async def test_a_question_that_is_withdrawn_ends_its_work(tmp_path: Path) -> Non
     (tmp_path / "mail.log").write_bytes(b"")
     file = _Endless(tmp_path / "mail.log")
     asking = asyncio.create_task(LogFilesReader([file], line_reading(SETTINGS)).span())
-    assert await asyncio.to_thread(file.is_read.wait, 30)
+    assert await asyncio.to_thread(file.is_read.wait, PATIENCE)
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking
