@@ -35,7 +35,11 @@ class Running:
         assert make is not None, "needs make"
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [make, "-f", str(MAKEFILE), "-o", "venv/run", "run", "VENV=venv"],
+                # Who starts the tests in the background of a script has them ignore Ctrl-C.
+                [
+                    *("env", "--default-signal=INT"),
+                    *(make, "-f", str(MAKEFILE), "-o", "venv/run", "run", "VENV=venv"),
+                ],
                 cwd=directory,
                 stdin=subprocess.DEVNULL,
                 # Whoever is left over holds this pipe open.
