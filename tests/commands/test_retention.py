@@ -92,12 +92,12 @@ def test_the_log_of_a_day_goes_before_its_database(
         (directory / name).write_bytes(b"")
     run(sqlite_settings(directory), dry_run=False, today=TODAY)
 
-    told = [line.split()[1] for line in capsys.readouterr().out.splitlines()[1:-1]]
-    assert told == files
+    shown = [line.split()[1] for line in capsys.readouterr().out.splitlines()[1:-1]]
+    assert shown == files
     assert "mail-2026.11.22.sqlite-wal" in names(directory)
 
 
-def test_a_damaged_file_is_kept_and_told(
+def test_a_damaged_file_is_kept_and_reported(
     directory: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     damaged = "mail-2026.01.01.sqlite.damaged-20260101T120000000000Z"
@@ -129,16 +129,16 @@ def test_a_second_run_and_a_missing_directory_are_no_errors(directory: Path) -> 
 
 async def test_a_day_that_is_written_to_meanwhile_begins_anew(tmp_path: Path) -> None:
     old = document(1, day="2026.11.01")
-    output = SqliteWriter(tmp_path)
-    await output.open()
+    writer = SqliteWriter(tmp_path)
+    await writer.open()
     try:
-        await output.write([old])
+        await writer.write([old])
         await asyncio.to_thread(run, sqlite_settings(tmp_path), dry_run=False, today=TODAY)
         assert names(tmp_path) == set()
         late = document(2, day="2026.11.01")
-        assert (await output.write([late])).stored == 1
+        assert (await writer.write([late])).stored == 1
     finally:
-        await output.close()
+        await writer.close()
     assert list(StoredDocuments(tmp_path, "mail").find()) == [late.fields]
     with closing(sqlite3.connect(tmp_path / "mail-2026.11.01.sqlite")) as database:
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
@@ -194,8 +194,8 @@ async def test_indices_of_days_that_are_over_are_deleted_and_no_others(
 
         await asyncio.to_thread(run, settings, dry_run=True, today=TODAY)
         assert await present() == {*over, *kept}
-        told = capsys.readouterr().out.splitlines()
-        assert [line.split()[2] for line in told[:-1]] == over
+        shown = capsys.readouterr().out.splitlines()
+        assert [line.split()[2] for line in shown[:-1]] == over
 
         await asyncio.to_thread(run, settings, dry_run=False, today=TODAY)
         assert await present() == set(kept)

@@ -235,9 +235,9 @@ async def test_the_daemon_keeps_the_policy_in_the_template_that_setup_has_put() 
     cluster = Cluster("elasticsearch")
     async with cluster.running() as url:
         await setup(settings_for(url))
-        output = build_store(settings_for(url)).writer()
-        await output.open()
-        await output.close()
+        writer = build_store(settings_for(url)).writer()
+        await writer.open()
+        await writer.close()
 
     assert cluster.changes[-1] == ("PUT", TEMPLATE, template_body(LIFECYCLE))
 
@@ -284,13 +284,13 @@ async def test_a_server_without_lifecycles_gets_its_template_and_the_hint(
 ) -> None:
     settings = settings_for(search_server.url, 30, prefix)
     await setup(settings)
-    told = capsys.readouterr().out.splitlines()
+    shown = capsys.readouterr().out.splitlines()
     await setup(settings)
 
     name = "OpenSearch has no ISM" if search_server.kind.name == "opensearch" else "has no ILM"
-    assert told[0] == f"index template {prefix}: new"
-    assert name in told[1]
-    assert "have `mailingest retention` run daily" in told[1]
+    assert shown[0] == f"index template {prefix}: new"
+    assert name in shown[1]
+    assert "have `mailingest retention` run daily" in shown[1]
     assert capsys.readouterr().out.splitlines()[0] == f"index template {prefix}: unchanged"
 
 
@@ -324,10 +324,10 @@ async def test_addresses_are_grouped_by_domain_and_foreign_indices_are_left_alon
 ) -> None:
     await setup(settings_for(search_server.url, None, prefix))
     addresses = ["Ann@Example.ORG", "bob@example.org", '"a@b"@example.net', "", "MAILER-DAEMON"]
-    output = build_store(settings_for(search_server.url, None, prefix)).writer()
-    await output.open()
+    writer = build_store(settings_for(search_server.url, None, prefix)).writer()
+    await writer.open()
     try:
-        result = await output.write(
+        result = await writer.write(
             [
                 Document(
                     f"{prefix}-2026.11.24",
@@ -340,7 +340,7 @@ async def test_addresses_are_grouped_by_domain_and_foreign_indices_are_left_alon
             ]
         )
     finally:
-        await output.close()
+        await writer.close()
     assert result.stored == len(addresses)
     async with asking(search_server) as client:
         answer = await searched(

@@ -1,4 +1,4 @@
-"""Documents for tests of outputs, and ways to take space and rights from this process."""
+"""Documents for tests of writers, and ways to take space and rights from this process."""
 
 import os
 import resource

@@ -60,13 +60,13 @@ def writer_to(
 async def opened(
     *servers: SearchServer | str, user: str = ADMIN, **options: Any
 ) -> AsyncIterator[ElasticWriter]:
-    """An output to servers, or to URLs; ``user`` logs in to the secured ones."""
-    output = writer_to(*servers, user=user, **options)
+    """An writer to servers, or to URLs; ``user`` logs in to the secured ones."""
+    writer = writer_to(*servers, user=user, **options)
     try:
-        await output.open()
-        yield output
+        await writer.open()
+        yield writer
     finally:
-        await output.close()
+        await writer.close()
 
 
 @asynccontextmanager

@@ -67,8 +67,8 @@ class Front:
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     try:
-        while octets := await reader.read(65_536):
-            writer.write(octets)
+        while part := await reader.read(65_536):
+            writer.write(part)
             await writer.drain()
     except OSError:
         pass  # the other side has gone

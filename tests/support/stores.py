@@ -25,6 +25,7 @@ from mailingest.stores.sqlite.reader import SqliteReader
 from mailingest.stores.sqlite.store import SqliteStore
 from mailingest.wiring import build_store, line_reading
 from tests.support.elastic import searched
+from tests.support.lab.polling import PATIENCE
 from tests.support.logs import REFERENCE, SETTINGS, documents_of, lines_of
 from tests.support.servers import KINDS, Kind
 from tests.support.sqlite import StoredDocuments
@@ -62,8 +63,7 @@ class StoreCase:
         """All documents that are stored, at most 10,000."""
         if isinstance(self.store, ElasticStore):
             async with self.store.connection().opened("all") as client:
-                await client.indices.refresh(index=f"{self.prefix}-*")
-                answer = await client.search(index=f"{self.prefix}-*", size=10_000)
+                answer = await searched(client, f"{self.prefix}-*", size=10_000)
                 return [hit["_source"] for hit in answer["hits"]["hits"]]
         if self.settings.ndjson.path is not None:
             lines = Path(self.settings.ndjson.path).read_bytes().splitlines()
@@ -92,7 +92,7 @@ def elastic_settings(url: str, prefix: str) -> Settings:
         {
             "syslog": {"timezone": "UTC"},
             "index": {"prefix": prefix},
-            "elasticsearch": {"hosts": [url], "replicas": 0},
+            "elasticsearch": {"hosts": [url], "replicas": 0, "timeout": PATIENCE},
         }
     )
 

@@ -1,4 +1,4 @@
-"""TLS and logins of the Elasticsearch and OpenSearch output, on secured servers."""
+"""TLS and logins of the Elasticsearch and OpenSearch writer, on secured servers."""
 
 from collections.abc import Callable
 from functools import partial
@@ -38,10 +38,10 @@ def prefix() -> str:
 async def test_the_privileges_that_the_message_names_are_enough(
     secured_server: SearchServer, prefix: str
 ) -> None:
-    async with opened(secured_server, user=WRITER, template=template_for(prefix)) as output:
-        await output.open()
-        result = await output.write([document(prefix, 1), document(prefix, 2)])
-        again = await output.write([document(prefix, 2)])
+    async with opened(secured_server, user=WRITER, template=template_for(prefix)) as writer:
+        await writer.open()
+        result = await writer.write([document(prefix, 1), document(prefix, 2)])
+        again = await writer.write([document(prefix, 2)])
 
     assert (result.stored, result.rejected, result.retry) == (2, [], [])
     assert (again.stored, again.duplicates) == (1, 1)
@@ -91,18 +91,18 @@ def login(**options: str) -> Make:
         ),
     ],
 )
-async def test_what_the_operator_has_to_heal_is_told_in_one_line(
+async def test_what_the_operator_has_to_fix_is_said_in_one_line(
     secured_server: SearchServer, make: Make, message: str
 ) -> None:
-    output = writer_to(secured_server, **make(secured_server))
+    writer = writer_to(secured_server, **make(secured_server))
     with pytest.raises(UsageError) as caught:
-        await output.open()
-    await output.close()
+        await writer.open()
+    await writer.close()
 
-    told = str(caught.value)
-    assert message in told
-    assert "\n" not in told
-    assert PASSWORD not in told
+    shown = str(caught.value)
+    assert message in shown
+    assert "\n" not in shown
+    assert PASSWORD not in shown
 
 
 @pytest.mark.parametrize(
@@ -116,15 +116,15 @@ async def test_what_the_operator_has_to_heal_is_told_in_one_line(
         ),
     ],
 )
-async def test_a_certificate_that_is_not_right_is_told_with_the_cure(
+async def test_a_certificate_that_is_not_right_is_named_with_a_hint(
     secured_server: SearchServer, certificate: str, message: str
 ) -> None:
     certificates = secured_server.certificates
     with behind(secured_server, getattr(certificates, certificate)) as front:
-        output = writer_to(front.url, tls=Tls(ca_certs=certificates.authority))
+        writer = writer_to(front.url, tls=Tls(ca_certs=certificates.authority))
         with pytest.raises(UsageError, match=message):
-            await output.open()
-        await output.close()
+            await writer.open()
+        await writer.close()
 
 
 @pytest.mark.parametrize(
@@ -145,8 +145,8 @@ async def test_a_server_is_trusted_in_several_ways(
     secured_server: SearchServer, make: Callable[[Any], Tls], prefix: str
 ) -> None:
     tls = make(secured_server.certificates)
-    async with opened(secured_server, tls=tls, template=template_for(prefix)) as output:
-        assert (await output.write([document(prefix, 1)])).stored == 1
+    async with opened(secured_server, tls=tls, template=template_for(prefix)) as writer:
+        assert (await writer.write([document(prefix, 1)])).stored == 1
 
 
 async def test_a_pinned_authority_vouches_for_names_and_a_pinned_certificate_for_itself(
@@ -155,8 +155,8 @@ async def test_a_pinned_authority_vouches_for_names_and_a_pinned_certificate_for
     made = secured_server.certificates
     with behind(secured_server, made.elsewhere) as front:
         pinned = Tls(fingerprint=plain(made.fingerprint(made.elsewhere)))
-        async with opened(front.url, tls=pinned, login=partial(Login, ADMIN, PASSWORD)) as output:
-            assert output.connection.server is not None
+        async with opened(front.url, tls=pinned, login=partial(Login, ADMIN, PASSWORD)) as writer:
+            assert writer.connection.server is not None
         other = writer_to(front.url, tls=Tls(fingerprint=plain(made.fingerprint(made.authority))))
         with pytest.raises(UsageError, match="certificate is for another name"):
             await other.open()
@@ -167,20 +167,20 @@ def plain(fingerprint: str) -> str:
     return fingerprint.replace(":", "").lower()
 
 
-async def test_https_to_a_server_without_tls_is_refused_with_the_cure(
+async def test_https_to_a_server_without_tls_is_refused_with_a_hint(
     search_server: SearchServer,
 ) -> None:
-    output = writer_to(search_server.url.replace("http:", "https:"))
+    writer = writer_to(search_server.url.replace("http:", "https:"))
     with pytest.raises(UsageError, match="does not speak TLS: write http:// in hosts"):
-        await output.open()
-    await output.close()
+        await writer.open()
+    await writer.close()
 
 
 async def test_http_to_a_server_with_tls_names_the_scheme(secured_server: SearchServer) -> None:
-    output = writer_to(secured_server.url.replace("https:", "http:"))
+    writer = writer_to(secured_server.url.replace("https:", "http:"))
     with pytest.raises(StoreUnavailable, match="address and scheme in hosts"):
-        await output.open()
-    await output.close()
+        await writer.open()
+    await writer.close()
 
 
 @pytest.mark.servers
@@ -198,11 +198,11 @@ async def test_a_server_that_wants_a_certificate_of_its_clients_gets_it(kind: Ki
         ):
             await without.open()
         await without.close()
-        async with opened(server, tls=Tls(ca_certs=made.authority, **own)) as output:
-            assert (await output.write([document("mail-own", 1)])).stored == 1
+        async with opened(server, tls=Tls(ca_certs=made.authority, **own)) as writer:
+            assert (await writer.write([document("mail-own", 1)])).stored == 1
         pinned = Tls(fingerprint=plain(made.fingerprint(made.server)), **own)
-        async with opened(server, tls=pinned) as output:
-            assert (await output.write([document("mail-own", 1)])).duplicates == 1
+        async with opened(server, tls=pinned) as writer:
+            assert (await writer.write([document("mail-own", 1)])).duplicates == 1
 
 
 @pytest.mark.servers
@@ -213,8 +213,8 @@ async def test_an_api_key_logs_in_to_elasticsearch(
     async with asking(server) as client:
         made = await client.security.create_api_key(name=prefix)
     key = Login(api_key=f"{made['id']}:{made['api_key']}")
-    async with opened(server, login=lambda: key, template=template_for(prefix)) as output:
-        assert (await output.write([document(prefix, 1)])).stored == 1
+    async with opened(server, login=lambda: key, template=template_for(prefix)) as writer:
+        assert (await writer.write([document(prefix, 1)])).stored == 1
 
 
 @pytest.mark.servers
@@ -232,8 +232,8 @@ async def test_a_bearer_token_logs_in(
             )
         token = answer["access_token"]
     bearer = Login(bearer_token=token)
-    async with opened(server, login=lambda: bearer, template=template_for(prefix)) as output:
-        assert (await output.write([document(prefix, 1)])).stored == 1
+    async with opened(server, login=lambda: bearer, template=template_for(prefix)) as writer:
+        assert (await writer.write([document(prefix, 1)])).stored == 1
 
 
 async def test_proxies_of_the_environment_divert_nothing(
@@ -244,5 +244,5 @@ async def test_proxies_of_the_environment_divert_nothing(
         monkeypatch.setenv(name.lower(), "http://127.0.0.1:9")
     made = secured_server.certificates
     tls = Tls(fingerprint=plain(made.fingerprint(made.server)))
-    async with opened(secured_server, tls=tls, template=template_for(prefix)) as output:
-        assert (await output.write([document(prefix, 1)])).stored == 1
+    async with opened(secured_server, tls=tls, template=template_for(prefix)) as writer:
+        assert (await writer.write([document(prefix, 1)])).stored == 1

@@ -1,4 +1,4 @@
-"""The Elasticsearch and OpenSearch output on real servers, plain and secured."""
+"""The Elasticsearch and OpenSearch writer on real servers, plain and secured."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -38,11 +38,11 @@ def prefix() -> str:
 # ---- what is stored, on real servers
 
 
-async def test_the_output_knows_the_server(any_server: SearchServer) -> None:
-    async with opened(any_server) as output:
-        assert output.connection.server is not None
-        assert output.connection.server.kind == any_server.kind.name
-        assert output.connection.server.version == any_server.kind.version
+async def test_the_writer_knows_the_server(any_server: SearchServer) -> None:
+    async with opened(any_server) as writer:
+        assert writer.connection.server is not None
+        assert writer.connection.server.kind == any_server.kind.name
+        assert writer.connection.server.version == any_server.kind.version
 
 
 async def test_documents_land_in_the_index_of_their_day(
@@ -50,8 +50,8 @@ async def test_documents_land_in_the_index_of_their_day(
 ) -> None:
     batch = [document(prefix, 1), document(prefix, 2, "2026.03.02"), document(prefix, 3)]
 
-    async with opened(any_server, template=template_for(prefix)) as output:
-        result = await output.write(batch)
+    async with opened(any_server, template=template_for(prefix)) as writer:
+        result = await writer.write(batch)
 
     assert (result.stored, result.duplicates, result.rejected, result.retry) == (3, 0, [], [])
     async with asking(any_server) as client:
@@ -66,9 +66,9 @@ async def test_documents_land_in_the_index_of_their_day(
 async def test_writing_a_batch_twice_stores_it_once(any_server: SearchServer, prefix: str) -> None:
     batch = [document(prefix, number) for number in range(3)]
 
-    async with opened(any_server, template=template_for(prefix)) as output:
-        await output.write(batch[:2])
-        result = await output.write(batch)
+    async with opened(any_server, template=template_for(prefix)) as writer:
+        await writer.write(batch[:2])
+        result = await writer.write(batch)
 
     assert (result.stored, result.duplicates, result.rejected, result.retry) == (3, 2, [], [])
     async with asking(any_server) as client:
@@ -76,20 +76,20 @@ async def test_writing_a_batch_twice_stores_it_once(any_server: SearchServer, pr
 
 
 async def test_an_empty_batch_is_no_request_and_no_error(any_server: SearchServer) -> None:
-    async with opened(any_server) as output:
-        result = await output.write([])
+    async with opened(any_server) as writer:
+        result = await writer.write([])
 
     assert (result.stored, result.rejected, result.retry) == (0, [], [])
 
 
 async def test_compressed_requests_are_understood(any_server: SearchServer, prefix: str) -> None:
-    async with opened(any_server, template=template_for(prefix), compress=True) as output:
-        result = await output.write([document(prefix, 1)])
+    async with opened(any_server, template=template_for(prefix), compress=True) as writer:
+        result = await writer.write([document(prefix, 1)])
 
     assert result.stored == 1
 
 
-async def test_a_value_that_does_not_fit_is_rejected_and_its_neighbours_stored(
+async def test_a_value_that_does_not_fit_is_rejected_and_the_others_stored(
     any_server: SearchServer, prefix: str
 ) -> None:
     batch = [
@@ -98,8 +98,8 @@ async def test_a_value_that_does_not_fit_is_rejected_and_its_neighbours_stored(
         document(prefix, 3, postfix_nrcpt=3),
     ]
 
-    async with opened(any_server, template=template_for(prefix)) as output:
-        result = await output.write(batch)
+    async with opened(any_server, template=template_for(prefix)) as writer:
+        result = await writer.write(batch)
 
     assert (result.stored, result.retry) == (2, [])
     [rejection] = result.rejected
@@ -118,8 +118,8 @@ async def test_a_body_that_spoils_the_request_is_found_and_rejected_alone(
     batch = [document(prefix, number) for number in range(5)]
     batch[3].body = b'{"a":\n1}'
 
-    async with opened(any_server, template=template_for(prefix), user=ADMIN) as output:
-        result = await output.write(batch)
+    async with opened(any_server, template=template_for(prefix), user=ADMIN) as writer:
+        result = await writer.write(batch)
 
     assert (result.stored + len(result.rejected), result.retry) == (5, [])
     [rejection] = result.rejected
@@ -137,8 +137,8 @@ async def test_a_request_over_the_servers_limit_is_sent_in_halves(
     batch = [document(prefix, number, message="x" * 50_000) for number in range(16)]
     assert sum(len(one.body) for one in batch) > 3 * MAX_REQUEST
 
-    async with opened(any_server, template=template_for(prefix)) as output:
-        result = await output.write(batch)
+    async with opened(any_server, template=template_for(prefix)) as writer:
+        result = await writer.write(batch)
 
     assert (result.stored, result.duplicates, result.rejected, result.retry) == (16, 0, [], [])
     async with asking(any_server) as client:
@@ -154,8 +154,8 @@ async def test_a_document_over_the_servers_limit_is_rejected_and_the_rest_stored
         document(prefix, 3),
     ]
 
-    async with opened(any_server, template=template_for(prefix)) as output:
-        result = await output.write(batch)
+    async with opened(any_server, template=template_for(prefix)) as writer:
+        result = await writer.write(batch)
 
     assert (result.stored, result.retry) == (2, [])
     [rejection] = result.rejected
@@ -174,8 +174,8 @@ async def test_a_recipient_is_found_as_a_phrase_within_a_time_range(
     template = IndexTemplate(prefix, (f"{prefix}-*",), index_template(replicas=0))
     if not any_server.kind.has_analyzers:
         template = template_for(prefix)
-    async with opened(any_server, template=template) as output:
-        await output.write(batch)
+    async with opened(any_server, template=template) as writer:
+        await writer.write(batch)
 
     async with asking(any_server) as client:
         day = {"gte": "2026-03-01T00:00:00Z", "lt": "2026-03-02T00:00:00Z"}
@@ -202,8 +202,8 @@ async def test_a_recipient_is_found_as_a_phrase_within_a_time_range(
 async def test_the_template_shapes_new_indices(any_server: SearchServer, prefix: str) -> None:
     template = template_for(prefix, refresh_interval="7s")
 
-    async with opened(any_server, template=template) as output:
-        await output.write([document(prefix, 1, unknown="x")])
+    async with opened(any_server, template=template) as writer:
+        await writer.write([document(prefix, 1, unknown="x")])
 
     index = f"{prefix}-2026.03.01"
     async with asking(any_server) as client:
@@ -216,9 +216,9 @@ async def test_putting_the_template_that_the_server_has_changes_nothing_there(
     any_server: SearchServer, prefix: str
 ) -> None:
     async with asking(any_server) as client:
-        async with opened(any_server, template=template_for(prefix)) as output:
+        async with opened(any_server, template=template_for(prefix)) as writer:
             before = await state_version(client)
-            await output.open()
+            await writer.open()
         async with opened(any_server, template=template_for(prefix)):
             assert await state_version(client) == before
 
@@ -241,11 +241,11 @@ async def test_opening_again_makes_good_a_template_that_is_gone(
 ) -> None:
     async with (
         asking(any_server) as client,
-        opened(any_server, template=template_for(prefix)) as output,
+        opened(any_server, template=template_for(prefix)) as writer,
     ):
         await client.indices.delete_index_template(name=prefix)
 
-        await output.open()
+        await writer.open()
 
         assert await client.indices.exists_index_template(name=prefix)
 
@@ -264,7 +264,7 @@ async def test_a_template_that_the_server_refuses_is_an_error_of_the_operator(
 
 
 @pytest.mark.servers
-async def test_an_output_outlives_a_restart_of_its_server(
+async def test_a_writer_outlives_a_restart_of_its_server(
     search_servers: Callable[[Kind], SearchServer], prefix: str
 ) -> None:
     search_server = search_servers(OPENSEARCH)  # an Elasticsearch is killed below
@@ -302,13 +302,13 @@ async def test_a_host_that_dies_is_left_out_and_taken_again_when_it_is_back(
 
     async def write_some() -> None:
         for number in islice(numbers, 4):
-            assert (await output.write([document(prefix, number)])).stored == 1
+            assert (await writer.write([document(prefix, number)])).stored == 1
 
     async def documents(server: SearchServer) -> int:
         async with asking(server) as client:
             return sum(map(len, (await stored(client, prefix)).values()))
 
-    async with opened(first, second, template=template_for(prefix)) as output:
+    async with opened(first, second, template=template_for(prefix)) as writer:
         await write_some()
         in_first, in_second = await documents(first), await documents(second)
         assert (in_first, in_second) == (2, 2)
@@ -332,9 +332,9 @@ async def test_a_host_that_is_down_at_the_start_is_left_out(
 ) -> None:
     down = any_server.url.replace(str(any_server.port), str(free_port()))
     hosts = (down, any_server) if is_first else (any_server, down)
-    async with opened(*hosts, template=template_for(prefix)) as output:
+    async with opened(*hosts, template=template_for(prefix)) as writer:
         for number in range(4):
-            assert (await output.write([document(prefix, number)])).stored == 1
+            assert (await writer.write([document(prefix, number)])).stored == 1
 
 
 async def test_a_server_that_hangs_is_a_time_out_and_the_next_try_stores_once(
@@ -343,20 +343,20 @@ async def test_a_server_that_hangs_is_a_time_out_and_the_next_try_stores_once(
     batch = [document(prefix, number) for number in range(3)]
     async with opened(any_server, template=template_for(prefix)):
         pass
-    output = writer_to(any_server, timeout=1.0)
+    writer = writer_to(any_server, timeout=1.0)
 
     async def is_open() -> bool:
         with suppress(StoreUnavailable):  # a busy machine may need longer for it
-            await output.open()
+            await writer.open()
             return True
         return False
 
     await until(is_open, "the server answers within the time-out")
     with any_server.frozen(), pytest.raises(StoreUnavailable, match="did not answer in time"):
-        await output.write(batch)
-    await output.close()
-    async with opened(any_server) as output:
-        result = await output.write(batch)
+        await writer.write(batch)
+    await writer.close()
+    async with opened(any_server) as writer:
+        result = await writer.write(batch)
 
     assert (result.stored, result.rejected, result.retry) == (3, [], [])
     async with asking(any_server) as client:
@@ -369,14 +369,14 @@ async def test_documents_wait_while_the_server_has_no_room_for_a_new_index(
     today, tomorrow = document(prefix, 1), document(prefix, 2, "2026.03.02")
     async with (
         asking(any_server) as client,
-        opened(any_server, template=template_for(prefix)) as output,
+        opened(any_server, template=template_for(prefix)) as writer,
     ):
-        await output.write([today])
+        await writer.write([today])
         async with cluster_setting(client, "cluster.max_shards_per_node", 1):
             with pytest.raises(StoreUnavailable, match=r"maximum (\w+ )?shards open"):
-                await output.write([tomorrow])
-            mixed = await output.write([document(prefix, 3), tomorrow])
-        later = await output.write(mixed.retry)
+                await writer.write([tomorrow])
+            mixed = await writer.write([document(prefix, 3), tomorrow])
+        later = await writer.write(mixed.retry)
 
     assert (mixed.stored, mixed.rejected, mixed.retry) == (1, [], [tomorrow])
     assert later.stored == 1
@@ -385,11 +385,11 @@ async def test_documents_wait_while_the_server_has_no_room_for_a_new_index(
 async def test_documents_wait_while_the_server_may_not_create_indices(
     any_server: SearchServer, prefix: str
 ) -> None:
-    async with asking(any_server) as client, opened(any_server) as output:
+    async with asking(any_server) as client, opened(any_server) as writer:
         async with cluster_setting(client, "action.auto_create_index", "false"):
             with pytest.raises(StoreUnavailable, match="no such index"):
-                await output.write([document(prefix, 1)])
-        assert (await output.write([document(prefix, 1)])).stored == 1
+                await writer.write([document(prefix, 1)])
+        assert (await writer.write([document(prefix, 1)])).stored == 1
 
 
 async def test_documents_wait_while_the_disk_is_full(any_server: SearchServer, prefix: str) -> None:
@@ -398,14 +398,14 @@ async def test_documents_wait_while_the_disk_is_full(any_server: SearchServer, p
     block = "index.blocks.read_only_allow_delete"
     async with (
         asking(any_server) as client,
-        opened(any_server, template=template_for(prefix)) as output,
+        opened(any_server, template=template_for(prefix)) as writer,
     ):
-        await output.write([one])
+        await writer.write([one])
         await client.indices.put_settings(index=one.index, settings={block: True})
         with pytest.raises(StoreUnavailable, match="disk usage exceeded flood-stage"):
-            await output.write([other])
+            await writer.write([other])
         await client.indices.put_settings(index=one.index, settings={block: None})
-        assert (await output.write([other])).stored == 1
+        assert (await writer.write([other])).stored == 1
 
 
 async def test_a_straggler_for_a_closed_index_does_not_hold_up_todays_documents(
@@ -415,12 +415,12 @@ async def test_a_straggler_for_a_closed_index_does_not_hold_up_todays_documents(
     today = document(prefix, 3, "2026.03.09")
     async with (
         asking(any_server) as client,
-        opened(any_server, template=template_for(prefix)) as output,
+        opened(any_server, template=template_for(prefix)) as writer,
     ):
-        await output.write([old])
+        await writer.write([old])
         await client.indices.close(index=old.index)
 
-        result = await output.write([straggler, today])
+        result = await writer.write([straggler, today])
 
     assert (result.stored, result.retry) == (1, [])
     [rejection] = result.rejected

@@ -19,12 +19,12 @@ from tests.support.lab.polling import PATIENCE
 
 @asynccontextmanager
 async def opened(path: Path | None) -> AsyncIterator[NdjsonWriter]:
-    output = NdjsonWriter(path)
+    writer = NdjsonWriter(path)
     try:
-        await output.open()
-        yield output
+        await writer.open()
+        yield writer
     finally:
-        await output.close()
+        await writer.close()
 
 
 def lines(*numbers: int) -> bytes:
@@ -34,16 +34,16 @@ def lines(*numbers: int) -> bytes:
 async def test_lines_are_appended_to_what_is_there(tmp_path: Path) -> None:
     path = tmp_path / "out.ndjson"
     path.write_bytes(lines(1))
-    async with opened(path) as output:
-        await output.write([document(2), document(3)])
+    async with opened(path) as writer:
+        await writer.write([document(2), document(3)])
         assert path.read_bytes() == lines(1, 2, 3)
 
 
 async def test_a_line_that_a_crash_left_unfinished_stays_a_line_of_its_own(tmp_path: Path) -> None:
     path = tmp_path / "out.ndjson"
     path.write_bytes(lines(1) + b'{"half')
-    async with opened(path) as output:
-        await output.write([document(2)])
+    async with opened(path) as writer:
+        await writer.write([document(2)])
     assert path.read_bytes() == lines(1) + b'{"half\n' + lines(2)
 
 
@@ -58,19 +58,19 @@ async def test_the_file_is_private_to_owner_and_group(tmp_path: Path) -> None:
 
 async def test_a_file_that_was_moved_away_gets_nothing_more(tmp_path: Path) -> None:
     path, rotated = tmp_path / "out.ndjson", tmp_path / "out.ndjson.1"
-    async with opened(path) as output:
-        await output.write([document(1)])
+    async with opened(path) as writer:
+        await writer.write([document(1)])
         path.rename(rotated)
-        await output.write([document(2)])
+        await writer.write([document(2)])
     assert (rotated.read_bytes(), path.read_bytes()) == (lines(1), lines(2))
 
 
 async def test_reopening_leaves_the_moved_file_at_once(tmp_path: Path) -> None:
     path, rotated = tmp_path / "out.ndjson", tmp_path / "out.ndjson.1"
-    async with opened(path) as output:
-        await output.write([document(1)])
+    async with opened(path) as writer:
+        await writer.write([document(1)])
         path.rename(rotated)
-        await output.reopen()
+        await writer.reopen()
         assert path.read_bytes() == b""
         identities = {os.stat(f"/proc/self/fd/{fd}").st_ino for fd in open_descriptors()}
         assert rotated.stat().st_ino not in identities
@@ -82,19 +82,19 @@ def open_descriptors() -> list[str]:
 
 async def test_reopening_a_file_that_is_in_place_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "out.ndjson"
-    async with opened(path) as output:
-        await output.write([document(1)])
-        await output.reopen()
-        await output.write([document(2)])
+    async with opened(path) as writer:
+        await writer.write([document(1)])
+        await writer.reopen()
+        await writer.write([document(2)])
     assert path.read_bytes() == lines(1, 2)
 
 
 async def test_a_truncated_file_is_filled_from_its_start(tmp_path: Path) -> None:
     path = tmp_path / "out.ndjson"
-    async with opened(path) as output:
-        await output.write([document(1)])
+    async with opened(path) as writer:
+        await writer.write([document(1)])
         os.truncate(path, 0)  # copytruncate of logrotate
-        await output.write([document(2)])
+        await writer.write([document(2)])
     assert path.read_bytes() == lines(2)
 
 
@@ -104,15 +104,15 @@ async def test_a_full_disk_leaves_no_half_line_and_the_retry_is_whole(
 ) -> None:
     path = tmp_path / "out.ndjson"
     batch = [document(2), document(3), document(4)]
-    async with opened(path) as output:
-        await output.write([document(1)])
+    async with opened(path) as writer:
+        await writer.write([document(1)])
         with (
             files_limited_to(len(lines(1)) + room),
             pytest.raises(StoreUnavailable, match=r"out\.ndjson: File too large"),
         ):
-            await output.write(batch)
+            await writer.write(batch)
         assert path.read_bytes() == lines(1)
-        assert (await output.write(batch)).stored == 3
+        assert (await writer.write(batch)).stored == 3
     assert path.read_bytes() == lines(1, 2, 3, 4)
 
 
@@ -126,9 +126,9 @@ def test_a_half_written_file_without_append_mode_goes_on_at_its_end(tmp_path: Pa
 
 
 async def test_a_device_without_space_is_unavailable() -> None:
-    async with opened(Path("/dev/full")) as output:
+    async with opened(Path("/dev/full")) as writer:
         with pytest.raises(StoreUnavailable, match="/dev/full: No space left on device"):
-            await output.write([document(1)])
+            await writer.write([document(1)])
 
 
 @pytest.mark.parametrize(
@@ -150,13 +150,13 @@ async def test_an_unusable_place_is_refused_at_start(
 
 async def test_a_place_that_may_come_right_by_itself_is_unavailable(tmp_path: Path) -> None:
     path = tmp_path / "out.ndjson"
-    async with opened(path) as output:
+    async with opened(path) as writer:
         path.unlink()
         path.symlink_to(path)
         with pytest.raises(StoreUnavailable, match="Too many levels of symbolic links"):
-            await output.write([document(1)])
+            await writer.write([document(1)])
         path.unlink()
-        assert (await output.write([document(1)])).stored == 1
+        assert (await writer.write([document(1)])).stored == 1
     assert path.read_bytes() == lines(1)
 
 
@@ -172,8 +172,8 @@ async def test_a_file_that_may_not_be_written_is_refused() -> None:
 async def test_standard_output_gets_the_lines_and_stays_open(
     capfdbinary: pytest.CaptureFixture[bytes],
 ) -> None:
-    async with opened(None) as output:
-        await output.write([document(1), document(2)])
+    async with opened(None) as writer:
+        await writer.write([document(1), document(2)])
     os.write(1, b"still open\n")
     assert capfdbinary.readouterr().out == lines(1, 2) + b"still open\n"
 
@@ -185,11 +185,11 @@ async def test_a_reader_that_has_gone_is_no_outage() -> None:
         from tests.support.documents import document
 
         async def main():
-            output = NdjsonWriter(None)
-            await output.open()
+            writer = NdjsonWriter(None)
+            await writer.open()
             try:
                 while True:
-                    await output.write([document(1)])
+                    await writer.write([document(1)])
             except BrokenPipeError:
                 raise SystemExit(7) from None
 

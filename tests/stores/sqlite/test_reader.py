@@ -23,10 +23,10 @@ TODAY = "mail-2026.11.24.sqlite"
 
 
 async def write(directory: Path, *numbers: int, day: str = "2026.11.24") -> None:
-    output = SqliteWriter(directory)
-    await output.open()
-    await output.write([mail(number, day) for number in numbers])
-    await output.close()
+    writer = SqliteWriter(directory)
+    await writer.open()
+    await writer.write([mail(number, day) for number in numbers])
+    await writer.close()
 
 
 def mail(number: int, day: str = "2026.11.24") -> Any:
@@ -46,29 +46,29 @@ async def store(tmp_path: Path) -> Path:
 
 
 async def test_it_reads_beside_the_writer(tmp_path: Path) -> None:
-    output = SqliteWriter(tmp_path)
-    await output.open()
+    writer = SqliteWriter(tmp_path)
+    await writer.open()
     for number in range(3):
-        await output.write([mail(number)])
+        await writer.write([mail(number)])
         assert len(await numbers(tmp_path)) == number + 1
-    await output.close()
+    await writer.close()
 
 
 @pytest.mark.parametrize("writing", [True, False], ids=["while written", "when closed"])
 async def test_it_needs_no_right_to_write(writing: bool) -> None:
     with public_directory() as directory:
-        output = SqliteWriter(directory)
-        await output.open()
-        await output.write([mail(1)])
+        writer = SqliteWriter(directory)
+        await writer.open()
+        await writer.write([mail(1)])
         if not writing:
-            await output.close()
+            await writer.close()
         for path in directory.iterdir():
             path.chmod(0o444)
         directory.chmod(0o555)
         with unprivileged():
             assert await numbers(directory) == [1]
         if writing:
-            await output.close()
+            await writer.close()
 
 
 async def test_a_damaged_day_is_noted_and_the_others_are_read(store: Path) -> None:

@@ -35,12 +35,12 @@ TODAY = "mail-2026.11.24.sqlite"
 
 @asynccontextmanager
 async def opened(directory: Path) -> AsyncIterator[SqliteWriter]:
-    output = SqliteWriter(directory)
+    writer = SqliteWriter(directory)
     try:
-        await output.open()
-        yield output
+        await writer.open()
+        yield writer
     finally:
-        await output.close()
+        await writer.close()
 
 
 def numbers(directory: Path, **criteria: Any) -> list[int]:
@@ -53,8 +53,8 @@ def numbers(directory: Path, **criteria: Any) -> list[int]:
 async def test_files_are_private_to_owner_and_group(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
-        async with opened(tmp_path / "a" / "store") as output:
-            await output.write([document(1)])
+        async with opened(tmp_path / "a" / "store") as writer:
+            await writer.write([document(1)])
             modes = {
                 path.name: stat.S_IMODE(path.stat().st_mode)
                 for path in [tmp_path / "a" / "store", *(tmp_path / "a" / "store").iterdir()]
@@ -66,11 +66,11 @@ async def test_files_are_private_to_owner_and_group(tmp_path: Path) -> None:
 
 async def test_only_the_days_in_use_stay_open(tmp_path: Path) -> None:
     days = [f"2026.11.{day:02d}" for day in range(1, 11)]
-    async with opened(tmp_path) as output:
-        await output.write([document(number, day=day) for number, day in enumerate(days)])
+    async with opened(tmp_path) as writer:
+        await writer.write([document(number, day=day) for number, day in enumerate(days)])
         logs = sorted(path.name for path in tmp_path.glob("*-wal"))
         assert logs == [f"mail-{day}.sqlite-wal" for day in days[-3:]]
-        await output.write([document(99, day=days[0])])
+        await writer.write([document(99, day=days[0])])
         logs = sorted(path.name for path in tmp_path.glob("*-wal"))
         assert logs == [f"mail-{day}.sqlite-wal" for day in (days[0], *days[-2:])]
     assert sorted(path.name for path in tmp_path.iterdir()) == [
@@ -79,17 +79,17 @@ async def test_only_the_days_in_use_stay_open(tmp_path: Path) -> None:
 
 
 async def test_a_day_removed_while_open_is_begun_anew(tmp_path: Path) -> None:
-    async with opened(tmp_path) as output:
-        await output.write([document(1)])
+    async with opened(tmp_path) as writer:
+        await writer.write([document(1)])
         for path in tmp_path.iterdir():
             path.unlink()
-        await output.write([document(2)])
+        await writer.write([document(2)])
         assert numbers(tmp_path) == [2]
 
 
 async def test_the_body_is_json_for_sqlites_own_functions(tmp_path: Path) -> None:
-    async with opened(tmp_path) as output:
-        await output.write([document(1, message="grün")])
+    async with opened(tmp_path) as writer:
+        await writer.write([document(1, message="grün")])
     with closing(sqlite3.connect(tmp_path / TODAY)) as connection:
         query = "SELECT json_extract(body, '$.message'), typeof(body), id, time FROM documents"
         assert connection.execute(query).fetchall() == [("grün", "text", f"{1:020d}", MIDNIGHT + 1)]
@@ -102,17 +102,17 @@ async def test_documents_survive_the_death_of_the_process(tmp_path: Path) -> Non
         from tests.support.documents import document
 
         async def main():
-            output = SqliteWriter(pathlib.Path(sys.argv[1]))
-            await output.open()
-            await output.write([document(number) for number in range(3000)])
+            writer = SqliteWriter(pathlib.Path(sys.argv[1]))
+            await writer.open()
+            await writer.write([document(number) for number in range(3000)])
             os.kill(os.getpid(), signal.SIGKILL)
 
         asyncio.run(main())
     """
     died = subprocess.run([sys.executable, "-c", program, str(tmp_path)], timeout=PATIENCE)
     assert died.returncode == -9
-    async with opened(tmp_path) as output:
-        result = await output.write([document(number) for number in range(3001)])
+    async with opened(tmp_path) as writer:
+        result = await writer.write([document(number) for number in range(3001)])
     assert (result.stored, result.duplicates) == (3001, 3000)
 
 
@@ -131,12 +131,12 @@ async def test_a_full_disk_puts_the_whole_batch_off_and_the_retry_stores_it(
 ) -> None:
     first = [document(number) for number in range(10)]
     second = [document(number, message="x" * 1000) for number in range(10, 4010)]
-    async with opened(tmp_path) as output:
-        await output.write(first)
+    async with opened(tmp_path) as writer:
+        await writer.write(first)
         with files_limited_to(1_000_000), pytest.raises(StoreUnavailable, match=TODAY):
-            await output.write(second)
+            await writer.write(second)
         assert sorted(numbers(tmp_path)) == list(range(10))
-        result = await output.write(second)
+        result = await writer.write(second)
         assert (result.stored, result.duplicates) == (4000, 0)
         assert len(numbers(tmp_path, limit=9999)) == 4010
 
@@ -146,24 +146,24 @@ async def test_a_fault_in_the_second_day_leaves_the_first_untouched(
 ) -> None:
     monkeypatch.setattr(module, "_LOCK_TIMEOUT_SECONDS", 0.01)
     batch = [document(1), document(2, day="2026.11.25")]
-    async with opened(tmp_path) as output:
-        await output.write([document(0), document(0, day="2026.11.25")])
+    async with opened(tmp_path) as writer:
+        await writer.write([document(0), document(0, day="2026.11.25")])
         with closing(sqlite3.connect(tmp_path / "mail-2026.11.25.sqlite")) as other:
             other.execute("BEGIN IMMEDIATE")
             with pytest.raises(StoreUnavailable, match=r"2026\.11\.25.*locked"):
-                await output.write(batch)
+                await writer.write(batch)
             assert numbers(tmp_path) == [0, 0]
-        result = await output.write(batch)
+        result = await writer.write(batch)
         assert (result.stored, result.duplicates) == (2, 0)
         assert numbers(tmp_path) == [2, 0, 1, 0]
 
 
 async def test_readers_do_not_hold_up_the_writer(tmp_path: Path) -> None:
-    async with opened(tmp_path) as output:
-        await output.write([document(number) for number in range(100)])
+    async with opened(tmp_path) as writer:
+        await writer.write([document(number) for number in range(100)])
         reading = StoredDocuments(tmp_path, "mail").find()
         assert next(reading)["number"] == 99
-        assert (await output.write([document(100)])).stored == 1
+        assert (await writer.write([document(100)])).stored == 1
         assert len(list(reading)) == 99
 
 
@@ -176,15 +176,15 @@ async def test_readers_do_not_hold_up_the_writer(tmp_path: Path) -> None:
 )
 async def test_a_damaged_file_is_set_aside_and_begun_anew(tmp_path: Path, damage: bytes) -> None:
     (tmp_path / TODAY).write_bytes(damage)
-    output = SqliteWriter(tmp_path)
+    writer = SqliteWriter(tmp_path)
     with pytest.raises(StoreUnavailable, match=r"was damaged, set aside as .*\.damaged-2"):
-        await output.open()
+        await writer.open()
     [aside] = tmp_path.glob("*.damaged-*")
     assert aside.read_bytes() == damage
-    await output.open()
-    assert (await output.write([document(1)])).stored == 1
+    await writer.open()
+    assert (await writer.write([document(1)])).stored == 1
     assert numbers(tmp_path) == [1]
-    await output.close()
+    await writer.close()
 
 
 def damage(path: Path) -> None:
@@ -198,30 +198,30 @@ def damage(path: Path) -> None:
 async def test_damage_inside_a_file_in_use_is_set_aside_and_nothing_new_is_lost(
     tmp_path: Path,
 ) -> None:
-    async with opened(tmp_path) as output:
-        await output.write([document(number, message="x" * 500) for number in range(1000)])
+    async with opened(tmp_path) as writer:
+        await writer.write([document(number, message="x" * 500) for number in range(1000)])
     damage(tmp_path / TODAY)
-    async with opened(tmp_path) as output:
+    async with opened(tmp_path) as writer:
         with pytest.raises(StoreUnavailable, match="was damaged"):
-            await output.write([document(5000)])
-        assert (await output.write([document(5000)])).stored == 1
+            await writer.write([document(5000)])
+        assert (await writer.write([document(5000)])).stored == 1
         assert numbers(tmp_path) == [5000]
     assert len(list(tmp_path.glob("*.damaged-*"))) == 1
 
 
 async def test_the_log_of_a_damaged_file_is_set_aside_with_it(tmp_path: Path) -> None:
-    async with opened(tmp_path) as output:
-        await output.write([document(number, message="x" * 500) for number in range(1000)])
+    async with opened(tmp_path) as writer:
+        await writer.write([document(number, message="x" * 500) for number in range(1000)])
     with closing(sqlite3.connect(tmp_path / TODAY)) as other:
         other.execute("SELECT id FROM documents LIMIT 1").fetchone()
-        async with opened(tmp_path) as output:
-            await output.write([document(1001)])
+        async with opened(tmp_path) as writer:
+            await writer.write([document(1001)])
         assert (tmp_path / f"{TODAY}-wal").stat().st_size > 0
         damage(tmp_path / TODAY)
-        async with opened(tmp_path) as output:
+        async with opened(tmp_path) as writer:
             with pytest.raises(StoreUnavailable, match="was damaged"):
-                await output.write([document(5000)])
-            await output.write([document(5000)])
+                await writer.write([document(5000)])
+            await writer.write([document(5000)])
             assert numbers(tmp_path) == [5000]
         aside = sorted(path.name.rpartition("Z")[2] for path in tmp_path.glob("*.damaged-*"))
         assert aside == ["", "-shm", "-wal"]
@@ -241,12 +241,12 @@ async def test_a_file_of_a_newer_version_is_refused_and_left_alone(tmp_path: Pat
 
 async def test_a_directory_that_vanished_is_unavailable_until_it_is_back(tmp_path: Path) -> None:
     directory = tmp_path / "store"
-    async with opened(directory) as output:
+    async with opened(directory) as writer:
         shutil.rmtree(directory)
         with pytest.raises(StoreUnavailable, match="No such file or directory"):
-            await output.write([document(1)])
-        await output.open()  # as the batcher does before it tries again
-        assert (await output.write([document(1)])).stored == 1
+            await writer.write([document(1)])
+        await writer.open()  # as the batcher does before it tries again
+        assert (await writer.write([document(1)])).stored == 1
 
 
 async def test_a_place_that_may_come_right_by_itself_is_unavailable(tmp_path: Path) -> None:
@@ -257,18 +257,18 @@ async def test_a_place_that_may_come_right_by_itself_is_unavailable(tmp_path: Pa
 
 
 async def test_a_refused_second_day_leaves_nothing_begun_in_the_first(tmp_path: Path) -> None:
-    async with opened(tmp_path) as output:
+    async with opened(tmp_path) as writer:
         with closing(sqlite3.connect(tmp_path / "mail-2026.11.25.sqlite")) as connection:
             connection.execute("PRAGMA user_version = 99")
         with pytest.raises(UsageError, match="newer"):
-            await output.write([document(1), document(2, day="2026.11.25")])
-        assert (await output.write([document(1)])).duplicates == 0
+            await writer.write([document(1), document(2, day="2026.11.25")])
+        assert (await writer.write([document(1)])).duplicates == 0
 
 
 async def test_a_file_with_another_name_is_not_touched(tmp_path: Path) -> None:
     (tmp_path / "zebra.sqlite").write_bytes(b"of another program")
-    async with opened(tmp_path) as output:
-        await output.write([document(1)])
+    async with opened(tmp_path) as writer:
+        await writer.write([document(1)])
     assert (tmp_path / "zebra.sqlite").read_bytes() == b"of another program"
     assert numbers(tmp_path) == [1]
 
@@ -300,10 +300,10 @@ async def test_stored_and_duplicates_add_up_whatever_is_repeated(
 ) -> None:
     known: set[tuple[int, str]] = set()
     with tempfile.TemporaryDirectory() as directory:
-        async with opened(Path(directory)) as output:
+        async with opened(Path(directory)) as writer:
             for batch in batches:
                 documents: list[Document] = [document(number, day=day) for number, day in batch]
-                result = await output.write(documents)
+                result = await writer.write(documents)
                 new = set(batch) - known
                 assert result.stored == len(batch)
                 assert result.duplicates == len(batch) - len(new)
