@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from mailingest.config import Settings, load, load_zone
 from mailingest.documents import Document
-from mailingest.errors import MailingestError, StoreUnavailable, UsageError
+from mailingest.errors import MailingestError, QuestionError, StoreUnavailable, UsageError
 from mailingest.stores.criteria import Criteria
 from mailingest.stores.events import StoredEvent
 from mailingest.stores.protocol import Span
@@ -26,6 +26,7 @@ __all__ = [
     "Key",
     "MailingestError",
     "Question",
+    "QuestionError",
     "Queue",
     "Refusal",
     "Settings",

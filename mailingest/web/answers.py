@@ -16,7 +16,7 @@ from mailingest.trace.answer import story_to_json
 from mailingest.trace.engine import TraceResult, trace
 from mailingest.trace.stories import Story
 from mailingest.web.access import USER
-from mailingest.web.masking import is_shown, mask, masked_answer
+from mailingest.web.masking import is_shown, mask, story_to_masked_json
 from mailingest.web.questions import LONGEST_VALUE
 from mailingest.web.story_view import StoryView
 from mailingest.web.texts import Texts
@@ -65,7 +65,7 @@ class Answers:
 
     @property
     def _to_json(self) -> Callable[[Story], dict[str, Any]]:
-        return masked_answer if self.is_masked else story_to_json
+        return story_to_masked_json if self.is_masked else story_to_json
 
 
 def _log_question(request: web.Request) -> None:

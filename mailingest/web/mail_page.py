@@ -33,7 +33,7 @@ class _Target:
     def is_met_by(self, story: Story) -> bool:
         if self.line is not None:
             return story.refusal is not None and story.refusal.event["_id"] == self.line
-        # Queue IDs are used again: the host and the time tell which mail is meant.
+        # Queue IDs are reused: only the host and the time make them unique.
         return any(
             (queue.key.host, queue.key.queue_id) == (self.host, self.queue_id)
             and abs(queue.created_at - self.at) <= _AROUND

@@ -51,7 +51,7 @@ def mask(text: str) -> str:
     return _LOCAL_PART.sub(_masked, text)
 
 
-def masked_answer(story: Story) -> dict[str, Any]:
+def story_to_masked_json(story: Story) -> dict[str, Any]:
     """What `mailingest.trace.answer.story_to_json` makes of a story, with the local parts masked.
 
     Those of the mail are also masked where they stand alone, as in replies and paths.
@@ -83,7 +83,7 @@ def is_shown(criteria: Criteria, story: Story) -> bool:
     """
     if not is_about_parts(criteria):
         return True
-    shown = masked_answer(story)
+    shown = story_to_masked_json(story)
     return (
         _stands_in(criteria.sender, [shown["sender"]])
         and _stands_in(criteria.recipient, [shown["recipient"], shown["original_recipient"]])

@@ -63,7 +63,7 @@ def test_output_is_line_by_line_for_a_log_that_is_followed() -> None:
     assert process.wait(PATIENCE) == 0
 
 
-def test_a_reader_that_goes_away_is_no_error() -> None:
+def test_a_reader_that_goes_away_is_not_an_error() -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "mailingest", "parse", "-"],
         stdin=subprocess.PIPE,

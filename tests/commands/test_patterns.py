@@ -55,7 +55,7 @@ def test_cases_that_pass_are_counted(tmp_path: Path) -> None:
     assert tried(tmp_path, *documents) == (True, ["4 cases pass"])
 
 
-def test_a_case_that_fails_tells_where_what_and_what_instead(tmp_path: Path) -> None:
+def test_a_case_that_fails_is_reported_with_its_place_and_the_difference(tmp_path: Path) -> None:
     passed, lines = tried(tmp_path, GOOD, case("%{ONE_OF}", "a", "{which: b, other: 1}"))
     line = GOOD.count("\n") + 3
 
@@ -81,7 +81,7 @@ def test_a_case_that_fails_tells_where_what_and_what_instead(tmp_path: Path) -> 
         pytest.param("(a", "pattern (a: missing )", id="no regular expression"),
     ],
 )
-def test_why_there_is_no_match_is_told(tmp_path: Path, pattern: str, reason: str) -> None:
+def test_why_there_is_no_match_is_reported(tmp_path: Path, pattern: str, reason: str) -> None:
     passed, lines = tried(tmp_path, case(pattern, "xa"))
 
     assert not passed
@@ -158,7 +158,7 @@ def test_directories_are_searched_and_files_are_taken_as_they_are(tmp_path: Path
         ),
     ],
 )
-def test_what_is_no_case_is_named_with_its_place(
+def test_what_is_not_a_case_is_named_with_its_place(
     tmp_path: Path, content: str, message: str
 ) -> None:
     file = tmp_path / "bad.yaml"

@@ -93,18 +93,18 @@ def test_what_loads_and_matches(pattern: str, text: str, fields: dict[str, Value
     ],
 )
 @pytest.mark.parametrize("grok_type", ["int", "float"])
-def test_a_value_that_does_not_fit_is_told_not_captured(
+def test_a_value_that_does_not_fit_is_reported_and_not_captured(
     text: str, unfit: Sequence[str], grok_type: str
 ) -> None:
     matcher = compiled(f"X (?<y>)%{{NOTSPACE:x:{grok_type}}}\n")
     fields: dict[str, Value] = {}
-    told = matcher.match(text, fields)
+    unfit_values = matcher.match(text, fields)
 
     if grok_type == "float" and text.isdigit():
-        assert (told, fields) == ((), {"y": "", "x": 1e30})
+        assert (unfit_values, fields) == ((), {"y": "", "x": 1e30})
     else:
-        assert told is not None
-        assert (list(told), fields) == (unfit, {"y": ""})
+        assert unfit_values is not None
+        assert (list(unfit_values), fields) == (unfit, {"y": ""})
 
 
 def test_a_declared_converter_is_stronger_than_a_type_in_the_pattern() -> None:

@@ -171,7 +171,7 @@ def test_a_set_of_escaped_characters_is_just_those(members: str, other: str) -> 
         pytest.param("[]", "a set has no end: close it with ], or write \\[", id="an empty set"),
     ],
 )
-def test_what_has_no_equal_is_refused_with_a_cure(pattern: str, message: str) -> None:
+def test_what_has_no_equivalent_is_refused_with_a_hint(pattern: str, message: str) -> None:
     with pytest.raises(NotTranslatable) as refused:
         translate(pattern)
 
@@ -204,7 +204,7 @@ def test_names_of_groups_are_kept(pattern: str, translated: str) -> None:
         pytest.param("a{99999999999}", "the repetition number is too large", id="a large number"),
     ],
 )
-def test_what_does_not_compile_is_told(pattern: str, message: str) -> None:
+def test_what_does_not_compile_is_reported(pattern: str, message: str) -> None:
     with pytest.raises(NotTranslatable) as refused:
         compile_plain(translate(pattern))
 

@@ -61,12 +61,12 @@ def test_text_is_for_people(capsys: pytest.CaptureFixture[str]) -> None:
 def test_text_from_elsewhere_does_nothing_to_a_terminal(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    hostile = "\x1b]0;owned\x07 \x9b2J \u202etxt.exe \x7f\r\nforged"
+    untrusted = "\x1b]0;owned\x07 \x9b2J \u202etxt.exe \x7f\r\nforged"
     configure(Log(format="text"))
     log = structlog.get_logger("test")
-    log.error("document rejected", reason=hostile, id="\x1b[2J")
+    log.error("document rejected", reason=untrusted, id="\x1b[2J")
     try:
-        raise ValueError(hostile)
+        raise ValueError(untrusted)
     except ValueError:
         log.exception("unexpected")
     lines = capsys.readouterr().err.split("\n")

@@ -68,12 +68,12 @@ def web(directory: Path, settings: str = "") -> Iterator[str]:
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Debian's Chromium; RuntimeError tells how to install it."""
+    """Debian's Chromium; RuntimeError says how to install it."""
     path = shutil.which("chromium")
     if path is None:
         raise RuntimeError("no chromium: install it with: apt-get install chromium")
     with sync_playwright() as playwright:
-        # Root has no sandbox; what is visited is our own.
+        # Root has no sandbox; what is visited is mailingest's.
         browser = playwright.chromium.launch(
             executable_path=path, args=["--no-sandbox"], timeout=_MILLISECONDS
         )
@@ -89,9 +89,9 @@ class Visitor:
         context.set_default_timeout(_MILLISECONDS)
         self.page: Page = context.new_page()
         self.faults: list[str] = []
-        self.page.on("console", self._heard)
+        self.page.on("console", self._on_console)
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))
-        self.page.on("request", self._asked)
+        self.page.on("request", self._on_request)
         self.page.on("dialog", self._dialog)
 
     def go(self, path: str) -> int:
@@ -106,14 +106,14 @@ class Visitor:
         wide: int = self.page.evaluate("document.documentElement.scrollWidth - innerWidth")
         return wide
 
-    def _heard(self, message: Any) -> None:
+    def _on_console(self, message: Any) -> None:
         # The browser itself reports the status of a page that is an error.
         if message.type == "error" and "Failed to load resource" not in message.text:
             self.faults.append(message.text)
 
-    def _asked(self, request: Any) -> None:
+    def _on_request(self, request: Any) -> None:
         if not request.url.startswith(self.url):
-            self.faults.append(f"asked {request.url}")
+            self.faults.append(f"requested {request.url}")
 
     def _dialog(self, dialog: Any) -> None:
         self.faults.append(f"dialog {dialog.message}")

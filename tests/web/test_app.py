@@ -1,4 +1,4 @@
-"""The trace page over HTTP, on a real store: pages, JSON, access, and hostile content."""
+"""The trace page over HTTP, on a real store: pages, JSON, and untrusted content."""
 
 import json
 import re
@@ -160,7 +160,7 @@ async def test_an_error_beside_json_is_json(page: Page) -> None:
         assert await response.json() == {"error": "This question cannot be understood."}
 
 
-async def test_nothing_found_is_told_apart_from_no_logs(page: Page) -> None:
+async def test_nothing_found_is_not_the_same_as_no_logs(page: Page) -> None:
     assert "No such mail." in (await page.get("?to=nobody@example.net"))[1]
     assert "no logs for that time" in (await page.get("?to=bob&until=2001-01-01"))[1]
 
@@ -213,22 +213,24 @@ class FaultyStore(SqliteReader):
 
 
 @pytest.mark.parametrize(
-    ("fault", "status", "told"),
+    ("fault", "status", "shown"),
     [
         pytest.param(StoreUnavailable("10.0.0.1 is away"), 503, "erreichbar", id="it is away"),
         pytest.param(UsageError("10.0.0.1: 401"), 503, "erreichbar", id="it refuses the login"),
-        pytest.param(ZeroDivisionError("10.0.0.1"), 500, "schiefgegangen", id="a fault of ours"),
+        pytest.param(
+            ZeroDivisionError("10.0.0.1"), 500, "schiefgegangen", id="a fault of mailingest"
+        ),
     ],
 )
-async def test_a_fault_is_told_without_its_details(
-    settings: Settings, fault: Exception, status: int, told: str
+async def test_a_fault_is_shown_without_its_details(
+    settings: Settings, fault: Exception, status: int, shown: str
 ) -> None:
     store = FaultyStore(settings.sqlite_directory, fault)
     async for page in serving.served(store, Access()):
         for path in ("?to=x", "mail?host=mx1&queue_id=AAAAAA1&at=2026-11-24T10:00:00Z"):
             got, html = await page.get(path, headers={"Accept-Language": "de"})
             assert got == status
-            assert told in html
+            assert shown in html
             assert 'static/style.css"' in html
             assert "10.0.0.1" not in html
         got, text = await page.get("search.json?to=x")
@@ -253,6 +255,6 @@ async def test_a_fault_is_told_without_its_details(
 async def test_a_wrong_question_is_explained_in_the_readers_language(
     page: Page, query: str, english: str, german: str
 ) -> None:
-    for language, told in (("en", english), ("de", german)):
+    for language, shown in (("en", english), ("de", german)):
         _, html = await page.get(f"?{query}", headers={"Accept-Language": language})
-        assert told in html
+        assert shown in html

@@ -1,4 +1,4 @@
-"""The pages in a real Chromium: with a mouse, with a keyboard only, and with hostile content."""
+"""The pages in a real Chromium: with a mouse, with a keyboard only, and with untrusted content."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,8 +16,8 @@ IMAGE = "<img src=http://192.0.2.1/x onerror=alert(2)>"
 QUOTES = "\"'><svg onload=alert(3)>"
 # Right-to-left override, isolate, zero-width space, byte order mark; ESC, C1 CSI, bell, backspace.
 MARKS = "\u202etxt.exe\u2067\u200b\ufeff\x1b[31mred\x1b]0;title\x07\x9b2J\x08"
-HOSTILE = f"{SCRIPT}{IMAGE}{QUOTES}{MARKS}"
-ADDRESS = f'"{SCRIPT}{MARKS}"@hostile.example'
+UNTRUSTED = f"{SCRIPT}{IMAGE}{QUOTES}{MARKS}"
+ADDRESS = f'"{SCRIPT}{MARKS}"@evil.example'
 LONG = "x" * 900
 
 LOG = f"""\
@@ -30,12 +30,12 @@ Nov 24 10:00:02 mx1 postfix/smtpd[7]: NOQUEUE: reject: RCPT from pc.example.com[
 Nov 24 11:00:00 mx1 postfix/smtpd[7]: BBBBBB1: client=unknown[192.0.2.8], sasl_method=PLAIN, sasl_username={SCRIPT}{MARKS}
 Nov 24 11:00:00 mx1 postfix/cleanup[8]: BBBBBB1: message-id=<{IMAGE}{MARKS}>
 Nov 24 11:00:00 mx1 postfix/qmgr[9]: BBBBBB1: from=<{ADDRESS}>, size=500, nrcpt=2 (queue active)
-Nov 24 11:00:01 mx1 postfix/smtp[10]: BBBBBB1: to=<{ADDRESS}>, orig_to=<{ADDRESS}>, relay=mx.hostile.example[198.51.100.9]:25, delay=1, delays=0/0/0/1, dsn=5.0.0, status=bounced (host {SCRIPT}[198.51.100.9] said: 550 {HOSTILE} {LONG})
-Nov 24 11:00:01 mx1 postfix/smtp[10]: BBBBBB1: to=<{LONG}@hostile.example>, relay=none, delay=1, delays=0/0/0/1, dsn=4.0.0, status=deferred ({LONG})
-Nov 24 11:00:02 mx1 postfix/smtpd[7]: NOQUEUE: reject: RCPT from unknown[192.0.2.7]: 550 5.1.1 <{ADDRESS}>: {HOSTILE}; from=<{ADDRESS}> to=<{ADDRESS}> proto=ESMTP helo=<alert(1)>
+Nov 24 11:00:01 mx1 postfix/smtp[10]: BBBBBB1: to=<{ADDRESS}>, orig_to=<{ADDRESS}>, relay=mx.evil.example[198.51.100.9]:25, delay=1, delays=0/0/0/1, dsn=5.0.0, status=bounced (host {SCRIPT}[198.51.100.9] said: 550 {UNTRUSTED} {LONG})
+Nov 24 11:00:01 mx1 postfix/smtp[10]: BBBBBB1: to=<{LONG}@evil.example>, relay=none, delay=1, delays=0/0/0/1, dsn=4.0.0, status=deferred ({LONG})
+Nov 24 11:00:02 mx1 postfix/smtpd[7]: NOQUEUE: reject: RCPT from unknown[192.0.2.7]: 550 5.1.1 <{ADDRESS}>: {UNTRUSTED}; from=<{ADDRESS}> to=<{ADDRESS}> proto=ESMTP helo=<alert(1)>
 """  # noqa: E501
 
-OF_HOSTS = "?to=@hostile.example"
+OF_HOSTS = "?to=@evil.example"
 OVERVIEW = "overview?since=2026-11-24&until=2026-11-25"
 PAGES = [
     pytest.param("", id="search"),
@@ -177,7 +177,7 @@ def _tab_to(visitor: Visitor, selector: str) -> None:
 
 
 @pytest.mark.parametrize("width", [1280, 375])
-def test_hostile_content_is_shown_as_text_and_does_nothing(visit: Visit, width: int) -> None:
+def test_untrusted_content_is_shown_as_text_and_does_nothing(visit: Visit, width: int) -> None:
     visitor = visit(viewport={"width": width, "height": 800})
     page = visitor.page
     visitor.go(OF_HOSTS)
@@ -254,7 +254,7 @@ def test_users_log_in(visit: Visit, store: Path) -> None:
         expect(right.page.locator(".story")).to_have_count(1)
 
 
-def test_masked_pages_name_no_one(visit: Visit, store: Path) -> None:
+def test_masked_pages_name_nobody(visit: Visit, store: Path) -> None:
     with web(store, "mask_local_parts = true\n") as served:
         visitor = visit(served)
         visitor.go("?from=@example.com&until=2026-11-24T10:30:00")
@@ -268,7 +268,7 @@ def test_masked_pages_name_no_one(visit: Visit, store: Path) -> None:
             assert not [name for name in ("ann@", "bob@", "carla@", "nobody@") if name in text]
 
 
-def test_a_store_that_is_away_is_told(visit: Visit, store: Path) -> None:
+def test_a_store_that_is_away_is_shown_as_such(visit: Visit, store: Path) -> None:
     nowhere = '[elasticsearch]\nhosts = ["http://127.0.0.1:9"]\n'
     with web(store, nowhere) as served:
         visitor = visit(served)

@@ -53,8 +53,10 @@ def test_a_line_is_broken_where_there_is_no_number() -> None:
 
 @given(
     st.integers(1, 70).flatmap(
-        lambda steps: st.lists(
-            st.lists(st.integers(0, 10**9), min_size=steps, max_size=steps), min_size=1, max_size=3
+        lambda buckets: st.lists(
+            st.lists(st.integers(0, 10**9), min_size=buckets, max_size=buckets),
+            min_size=1,
+            max_size=3,
         )
     )
 )

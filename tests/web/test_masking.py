@@ -1,4 +1,4 @@
-"""Masked answers: whose local parts are gone wherever they stand, and what can be asked of them."""
+"""Masked answers: local parts are gone wherever they stand, and cannot be found by guessing."""
 
 import json
 from urllib.parse import parse_qs, urlsplit
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mailingest.stores.criteria import Criteria, address_term, text_term
 from mailingest.trace.criteria import meets
 from mailingest.trace.stories import Story
-from mailingest.web.masking import is_shown, mask, masked_answer
+from mailingest.web.masking import is_shown, mask, story_to_masked_json
 from mailingest.web.story_view import permalink
 from tests.support.logs import stories_of
 
@@ -83,7 +83,7 @@ def test_no_more_than_a_letter_of_an_address_is_left(local: str, form: str) -> N
 @pytest.mark.parametrize(
     "unit", ['"', '\\"', "<", "@", "x", "<@", '"@', "=", "to=<", "sasl_username="]
 )
-def test_a_long_hostile_text_takes_no_more_time_than_its_length(unit: str) -> None:
+def test_a_long_untrusted_text_takes_no_more_time_than_its_length(unit: str) -> None:
     # A line has 64 KiB at most; what grows with the square would run for minutes here.
     mask(unit * (1_000_000 // len(unit)))
 
@@ -91,13 +91,13 @@ def test_a_long_hostile_text_takes_no_more_time_than_its_length(unit: str) -> No
 def test_an_answer_names_nobody_in_any_of_its_texts() -> None:
     assert len(stories()) == 4
     for story in stories():
-        shown = json.dumps(masked_answer(story)).lower()
+        shown = json.dumps(story_to_masked_json(story)).lower()
         assert [name for name in NAMES if name in shown] == []
         assert "***@example." in shown
 
 
 def test_what_is_not_personal_stays() -> None:
-    shown = masked_answer(story_of("bob+news@example.net"))
+    shown = story_to_masked_json(story_of("bob+news@example.net"))
     assert shown["verdict"] == "bounced"
     assert shown["recipient"] == "b***@example.net"
     assert shown["relay"] == "mx.example.net[198.51.100.9]:25"
@@ -114,7 +114,7 @@ def test_the_sender_of_a_bounce_stays_nobody() -> None:
     [story] = stories_of(
         "24T10:00:01 mx1 postfix/qmgr: AAAAAA1: from=<>, size=5, nrcpt=1 (queue active)"
     )
-    assert masked_answer(story)["sender"] == ""
+    assert story_to_masked_json(story)["sender"] == ""
 
 
 def test_a_link_names_nobody() -> None:

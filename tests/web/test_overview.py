@@ -71,7 +71,7 @@ async def test_every_picture_has_its_numbers_as_a_table(page: Page) -> None:
     _, html = await page.get(DAY)
     tables = re.findall(r"<tbody>(.*?)</tbody>", html, re.DOTALL)
     rows = re.findall(r'<th scope="row">(.*?)</th>(.*?)</tr>', tables[0])
-    assert [(step, re.findall(r">(\d+)<", cells)) for step, cells in rows] == [
+    assert [(bucket, re.findall(r">(\d+)<", cells)) for bucket, cells in rows] == [
         ("11-24 10:00", ["1", "0"]),
         ("11-24 11:00", ["0", "1"]),
     ]
@@ -130,7 +130,7 @@ async def test_the_numbers_are_there_for_scripts(page: Page) -> None:
         found = await response.json()
     assert found["since"] == "2026-11-24T00:00:00.000Z"
     assert found["step_seconds"] == 1800
-    assert {name: sum(steps) for name, steps in found["counts"].items() if any(steps)} == {
+    assert {name: sum(lines) for name, lines in found["counts"].items() if any(lines)} == {
         "received": 1, "sent": 1, "deferred": 1, "bounced": 1, "rejected": 1,
     }  # fmt: skip
     assert found["sent_bytes"] == 2500
@@ -153,7 +153,7 @@ async def test_a_time_that_makes_no_sense_is_refused(page: Page, query: str) -> 
         assert "Traceback" not in text
 
 
-async def test_a_time_without_lines_is_told_apart_from_an_empty_store(
+async def test_a_time_without_lines_is_not_the_same_as_an_empty_store(
     page: Page, tmp_path: Path
 ) -> None:
     _, html = await page.get("overview?since=2026-11-20&until=2026-11-21")
@@ -165,7 +165,7 @@ async def test_a_time_without_lines_is_told_apart_from_an_empty_store(
         assert "<svg" not in html
 
 
-async def test_a_store_that_is_down_is_told_and_not_shown_as_zero(tmp_path: Path) -> None:
+async def test_a_store_that_is_down_is_not_shown_as_zero(tmp_path: Path) -> None:
     (tmp_path / f"mail-{datetime.now(UTC):%Y.%m.%d}.sqlite").write_bytes(b"no database" * 1000)
     async for page in served(SqliteReader(tmp_path, "mail"), Access()):
         for path in ("overview", "overview.json"):
@@ -174,7 +174,7 @@ async def test_a_store_that_is_down_is_told_and_not_shown_as_zero(tmp_path: Path
             assert "sqlite" not in text
 
 
-async def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+async def test_a_file_that_cannot_be_read_is_reported(tmp_path: Path) -> None:
     source = await store(tmp_path, LOG)
     (tmp_path / "mail-2026.11.23.sqlite").write_bytes(b"no database" * 1000)
     async for page in served(source, Access()):
@@ -195,22 +195,22 @@ NOW = datetime(2026, 11, 24, 15, 41, 13, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
-    ("span", "zone", "start", "seconds", "steps"),
+    ("span", "zone", "start", "seconds", "count"),
     [
         ("24h", "UTC", "2026-11-23T15:30:00+00:00", 1800, 49),
         ("7d", "Europe/Berlin", "2026-11-17T14:00:00+00:00", 10_800, 57),
         ("30d", "Asia/Kathmandu", "2026-10-25T06:20:00+00:00", 43_200, 61),
     ],
 )
-def test_steps_begin_at_round_local_times(
-    span: str, zone: str, start: str, seconds: int, steps: int
+def test_buckets_begin_at_round_local_times(
+    span: str, zone: str, start: str, seconds: int, count: int
 ) -> None:
     buckets = read_period({"span": span}, now=NOW, zone=ZoneInfo(zone)).buckets
-    assert (buckets.since.isoformat(), buckets.seconds, buckets.count) == (start, seconds, steps)
+    assert (buckets.since.isoformat(), buckets.seconds, buckets.count) == (start, seconds, count)
 
 
 @given(st.integers(1, 999_999), st.sampled_from(["UTC", "Asia/Kolkata", "America/Lima"]))
-def test_a_grid_has_all_of_the_time_and_few_steps(minutes: int, zone: str) -> None:
+def test_few_buckets_cover_all_of_the_time(minutes: int, zone: str) -> None:
     buckets = read_period({"since": f"{minutes}m"}, now=NOW, zone=ZoneInfo(zone)).buckets
     assert buckets.start <= NOW.timestamp() - minutes * 60
     assert NOW.timestamp() <= buckets.end < NOW.timestamp() + buckets.seconds

@@ -61,6 +61,21 @@ def test_a_refusal_has_no_time_line() -> None:
     assert timeline(story, NAMES) is None
 
 
+def test_a_later_attempt_hides_no_earlier_one() -> None:
+    [story] = stories_of(
+        "24T10:00:00 mx1 postfix/smtpd: AAAAAA1: client=pc[192.0.2.7]\n"
+        "24T10:00:02 mx1 postfix/smtp: AAAAAA1: to=<b@example.net>, relay=mx[198.51.100.9]:25,"
+        " delay=2, delays=1/0/0/1, dsn=4.7.1, status=deferred (451 later)\n"
+        "24T10:10:00 mx1 postfix/smtp: AAAAAA1: to=<b@example.net>, relay=mx[198.51.100.9]:25,"
+        " delay=600, delays=599/0/0/1, dsn=2.0.0, status=sent (250 Ok)"
+    )
+    marks = [one.get("class") for one in ElementTree.fromstring(svg(story)).iter()]
+    parts = ["before_qmgr", "transmission"]
+    assert [one for one in marks if one in ("life", "bad", "good", *parts)] == [
+        "life", *parts, *parts, "bad", "good", "before_qmgr", "transmission",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("seconds", [0, 1, 90, 7200, 200_000])
 def test_any_time_has_an_axis(seconds: int) -> None:
     day, rest = divmod(seconds, 86_400)
