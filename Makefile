@@ -12,7 +12,7 @@ run: $(VENV)/run
 	@trap 'stop=yes; kill $$run $$web 2>/dev/null' INT TERM; \
 	$(VENV)/bin/mailingest run $(CONFIG) & run=$$!; \
 	$(VENV)/bin/mailingest web $(CONFIG) & web=$$!; \
-	wait -n; code=$$?; trap '' INT TERM; kill $$run $$web 2>/dev/null; \
+	wait -n; code=$$?; trap '' INT TERM; [ "$$stop" ] || kill $$run $$web 2>/dev/null; \
 	wait $$run; ran=$$?; wait $$web; exit $$([ "$$stop" ] && echo $$ran || echo $$code)
 
 test: $(VENV)/dev

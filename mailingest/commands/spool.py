@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -73,9 +74,16 @@ def as_text(status: Status, now: datetime) -> str:
             f" {status.frames_kept:,} lines",
             f"waiting    {waiting}",
             f"position   {status.position:,} of {status.end:,}",
-            *(f"{name:<28} {_figure(value)}" for name, value in (status.counters or {}).items()),
+            *_counters(status),
         ]
     )
+
+
+def _counters(status: Status) -> Iterator[str]:
+    if status.counters is not None:
+        yield ""
+        for name, value in status.counters.items():
+            yield f"{name:<28} {_figure(value)}"
 
 
 def _figure(value: int | str | None) -> str:

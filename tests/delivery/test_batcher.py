@@ -28,60 +28,7 @@ from mailingest.stores.sqlite.writer import SqliteWriter
 from tests.support.documents import document
 from tests.support.lab.polling import PATIENCE, until
 from tests.support.sqlite import StoredDocuments
-
-Answer = WriteResult | BaseException | Callable[[Sequence[Document]], WriteResult]
-
-
-class ScriptedWriter:
-    """Answers as scripted, then stores everything; keeps what it was given."""
-
-    def __init__(self, *answers: Answer, opening: Sequence[BaseException] = ()) -> None:
-        self.answers = list(answers)
-        self.opening = list(opening)
-        self.opened = 0
-        self.batches: list[list[int]] = []
-        self.stored: Counter[str] = Counter()
-        self.gate = asyncio.Event()
-        self.gate.set()
-        self.writing = 0
-        self.most_writing = 0
-
-    async def open(self) -> None:
-        self.opened += 1
-        if self.opening:
-            raise self.opening.pop(0)
-
-    async def write(self, batch: Sequence[Document]) -> WriteResult:
-        self.batches.append([one.fields["number"] for one in batch])
-        self.writing += 1
-        self.most_writing = max(self.most_writing, self.writing)
-        await self.gate.wait()
-        self.writing -= 1
-        answer = self.answers.pop(0) if self.answers else WriteResult(stored=len(batch))
-        if isinstance(answer, BaseException):
-            raise answer
-        result = answer if isinstance(answer, WriteResult) else answer(batch)
-        refused = {one.id for one in result.retry} | {r.document.id for r in result.rejected}
-        self.stored.update(one.id for one in batch if one.id not in refused)
-        return result
-
-    async def reopen(self) -> None: ...
-
-    async def close(self) -> None: ...
-
-
-class Letters:
-    """Dead letters in memory that fail N times."""
-
-    def __init__(self, failures: int = 0) -> None:
-        self.failures = failures
-        self.kept: list[Rejection] = []
-
-    def write(self, rejections: Sequence[Rejection]) -> None:
-        if self.failures:
-            self.failures -= 1
-            raise StoreUnavailable("the disk is full")
-        self.kept += rejections
+from tests.support.writers import Letters, ScriptedWriter, any_answer
 
 
 @pytest.fixture(autouse=True)
@@ -512,21 +459,6 @@ async def test_every_document_ends_as_stored_or_rejected_whatever_fails(
 ) -> None:
     rng = Random(seed)
 
-    def answer(batch: Sequence[Document]) -> WriteResult:
-        if rng.random() < 0.3:
-            raise StoreUnavailable("down")
-        result = WriteResult()
-        for one in batch:
-            fate = rng.choice(["stored", "stored", "duplicate", "rejected", "retry"])
-            if fate == "rejected":
-                result.rejected.append(Rejection(one, "bad"))
-            elif fate == "retry":
-                result.retry.append(one)
-            else:
-                result.stored += 1
-                result.duplicates += fate == "duplicate"
-        return result
-
     too_early: list[Document] = []
 
     class Watched(Receipts):
@@ -537,7 +469,7 @@ async def test_every_document_ends_as_stored_or_rejected_whatever_fails(
             settled = output.stored.keys() | {letter.document.id for letter in sink.kept}
             too_early.extend(one for one in taken[: receipt.position] if one.id not in settled)
 
-    output, sink = ScriptedWriter(*[answer] * 40), Letters(letters)
+    output, sink = ScriptedWriter(*[any_answer(rng)] * 40), Letters(letters)
     taken = [document(number) for number in range(documents)]
     options: dict[str, Any] = {
         "max_documents": max_documents,

@@ -6,13 +6,8 @@ import os
 import resource
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,90 +21,8 @@ from mailingest.service.daemon import Daemon as InProcess
 from tests.support.lab.daemon import Daemon
 from tests.support.lab.polling import PATIENCE, until, wait_until
 from tests.support.ports import free_port
+from tests.support.site import LIFE, Site, listens_at, numbered, texts
 from tests.support.sqlite import StoredDocuments
-
-LIFE = (
-    "Nov 24 15:41:22 mx1 postfix/smtpd[867]: 652D1A4A862: client=pc1.example.com[192.0.2.7]",
-    "Nov 24 15:41:22 mx1 postfix/cleanup[877]: 652D1A4A862: message-id=<a.1@example.com>",
-    "Nov 24 15:41:22 mx1 postfix/qmgr[550]: 652D1A4A862: from=<ann@example.com>, size=389, nrcpt=1"
-    " (queue active)",
-    "Nov 24 15:41:22 mx1 postfix/smtp[914]: 652D1A4A862: to=<bob@example.net>,"
-    " relay=mx.example.net[198.51.100.9]:25, delay=0.18, delays=0.12/0/0.02/0.04, dsn=2.0.0,"
-    " status=sent (250 2.0.0 Ok: queued as AB12CD34)",
-    "Nov 24 15:41:22 mx1 postfix/qmgr[550]: 652D1A4A862: removed",
-)
-
-
-class Site:
-    """A directory with settings, and the ports in them."""
-
-    def __init__(
-        self, directory: Path, more: str = "", *, shutdown_timeout: float = PATIENCE
-    ) -> None:
-        self.udp = free_port()
-        self.tcp = free_port()
-        self.state = directory / "state"
-        self.config = directory / "mailingest.toml"
-        self.config.write_text(
-            f"shutdown_timeout = {shutdown_timeout}\n"
-            f"[[inputs.udp]]\nport = {self.udp}\n[[inputs.tcp]]\nport = {self.tcp}\n"
-            f'[state]\ndirectory = "{self.state}"\n{more}'
-        )
-
-    def send_tcp(self, *lines: str) -> None:
-        with socket.create_connection(("127.0.0.1", self.tcp)) as connection:
-            connection.sendall("".join(f"{line}\n" for line in lines).encode("latin-1"))
-
-    def hand_over(self, *lines: str) -> None:
-        """Send by TCP, and wait until the daemon has closed the connection: all is accepted."""
-        with socket.create_connection(("127.0.0.1", self.tcp), timeout=PATIENCE) as connection:
-            connection.sendall("".join(f"{line}\n" for line in lines).encode("latin-1"))
-            connection.shutdown(socket.SHUT_WR)
-            assert connection.recv(1) == b""
-
-    def send_udp(self, *lines: str) -> None:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-            for line in lines:
-                sender.sendto(f"<22>{line}".encode("latin-1"), ("127.0.0.1", self.udp))
-
-    def stored(self) -> list[dict[str, object]]:
-        return list(StoredDocuments(self.state / "mail", "mail").find(limit=100_000))
-
-    def messages(self) -> Counter[object]:
-        return Counter(one["message"] for one in self.stored())
-
-    @contextmanager
-    def store_locked(self) -> Iterator[None]:
-        """Nobody can write into the store, as if another process did so for a long time."""
-        [path] = (self.state / "mail").glob("*.sqlite")
-        with closing(sqlite3.connect(path, isolation_level=None)) as holder:
-            holder.execute("BEGIN IMMEDIATE")
-            yield
-
-    def wait_for_snapshot(self) -> None:
-        """Wait until there is a snapshot that was begun after this call."""
-
-        def written() -> int:
-            file = self.state / "queue-ids"
-            return file.stat().st_mtime_ns if file.exists() else 0
-
-        def is_newer(before: int) -> bool:
-            return written() != before
-
-        # The next one may be under way already.
-        for _ in range(2):
-            before = written()
-            wait_until(partial(is_newer, before), "another snapshot")
-
-    def delivery(self) -> dict[str, object]:
-        [event] = [one for one in self.stored() if one.get("postfix_status") == "sent"]
-        return event
-
-    def counters(self, log: Path) -> dict[str, object]:
-        """The last report of them in the log; empty if there is none yet."""
-        # What is behind the last line feed may be half a line.
-        rows = [json.loads(line) for line in log.read_text().split("\n")[:-1]]
-        return next((row for row in reversed(rows) if row["event"] == "counters"), {})
 
 
 @pytest.fixture
@@ -190,7 +103,7 @@ def test_ndjson_goes_to_standard_output(tmp_path: Path) -> None:
     )
     assert process.stdout is not None
     try:
-        wait_until(lambda: _connects(site.tcp), "the listener is open")
+        wait_until(lambda: listens_at(site.tcp), "the listener is open")
         site.send_tcp(*LIFE)
         events = [json.loads(process.stdout.readline()) for _ in LIFE]
     finally:
@@ -215,18 +128,32 @@ def test_an_ndjson_file_is_opened_anew_after_rotation(tmp_path: Path) -> None:
     assert len(file.read_text().splitlines()) == 1
 
 
+def test_an_ndjson_file_that_cannot_be_opened_anew_is_logged_and_the_daemon_goes_on(
+    tmp_path: Path,
+) -> None:
+    directory = tmp_path / "out"
+    directory.mkdir()
+    site = Site(tmp_path, f'[ndjson]\npath = "{directory}/mail.ndjson"\n')
+    with Daemon(site.config) as daemon:
+        site.hand_over(LIFE[0])
+        wait_until(lambda: (directory / "mail.ndjson").stat().st_size > 0, "a line is written")
+        directory.rename(tmp_path / "old")
+        os.kill(daemon.pid, signal.SIGHUP)
+        wait_until(lambda: b"cannot be opened anew" in daemon.log.read_bytes(), "it is logged")
+        site.hand_over(LIFE[1])
+        directory.mkdir()
+        wait_until(lambda: (directory / "mail.ndjson").exists(), "it is opened all the same")
+        wait_until(lambda: (directory / "mail.ndjson").stat().st_size > 0, "a line is written")
+    rows = [json.loads(line) for line in daemon.log.read_text().splitlines()]
+    [logged] = [row for row in rows if "cannot be opened anew" in row["event"]]
+    assert logged["level"] == "error"
+    assert logged["reason"].startswith(f"{directory}/mail.ndjson: No such file or directory")
+    assert not [row for row in rows if "exception" in row]
+    lines = [(tmp_path / name / "mail.ndjson").read_text() for name in ("old", "out")]
+    assert [text.count("\n") for text in lines] == [1, 1]
+
+
 # What was accepted is stored, whatever ends the daemon or holds up the store
-
-
-def numbered(first: int, count: int) -> list[str]:
-    return [
-        f"Nov 24 15:41:22 mx1 postfix/smtpd[867]: connect from a[192.0.2.1] number {number}"
-        for number in range(first, first + count)
-    ]
-
-
-def texts(lines: list[str]) -> Counter[object]:
-    return Counter(line.partition(": ")[2] for line in lines)
 
 
 def test_a_killed_daemon_loses_nothing_that_it_accepted(site: Site) -> None:
@@ -351,7 +278,7 @@ async def test_a_line_that_makes_the_pipeline_fail_holds_up_no_other(
     site = Site(tmp_path)
     daemon = InProcess(load(site.config))
     serving = asyncio.create_task(daemon.main())
-    await until(lambda: _connects(site.tcp), "the listener is open")
+    await until(lambda: listens_at(site.tcp), "the listener is open")
     with capture_logs() as logs:
         await asyncio.to_thread(site.hand_over, *numbered(0, 6))
         os.kill(os.getpid(), signal.SIGTERM)
@@ -392,8 +319,3 @@ def test_an_address_in_use_is_refused_in_one_line(site: Site) -> None:
     complaints = [line for line in done.stderr.splitlines() if not line.startswith("{")]
     assert len(complaints) == 1
     assert f"udp 127.0.0.1:{site.udp}: address already in use" in complaints[0]
-
-
-def _connects(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -77,7 +77,10 @@ class NdjsonWriter:
                 IsADirectoryError,
                 PermissionError,
             ) as error:
-                raise UsageError(f"{self._path}: {error.strerror}") from error
+                raise UsageError(
+                    f"{self._path}: {error.strerror}: ndjson.path has to be a file in a directory "
+                    f"that exists, and writable for this user"
+                ) from error
             except OSError as error:
                 raise StoreUnavailable(f"{self._path}: {error.strerror}") from error
 

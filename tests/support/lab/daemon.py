@@ -19,7 +19,7 @@ _PROGRAM = (sys.executable, "-m", "mailingest")
 class Daemon:
     """``mailingest run``: ready when the context begins, ended by SIGTERM, which must succeed.
 
-    Or by `kill`, as by a crash: then there is nothing left to end.
+    Or by `kill`, as by a crash, or `insist`, or of its own: then there is nothing left to end.
 
     ``log`` is its standard error.
     """
@@ -27,7 +27,7 @@ class Daemon:
     def __init__(self, config: Path) -> None:
         self.log = config.with_suffix(".log")
         self._config = config
-        self._was_killed = False
+        self._has_ended = False
 
     def __enter__(self) -> Self:
         # The protocol of sd_notify(3) tells when all listeners are open.
@@ -54,7 +54,24 @@ class Daemon:
     def kill(self) -> None:
         """End it at once (SIGKILL)."""
         self._kill()
-        self._was_killed = True
+        self._has_ended = True
+
+    def insist(self, number: signal.Signals) -> int:
+        """Send a signal until it has ended; its return code, as subprocess has it."""
+
+        def has_ended() -> bool:
+            self._process.send_signal(number)
+            return self._process.poll() is not None
+
+        wait_until(has_ended, "mailingest has ended")
+        return self.wait()
+
+    def wait(self) -> int:
+        """Wait until it has ended; its return code, as subprocess has it."""
+        code = self._process.wait(30)
+        self._notified.close()
+        self._has_ended = True
+        return code
 
     def _is_ready(self) -> bool:
         if self._process.poll() is not None:
@@ -75,7 +92,7 @@ class Daemon:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._was_killed:
+        if self._has_ended:
             return
         self._process.send_signal(signal.SIGTERM)
         try:
