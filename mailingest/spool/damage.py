@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 
@@ -16,6 +16,13 @@ _SUFFIX: Final = ".damaged"
 # So many damaged files are kept, of 16 MiB each.
 _MOST_KEPT: Final = 4
 _HINT: Final = "`mailingest replay` of the mail server's own log files stores what is missing"
+
+
+class Unreadable(NamedTuple):
+    """Bytes of the journal that cannot be read, in a segment, or in a file that is missing."""
+
+    size: int
+    segment: Segment | None
 
 
 class DamageReport:
@@ -33,11 +40,10 @@ class DamageReport:
         self._logged: Segment | None = None
         self._more = 0
 
-    def missing(self, begin: int, end: int, size: int, segments: Sequence[Segment]) -> None:
-        """Frames from one number up to another cannot be read, nor ``size`` bytes of the journal.
-
-        ``segments`` are damaged; if there are none, files are missing.
-        """
+    def missing(self, begin: int, end: int, gaps: Sequence[Unreadable]) -> None:
+        """Frames from one number up to another cannot be read, for these gaps in the journal."""
+        segments = [gap.segment for gap in gaps if gap.segment is not None]
+        size = sum(gap.size for gap in gaps)
         newly_kept = [segment for segment in segments if _set_aside(segment)]
         frames = self._control.losses.count(begin, end)
         if frames:

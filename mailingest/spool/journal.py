@@ -10,14 +10,14 @@ the frames tell how many are lost.
 
 import errno
 import os
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 import structlog
 
 from mailingest.spool.control import ControlFile
-from mailingest.spool.damage import DamageReport
+from mailingest.spool.damage import DamageReport, Unreadable
 from mailingest.spool.files import FILE_MODE
 from mailingest.spool.records import FrameBatch, JournalRecord, Position, encode
 from mailingest.spool.recovery import find_end, find_start, first_record
@@ -147,38 +147,22 @@ class Journal:
 
         What is missing between two records is counted before the second is given.
         """
-        place, number = position
-        damaged: list[Segment] = []
-        lost_bytes = 0
-        while place < self.end.bytes:
-            segment = next((one for one in self._segments if one.end > place), None)
-            if segment is None:
-                lost_bytes += self.end.bytes - place
-                break
-            lost_bytes += max(0, segment.begin - place)
-            place = max(place, segment.first)
-            for record in read_records(segment, place):
-                begin, end = record.begin, record.end
-                if begin.frames < number:
-                    # It was taken before; or it is what a damaged record contains.
-                    if begin.bytes == place:
-                        place = end.bytes
-                    continue
-                if begin.bytes > place:
-                    damaged.append(segment)
-                    lost_bytes += begin.bytes - place
-                if damaged or begin.frames > number:
-                    self.damage.missing(number, begin.frames, lost_bytes, damaged)
-                    damaged = []
-                lost_bytes = 0
-                place, number = end
-                yield record
-            if place < segment.end:
-                damaged.append(segment)
-                lost_bytes += segment.end - place
-                place = segment.end
-        if damaged or number < self.end.frames:
-            self.damage.missing(number, self.end.frames, lost_bytes, damaged)
+        number = position.frames
+        gaps: list[Unreadable] = []
+        for piece in self._pieces(position.bytes):
+            if isinstance(piece, Unreadable):
+                gaps.append(piece)
+                continue
+            begin = piece.begin.frames
+            if begin < number:
+                continue  # it was taken before; or it is what a damaged record contains
+            if gaps or begin > number:
+                self.damage.missing(number, begin, gaps)
+                gaps = []
+            number = piece.end.frames
+            yield piece
+        if gaps or number < self.end.frames:
+            self.damage.missing(number, self.end.frames, gaps)
         self.damage.finish()
 
     def forget(self, position: Position) -> None:
@@ -196,6 +180,25 @@ class Journal:
         """Close the files; what is in them stays."""
         self._close_segment()
         self._control.close()
+
+    def _pieces(self, place: int) -> Iterator[JournalRecord | Unreadable]:
+        """All that there is from a place on up to the end, which may move on meanwhile."""
+        while place < self.end.bytes:
+            segment = next((one for one in self._segments if one.end > place), None)
+            following = self.end.bytes if segment is None else segment.begin
+            if following > place:
+                yield Unreadable(following - place, None)
+            if segment is None:
+                return
+            place = max(place, segment.first)
+            for record in read_records(segment, place):
+                if record.begin.bytes > place:
+                    yield Unreadable(record.begin.bytes - place, segment)
+                place = record.end.bytes
+                yield record
+            if segment.end > place:
+                yield Unreadable(segment.end - place, segment)
+                place = segment.end
 
     def _find_start(self, position: Position | None) -> Position:
         if position is not None:

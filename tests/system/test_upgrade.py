@@ -25,7 +25,9 @@ class Site:
 
     def __init__(self, directory: Path) -> None:
         with tarfile.open(KEPT / "state.tar.xz") as archive:
-            archive.extractall(directory, filter="data")
+            # As newer Pythons do by themselves; Debian 12's does not know it.
+            archive.extraction_filter = getattr(tarfile, "data_filter", None)
+            archive.extractall(directory)
         self.state = directory / "state"
         self.config = directory / "mailingest.toml"
         self._port = free_port(socket.SOCK_STREAM)

@@ -1,4 +1,4 @@
-"""Makes ``state.tar.xz`` and ``accepted.log``: ``python make.py PYTHON`` in the old commit's folder.
+"""Makes ``state.tar.xz`` and ``accepted.log``: ``python make.py PYTHON``, in the old commit.
 
 PYTHON is that of the old commit's virtual environment.  See README.md.
 """
