@@ -9,7 +9,7 @@ from mailingest.config import Settings
 from mailingest.errors import MailingestError
 from mailingest.grok.library import Library
 from mailingest.inputs.sockets import address_text, bound_socket
-from mailingest.spool.snapshot import make_directory
+from mailingest.spool.files import make_directory
 from mailingest.wiring import build_parser, build_store, read_definitions
 
 

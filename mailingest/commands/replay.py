@@ -22,7 +22,7 @@ from mailingest.inputs.files import DamagedFile, LogFile, identity
 from mailingest.inputs.rotation import expand
 from mailingest.pipeline import Pipeline
 from mailingest.service import gc_tuning
-from mailingest.spool.snapshot import make_directory, replace_file
+from mailingest.spool.files import make_directory, replace_file
 from mailingest.wiring import build_pipeline, build_store, first_time
 
 _log = structlog.get_logger(__name__)

@@ -11,8 +11,12 @@ import orjson
 
 from mailingest.config import Settings
 from mailingest.errors import UsageError
-from mailingest.spool.journal import Position, Segment, find_segments, read_segment
+from mailingest.spool.control import read_control
+from mailingest.spool.losses import Losses
 from mailingest.spool.queue import STATE_FILE
+from mailingest.spool.records import Position
+from mailingest.spool.recovery import find_end, first_record
+from mailingest.spool.segments import find_segments
 from mailingest.spool.snapshot import read_position
 
 
@@ -24,8 +28,10 @@ class Status:
     run, what it is going to read after its start, of which the last minute may be stored already.
     ``frames_kept`` is all that is on disk: what is stored goes with the next snapshot.
     ``oldest_waiting`` is when the first of the waiting frames came (ISO 8601, UTC), or None.
-    ``position`` is where the waiting ones begin, ``end`` where all ends, in octets since the spool
+    ``position`` is where the waiting ones begin, ``end`` where all ends, in bytes since the spool
     began.  ``full`` is the reason for which a running daemon takes no more, or None.
+    ``frames_lost`` could not be read since the spool began, nor could ``bytes_lost`` at its end, of
+    which nobody knows how many frames they were.
     ``counters`` are those of a running daemon since its start, but for those by tag, or None.
     """
 
@@ -40,6 +46,8 @@ class Status:
     oldest_waiting: str | None
     position: int
     end: int
+    frames_lost: int
+    bytes_lost: int
     counters: dict[str, int | str | None] | None
 
 
@@ -64,6 +72,9 @@ def as_text(status: Status, now: datetime) -> str:
         age = now - datetime.fromisoformat(status.oldest_waiting)
         seconds = max(0, round(age.total_seconds()))
         waiting += f"; the oldest came {seconds:,} s ago, at {status.oldest_waiting}"
+    lost = f"{status.frames_lost:,} lines"
+    if status.bytes_lost:
+        lost += f", and {status.bytes_lost:,} bytes of nobody knows how many lines"
     share = 100 * status.bytes / status.max_bytes
     return "\n".join(
         [
@@ -74,6 +85,7 @@ def as_text(status: Status, now: datetime) -> str:
             f" {status.frames_kept:,} lines",
             f"waiting    {waiting}",
             f"position   {status.position:,} of {status.end:,}",
+            f"lost       {lost}",
             *_counters(status),
         ]
     )
@@ -96,32 +108,38 @@ def _look(directory: Path, snapshot: Path, max_bytes: int) -> Status:
     segments = find_segments(directory)
     if not daemon.running:
         position = _snapshot_position(snapshot)
-    begin, end = _ends(segments)
-    if position is None or position.octets < begin.octets:
+    mark, losses = read_control(directory)
+    losses = losses or Losses()
+    begin = Position(segments[0].begin if segments else 0)
+    end = find_end(segments, mark, position or begin).position
+    first = first_record(segments)
+    begin = Position(
+        begin.bytes if segments else end.bytes,
+        end.frames if first is None else first.begin.frames,
+    )
+    if position is None or position.bytes < begin.bytes:
         position = begin
-    # A snapshot newer than the end, after a power failure: nothing is left to be read.
-    position = min(position, end)
-    oldest = None
-    for segment in segments:
-        if segment.end > position.octets:
-            for entry in read_segment(segment, max(position.octets, segment.begin)):
-                oldest = datetime.fromtimestamp(entry.record.received_at, UTC)
-                break
-            break
+    oldest = first_record(segments, position)
     return Status(
         directory=str(directory),
         running=daemon.running,
         full=daemon.full,
-        bytes=end.octets - begin.octets,
+        bytes=end.bytes - begin.bytes,
         max_bytes=max_bytes,
         frames_kept=end.frames - begin.frames,
         frames_waiting=end.frames - position.frames,
-        bytes_waiting=end.octets - position.octets,
-        oldest_waiting=None if oldest is None else oldest.isoformat(timespec="seconds"),
-        position=position.octets,
-        end=end.octets,
+        bytes_waiting=end.bytes - position.bytes,
+        oldest_waiting=None if oldest is None else _iso(oldest.batch.received_at),
+        position=position.bytes,
+        end=end.bytes,
+        frames_lost=losses.frames,
+        bytes_lost=losses.bytes,
         counters=daemon.counters,
     )
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +165,12 @@ def _daemon(directory: Path) -> _Daemon:
         return _Daemon(False)
     finally:
         os.close(descriptor)
-    if not said:
-        return _Daemon(True)  # it has just been started
-    state = orjson.loads(said)
-    position = Position(state["octets"], state["frames"])
-    return _Daemon(True, position, state["full"], state.get("counters"))
+    try:
+        state = orjson.loads(said)
+        position = Position(state["bytes"], state["frames"])
+        return _Daemon(True, position, state["full"], state.get("counters"))
+    except (ValueError, KeyError):
+        return _Daemon(True)  # it has just been started, or is the version before
 
 
 def _snapshot_position(path: Path) -> Position | None:
@@ -160,20 +179,3 @@ def _snapshot_position(path: Path) -> Position | None:
             return read_position(file.readline())
     except (FileNotFoundError, ValueError, TypeError):
         return None  # the daemon is going to begin at the beginning
-
-
-def _ends(segments: list[Segment]) -> tuple[Position, Position]:
-    """Where the first record begins and the last one ends."""
-    begin = end = None
-    for segment in segments:
-        for entry in read_segment(segment, segment.begin):
-            begin = entry.begin
-            break
-        if begin is not None:
-            break
-    for segment in reversed(segments):
-        for entry in read_segment(segment, segment.begin):
-            end = entry.end
-        if end is not None:
-            break
-    return begin or Position(), end or Position()

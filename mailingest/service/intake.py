@@ -15,13 +15,13 @@ from mailingest.config import Settings
 from mailingest.inputs.protocol import Input
 from mailingest.inputs.stream import TcpInput
 from mailingest.inputs.udp import UdpInput
-from mailingest.spool.journal import Record
 from mailingest.spool.queue import Spool
+from mailingest.spool.records import FrameBatch
 
 _log = structlog.get_logger(__name__)
 
-# Datagrams of one turn of the event loop are one record, up to about this size.
-_RECORD_BYTES: Final = 64 * 1024
+# Datagrams of one turn of the event loop are appended at once, up to about this size.
+_MOST_BYTES: Final = 64 * 1024
 # Datagrams go before lines that are safe in the spool: each time they are let in, up to N turns, as
 # long as two of them bring what uvloop reads at once.
 _MOST_TURNS: Final = 32
@@ -54,7 +54,7 @@ class Intake:
             asyncio.get_running_loop().call_soon(self.append_datagrams)
         self._datagrams.append((peer, payload))
         self._datagrams_bytes += len(payload)
-        if self._datagrams_bytes >= _RECORD_BYTES:
+        if self._datagrams_bytes >= _MOST_BYTES:
             self.append_datagrams()
         return True
 
@@ -64,18 +64,18 @@ class Intake:
             return
         datagrams, self._datagrams, self._datagrams_bytes = self._datagrams, [], 0
         now = time.time()
-        records = [
-            Record(now, peer, 0, [payload for _, payload in group])
+        batches = [
+            FrameBatch(now, peer, 0, [payload for _, payload in group])
             for peer, group in groupby(datagrams, itemgetter(0))
         ]
-        if not self._spool.append(records):
+        if not self._spool.append(batches):
             self.datagrams_refused += len(datagrams)
 
     async def take_frames(self, frames: list[bytes], peer: str, connection: int) -> None:
         """Take frames of a connection, waiting for room in the spool."""
         stream = self._streams + connection
         try:
-            while not self._spool.append([Record(time.time(), peer, stream, frames)]):
+            while not self._spool.append([FrameBatch(time.time(), peer, stream, frames)]):
                 await self._spool.room()
         except asyncio.CancelledError:
             _log.error("lines were read and not taken", peer=peer, frames=len(frames))

@@ -80,7 +80,7 @@ METRICS: Final = (
         "spool_bytes",
         "gauge",
         "bytes that the spool has on disk",
-        lambda parts: parts.spool.octets,
+        lambda parts: parts.spool.size,
     ),
     Metric(
         "spool_frames",
@@ -99,6 +99,12 @@ METRICS: Final = (
         "counter",
         "lines that were in it and cannot be read: the disk has damaged them",
         lambda parts: parts.spool.frames_lost,
+    ),
+    Metric(
+        "spool_bytes_lost",
+        "counter",
+        "bytes at its end that cannot be read, of which nobody knows how many lines they were",
+        lambda parts: parts.spool.bytes_lost,
     ),
     Metric(
         "lines_unmatched",

@@ -9,8 +9,8 @@ from mailingest.inputs.protocol import Input
 from mailingest.pipeline import Pipeline
 from mailingest.service.intake import Intake, build_inputs
 from mailingest.service.processor import Processor
+from mailingest.spool.files import make_directory
 from mailingest.spool.queue import Spool
-from mailingest.spool.snapshot import make_directory
 from mailingest.stores.protocol import Writer
 from mailingest.wiring import build_batcher, build_pipeline, build_store
 
@@ -34,7 +34,7 @@ def build_parts(settings: Settings) -> Parts:
     state = settings.state.directory
     make_directory(state, "state.directory")
     make_directory(state / "spool", "state.directory")
-    spool = Spool(state / "spool", max_octets=settings.spool.max_bytes)
+    spool = Spool(state / "spool", max_bytes=settings.spool.max_bytes)
     intake = Intake(spool)
     pipeline = build_pipeline(settings, live=True)
     store = build_store(settings)

@@ -10,8 +10,8 @@ from mailingest.delivery.batcher import Batcher
 from mailingest.delivery.receipts import Receipt
 from mailingest.documents import Document
 from mailingest.pipeline import Pipeline
-from mailingest.spool.journal import Position, Record
 from mailingest.spool.queue import Spool
+from mailingest.spool.records import FrameBatch, Position
 
 _log = structlog.get_logger(__name__)
 
@@ -20,7 +20,7 @@ _STREAM: Final = "spool"
 
 def spool_receipt(position: Position) -> Receipt:
     """The receipt for everything before a position of the spool."""
-    return Receipt(_STREAM, position.octets)
+    return Receipt(_STREAM, position.bytes)
 
 
 class Processor:
@@ -52,16 +52,16 @@ class Processor:
         """Process records until cancelled."""
         spool, queue_map = self._spool, self._pipeline.queue_map
         while True:
-            queue_map.mark = spool.position.octets
-            record = spool.take()
-            if record is None:
+            queue_map.mark = spool.position.bytes
+            received = spool.take()
+            if received is None:
                 # What cannot be read was passed over, and is nothing to wait for.
                 self._batcher.carry(self._receipt())
                 self._is_idle.set()
                 await spool.wait()
                 self._is_idle.clear()
                 continue
-            documents = self._feed(record)
+            documents = self._feed(received)
             await self._batcher.put_many(documents, self._receipt())
             await self._give_way()
 
@@ -85,11 +85,11 @@ class Processor:
     def _is_caught_up(self) -> bool:
         return self._is_idle.is_set() and not self._spool.frames
 
-    def _feed(self, record: Record) -> list[Document]:
+    def _feed(self, received: FrameBatch) -> list[Document]:
         feed = self._pipeline.feed
-        now, peer, stream = record.received_at, record.peer, record.stream
+        now, peer, stream = received.received_at, received.peer, received.stream
         documents: list[Document] = []
-        for frame in record.frames:
+        for frame in received.frames:
             try:
                 documents += feed(frame, now, peer, stream)
             except Exception:

@@ -18,8 +18,9 @@ import structlog
 from mailingest.delivery.receipts import Receipts
 from mailingest.pipeline import Pipeline
 from mailingest.service.processor import spool_receipt
+from mailingest.spool.files import Replacement
 from mailingest.spool.queue import Spool
-from mailingest.spool.snapshot import Replacement, position_row
+from mailingest.spool.snapshot import position_row
 from mailingest.stores.threads import in_thread
 
 _log = structlog.get_logger(__name__)

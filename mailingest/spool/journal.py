@@ -1,306 +1,237 @@
-"""Frames -> segments of a journal on disk -> the same frames, also after the process was killed.
+"""Batches of frames -> segments of a journal on disk -> the same batches, also after a crash.
 
 A journal is a sequence of records, in files of some megabytes each.  A place in it is the number of
-octets before it since the journal began; each file is named by the place of its first record.
+bytes before it since the journal began.  What is written is in the kernel's hands: it survives the
+death of the process, not a power failure.
 
-A record is (little-endian) the CRC-32 of all that follows, the length of its body, the number of
-its first frame since the journal began, the time of arrival, the stream, how many frames it has
-and the length of the peer's address; then, as the body, that address, the lengths of the frames,
-and the frames.  So a crash in the middle of a write is seen, and everything before it is read.
-
-What is written is in the kernel's hands: it survives the death of the process, not a power failure.
+Whatever is damaged, cut or missing: what is intact is read, in order and once, and the numbers of
+the frames tell how many are lost.
 """
 
 import errno
 import os
-import struct
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
-from zlib import crc32
+from typing import Final
 
 import structlog
 
+from mailingest.spool.control import ControlFile
+from mailingest.spool.damage import DamageReport, Unreadable
+from mailingest.spool.files import FILE_MODE
+from mailingest.spool.records import FrameBatch, JournalRecord, Position, encode
+from mailingest.spool.recovery import find_end, find_start, first_record
+from mailingest.spool.segments import (
+    Segment,
+    find_segments,
+    new_segment,
+    read_records,
+    segment_header,
+)
+
 _log = structlog.get_logger(__name__)
 
-_CRC: Final = struct.Struct("<I")
-_HEADER: Final = struct.Struct("<IQdQIB")
-_PREFIX_OCTETS: Final = _CRC.size + _HEADER.size
-
-# Whoever appends keeps to it; a length above it is no length.
-MAX_RECORD_OCTETS: Final = 1024 * 1024
 # Space comes back by whole segments; a snapshot of the queue IDs costs about as much to write.
-SEGMENT_OCTETS: Final = 16 * 1024 * 1024
-# A journal has at least so many segments' room, for some to be freed while others are read.
+SEGMENT_BYTES: Final = 16 * 1024 * 1024
+# A journal has room for at least 8 segments, for some to be freed while others are read.
 _LEAST_SEGMENTS: Final = 8
-_BLOCK_OCTETS: Final = 256 * 1024
 
 # The journal leaves a twentieth of the file system free, or this much: without room for a snapshot
 # of the queue IDs no segment could ever be removed.
 _MOST_LEFT_FREE: Final = 256 * 1024 * 1024
 _SHARE_LEFT_FREE: Final = 20
-# Free space is looked up each time that so much was written.
-_LOOK_EVERY_OCTETS: Final = 1024 * 1024
+# Free space is looked up each time that as much was written.
+_LOOK_EVERY_BYTES: Final = 1024 * 1024
 # Zeros, which are no record, are written and taken back: quotas are seen by that alone.
-_PROBE_OCTETS: Final = 256 * 1024
+_PROBE_BYTES: Final = 256 * 1024
 
-_SUFFIX: Final = ".frames"
-_FILE_MODE: Final = 0o640
 _FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-
-
-@dataclass(slots=True)
-class Record:
-    """Frames of one peer that came together.
-
-    ``received_at`` is in seconds since 1970; ``stream`` names the TCP connection, 0 is none.
-    """
-
-    received_at: float
-    peer: str
-    stream: int
-    frames: list[bytes]
-
-
-class Position(NamedTuple):
-    """A place between two records: octets and frames since the journal began."""
-
-    octets: int = 0
-    frames: int = 0
-
-
-class Entry(NamedTuple):
-    """A record as it was found, from ``begin`` to ``end``."""
-
-    begin: Position
-    end: Position
-    record: Record
-
-
-class DamagedRecord(Exception):
-    """What is there is not what was written."""
-
-
-class Segment:
-    """One file; ``octets`` is how much of it holds records."""
-
-    def __init__(self, path: Path, octets: int) -> None:
-        self.path = path
-        self.begin = int(path.stem)
-        self.octets = octets
-
-    @property
-    def end(self) -> int:
-        """The place where the next segment begins."""
-        return self.begin + self.octets
-
-
-def encode(record: Record, number: int) -> bytes:
-    """A record as octets; ``number`` is that of its first frame."""
-    frames, peer = record.frames, record.peer.encode()
-    lengths = struct.pack(f"<{len(frames)}I", *map(len, frames))
-    body = b"".join((peer, lengths, *frames))
-    header = _HEADER.pack(
-        len(body), number, record.received_at, record.stream, len(frames), len(peer)
-    )
-    return b"".join((_CRC.pack(crc32(body, crc32(header))), header, body))
-
-
-def decode(octets: bytes, at: int) -> tuple[int, int, Record] | None:
-    """The record at a place in ``octets``: where it ends, its first frame's number, and itself.
-
-    None if there is only the beginning of one; raises DamagedRecord.
-    """
-    begin = at + _PREFIX_OCTETS
-    if begin > len(octets):
-        return None
-    (proof,) = _CRC.unpack_from(octets, at)
-    header = octets[at + _CRC.size : begin]
-    length, number, received_at, stream, count, peer_length = _HEADER.unpack(header)
-    if length > MAX_RECORD_OCTETS:
-        raise DamagedRecord
-    end = begin + length
-    if end > len(octets):
-        return None
-    body = octets[begin:end]
-    if crc32(body, crc32(header)) != proof:
-        raise DamagedRecord
-    place = peer_length + 4 * count
-    frames = []
-    for frame_length in struct.unpack_from(f"<{count}I", body, peer_length):
-        frames.append(body[place : place + frame_length])
-        place += frame_length
-    return end, number, Record(received_at, body[:peer_length].decode(), stream, frames)
-
-
-def find_segments(directory: Path) -> list[Segment]:
-    """The segments in a directory, in order."""
-    paths = sorted(path for path in directory.glob(f"*{_SUFFIX}") if path.stem.isdecimal())
-    segments = [Segment(path, path.stat().st_size) for path in paths]
-    for segment, following in pairwise(segments):
-        # What is behind it was refused, and could not be cut off.
-        segment.octets = min(segment.octets, following.begin - segment.begin)
-    return segments
-
-
-def read_segment(segment: Segment, begin: int) -> Iterator[Entry]:
-    """The records of a segment from a place on, up to the first that is torn or damaged."""
-    with segment.path.open("rb", buffering=0) as file:
-        file.seek(begin - segment.begin)
-        place, octets, at = begin, b"", 0
-        while True:
-            try:
-                found = decode(octets, at)
-            except DamagedRecord:
-                return
-            if found is None:
-                more = file.read(_BLOCK_OCTETS)
-                if not more:
-                    return
-                octets, at = octets[at:] + more, 0
-                continue
-            end, number, record = found
-            after = place + end - at
-            yield Entry(
-                Position(place, number), Position(after, number + len(record.frames)), record
-            )
-            place, at = after, end
 
 
 class Journal:
     """The one that is written; the directory must be this process's own.
 
-    It holds at most ``max_octets``.  ``begin`` and ``end`` are the places of the first record and
-    behind the last one.  ``full`` says why there is no room for more, or is None.
+    It holds at most ``max_bytes``.  ``begin`` and ``end`` are the places of its first byte and
+    behind its last record.  ``full`` says why there is no room for more, or is None.  ``damage``
+    has what this process found missing.
     """
 
     def __init__(
-        self, directory: Path, *, max_octets: int, segment_octets: int = SEGMENT_OCTETS
+        self, directory: Path, *, max_bytes: int, segment_bytes: int = SEGMENT_BYTES
     ) -> None:
-        self.max_octets = max_octets
+        self.max_bytes = max_bytes
+        self.segment_bytes = min(segment_bytes, max_bytes // _LEAST_SEGMENTS)
         self.full: str | None = None
         self.end = Position()
         self._directory = directory
-        self.segment_octets = min(segment_octets, max_octets // _LEAST_SEGMENTS)
+        self._control = ControlFile(directory)
+        self.damage = DamageReport(self._control)
         self._segments: list[Segment] = []
         self._descriptor = -1
-        self._since_look = _LOOK_EVERY_OCTETS
+        self._since_look = _LOOK_EVERY_BYTES
 
     @property
     def begin(self) -> int:
-        """The place of the first octet that is still there."""
-        return self._segments[0].begin if self._segments else self.end.octets
+        """The place of the first byte that is still there."""
+        return self._segments[0].begin if self._segments else self.end.bytes
 
     @property
-    def octets(self) -> int:
-        """How much is on disk."""
-        return self.end.octets - self.begin
+    def size(self) -> int:
+        """How many bytes are on disk."""
+        return self.end.bytes - self.begin
 
     def open(self, position: Position | None) -> Position:
-        """Find what an earlier process left, and return where to read on: ``position`` or later.
+        """Find what an earlier process left, and return where to read on.
 
-        ``position`` is one that `append` or `read` gave, None for the beginning.  A record that
-        was being written when the process died is cut off.  Raises OSError.
+        ``position`` is one that `append` or `read` gave, and all before it is stored; None is the
+        beginning.  A record that was being written when the process died is cut off.  Raises
+        OSError, and UsageError if a newer mailingest wrote here.
         """
         self._segments = find_segments(self._directory)
-        self.end = self._find_end()
-        if position is None:
-            return Position(self.begin, self._first_frame())
-        if position.octets > self.end.octets:
-            # A power failure took the end of the journal, but not the snapshot that is newer.
-            self._remove(len(self._segments))
-        if position.octets >= self.end.octets:
-            self.end = position
-        if position.octets < self.begin:
-            _log.error("the spool lacks its beginning", octets=self.begin - position.octets)
-            return Position(self.begin, self._first_frame())
-        return position
+        self._control.open()
+        if position is not None:
+            self._control.losses.settle(position.frames)
+        found = find_end(self._segments, self._control.end, position or Position(self.begin))
+        self.end = found.position
+        if found.torn_bytes:
+            self._cut_off(self._segments[-1], found.torn_bytes)
+        if found.unknown_bytes:
+            self.damage.unknown(found.unknown_bytes, self._segments[-1])
+        start = self._find_start(position)
+        self._control.write_end(self.end)
+        self._control.write_losses()
+        return start
 
-    def append(self, records: Sequence[Record]) -> list[Position] | None:
-        """Write records, all or none; the places behind them, or None: ``full`` tells why."""
-        number, place = self.end.frames, self.end.octets
+    def append(self, batches: Sequence[FrameBatch]) -> list[Position] | None:
+        """Write batches, all or none; the places behind them, or None: ``full`` says why.
+
+        Raises ValueError for a batch that could not be read again.
+        """
+        try:
+            segment = self._segment()
+        except OSError as error:
+            self._refuse(error)
+            return None
+        place, number = self.end
         parts: list[bytes] = []
         ends: list[Position] = []
-        for record in records:
-            octets = encode(record, number)
-            parts.append(octets)
-            number += len(record.frames)
-            place += len(octets)
+        for batch in batches:
+            record = encode(batch, number, segment.marker)
+            parts.append(record)
+            number += len(batch.frames)
+            place += len(record)
             ends.append(Position(place, number))
-        data = b"".join(parts)
         try:
-            self._write(data)
+            self._write(segment, parts[0] if len(parts) == 1 else b"".join(parts))
         except OSError as error:
             self._refuse(error)
             return None
         self.end = ends[-1]
+        self._control.write_end(self.end)
         return ends
 
     def probe(self) -> None:
         """Find out whether there is room again."""
         try:
-            self._write(bytes(_PROBE_OCTETS))
+            segment = self._segment()
+            self._write(segment, bytes(_PROBE_BYTES))
         except OSError as error:
             self._refuse(error)
         else:
             self.full = None
-            segment = self._segments[-1]
-            segment.octets -= _PROBE_OCTETS
+            segment.size -= _PROBE_BYTES
             self._cut(segment)
 
-    def read(self, position: Position) -> Iterator[Entry]:
-        """The records from a place on up to the present end; damaged ones are skipped."""
-        place = position.octets
-        for segment in [one for one in self._segments if one.end > place]:
-            for entry in read_segment(segment, max(place, segment.begin)):
-                place = entry.end.octets
-                yield entry
-                if place >= segment.end:
-                    break
-            if place < segment.end:
-                _log.error(
-                    "the spool is damaged; the rest of a file is skipped",
-                    path=str(segment.path),
-                    octets=segment.end - place,
-                )
-                place = segment.end
+    def read(self, position: Position) -> Generator[JournalRecord, None, None]:
+        """The records from a place on up to the end, without those that are damaged.
+
+        What is missing between two records is counted before the second is given.
+        """
+        number = position.frames
+        gaps: list[Unreadable] = []
+        for piece in self._pieces(position.bytes):
+            if isinstance(piece, Unreadable):
+                gaps.append(piece)
+                continue
+            begin = piece.begin.frames
+            if begin < number:
+                continue  # it was taken before; or it is what a damaged record contains
+            if gaps or begin > number:
+                self.damage.missing(number, begin, gaps)
+                gaps = []
+            number = piece.end.frames
+            yield piece
+        if gaps or number < self.end.frames:
+            self.damage.missing(number, self.end.frames, gaps)
+        self.damage.finish()
 
     def forget(self, position: Position) -> None:
-        """Remove the segments that end before a place; raises OSError."""
+        """All before a place is stored: remove the segments before it.  Raises OSError."""
+        if self._control.losses.settle(position.frames):
+            self._control.write_losses()
         count = 0
-        while count < len(self._segments) - 1 and self._segments[count].end <= position.octets:
+        while count < len(self._segments) - 1 and self._segments[count].end <= position.bytes:
             count += 1
-        self._remove(count)
+        for segment in self._segments[:count]:
+            segment.path.unlink(missing_ok=True)
+        del self._segments[:count]
 
     def close(self) -> None:
-        """Close the file; what is in it stays."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        """Close the files; what is in them stays."""
+        self._close_segment()
+        self._control.close()
+
+    def _pieces(self, place: int) -> Iterator[JournalRecord | Unreadable]:
+        """All that there is from a place on up to the end, which may move on meanwhile."""
+        while place < self.end.bytes:
+            segment = next((one for one in self._segments if one.end > place), None)
+            following = self.end.bytes if segment is None else segment.begin
+            if following > place:
+                yield Unreadable(following - place, None)
+            if segment is None:
+                return
+            place = max(place, segment.first)
+            for record in read_records(segment, place):
+                if record.begin.bytes > place:
+                    yield Unreadable(record.begin.bytes - place, segment)
+                place = record.end.bytes
+                yield record
+            if segment.end > place:
+                yield Unreadable(segment.end - place, segment)
+                place = segment.end
+
+    def _find_start(self, position: Position | None) -> Position:
+        if position is not None:
+            if position.frames >= self.end.frames:
+                return self.end
+            return find_start(self._segments, position)
+        # All that is left is read once more, for it tells of the mails under way.
+        first = first_record(self._segments)
+        number = self.end.frames if first is None else first.begin.frames
+        if self.begin and not self._control.knows_losses:
+            # Nobody knows what was removed.
+            self._control.losses.settle(number)
+        return Position(self.begin, min(number, self._control.losses.settled))
 
     def _refuse(self, error: OSError) -> None:
         self.full = error.strerror or str(error)
-        self._since_look = _LOOK_EVERY_OCTETS
+        self._since_look = _LOOK_EVERY_BYTES
 
-    def _write(self, data: bytes) -> None:
-        if self.octets + len(data) > self.max_octets:
+    def _write(self, segment: Segment, data: bytes) -> None:
+        if self.size + len(data) > self.max_bytes:
             raise OSError(errno.EDQUOT, "spool.max_bytes is reached")
         self._since_look += len(data)
-        if self._since_look >= _LOOK_EVERY_OCTETS:
+        if self._since_look >= _LOOK_EVERY_BYTES:
             self._look_for_space()
-        segment = self._segment()
-        rest, place = memoryview(data), segment.octets
         try:
-            while rest:
-                written = os.pwrite(self._descriptor, rest, place)
-                rest, place = rest[written:], place + written
+            written = os.pwrite(self._descriptor, data, segment.size)
+            while written < len(data):
+                written += os.pwrite(self._descriptor, data[written:], segment.size + written)
         except OSError:
-            # Nothing of it may be read later: whoever sent it has been told that it was refused.
+            # Nothing of it may be read later: whoever sent it was told that it was refused.
             self._cut(segment)
             raise
-        segment.octets = place
+        segment.size += len(data)
 
     def _look_for_space(self) -> None:
         system = os.statvfs(self._directory)
@@ -311,55 +242,42 @@ class Journal:
 
     def _segment(self) -> Segment:
         """The last segment, or a new one."""
-        if self._descriptor >= 0 and self._segments[-1].octets < self.segment_octets:
+        if self._descriptor >= 0 and self._segments[-1].size < self.segment_bytes:
             return self._segments[-1]
-        self.close()
-        begin = self.end.octets
-        if not self._segments or self._segments[-1].octets:
-            self._segments.append(Segment(self._directory / f"{begin:020d}{_SUFFIX}", 0))
-        path = self._segments[-1].path
+        self._close_segment()
+        segment = new_segment(self._directory, self.end.bytes)
+        self._descriptor = os.open(segment.path, _FLAGS, FILE_MODE)
         try:
-            self._descriptor = os.open(path, _FLAGS, _FILE_MODE)
+            self._write(segment, segment_header())
         except OSError:
-            self._segments.pop()
+            self._close_segment()
+            segment.path.unlink()
             raise
-        return self._segments[-1]
+        self._segments.append(segment)
+        self.end = Position(segment.end, self.end.frames)
+        self._control.write_end(self.end)
+        return segment
+
+    def _close_segment(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
 
     def _cut(self, segment: Segment) -> None:
         try:
-            os.ftruncate(self._descriptor, segment.octets)
+            os.ftruncate(self._descriptor, segment.size)
         except OSError as error:
-            _log.error("the spool cannot be cut back", path=str(segment.path), reason=str(error))
+            _log.error(
+                "the spool cannot be cut back", path=str(segment.path), reason=error.strerror
+            )
             # The reader stops at the known end of this segment, and goes on in the next one.
-            self.close()
+            self._close_segment()
 
-    def _find_end(self) -> Position:
-        """The end of the last whole record; what follows it is cut off."""
-        for segment in reversed(self._segments):
-            end = Position(segment.begin)
-            for entry in read_segment(segment, segment.begin):
-                end = entry.end
-            is_last = segment is self._segments[-1]
-            if is_last and end.octets < segment.end:
-                _log.warning(
-                    "a record of the spool that was being written is cut off",
-                    path=str(segment.path),
-                    octets=segment.end - end.octets,
-                )
-                segment.octets = end.octets - segment.begin
-                os.truncate(segment.path, segment.octets)
-            if end.frames:
-                return Position(self._segments[-1].end, end.frames)
-        return Position(self._segments[-1].end if self._segments else 0)
-
-    def _first_frame(self) -> int:
-        for entry in self.read(Position(self.begin)):
-            return entry.begin.frames
-        return self.end.frames
-
-    def _remove(self, count: int) -> None:
-        for segment in self._segments[:count]:
-            segment.path.unlink(missing_ok=True)
-        del self._segments[:count]
-        if not self._segments:
-            self.close()
+    def _cut_off(self, segment: Segment, size: int) -> None:
+        _log.warning(
+            "a record of the spool that was being written is cut off",
+            path=str(segment.path),
+            bytes=size,
+        )
+        segment.size -= size
+        os.truncate(segment.path, segment.size)

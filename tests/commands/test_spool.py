@@ -14,9 +14,10 @@ from mailingest.commands.spool import as_text, spool_status
 from mailingest.config import Settings, State
 from mailingest.config import Spool as SpoolSettings
 from mailingest.errors import UsageError
-from mailingest.spool.journal import Position, Record
+from mailingest.spool.files import replace_file
 from mailingest.spool.queue import Spool
-from mailingest.spool.snapshot import position_row, replace_file
+from mailingest.spool.records import FrameBatch, Position
+from mailingest.spool.snapshot import position_row
 from tests.support.lab.polling import PATIENCE
 
 ARRIVED = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
@@ -33,10 +34,10 @@ def spool(settings: Settings) -> Iterator[Spool]:
     """One with four lines in two records, of which the first is taken."""
     directory = settings.state.directory / "spool"
     directory.mkdir()
-    spool = Spool(directory, max_octets=settings.spool.max_bytes)
+    spool = Spool(directory, max_bytes=settings.spool.max_bytes)
     spool.open(None)
-    first = Record(ARRIVED.timestamp() - 60, "192.0.2.1", 7, [b"a"])
-    spool.append([first, Record(ARRIVED.timestamp(), "192.0.2.1", 7, [b"b", b"c", b"d"])])
+    first = FrameBatch(ARRIVED.timestamp() - 60, "192.0.2.1", 7, [b"a"])
+    spool.append([first, FrameBatch(ARRIVED.timestamp(), "192.0.2.1", 7, [b"b", b"c", b"d"])])
     assert spool.take() == first
     spool.look()
     yield spool
@@ -56,8 +57,8 @@ def test_a_running_daemon_waits_with_what_it_has_not_taken(
     status = spool_status(settings)
     assert status.running
     assert (status.frames_kept, status.frames_waiting) == (4, 3)
-    assert status.position == spool.position.octets
-    assert status.bytes == status.end == spool.octets
+    assert status.position == spool.position.bytes
+    assert status.bytes == status.end == spool.size
     assert status.bytes_waiting == status.end - status.position
     assert status.oldest_waiting == "2026-11-24T12:00:00+00:00"
 
@@ -91,7 +92,7 @@ def test_a_stopped_daemon_will_begin_at_its_snapshot(
 
 
 def test_a_full_spool_says_why(settings: Settings, spool: Spool) -> None:
-    line = Record(ARRIVED.timestamp(), "192.0.2.1", 7, [b"x" * 60_000])
+    line = FrameBatch(ARRIVED.timestamp(), "192.0.2.1", 7, [b"x" * 60_000])
     while spool.append([line]):
         pass
     spool.look()
@@ -109,6 +110,39 @@ def test_the_text_tells_the_age_of_the_oldest_line(settings: Settings, spool: Sp
     assert "the oldest came 120 s ago, at 2026-11-24T12:00:00+00:00" in text
 
 
+def test_what_was_lost_is_shown_as_long_as_the_spool_is_there(
+    settings: Settings, spool: Spool
+) -> None:
+    assert as_text(spool_status(settings), ARRIVED).endswith("\nlost       0 lines")
+    spool.close()
+    [segment] = (settings.state.directory / "spool").glob("*.journal")
+    content = segment.read_bytes()
+    segment.write_bytes(content[:-1])
+    again = Spool(settings.state.directory / "spool", max_bytes=settings.spool.max_bytes)
+    again.open(None)
+    assert again.take() is not None
+    assert again.take() is None
+    assert again.frames_lost == 3
+    again.close()
+    # The control file knows of lines that are not there; without it, it is bytes.
+    (settings.state.directory / "spool" / "control").write_bytes(b"")
+    segment.write_bytes(content + b"12345")
+    again.open(None)
+    assert again.bytes_lost == 5
+    status = spool_status(settings)
+    assert (status.frames_lost, status.bytes_lost) == (0, 5)
+    assert as_text(status, ARRIVED).endswith(
+        "\nlost       0 lines, and 5 bytes of nobody knows how many lines"
+    )
+    again.close()
+
+
+def test_a_daemon_of_the_version_before_runs_all_the_same(settings: Settings, spool: Spool) -> None:
+    state = settings.state.directory / "spool" / "state"
+    state.write_bytes(b'{"octets":50,"frames":1,"full":null}'.ljust(512))
+    assert spool_status(settings).running
+
+
 def test_what_cannot_be_read_is_named(settings: Settings, spool: Spool) -> None:
     state = settings.state.directory / "spool" / "state"
     spool.close()
@@ -123,7 +157,7 @@ def test_what_cannot_be_read_is_named(settings: Settings, spool: Spool) -> None:
 def test_the_command_prints_json_and_its_exit_code_tells_whether_there_is_room(
     settings: Settings, spool: Spool, tmp_path: Path, is_full: bool
 ) -> None:
-    while is_full and spool.append([Record(1.0, "", 7, [b"x" * 60_000])]):
+    while is_full and spool.append([FrameBatch(1.0, "", 7, [b"x" * 60_000])]):
         pass
     spool.look()
     config = tmp_path / "mailingest.toml"
@@ -136,7 +170,7 @@ def test_the_command_prints_json_and_its_exit_code_tells_whether_there_is_room(
         timeout=PATIENCE,
     )
     assert done.returncode == int(is_full), done.stderr
-    told = json.loads(done.stdout)
-    assert told["running"] is True
-    assert told["frames_waiting"] >= 3
-    assert (told["full"] is not None) == is_full
+    status = json.loads(done.stdout)
+    assert status["running"] is True
+    assert status["frames_waiting"] >= 3
+    assert (status["full"] is not None) == is_full

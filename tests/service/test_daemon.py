@@ -241,7 +241,7 @@ def test_a_full_disk_makes_senders_wait_and_ends_nothing(tmp_path: Path) -> None
     with Daemon(site.config) as daemon:
         site.hand_over(*numbered(0, 10_000))
         wait_until(lambda: len(site.stored()) == 10_000, "all is stored")
-        [segment] = (site.state / "spool").glob("*.frames")
+        [segment] = (site.state / "spool").glob("*.journal")
         # No file may grow beyond what the spool's has now; the log is far below.
         before = resource.prlimit(
             daemon.pid, resource.RLIMIT_FSIZE, (segment.stat().st_size, resource.RLIM_INFINITY)

@@ -21,8 +21,8 @@ from mailingest.documents import Document
 from mailingest.pipeline import Pipeline
 from mailingest.service.processor import Processor, spool_receipt
 from mailingest.service.snapshots import Snapshots
-from mailingest.spool.journal import Record
 from mailingest.spool.queue import Spool
+from mailingest.spool.records import FrameBatch
 from mailingest.spool.snapshot import read_position
 from mailingest.stores.protocol import WriteResult
 from mailingest.wiring import build_pipeline
@@ -129,7 +129,7 @@ class Rig:
         configured = Settings.model_validate(
             {"state": {"directory": directory}, "index": {"events": events}}
         )
-        self.spool = Spool(directory, max_octets=1 << 30)
+        self.spool = Spool(directory, max_bytes=1 << 30)
         self.spool.open(None)
         self.pipeline: Pipeline = build_pipeline(configured, live=True)
         self.writer = KeepingWriter(rng)
@@ -151,7 +151,7 @@ class Rig:
     def append(self, now: float, frames: Sequence[Frame]) -> None:
         before = self.spool.position, self.spool.frames
         assert self.spool.append(
-            [Record(now, "192.0.2.1", 0, [frame.text.encode() for frame in frames])]
+            [FrameBatch(now, "192.0.2.1", 0, [frame.text.encode() for frame in frames])]
         )
         assert before[0] == self.spool.position
         numbers = {
@@ -159,7 +159,7 @@ class Rig:
             for frame in frames
             if frame.number is not None and (self._wants_others or "connect from" not in frame.text)
         }
-        self.receipts.records.append((self.spool._journal.end.octets, numbers))
+        self.receipts.records.append((self.spool._journal.end.bytes, numbers))
 
     async def drain(self) -> None:
         async with asyncio.timeout(60):
@@ -247,6 +247,6 @@ async def test_a_snapshot_becomes_valid_with_the_receipt_of_its_position() -> No
             made.processor.tick(START + 10)
             assert await made.batcher.drain() == 0
             await taking
-            assert read_position(path.read_bytes().splitlines()[0]).octets == third
+            assert read_position(path.read_bytes().splitlines()[0]).bytes == third
             for task in running:
                 task.cancel()
