@@ -34,9 +34,9 @@ _log = structlog.get_logger(__name__)
 
 # Delivery lines that wait for their qmgr line go out about this many seconds late at most.
 _TICK_SECONDS: Final = 0.5
-# A signal that comes so many seconds after another one is the same: Ctrl-C goes to all processes of
-# a terminal, and what has started the daemon may pass it on.
-_SAME_SIGNAL_SECONDS: Final = 1.0
+# Another kind of signal that comes within this many seconds belongs to the first one: Ctrl-C sends
+# SIGINT to all processes of a terminal, and what has started the daemon passes it on as SIGTERM.
+_PASSED_ON_SECONDS: Final = 5.0
 
 Chore = Coroutine[Any, Any, None]
 
@@ -63,7 +63,7 @@ class Daemon:
             self._snapshot, parts.pipeline, parts.spool, parts.batcher.receipts
         )
         self._stop = asyncio.Event()
-        self._stopped_at = 0.0
+        self._stopped_by: tuple[signal.Signals, float] | None = None
         self._hangup = asyncio.Event()
 
     async def main(self) -> int:
@@ -208,10 +208,12 @@ class Daemon:
 
     def _on_stop_signal(self, number: signal.Signals) -> None:
         now = asyncio.get_running_loop().time()
-        if not self._stop.is_set():
-            self._stopped_at = now
+        if self._stopped_by is None:
+            self._stopped_by = (number, now)
             self._stop.set()
-        elif now - self._stopped_at >= _SAME_SIGNAL_SECONDS:
+            return
+        first, at = self._stopped_by
+        if number == first or now - at >= _PASSED_ON_SECONDS:
             _log.warning(
                 "ended at once by a second signal; lines are in the spool until the next start",
                 frames=self._frames_left(),

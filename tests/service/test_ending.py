@@ -38,7 +38,10 @@ def test_a_second_signal_ends_it_at_once_and_what_is_not_stored_stays(
         wait_until(lambda: len(site.stored()) == 1, "the store is there")
         with site.store_locked():
             site.hand_over(*numbered(1, 5000))
-            assert daemon.insist(number) == -number
+            os.kill(daemon.pid, number)
+            wait_until(lambda: '"event": "stopping"' in daemon.log.read_text(), "it is stopping")
+            os.kill(daemon.pid, number)
+            assert daemon.wait() == -number
     log = daemon.log.read_text()
     assert log.count('"event": "stopping"') == 1
     assert "ended at once by a second signal; lines are in the spool until the next start" in log

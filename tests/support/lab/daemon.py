@@ -56,19 +56,9 @@ class Daemon:
         self._kill()
         self._has_ended = True
 
-    def insist(self, number: signal.Signals) -> int:
-        """Send a signal until it has ended; its return code, as subprocess has it."""
-
-        def has_ended() -> bool:
-            self._process.send_signal(number)
-            return self._process.poll() is not None
-
-        wait_until(has_ended, "mailingest has ended")
-        return self.wait()
-
     def wait(self) -> int:
         """Wait until it has ended; its return code, as subprocess has it."""
-        code = self._process.wait(30)
+        code = self._process.wait(PATIENCE)
         self._notified.close()
         self._has_ended = True
         return code
