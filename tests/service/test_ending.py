@@ -17,7 +17,7 @@ from mailingest.service.daemon import Daemon as InProcess
 from mailingest.service.processor import Processor
 from mailingest.service.snapshots import Snapshots
 from tests.support.lab.daemon import Daemon
-from tests.support.lab.polling import wait_until
+from tests.support.lab.polling import PATIENCE, wait_until
 from tests.support.site import Site, listens_at, numbered, texts
 
 
@@ -137,7 +137,7 @@ def test_a_reader_of_standard_output_that_goes_ends_it_in_one_line(tmp_path: Pat
         site.send_tcp(*numbered(0, 100))
         assert process.stderr is not None
         complaints = [line for line in process.stderr if not line.startswith("{")]
-        assert process.wait(30) == 1
+        assert process.wait(PATIENCE) == 1
     finally:
         process.kill()
         process.wait()

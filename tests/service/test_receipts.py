@@ -26,6 +26,7 @@ from mailingest.spool.records import FrameBatch
 from mailingest.spool.snapshot import read_position
 from mailingest.stores.protocol import WriteResult
 from mailingest.wiring import build_pipeline
+from tests.support.lab.polling import PATIENCE
 from tests.support.writers import Letters, ScriptedWriter, any_answer
 
 START = 1_795_534_882.0  # Nov 24 15:41:22 2026
@@ -162,7 +163,7 @@ class Rig:
         self.receipts.records.append((self.spool._journal.end.bytes, numbers))
 
     async def drain(self) -> None:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             await self.processor.catch_up()
             self.processor.flush()
             assert await self.batcher.drain() == 0
