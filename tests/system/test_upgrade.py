@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from tests.stores.sqlite.reading import SqliteReader
-from tests.support.lab.daemon import Daemon, free_port
-from tests.support.lab.polling import wait_until
+from tests.support.lab.daemon import Daemon
+from tests.support.lab.polling import PATIENCE, wait_until
+from tests.support.ports import free_port
+from tests.support.sqlite import StoredDocuments
 
 KEPT = Path(__file__).parents[1] / "data" / "upgrade"
 ACCEPTED = (KEPT / "accepted.log").read_text().splitlines()
@@ -30,21 +31,22 @@ class Site:
             archive.extractall(directory)
         self.state = directory / "state"
         self.config = directory / "mailingest.toml"
-        self._port = free_port(socket.SOCK_STREAM)
+        self._port = free_port()
         self.config.write_text(
+            f"shutdown_timeout = {PATIENCE}\n"
             f"[inputs]\nudp = []\n[[inputs.tcp]]\nport = {self._port}\n"
             f'[state]\ndirectory = "{self.state}"\n[batch]\nmax_age = 0.1\n'
         )
 
     def hand_over(self, line: str) -> None:
         """Send a line, and wait until it is accepted."""
-        with socket.create_connection(("127.0.0.1", self._port), timeout=30) as connection:
+        with socket.create_connection(("127.0.0.1", self._port), timeout=PATIENCE) as connection:
             connection.sendall(f"{line}\n".encode())
             connection.shutdown(socket.SHUT_WR)
             assert connection.recv(1) == b""
 
     def stored(self) -> list[dict[str, Any]]:
-        return list(SqliteReader(self.state / "mail", "mail").find(limit=100_000))
+        return list(StoredDocuments(self.state / "mail", "mail").find(limit=100_000))
 
     def messages(self) -> Counter[str]:
         return Counter(one["message"] for one in self.stored())
@@ -110,7 +112,7 @@ def test_the_dead_letters_can_be_stored(site: Site) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stderr
     assert len(site.stored()) == len(ACCEPTED) + 1
