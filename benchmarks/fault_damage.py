@@ -12,6 +12,7 @@ from random import Random
 from typing import Final
 
 from mailingest.spool.control import read_control
+from mailingest.spool.losses import Losses
 from mailingest.spool.records import JournalRecord, Position
 from mailingest.spool.segments import Segment, find_segments, read_records
 from mailingest.spool.snapshot import read_position
@@ -54,20 +55,20 @@ class SpoolDamage:
                 file.seek(place)
                 file.write(bytes([byte ^ self._random.randint(1, 255)]))
         self.kinds[kind] += 1
-        begin, end = self._stored().frames, self._end().frames
-        # What was just being written is accepted by nobody.
-        lost = [one for one in damaged if begin <= one.begin.frames < end]
+        end, losses = self._control()
+        # What is known to be stored is no loss (if it is not, it will be found missing), and what
+        # was just being written is accepted by nobody.
+        lost = [one for one in damaged if losses.settled <= one.begin.frames < end.frames]
         self.took_nothing += not lost
         self.lost += [frame for one in lost for frame in one.batch.frames]
 
     def is_all_stored(self) -> bool:
         """Whether a snapshot says that all that is in the spool is stored."""
-        return self._stored() == self._end()
+        return self._stored() == self._control()[0]
 
     def figures(self) -> dict[str, int]:
         """How much was damaged, and what the daemon has counted in all its lives."""
-        _, losses = read_control(self._spool)
-        assert losses is not None
+        _, losses = self._control()
         # With the control file intact, nothing is counted in bytes.
         wrong = abs(losses.frames - len(self.lost)) + losses.bytes
         return {
@@ -89,10 +90,11 @@ class SpoolDamage:
         except FileNotFoundError:
             return Position()
 
-    def _end(self) -> Position:
-        end, _ = read_control(self._spool)
+    def _control(self) -> tuple[Position, Losses]:
+        end, losses = read_control(self._spool)
         assert end is not None
-        return end
+        assert losses is not None
+        return end, losses
 
 
 def _records(segment: Segment) -> Iterator[JournalRecord]:

@@ -177,7 +177,7 @@ class Campaign:
             return figures | compare(events, self.senders, [])
         figures |= compare(events, self.senders, self.damage.lost)
         figures |= self.damage.figures()
-        # They were stored since the last snapshot, or came again over another connection.
+        # They came again over another connection, or were stored in the moment of the kill.
         figures["of them stored all the same"] = (
             figures["lines counted as lost"] - figures["lines lost with damaged records"]
         )

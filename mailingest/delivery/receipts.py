@@ -1,6 +1,7 @@
 """Receipts: up to which position of which stream everything is stored, as values."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 
@@ -22,11 +23,18 @@ class Receipts:
     def __init__(self) -> None:
         self._positions: dict[str, int] = {}
         self._given = asyncio.Event()
+        self._followers: dict[str, Callable[[int], None]] = {}
+
+    def follow(self, stream: str, follower: Callable[[int], None]) -> None:
+        """Have a function called with the position of each receipt of a stream, at once."""
+        self._followers[stream] = follower
 
     def give(self, receipt: Receipt) -> None:
         """Take a receipt, whose word is true from now on."""
         self._positions[receipt.stream] = receipt.position
         self._given.set()
+        if (follower := self._followers.get(receipt.stream)) is not None:
+            follower(receipt.position)
 
     def cover(self, receipt: Receipt) -> bool:
         """Whether this receipt or a later one of its stream was given."""

@@ -8,7 +8,7 @@ from mailingest.delivery.deadletters import DeadLetters
 from mailingest.inputs.protocol import Input
 from mailingest.pipeline import Pipeline
 from mailingest.service.intake import Intake, build_inputs
-from mailingest.service.processor import Processor
+from mailingest.service.processor import SPOOL_STREAM, Processor
 from mailingest.spool.files import make_directory
 from mailingest.spool.queue import Spool
 from mailingest.stores.protocol import Writer
@@ -47,6 +47,7 @@ def build_parts(settings: Settings) -> Parts:
         in_flight=store.in_flight,
         keep_trying=store.keep_trying,
     )
+    batcher.receipts.follow(SPOOL_STREAM, spool.settle)
     return Parts(
         inputs=build_inputs(settings, intake),
         intake=intake,

@@ -15,12 +15,13 @@ from mailingest.spool.records import FrameBatch, Position
 
 _log = structlog.get_logger(__name__)
 
-_STREAM: Final = "spool"
+# Its positions are the numbers of frames.
+SPOOL_STREAM: Final = "spool"
 
 
 def spool_receipt(position: Position) -> Receipt:
     """The receipt for everything before a position of the spool."""
-    return Receipt(_STREAM, position.bytes)
+    return Receipt(SPOOL_STREAM, position.frames)
 
 
 class Processor:
@@ -52,7 +53,7 @@ class Processor:
         """Process records until cancelled."""
         spool, queue_map = self._spool, self._pipeline.queue_map
         while True:
-            queue_map.mark = spool.position.bytes
+            queue_map.mark = spool.position.frames
             received = spool.take()
             if received is None:
                 # What cannot be read was passed over, and is nothing to wait for.
@@ -107,4 +108,4 @@ class Processor:
         held_since = self._pipeline.queue_map.held_since
         if held_since is None:
             return spool_receipt(self._spool.position)
-        return Receipt(_STREAM, held_since)
+        return Receipt(SPOOL_STREAM, held_since)

@@ -165,10 +165,14 @@ class Journal:
             self.damage.missing(number, self.end.frames, gaps)
         self.damage.finish()
 
+    def settle(self, number: int) -> None:
+        """The frames before a number are stored, and so they cannot be lost."""
+        if self._control.losses.settle(number):
+            self._control.write_losses()
+
     def forget(self, position: Position) -> None:
         """All before a place is stored: remove the segments before it.  Raises OSError."""
-        if self._control.losses.settle(position.frames):
-            self._control.write_losses()
+        self.settle(position.frames)
         count = 0
         while count < len(self._segments) - 1 and self._segments[count].end <= position.bytes:
             count += 1

@@ -151,6 +151,10 @@ class Spool:
         """Whether what was taken since a position is about a whole file."""
         return self.position.bytes - since.bytes >= self._journal.segment_bytes
 
+    def settle(self, frames: int) -> None:
+        """The frames before a number are stored: if they are damaged later, it is no loss."""
+        self._journal.settle(frames)
+
     def forget(self, position: Position) -> None:
         """All before a position is stored: remove it, as far as that frees whole files."""
         try:

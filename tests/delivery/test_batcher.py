@@ -364,6 +364,16 @@ async def test_a_receipt_waits_for_the_first_batch_that_is_not_settled() -> None
         assert batcher.receipts.cover(receipt(1))
 
 
+async def test_who_follows_a_stream_is_called_with_each_of_its_receipts() -> None:
+    followed: list[int] = []
+    async with running(ScriptedWriter(), max_documents=1) as batcher:
+        batcher.receipts.follow("spool", followed.append)
+        for number, stream in enumerate(["spool", "other", "spool"]):
+            await batcher.put_many([document(number)], receipt(number + 1, stream))
+        assert await batcher.drain() == 0
+    assert followed == [1, 3]
+
+
 async def test_a_receipt_waits_until_a_rejected_document_is_a_dead_letter() -> None:
     letters = Letters(failures=10**9)
     output = ScriptedWriter(lambda batch: WriteResult(rejected=[Rejection(batch[0], "bad")]))

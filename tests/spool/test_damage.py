@@ -194,6 +194,28 @@ def test_what_a_life_has_read_before_it_died_changes_nothing_for_the_next(
             assert first_life + journal.damage.frames == lost
 
 
+@settings(max_examples=100, deadline=None)
+@given(BATCHES, st.lists(DAMAGES, min_size=1, max_size=2), st.data())
+def test_what_was_stored_before_it_was_damaged_is_no_loss(
+    batches: list[FrameBatch], damages: list[Damage], data: st.DataObject
+) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        written = damaging.write(Path(name), batches, version=2)
+        position = draw_position(data, written)
+        stored = data.draw(st.sampled_from(written.records)).end
+        with opened(written.directory, position) as (journal, start):
+            read(journal, start)
+            journal.settle(stored.frames)
+        for damage in damages:
+            damage(written)
+        whole = written.intact()
+        lost = [one for one in written.records if one not in whole]
+        begin = max(stored, position or Position())
+        with opened(written.directory, position) as (journal, start):
+            assert read(journal, start) == batches_from(whole, position)
+            assert journal.damage.frames == frames_in(batches_from(lost, begin))
+
+
 # What people see of it
 
 

@@ -29,7 +29,6 @@ def test_every_accepted_line_is_stored_once_with_all_that_is_known_of_its_mail(
     check(run_campaign(tmp_path, "sqlite", 9, seed, most=MOST), seed)
 
 
-@pytest.mark.timeout(400)
 def test_with_a_damaged_spool_exactly_what_is_counted_is_lost(tmp_path: Path, seed: int) -> None:
     figures = run_campaign(tmp_path, "sqlite", 8, seed, most=MOST, damage=True)
     check(figures, seed)

@@ -33,6 +33,7 @@ class Site:
         self.config = directory / "mailingest.toml"
         self._port = free_port()
         self.config.write_text(
+            f"shutdown_timeout = {PATIENCE}\n"
             f"[inputs]\nudp = []\n[[inputs.tcp]]\nport = {self._port}\n"
             f'[state]\ndirectory = "{self.state}"\n[batch]\nmax_age = 0.1\n'
         )
