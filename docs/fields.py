@@ -39,7 +39,7 @@ patterns in `patterns/`; do not edit it by hand.  An event has no other fields t
 index template declares them all.
 
 The last column says which programs' lines have the field.  The event of a delivery also has what
-other lines of its queue ID have told: sender, size, number of recipients and Message-ID, the client
+other lines of its queue ID say: sender, size, number of recipients and Message-ID, the client
 or user that the mail came from, and how the connection to the next hop was encrypted.
 
 A value that does not fit its type is in `unfit` instead.  In Elasticsearch and OpenSearch the
