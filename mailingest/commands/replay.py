@@ -1,35 +1,33 @@
-"""Backfill: log files -> the same pipeline and output as live, resumable after an interruption."""
+"""Backfill: log files -> the same pipeline and store as live, resumable after an interruption."""
 
 import asyncio
-import hashlib
 import signal
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from typing import Final
 
-import orjson
 import structlog
 import uvloop
 from rich.progress import Progress, TaskID
 
+from mailingest.commands.checkpoint import Checkpoint, ResumePoint
 from mailingest.commands.progress import progress_bar
 from mailingest.config import Settings
 from mailingest.delivery.batcher import Batcher
 from mailingest.delivery.deadletters import DeadLetters
-from mailingest.errors import UsageError
-from mailingest.inputs.files import DamagedFile, LogFile, identity
+from mailingest.errors import sole_error
+from mailingest.inputs.files import DamagedFile, LogFile
 from mailingest.inputs.rotation import expand
 from mailingest.pipeline import Pipeline
 from mailingest.service import gc_tuning
-from mailingest.spool.files import make_directory, replace_file
-from mailingest.wiring import build_pipeline, build_store, first_time
+from mailingest.spool.files import make_directory
+from mailingest.wiring import build_batcher, build_pipeline, build_store, first_time
 
 _log = structlog.get_logger(__name__)
 
 # An interrupted replay repeats at most this many seconds of work.
-_CHECKPOINT_SECONDS = 10.0
-_EXIT_INTERRUPTED = 130
+_CHECKPOINT_SECONDS: Final = 10.0
+_EXIT_INTERRUPTED: Final = 130
 
 
 def run(settings: Settings, arguments: Sequence[str], *, restart: bool) -> int:
@@ -46,20 +44,11 @@ def run(settings: Settings, arguments: Sequence[str], *, restart: bool) -> int:
         return runner.run(replay.main())
 
 
-@dataclass(slots=True)
-class _Position:
-    """Where to go on: the file's place in the set, and the offset in its uncompressed text."""
-
-    file: int = 0
-    offset: int = 0
-
-
 class Replay:
     """One run over a set of files, in the order given.
 
-    A checkpoint has the position and all that the pipeline knows of earlier lines.  It is written
-    only when everything before it is stored and no event waits, so that going on from it gives
-    the same documents as not being interrupted.
+    A checkpoint is written only when everything before it is stored and no event waits, so that
+    going on from it gives the same documents as not being interrupted.
     """
 
     def __init__(
@@ -72,49 +61,34 @@ class Replay:
         self._began = time.monotonic()
         self._damaged = 0
         self._interrupted = False
-        self._position = _Position()
         make_directory(settings.state.directory, "state.directory")
-        names = [identity(file.path) for file in files if file.is_regular]
-        digest = hashlib.blake2b("\n".join(names).encode(), digest_size=16).hexdigest()
-        self._checkpoint: Path | None = None
-        # What comes through a pipe cannot be read again.
-        if len(names) == len(files):
-            self._checkpoint = settings.state.directory / f"replay-{digest}"
+        self._checkpoint = Checkpoint(settings.state.directory, files)
         if restart:
-            self._forget()
-        else:
-            self._resume()
+            self._checkpoint.forget()
+        found = self._checkpoint.restore(pipeline)
+        if found is not None:
+            _log.info("goes on where the last run stopped", file=found.file + 1)
+        self._start = found or ResumePoint()
 
     async def main(self) -> int:
         """Read, store and report."""
-        output = build_store(self._settings).writer()
-        batcher = Batcher(
-            output,
-            DeadLetters(
-                self._settings.state.directory,
-                max_bytes=self._settings.state.max_dead_letter_bytes,
-            ),
-            max_documents=self._settings.batch.max_documents,
-            max_bytes=self._settings.batch.max_bytes,
-            max_age=self._settings.batch.max_age,
-            capacity=self._settings.batch.capacity,
-        )
-        writing = asyncio.create_task(batcher.run())
-        reading = asyncio.create_task(self._read(batcher))
+        state = self._settings.state
+        writer = build_store(self._settings).writer()
+        dead_letters = DeadLetters(state.directory, max_bytes=state.max_dead_letter_bytes)
+        batcher = build_batcher(self._settings, writer, dead_letters)
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._interrupt, reading)
         try:
-            await asyncio.wait((reading, writing), return_when=asyncio.FIRST_COMPLETED)
-            if writing.done():
-                reading.cancel()
-                writing.result()
-            if not reading.cancelled():
-                reading.result()
+            async with asyncio.TaskGroup() as tasks:
+                writing = tasks.create_task(batcher.run())
+                reading = tasks.create_task(self._read(batcher))
+                for number in (signal.SIGTERM, signal.SIGINT):
+                    loop.add_signal_handler(number, self._interrupt, reading)
+                await asyncio.wait([reading])
+                writing.cancel()
+        except ExceptionGroup as group:
+            raise sole_error(group) from None
         finally:
-            writing.cancel()
-            await asyncio.gather(writing, reading, return_exceptions=True)
-            await output.close()
+            await writer.close()
         return self._conclude(batcher)
 
     def _interrupt(self, reading: asyncio.Task[None]) -> None:
@@ -127,15 +101,12 @@ class Replay:
         with progress_bar("{task.fields[rate]}") as progress:
             size = sum(file.size_bytes for file in self._files)
             task = progress.add_task("", total=size or None, rate="")
-            done = sum(file.size_bytes for file in self._files[: self._position.file])
-            first = self._position
-            for number in range(first.file, len(self._files)):
+            done = sum(file.size_bytes for file in self._files[: self._start.file])
+            for number in range(self._start.file, len(self._files)):
                 file = self._files[number]
-                start = first.offset if number == first.file else 0
-                self._position = _Position(number, start)
                 progress.update(task, description=file.path.name)
                 try:
-                    await self._read_file(file, start, batcher, progress, task, done)
+                    await self._read_file(number, batcher, progress, task, done)
                 except DamagedFile as error:
                     self._damaged += 1
                     _log.error("file is damaged; what could be read was", reason=str(error))
@@ -146,17 +117,13 @@ class Replay:
             for document in self._pipeline.flush():
                 await batcher.put(document)
             await batcher.drain()
-            self._forget()
+            self._checkpoint.forget()
 
     async def _read_file(
-        self,
-        file: LogFile,
-        start: int,
-        batcher: Batcher,
-        progress: Progress,
-        task: TaskID,
-        done: int,
+        self, number: int, batcher: Batcher, progress: Progress, task: TaskID, done: int
     ) -> None:
+        file = self._files[number]
+        start = self._start.offset if number == self._start.file else 0
         feed, reference = self._pipeline.feed, file.mtime
         checkpointed = time.monotonic()
         for block in file.blocks(start):
@@ -168,35 +135,12 @@ class Replay:
             progress.update(task, completed=done + block.progress, rate=f"{rate:,.0f} lines/s")
             is_due = self._interrupted or now - checkpointed >= _CHECKPOINT_SECONDS
             if is_due and not self._pipeline.queue_map.waiting:
-                self._position.offset = block.offset_after
                 await batcher.drain()
-                await self._save()
+                place = ResumePoint(number, block.offset_after)
+                await self._checkpoint.save(place, self._pipeline)
                 checkpointed = now
                 if self._interrupted:
                     return
-
-    async def _save(self) -> None:
-        if self._checkpoint is not None:
-            position = orjson.dumps([self._position.file, self._position.offset])
-            rows = [position, *self._pipeline.snapshot()]
-            await asyncio.to_thread(replace_file, self._checkpoint, rows)
-
-    def _resume(self) -> None:
-        if self._checkpoint is None or not self._checkpoint.exists():
-            return
-        position, *rows = self._checkpoint.read_bytes().splitlines()
-        try:
-            self._position = _Position(*orjson.loads(position))
-            self._pipeline.restore(rows)
-        except (ValueError, TypeError) as error:
-            raise UsageError(
-                f"{self._checkpoint}: the checkpoint is damaged ({error}): use --restart"
-            ) from None
-        _log.info("goes on where the last run stopped", file=self._position.file + 1)
-
-    def _forget(self) -> None:
-        if self._checkpoint is not None:
-            self._checkpoint.unlink(missing_ok=True)
 
     def _conclude(self, batcher: Batcher) -> int:
         counters = self._pipeline.counters
