@@ -89,7 +89,7 @@ async def test_a_part_that_fails_ends_all_with_its_error(
     await asyncio.to_thread(wait_until, lambda: listens_at(site.tcp), "it listens")
     fail.set()
     with pytest.raises(RuntimeError) as caught:
-        await asyncio.wait_for(running, 30)
+        await asyncio.wait_for(running, PATIENCE)
     assert caught.value is error
     assert asyncio.all_tasks() == {asyncio.current_task()}
     assert not listens_at(site.tcp)
@@ -99,7 +99,7 @@ async def test_a_part_that_fails_ends_all_with_its_error(
     running = asyncio.create_task(again.main())
     await asyncio.to_thread(site.hand_over_when_up, *numbered(0, 3))
     os.kill(os.getpid(), signal.SIGTERM)
-    assert await asyncio.wait_for(running, 30) == 0
+    assert await asyncio.wait_for(running, PATIENCE) == 0
     assert len(site.stored()) == 3
 
 
@@ -116,7 +116,7 @@ async def test_a_part_that_fails_while_it_drains_ends_all_with_its_error(
     await asyncio.to_thread(wait_until, lambda: listens_at(site.tcp), "it listens")
     os.kill(os.getpid(), signal.SIGTERM)
     with pytest.raises(RuntimeError) as caught:
-        await asyncio.wait_for(running, 30)
+        await asyncio.wait_for(running, PATIENCE)
     assert caught.value is error
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
