@@ -13,7 +13,7 @@ from mailingest.spool.segments import Segment
 _log = structlog.get_logger(__name__)
 
 _SUFFIX: Final = ".damaged"
-# So many damaged files are kept, of 16 MiB each.
+# Damaged files that are kept, of 16 MiB each.
 _MOST_KEPT: Final = 4
 _HINT: Final = "`mailingest replay` of the mail server's own log files stores what is missing"
 

@@ -81,7 +81,7 @@ class RecordDecoder:
     def decode(self, payload: bytes, *, reference: float, peer: str = "") -> Record:
         """Decode one frame.
 
-        ``reference`` is the present when live, the file's modification time in a replay, in
+        ``reference`` is now when live, the file's modification time in a replay, in
         seconds since 1970; it is also the time of a line that has none of its own.  ``peer``, the
         address that the frame came from, is the hostname of a line that has none.
         """

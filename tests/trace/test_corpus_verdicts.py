@@ -55,10 +55,10 @@ def rows(lines: list[bytes]) -> list[Row]:
 def test_a_story_tells_every_ending(corpus: Corpus, rows: list[Row]) -> None:
     wrong = {}
     for ending in corpus.endings:
-        told = [row for row in rows if not ending.differences(row)]
-        if len(told) != 1:
+        right = [row for row in rows if not ending.differences(row)]
+        if len(right) != 1:
             nearest = min(rows, key=lambda row: len(ending.differences(row)))
-            wrong[ending] = (len(told), ending.differences(nearest), nearest)
+            wrong[ending] = (len(right), ending.differences(nearest), nearest)
     assert not wrong
 
 
@@ -71,7 +71,7 @@ def test_nothing_else_is_told(corpus: Corpus, rows: list[Row]) -> None:
             is_question = row["sender"] == "double-bounce@mx1.example.com" or (
                 row["verdict"] == "not_accepted" and row["instance"] == "postfix-internal"
             )
-            # It cannot be told without SMTPUTF8 that there was none.
+            # It cannot be known without SMTPUTF8 that there was none.
             is_untold = row["recipient"] == "from-no-utf8@example.net"
             assert is_rude or is_question or is_untold, row
 
@@ -97,9 +97,9 @@ def test_every_mail_has_an_ending(corpus: Corpus) -> None:
 async def test_every_source_tells_the_same(
     make_reader: MakeReader, lines: list[bytes], rows: list[Row]
 ) -> None:
-    told = await trace(await make_reader(lines), Criteria(), limit=0)
-    assert not told.is_cut
-    assert in_order(map(story_to_json, told.stories)) == in_order(rows)
+    result = await trace(await make_reader(lines), Criteria(), limit=0)
+    assert not result.is_cut
+    assert in_order(map(story_to_json, result.stories)) == in_order(rows)
 
 
 async def test_a_question_about_a_mail_is_answered_as_well_as_one_about_all(
@@ -110,15 +110,15 @@ async def test_a_question_about_a_mail_is_answered_as_well_as_one_about_all(
     for ending in {ending.about: ending for ending in corpus.endings}.values():
         [row] = (row for row in rows if not ending.differences(row))
         for criteria in questions_about(ending, row):
-            told = await trace(source, criteria, limit=0)
-            assert is_among(row, map(story_to_json, told.stories)), criteria
+            result = await trace(source, criteria, limit=0)
+            assert is_among(row, map(story_to_json, result.stories)), criteria
 
 
-def is_among(row: Row, told: Iterable[Row]) -> bool:
-    """Whether a row is told; what a session did before the mail may be missing in the proof."""
+def is_among(row: Row, rows: Iterable[Row]) -> bool:
+    """Whether a row is among them; what a session did before the mail may be missing in the proof."""
     return any(
         {**row, "proof": each["proof"]} == each and set(each["proof"]) <= set(row["proof"])
-        for each in told
+        for each in rows
     )
 
 
@@ -148,7 +148,7 @@ def test_a_lost_line_makes_a_verdict_unknown_at_worst(lines: list[bytes], rows: 
 
 
 def wrong_after_a_loss(lines: list[bytes], rows: list[Row]) -> Iterator[tuple[bytes, Row]]:
-    """Lines that were left out of the log of a mail, and what was told then and is not true."""
+    """Lines that were left out of the log of a mail, and the answers that are then not true."""
     lines_of: dict[tuple[str, str], list[int]] = defaultdict(list)
     for number, event in enumerate(events_of(lines)):
         lines_of["ID", event.get("postfix_queueid", "")].append(number)
@@ -159,8 +159,8 @@ def wrong_after_a_loss(lines: list[bytes], rows: list[Row]) -> Iterator[tuple[by
         if row["chain"]:
             by_chain[ids_of(row)].append(row)
     # Mails that differ in nothing but the recipient are one mail here.
-    for chain, told in by_chain.items():
-        true = {(row["verdict"], (row["recipient"] or "").lower()) for row in told}
+    for chain, answers in by_chain.items():
+        true = {(row["verdict"], (row["recipient"] or "").lower()) for row in answers}
         others = {key: rows for key, rows in by_chain.items() if key[0] == chain[0]}
         true |= {
             (row["verdict"], (row["recipient"] or "").lower())
@@ -168,7 +168,7 @@ def wrong_after_a_loss(lines: list[bytes], rows: list[Row]) -> Iterator[tuple[by
             for row in rows
         }
         own = {number for key in others for one in key for number in lines_of["ID", one]}
-        client = (told[0]["client"] or "").rpartition("[")[2].removesuffix("]")
+        client = (answers[0]["client"] or "").rpartition("[")[2].removesuffix("]")
         around = set(lines_of["IP", client]) if client else set()
         for lost in own:
             if _SILENT in lines[lost]:

@@ -13,7 +13,7 @@ from tests.support.logs import events_of, stories_of, summary
 # ruff: noqa: E501
 
 D = "delay=1, delays=0.1/0.2/0.3/0.4"
-BORN = """
+ACCEPTED = """
 24T10:00:00 mx1 postfix/smtpd: AAAAAA1: client=pc.example.com[192.0.2.7]
 24T10:00:00 mx1 postfix/cleanup: AAAAAA1: message-id=<one@example.com>
 24T10:00:01 mx1 postfix/qmgr: AAAAAA1: from=<ann@example.com>, size=500, nrcpt=1 (queue active)
@@ -38,27 +38,27 @@ DEFERRED = delivery("smtp", "deferred (host mx said: 451 4.7.1 later)", relay=RE
 @pytest.mark.parametrize(
     ("log", "verdict"),
     [
-        pytest.param(BORN + SENT + REMOVED, "handed_over", id="a foreign server said yes"),
+        pytest.param(ACCEPTED + SENT + REMOVED, "handed_over", id="a foreign server said yes"),
         pytest.param(
-            BORN + delivery("local", "sent (delivered to mailbox)", relay="local") + REMOVED,
+            ACCEPTED + delivery("local", "sent (delivered to mailbox)", relay="local") + REMOVED,
             "delivered",
             id="local(8) put it into a mailbox",
         ),
         pytest.param(
-            BORN
+            ACCEPTED
             + delivery("lmtp", "sent (250 2.0.0 <b> x Saved)", relay="mx[private/dovecot-lmtp]"),
             "delivered",
             id="the mail store took it",
         ),
-        pytest.param(BORN + DEFERRED, "pending", id="it was put off"),
-        pytest.param(BORN, "pending", id="it became active a moment ago"),
+        pytest.param(ACCEPTED + DEFERRED, "pending", id="it was put off"),
+        pytest.param(ACCEPTED, "pending", id="it became active a moment ago"),
         pytest.param(
-            BORN + delivery("smtp", "bounced (host mx said: 550 5.1.1 no)", relay=REMOTE),
+            ACCEPTED + delivery("smtp", "bounced (host mx said: 550 5.1.1 no)", relay=REMOTE),
             "bounced",
             id="it was refused for good",
         ),
         pytest.param(
-            BORN
+            ACCEPTED
             + DEFERRED
             + "29T10:00:00 mx1 postfix/qmgr: AAAAAA1: from=<ann@example.com>, status=expired,"
             " returned to sender\n",
@@ -66,45 +66,47 @@ DEFERRED = delivery("smtp", "deferred (host mx said: 451 4.7.1 later)", relay=RE
             id="it was too old",
         ),
         pytest.param(
-            BORN + DEFERRED + "24T11:00:00 mx1 postfix/postsuper: AAAAAA1: removed\n",
+            ACCEPTED + DEFERRED + "24T11:00:00 mx1 postfix/postsuper: AAAAAA1: removed\n",
             "deleted",
             id="an operator deleted it",
         ),
         pytest.param(
-            BORN + "24T10:00:01 mx1 postfix/postsuper: AAAAAA1: placed on hold\n",
+            ACCEPTED + "24T10:00:01 mx1 postfix/postsuper: AAAAAA1: placed on hold\n",
             "held",
             id="an operator put it on hold",
         ),
         pytest.param(
-            BORN + delivery("discard", "sent (silently)"), "discarded", id="discard(8) took it"
+            ACCEPTED + delivery("discard", "sent (silently)"), "discarded", id="discard(8) took it"
         ),
         pytest.param(
-            BORN + delivery("smtp", "deliverable (250 2.1.5 Ok)", relay=REMOTE),
+            ACCEPTED + delivery("smtp", "deliverable (250 2.1.5 Ok)", relay=REMOTE),
             "probe",
             id="only the address was checked",
         ),
         pytest.param(
-            BORN + REMOVED, "unknown", id="it was removed, and its delivery line is missing"
+            ACCEPTED + REMOVED, "unknown", id="it was removed, and its delivery line is missing"
         ),
-        pytest.param(BORN + DEFERRED + REMOVED, "unknown", id="its last delivery line is missing"),
         pytest.param(
-            BORN
+            ACCEPTED + DEFERRED + REMOVED, "unknown", id="its last delivery line is missing"
+        ),
+        pytest.param(
+            ACCEPTED
             + delivery("smtp", "sent (250 Ok: queued as BBBBBB2)", relay="127.0.0.1[127.0.0.1]:1"),
             "unknown",
             id="a filter took it, and no line tells more",
         ),
         pytest.param(
-            BORN + delivery("local", "sent (forwarded as BBBBBB2)", relay="local"),
+            ACCEPTED + delivery("local", "sent (forwarded as BBBBBB2)", relay="local"),
             "unknown",
             id="it was forwarded, and no line tells more",
         ),
         pytest.param(
-            BORN.replace("qmgr: AAAAAA1: from", "qmgr: AAAAAA9: from"),
+            ACCEPTED.replace("qmgr: AAAAAA1: from", "qmgr: AAAAAA9: from"),
             "unknown",
             id="the lines end before it became active",
         ),
         pytest.param(
-            "\n".join(BORN.splitlines()[:3])
+            "\n".join(ACCEPTED.splitlines()[:3])
             + "\n24T10:00:02 mx1 postfix/smtpd: lost connection after DATA from pc[192.0.2.7]\n",
             "not_accepted",
             id="the client went away",
@@ -125,14 +127,14 @@ DEFERRED = delivery("smtp", "deferred (host mx said: 451 4.7.1 later)", relay=RE
             id="an access map put it on hold",
         ),
         pytest.param(
-            BORN
+            ACCEPTED
             + delivery("smtp", "deferred (delivery temporarily suspended)")
             + "25T20:00:00 mx1 postfix/qmgr: AAAAAA9: removed\n",
             "pending",
             id="a put-off mail stays pending however long it is",
         ),
         pytest.param(
-            BORN + "25T20:00:00 mx1 postfix/qmgr: AAAAAAA: removed\n",
+            ACCEPTED + "25T20:00:00 mx1 postfix/qmgr: AAAAAAA: removed\n",
             "unknown",
             id="nothing was heard of an active mail for a day",
         ),
@@ -169,7 +171,7 @@ RETRIES = "".join(
         ),
     )
 )
-SENT_AFTER_DAYS = BORN + DEFERRED + RETRIES + SENT.replace("24T", "28T")
+SENT_AFTER_DAYS = ACCEPTED + DEFERRED + RETRIES + SENT.replace("24T", "28T")
 
 
 def test_a_mail_put_off_for_days_and_then_sent_is_handed_over() -> None:
@@ -187,9 +189,9 @@ def test_a_mail_put_off_for_days_and_then_sent_is_handed_over() -> None:
     ],
 )
 def test_a_queue_id_that_is_used_again_makes_two_stories(time: str) -> None:
-    second = (BORN + DEFERRED).replace("24T10:00:0", time)
+    second = (ACCEPTED + DEFERRED).replace("24T10:00:0", time)
     second = second.replace("ann@", "eve@").replace("one@", "two@")
-    first_story, second_story = stories_of(BORN + SENT + REMOVED + second)
+    first_story, second_story = stories_of(ACCEPTED + SENT + REMOVED + second)
     assert (first_story.verdict, story_to_json(first_story)["sender"]) == (
         "handed_over",
         "ann@example.com",
@@ -262,7 +264,7 @@ def test_a_lost_line_never_makes_a_wrong_verdict(lost: int) -> None:
 
 
 DOUBLE_BOUNCE = (
-    BORN
+    ACCEPTED
     + """
 24T10:00:02 mx1 postfix/cleanup: BBBBBB2: message-id=<bounce@mx1>
 24T10:00:02 mx1 postfix/smtp: AAAAAA1: to=<bob@example.net>, relay=mx[192.0.2.9]:25, delay=1, delays=0/0/0/1, dsn=5.1.1, status=bounced (550 no)
@@ -290,13 +292,13 @@ def test_a_bounce_of_a_bounce() -> None:
 
 def test_of_a_notification_that_bounces_nobody_is_told() -> None:
     bounced = delivery("smtp", "bounced (550 no)", relay=REMOTE)
-    [story] = stories_of(BORN.replace("ann@example.com", "") + bounced)
+    [story] = stories_of(ACCEPTED.replace("ann@example.com", "") + bounced)
     assert (story.verdict, story.note.partition(",")[0]) == ("bounced", "it cannot be delivered")
 
 
 def test_every_recipient_has_its_own_verdict() -> None:
     log = (
-        BORN.replace("nrcpt=1", "nrcpt=4")
+        ACCEPTED.replace("nrcpt=1", "nrcpt=4")
         + SENT
         + delivery("local", "sent (delivered to mailbox)", to="root@mx1", relay="local")
         + delivery("smtp", "bounced (550 no)", to="no@example.net", relay=REMOTE)
@@ -307,14 +309,14 @@ def test_every_recipient_has_its_own_verdict() -> None:
         "bob@example.net": "handed_over",
         "root@mx1": "delivered",
         "no@example.net": "bounced",
-        # qmgr told of four.
+        # qmgr knew of four.
         None: "unknown",
     }
 
 
 def test_a_requeued_mail_goes_on_under_its_new_queue_id() -> None:
     log = (
-        BORN
+        ACCEPTED
         + DEFERRED
         + """
 24T11:00:00 mx1 postfix/postsuper: AAAAAA1: requeued
@@ -333,7 +335,7 @@ def test_a_requeued_mail_goes_on_under_its_new_queue_id() -> None:
 
 def test_a_hold_that_was_released_is_over() -> None:
     log = (
-        BORN.replace("24T10:00:01", "24T12:00:01")
+        ACCEPTED.replace("24T10:00:01", "24T12:00:01")
         + "24T10:00:01 mx1 postfix/postsuper: AAAAAA1: placed on hold\n"
         + "24T12:00:00 mx1 postfix/postsuper: AAAAAA1: released from hold\n"
         + SENT.replace("10:00", "12:00")
@@ -343,7 +345,7 @@ def test_a_hold_that_was_released_is_over() -> None:
 
 
 RENAMED = (
-    BORN
+    ACCEPTED
     + DEFERRED
     + (RETRIES + (SENT + REMOVED).replace("24T", "28T")).replace(" mx1 ", " mx1-new ")
 )
@@ -355,18 +357,18 @@ def test_a_mail_that_waits_while_its_host_is_renamed_is_one_mail() -> None:
 
 
 def test_the_same_queue_id_on_two_hosts_is_two_mails() -> None:
-    other = (BORN + DEFERRED).replace(" mx1 ", " mx2 ").replace("one@", "two@")
+    other = (ACCEPTED + DEFERRED).replace(" mx1 ", " mx2 ").replace("one@", "two@")
     verdicts = {
-        story.queues[0].key.host: story.verdict for story in stories_of(BORN + SENT + other)
+        story.queues[0].key.host: story.verdict for story in stories_of(ACCEPTED + SENT + other)
     }
     assert verdicts == {"mx1": "handed_over", "mx2": "pending"}
 
 
 TWO_INSTANCES = (
-    BORN
+    ACCEPTED
     + SENT
     + REMOVED
-    + (BORN + DEFERRED).replace(" postfix/", " postfix-out/").replace("one@", "two@")
+    + (ACCEPTED + DEFERRED).replace(" postfix/", " postfix-out/").replace("one@", "two@")
 )
 
 
@@ -377,32 +379,32 @@ def test_the_same_queue_id_in_two_instances_is_two_mails() -> None:
 
 
 def test_a_mail_that_is_forwarded_in_a_circle_is_told_once() -> None:
-    there = BORN.replace("AAAAAA1", "BBBBBB2") + delivery(
+    there = ACCEPTED.replace("AAAAAA1", "BBBBBB2") + delivery(
         "local", "sent (forwarded as AAAAAA1)", relay="local"
     ).replace(": AAAAAA1: to", ": BBBBBB2: to")
     back = delivery("local", "sent (forwarded as BBBBBB2)", relay="local")
-    assert all(story.verdict == "unknown" for story in stories_of(BORN + back + there))
+    assert all(story.verdict == "unknown" for story in stories_of(ACCEPTED + back + there))
 
 
 def test_one_recipient_that_is_named_twice_is_told_once() -> None:
     # recipient_bcc_maps may add an address that is there already.
-    [story] = stories_of(BORN.replace("nrcpt=1", "nrcpt=2") + SENT + SENT + REMOVED)
+    [story] = stories_of(ACCEPTED.replace("nrcpt=1", "nrcpt=2") + SENT + SENT + REMOVED)
     assert (story.verdict, story.attempts) == ("handed_over", 1)
 
 
 def test_a_recipient_that_is_passed_over_is_not_called_pending() -> None:
-    active = BORN.splitlines()[-1] + "\n"
+    active = ACCEPTED.splitlines()[-1] + "\n"
     again = "".join(
         active.replace("T10", f"T1{hour}")
         + delivery("smtp", "deferred (451 later)", to="eve@example.net").replace("T10", f"T1{hour}")
         for hour in (1, 2)
     )
-    verdicts = {story.recipient: story.verdict for story in stories_of(BORN + DEFERRED + again)}
+    verdicts = {story.recipient: story.verdict for story in stories_of(ACCEPTED + DEFERRED + again)}
     assert verdicts == {"bob@example.net": "unknown", "eve@example.net": "pending"}
 
 
 def test_a_mail_that_was_not_heard_of_for_long_is_pending_with_a_doubt() -> None:
-    story = stories_of(BORN + DEFERRED + "26T10:00:00 mx1 postfix/qmgr: AAAAAA9: removed\n")[0]
+    story = stories_of(ACCEPTED + DEFERRED + "26T10:00:00 mx1 postfix/qmgr: AAAAAA9: removed\n")[0]
     assert (story.verdict, "postsuper" in story.note) == ("pending", True)
 
 
@@ -440,7 +442,7 @@ def test_a_session_takes_a_mail_along_that_was_not_complete(counts: str, verdict
 
 def test_lines_of_a_filter_belong_to_the_mail_and_decide_nothing() -> None:
     log = (
-        BORN
+        ACCEPTED
         + "24T10:00:01 mx1 opendkim: AAAAAA1: DKIM-Signature field added (s=mail, d=example.com)\n"
         + DEFERRED
     )
@@ -450,16 +452,16 @@ def test_lines_of_a_filter_belong_to_the_mail_and_decide_nothing() -> None:
 
 
 def test_a_foreign_queue_id_that_looks_like_ours_is_not_followed() -> None:
-    other = BORN.replace("AAAAAA1", "BBBBBB2").replace("one@", "other@") + DEFERRED.replace(
+    other = ACCEPTED.replace("AAAAAA1", "BBBBBB2").replace("one@", "other@") + DEFERRED.replace(
         "AAAAAA1", "BBBBBB2"
     ).replace("bob@", "eve@")
-    log = other + BORN + SENT.replace("4XYZQ1", "BBBBBB2") + REMOVED
+    log = other + ACCEPTED + SENT.replace("4XYZQ1", "BBBBBB2") + REMOVED
     verdicts = {story.recipient: story.verdict for story in stories_of(log)}
     assert verdicts == {"bob@example.net": "handed_over", "eve@example.net": "pending"}
 
 
 def test_the_object_has_the_keys_that_scripts_read() -> None:
-    [story] = stories_of(BORN + SENT + REMOVED)
+    [story] = stories_of(ACCEPTED + SENT + REMOVED)
     row = story_to_json(story)
     assert tuple(row) == KEYS
     assert row["verdict"] == "handed_over"
@@ -494,8 +496,8 @@ def test_an_address_that_is_a_recipient_and_in_an_alias_has_a_story_for_each() -
 24T10:00:02 mx1 postfix/lmtp: AAAAAA2: to=<bob@example.com>, orig_to=<all@example.com>, relay=mx1[private/lmtp], delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (250 Saved)
 24T10:00:03 mx1 postfix/qmgr: AAAAAA2: removed
 """
-    told = [(story.recipient, story.original_recipient) for story in stories_of(log)]
-    assert sorted(told, key=str) == [
+    found = [(story.recipient, story.original_recipient) for story in stories_of(log)]
+    assert sorted(found, key=str) == [
         ("bob@example.com", "all@example.com"),
         ("bob@example.com", None),
     ]
