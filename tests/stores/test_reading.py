@@ -15,7 +15,7 @@ from mailingest.trace.stories import build_stories
 from tests.support.logs import events_of
 from tests.support.stores import MakeReader
 from tests.trace.test_stories import (
-    BORN,
+    ACCEPTED,
     CHAIN,
     DEFERRED,
     DOUBLE_BOUNCE,
@@ -321,16 +321,16 @@ HELD = """
 SCENARIOS = [
     pytest.param(LOG, id="two days"),
     pytest.param(CHAIN, id="a filter and two hosts"),
-    pytest.param(BORN + SENT + REMOVED, id="handed over"),
+    pytest.param(ACCEPTED + SENT + REMOVED, id="handed over"),
     pytest.param(
-        BORN + DEFERRED + "".join(DEFERRED.replace("24T", f"2{d}T") for d in (5, 6)), id="deferred"
+        ACCEPTED + DEFERRED + "".join(DEFERRED.replace("24T", f"2{d}T") for d in (5, 6)), id="deferred"
     ),
     pytest.param(
-        BORN + SENT + REMOVED + BORN.replace("24T", "26T").replace("one@", "two@"),
+        ACCEPTED + SENT + REMOVED + ACCEPTED.replace("24T", "26T").replace("one@", "two@"),
         id="an ID used again",
     ),
     pytest.param(
-        "\n".join(BORN.splitlines()[:3])
+        "\n".join(ACCEPTED.splitlines()[:3])
         + "\n24T10:00:00 mx1 postfix/smtpd: lost connection after DATA from pc.example.com[192.0.2.7]"
         "\n24T10:00:00 mx1 postfix/smtpd: disconnect from pc.example.com[192.0.2.7]\n",
         id="broken off",

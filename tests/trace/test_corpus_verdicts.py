@@ -115,7 +115,7 @@ async def test_a_question_about_a_mail_is_answered_as_well_as_one_about_all(
 
 
 def is_among(row: Row, rows: Iterable[Row]) -> bool:
-    """Whether a row is among them; what a session did before the mail may be missing in the proof."""
+    """Whether a row is among others; the session before the mail may be missing in its proof."""
     return any(
         {**row, "proof": each["proof"]} == each and set(each["proof"]) <= set(row["proof"])
         for each in rows

@@ -28,9 +28,9 @@ from mailingest.wiring import first_time, line_reading
 from tests.support.lab.polling import PATIENCE
 from tests.support.logs import REFERENCE, SETTINGS, documents_of, lines_of
 from tests.support.stores import log_file_reader
-from tests.trace.test_stories import BORN, CHAIN, SENT
+from tests.trace.test_stories import ACCEPTED, CHAIN, SENT
 
-MAIL = BORN + SENT
+MAIL = ACCEPTED + SENT
 QUEUE_ID = "AAAAAA1"
 
 
