@@ -26,6 +26,14 @@ TEXT = (Path(__file__).parents[2] / "docs" / "cluster.md").read_text("utf-8")
 JSON = {"content-type": "application/json", "accept": "application/json"}
 WRITE, MANAGE, READ = ROLES = ("mailingest_write", "mailingest_manage", "mailingest_read")
 
+# A trace finds it as soon as the server has refreshed its index.
+REMOVED = {
+    "host": "mx1",
+    "program": "postfix/qmgr",
+    "message": "4cXyZ1: removed",
+    "postfix_queueid": "4cXyZ1",
+}
+
 Request = tuple[str, dict[str, Any]]
 
 
@@ -59,14 +67,14 @@ async def log_in(client: AsyncElasticsearch, server: SearchServer, role: str) ->
 
 
 async def write(settings: Settings) -> None:
-    output = build_store(settings).writer()
+    writer = build_store(settings).writer()
     try:
-        await output.open()
-        old = document(settings.index.prefix, 1, "2026.01.01", postfix_queueid="4cXyZ1")
-        new = document(settings.index.prefix, 2, "2026.11.24", postfix_queueid="4cXyZ1")
-        assert (await output.write([old, new])).stored == 2
+        await writer.open()
+        old = document(settings.index.prefix, 1, "2026.01.01", **REMOVED)
+        new = document(settings.index.prefix, 2, "2026.11.24", **REMOVED)
+        assert (await writer.write([old, new])).stored == 2
     finally:
-        await output.close()
+        await writer.close()
 
 
 async def manage(settings: Settings) -> None:
