@@ -323,7 +323,8 @@ SCENARIOS = [
     pytest.param(CHAIN, id="a filter and two hosts"),
     pytest.param(ACCEPTED + SENT + REMOVED, id="handed over"),
     pytest.param(
-        ACCEPTED + DEFERRED + "".join(DEFERRED.replace("24T", f"2{d}T") for d in (5, 6)), id="deferred"
+        ACCEPTED + DEFERRED + "".join(DEFERRED.replace("24T", f"2{d}T") for d in (5, 6)),
+        id="deferred",
     ),
     pytest.param(
         ACCEPTED + SENT + REMOVED + ACCEPTED.replace("24T", "26T").replace("one@", "two@"),
