@@ -24,5 +24,5 @@ def newest_first(events: Iterable[StoredEvent]) -> list[StoredEvent]:
 
 def is_of_sessions(event: StoredEvent, sessions: Collection[tuple[str, str, str]]) -> bool:
     """Whether an event is a line about one of these sessions (host, program, process id)."""
-    session = (event["host"], event["program"], event.get("pid", ""))
+    session = (event.get("host", ""), event.get("program", ""), event.get("pid", ""))
     return session in sessions and is_of_session(event)

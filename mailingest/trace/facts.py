@@ -185,7 +185,7 @@ class Refusal:
 
     @property
     def host(self) -> str:
-        return str(self.event["host"])
+        return host_of(self.event)
 
     @property
     def instance(self) -> str:
@@ -234,6 +234,11 @@ class Facts:
     refusals: list[Refusal] = field(default_factory=list)
 
 
+def host_of(event: StoredEvent) -> str:
+    """The host that wrote a line; "" in a document of others that does not say it."""
+    return str(event.get("host", ""))
+
+
 def instance_of(event: StoredEvent) -> str:
     """The Postfix instance of an event; "" if the program is not Postfix."""
     return str(event.get(INSTANCE, ""))
@@ -246,7 +251,7 @@ def service_of(event: StoredEvent) -> str:
 
 def session_of(event: StoredEvent) -> Session:
     """The SMTP session that an event may be of."""
-    return event["host"], event.get("program", ""), event.get("pid", "")
+    return host_of(event), event.get("program", ""), event.get("pid", "")
 
 
 def is_whole_mail_refused(event: StoredEvent) -> bool:

@@ -35,6 +35,7 @@ from mailingest.trace.facts import (
     Queue,
     Refusal,
     Session,
+    host_of,
     instance_of,
     service_of,
     session_of,
@@ -86,13 +87,15 @@ class _Gathering:
 
     def _attach(self, event: StoredEvent) -> None:
         """A line of a filter or mail store belongs to a mail, and decides nothing about it."""
-        queue = self._by_host.get((event["host"], event.get(QUEUE_ID, "")))
+        queue = self._by_host.get((host_of(event), event.get(QUEUE_ID, "")))
         if queue is not None:
             queue.events.append(event)
 
     def _end_session(self, event: StoredEvent) -> None:
         """A line without queue ID: a session that ends takes an unfinished mail along."""
-        is_end = LOST_CONNECTION in event or str(event["message"]).startswith(_SESSION_EDGES)
+        is_end = LOST_CONNECTION in event or str(event.get("message", "")).startswith(
+            _SESSION_EDGES
+        )
         if not is_end:
             return
         session = session_of(event)
@@ -110,7 +113,7 @@ class _Gathering:
     def _refuse(self, event: StoredEvent, queue_id: str | None) -> None:
         refusal = Refusal(queue_id, event)
         earlier = self._in_advance.get(refusal.session)
-        if earlier is not None and earlier.event["message"] == event["message"]:
+        if earlier is not None and earlier.event.get("message") == event.get("message"):
             return  # the line came twice
         self.facts.refusals.append(refusal)
         if refusal.is_in_advance:
@@ -118,7 +121,7 @@ class _Gathering:
 
     def _learn(self, event: StoredEvent, queue_id: str) -> None:
         step = step_of(service_of(event), event)
-        queue = self._queue(Key(event["host"], instance_of(event), queue_id), event, step)
+        queue = self._queue(Key(host_of(event), instance_of(event), queue_id), event, step)
         queue.events.append(event)
         if step is not None:
             _take_step(queue, step, event)
