@@ -6,7 +6,7 @@ finds its way around damage.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -23,9 +23,14 @@ _END_SHARE: Final = 0.2
 
 
 class SpoolDamage:
-    """Damages the newest file of a spool; ``lost`` are the frames that must be counted for it."""
+    """Damages the newest file of a spool.
+
+    ``damaged`` are the frames that could not be read once more from the snapshot on, ``lost`` those
+    of them that must be counted.
+    """
 
     def __init__(self, state: Path, random: Random) -> None:
+        self.damaged: list[bytes] = []
         self.lost: list[bytes] = []
         self.kinds: Counter[str] = Counter()
         self.took_nothing = 0
@@ -60,7 +65,9 @@ class SpoolDamage:
         # was just being written is accepted by nobody.
         lost = [one for one in damaged if losses.settled <= one.begin.frames < end.frames]
         self.took_nothing += not lost
-        self.lost += [frame for one in lost for frame in one.batch.frames]
+        self.lost += _frames(lost)
+        begin = self._stored().frames
+        self.damaged += _frames(one for one in damaged if one.begin.frames >= begin)
 
     def is_all_stored(self) -> bool:
         """Whether a snapshot says that all that is in the spool is stored."""
@@ -95,6 +102,10 @@ class SpoolDamage:
         assert end is not None
         assert losses is not None
         return end, losses
+
+
+def _frames(records: Iterable[JournalRecord]) -> Iterator[bytes]:
+    return (frame for one in records for frame in one.batch.frames)
 
 
 def _records(segment: Segment) -> Iterator[JournalRecord]:

@@ -174,8 +174,8 @@ class Campaign:
         events = list(self.events())
         figures = {"lines accepted": expected, "documents": len(events)}
         if self.damage is None:
-            return figures | compare(events, self.senders, [])
-        figures |= compare(events, self.senders, self.damage.lost)
+            return figures | compare(events, self.senders, [], [])
+        figures |= compare(events, self.senders, self.damage.lost, self.damage.damaged)
         figures |= self.damage.figures()
         # They came again over another connection, or were stored in the moment of the kill.
         figures["of them stored all the same"] = (

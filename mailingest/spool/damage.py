@@ -58,7 +58,11 @@ class DamageReport:
         self._logged = segments[-1] if segments else None
         kept = [str(_kept_path(segment)) for segment in segments]
         if not frames:
-            _log.warning("a file of the spool is damaged; no line is lost", kept=kept, bytes=size)
+            _log.warning(
+                "a file of the spool is damaged; what cannot be read in it was stored before",
+                kept=kept,
+                bytes=size,
+            )
         elif segments:
             _log.error(
                 "lines of the spool are lost: a file is damaged, what is intact in it is read",
