@@ -160,7 +160,7 @@ class Rig:
             for frame in frames
             if frame.number is not None and (self._wants_others or "connect from" not in frame.text)
         }
-        self.receipts.records.append((self.spool._journal.end.bytes, numbers))
+        self.receipts.records.append((self.spool._journal.end.frames, numbers))
 
     async def drain(self) -> None:
         async with asyncio.timeout(PATIENCE):
@@ -248,6 +248,6 @@ async def test_a_snapshot_becomes_valid_with_the_receipt_of_its_position() -> No
             made.processor.tick(START + 10)
             assert await made.batcher.drain() == 0
             await taking
-            assert read_position(path.read_bytes().splitlines()[0]).bytes == third
+            assert read_position(path.read_bytes().splitlines()[0]).frames == third
             for task in running:
                 task.cancel()
