@@ -1,4 +1,4 @@
-"""Tries everything that a start of the daemon needs, and tells the result line by line."""
+"""Tries everything that a start of the daemon needs, and prints the result line by line."""
 
 import asyncio
 from collections.abc import Callable

@@ -165,7 +165,7 @@ def identity(path: Path) -> str:
     """A name for what is in the file at `path`, to find the position of a replay again.
 
     Rotation renames a file and gives the name to another one, and compression makes a new
-    inode, so neither tells whether a file was read before.  Its first lines do: this is a
+    inode, so neither shows whether a file was read before.  Its first lines do: this is a
     hash of the first 1024 bytes of the uncompressed text, and of nothing else.  A file that
     is shorter gets another identity when it grows, so it is read from its beginning again;
     as document ids are computed, that stores nothing twice.  Raises DamagedFile.

@@ -21,7 +21,7 @@ class Input(Protocol):
         """Take nothing that comes later; `serve` returns when the rest is handed on."""
 
     def counters(self) -> Mapping[str, int]:
-        """Its part of counters that mailingest.service.metrics declares, by name."""
+        """Its part of counters that mailingest.service.counters declares, by name."""
 
 
 class Framing(Protocol):

@@ -26,8 +26,8 @@ _SO_MEMINFO = 55
 _MEMINFO = struct.Struct("=9I")
 _MEMINFO_DROPS = 8
 
-# recv() of a queue that is not empty does not let the event loop go on.  256 parsed lines take
-# some 3 ms: no timer or TCP connection notices.
+# recv() of a queue that is not empty does not let the event loop go on.  To take 256 datagrams is
+# a millisecond at most: no timer or TCP connection notices.
 _DATAGRAMS_PER_TURN = 256
 
 # The kernel charges a buffer at least this much for a datagram, however short (struct sk_buff

@@ -24,7 +24,7 @@ import uvloop
 from mailingest.config import Settings
 from mailingest.errors import MailingestError, sole_error
 from mailingest.service import gc_tuning
-from mailingest.service.metrics import Value, read_metrics
+from mailingest.service.counters import Value, read_counters
 from mailingest.service.parts import build_parts
 from mailingest.service.snapshots import Snapshots
 from mailingest.service.systemd import notify, watchdog_interval
@@ -93,7 +93,7 @@ class Daemon:
 
     def counters(self) -> dict[str, Value]:
         """What came in, what became of it, and what was lost, since the start."""
-        return read_metrics(self._parts)
+        return read_counters(self._parts)
 
     async def _serve(self) -> float:
         """Receive until a signal comes, and take in what the kernel has received.

@@ -12,7 +12,7 @@ from mailingest.escaping import escape_terminal_lines
 
 
 def configure(log: Log) -> None:
-    """Set up structlog: text on a terminal, JSON lines elsewhere, unless told otherwise."""
+    """Set up structlog: text on a terminal, JSON lines elsewhere, unless set otherwise."""
     as_text = log.format == "text" or (log.format == "auto" and sys.stderr.isatty())
     renderers: list[Any] = (
         [
@@ -37,7 +37,7 @@ def configure(log: Log) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
-    # The Elasticsearch client logs each request; what matters is reported by us.
+    # The Elasticsearch client logs each request; what matters is in the messages of mailingest.
     logging.getLogger("elastic_transport").setLevel(logging.CRITICAL)
 
 

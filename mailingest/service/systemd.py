@@ -1,4 +1,4 @@
-"""Tells systemd how the service is (sd_notify(3)); does nothing outside of systemd."""
+"""Notifies systemd of how the service is (sd_notify(3)); does nothing outside of systemd."""
 
 import os
 import socket
@@ -19,7 +19,7 @@ def notify(state: str) -> None:
         try:
             sock.sendto(state.encode(), address)
         except OSError as error:
-            _log.warning("systemd could not be told", state=state, reason=error.strerror)
+            _log.warning("systemd could not be notified", state=state, reason=error.strerror)
 
 
 def watchdog_interval() -> float | None:

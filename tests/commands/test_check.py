@@ -1,4 +1,4 @@
-"""`mailingest check`: what a start needs is tried, and told line by line."""
+"""`mailingest check`: what a start needs is tried, and printed line by line."""
 
 import socket
 from collections.abc import Iterator, Sequence
@@ -66,7 +66,7 @@ def sections(tmp_path: Path) -> dict[str, Any]:
     }
 
 
-def told(
+def printed(
     capsys: pytest.CaptureFixture[str], sections: dict[str, Any]
 ) -> tuple[bool, list[str], list[str]]:
     """The verdict, and what is right and what is wrong."""
@@ -81,10 +81,10 @@ def told(
     return verdict, right, wrong
 
 
-def test_a_check_tells_what_is_right(
+def test_a_check_prints_what_is_right(
     capsys: pytest.CaptureFixture[str], sections: dict[str, Any], tmp_path: Path
 ) -> None:
-    verdict, right, wrong = told(capsys, sections)
+    verdict, right, wrong = printed(capsys, sections)
     assert (verdict, wrong) == (False, [])
     assert right[0] == "configuration"
     assert right[1].endswith(" compile")
@@ -105,7 +105,7 @@ def test_an_address_in_use_is_wrong(
 ) -> None:
     port = request.getfixturevalue(protocol).getsockname()[1]
     sections["inputs"][protocol] = [{"port": 0}, {"port": port}]
-    verdict, right, wrong = told(capsys, sections)
+    verdict, right, wrong = printed(capsys, sections)
     assert verdict
     assert len(right) == 6
     assert wrong == [
@@ -119,7 +119,7 @@ def test_a_state_directory_that_cannot_be_made_is_wrong(
 ) -> None:
     sections["state"]["directory"] = file / "state"
     sections["sqlite"] = {"directory": tmp_path / "mail"}
-    verdict, right, wrong = told(capsys, sections)
+    verdict, right, wrong = printed(capsys, sections)
     assert verdict
     assert wrong == [f"state: state.directory: cannot make {file}/state: Not a directory"]
     assert right[-1] == f"store: {tmp_path}/mail is writable"
@@ -140,7 +140,7 @@ def test_a_store_that_cannot_be_written_is_wrong(
 ) -> None:
     section, key = output
     sections[section] = {key: str(file / "mail")}
-    verdict, _, wrong = told(capsys, sections)
+    verdict, _, wrong = printed(capsys, sections)
     assert verdict
     (line,) = wrong
     assert line.startswith("store: ")
@@ -151,7 +151,7 @@ def test_an_ndjson_file_is_named(
     capsys: pytest.CaptureFixture[str], sections: dict[str, Any], tmp_path: Path
 ) -> None:
     sections["ndjson"] = {"path": f"{tmp_path}/mail.ndjson"}
-    verdict, right, _ = told(capsys, sections)
+    verdict, right, _ = printed(capsys, sections)
     assert not verdict
     assert right[-1] == f"store: {tmp_path}/mail.ndjson is writable"
 
@@ -186,7 +186,7 @@ def test_patterns_that_do_not_work_are_wrong(
         directory.mkdir()
         (directory / file_name).write_text(content)
     sections["grok"] = {"patterns_dirs": [directory]}
-    verdict, right, wrong = told(capsys, sections)
+    verdict, right, wrong = printed(capsys, sections)
     assert verdict
     (line,) = wrong
     assert line.startswith("patterns: ")
@@ -220,7 +220,7 @@ def test_a_server_that_is_not_there_is_wrong(
         bound.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{bound.getsockname()[1]}"
         sections["elasticsearch"] = {"hosts": [url]}
-        verdict, _, wrong = told(capsys, sections)
+        verdict, _, wrong = printed(capsys, sections)
     assert verdict
     (line,) = wrong
     assert line.startswith("store: the server cannot be reached: ")
@@ -230,12 +230,12 @@ def test_a_server_that_answers_is_right(
     capsys: pytest.CaptureFixture[str], sections: dict[str, Any], search_server: SearchServer
 ) -> None:
     sections["elasticsearch"] = {"hosts": [search_server.url]}
-    verdict, right, wrong = told(capsys, sections)
+    verdict, right, wrong = printed(capsys, sections)
     assert (verdict, wrong) == (False, [])
     assert right[-1] == f"store: {search_server.url} answers"
 
 
-def test_all_that_is_wrong_is_told_at_once(
+def test_all_that_is_wrong_is_printed_at_once(
     capsys: pytest.CaptureFixture[str],
     sections: dict[str, Any],
     udp: socket.socket,
@@ -246,7 +246,7 @@ def test_all_that_is_wrong_is_told_at_once(
     sections["inputs"]["tcp"] = [{"port": tcp.getsockname()[1]}]
     sections["state"]["directory"] = file / "state"
     sections["grok"] = {"patterns_dirs": [file]}
-    verdict, right, wrong = told(capsys, sections)
+    verdict, right, wrong = printed(capsys, sections)
     assert verdict
     assert right == ["configuration"]
     assert [line.split(": ")[0] for line in wrong] == ["patterns", "state", "udp", "tcp", "store"]

@@ -397,7 +397,7 @@ async def test_poison_goes_to_the_dead_letters_delays_nothing_and_is_sent_again(
     assert len(list(read_letters(tmp_path))) == 4
 
     async with asking(search_server) as client:
-        # An operator's cure: the day anew, with a setting by which malformed values do no harm.
+        # An operator's fix: the day anew, with a setting by which malformed values do no harm.
         index = bad["address"].index
         await client.indices.delete(index=index)
         await client.indices.create(index=index, settings={"mapping": {"ignore_malformed": True}})

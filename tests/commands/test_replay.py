@@ -41,7 +41,7 @@ def mail(number: int, second: int) -> list[str]:
     ]
 
 
-def octets(lines: list[str]) -> bytes:
+def as_bytes(lines: list[str]) -> bytes:
     return "".join(f"{line}\n" for line in lines).encode()
 
 
@@ -84,7 +84,7 @@ def test_a_rotated_set_is_read_in_the_order_of_time(backfill: Backfill, tmp_path
     names = ["mail.log.3.zst", "mail.log.2.xz", "mail.log.1.gz", "mail.log"]
     for name, part in zip(names, parts, strict=True):
         compress = COMPRESS.get(Path(name).suffix, bytes)
-        (tmp_path / name).write_bytes(compress(octets(part)))
+        (tmp_path / name).write_bytes(compress(as_bytes(part)))
     done = backfill.run(f"{tmp_path}/mail.log*")
     assert done.returncode == 0, done.stderr
     assert [one["postfix_from"] for one in backfill.deliveries()] == [
@@ -94,7 +94,7 @@ def test_a_rotated_set_is_read_in_the_order_of_time(backfill: Backfill, tmp_path
 
 def test_replaying_twice_adds_nothing(backfill: Backfill, tmp_path: Path) -> None:
     log = tmp_path / "mail.log"
-    log.write_bytes(octets(mail(1, 0) + mail(2, 0) + mail(1, 0)))
+    log.write_bytes(as_bytes(mail(1, 0) + mail(2, 0) + mail(1, 0)))
     first = backfill.report(backfill.run(str(log)))
     second = backfill.report(backfill.run(str(log)))
     assert (first["documents_stored"], first["documents_duplicate"]) == (15, 0)
@@ -102,7 +102,7 @@ def test_replaying_twice_adds_nothing(backfill: Backfill, tmp_path: Path) -> Non
 
 
 def test_standard_input_is_replayed(backfill: Backfill) -> None:
-    done = backfill.run("-", text=gzip.compress(octets(mail(1, 0))))
+    done = backfill.run("-", text=gzip.compress(as_bytes(mail(1, 0))))
     assert done.returncode == 0, done.stderr
     assert len(backfill.deliveries()) == 1
 
@@ -110,8 +110,8 @@ def test_standard_input_is_replayed(backfill: Backfill) -> None:
 def test_a_damaged_file_is_reported_and_the_others_are_read(
     backfill: Backfill, tmp_path: Path
 ) -> None:
-    (tmp_path / "mail.log.1.gz").write_bytes(gzip.compress(octets(mail(1, 0) * 50))[:-20])
-    (tmp_path / "mail.log").write_bytes(octets(mail(2, 9)))
+    (tmp_path / "mail.log.1.gz").write_bytes(gzip.compress(as_bytes(mail(1, 0) * 50))[:-20])
+    (tmp_path / "mail.log").write_bytes(as_bytes(mail(2, 9)))
     done = backfill.run(f"{tmp_path}/mail.log*")
     assert done.returncode == 1
     assert backfill.report(done)["files_damaged"] == 1
@@ -130,9 +130,9 @@ def test_an_interrupted_replay_goes_on_with_what_it_knew(
 ) -> None:
     early, late = mail(1, 0)[:3], mail(1, 0)[3:]
     log = tmp_path / "mail.log"
-    log.write_bytes(octets([*(line for n in range(2, 10_000) for line in mail(n, 0)), *early]))
+    log.write_bytes(as_bytes([*(line for n in range(2, 10_000) for line in mail(n, 0)), *early]))
     other = tmp_path / "other.log"
-    other.write_bytes(octets(mail(20_000, 0)[:1]))
+    other.write_bytes(as_bytes(mail(20_000, 0)[:1]))
     assert backfill.run(str(other)).returncode == 0
     [day] = (backfill.state / "mail").glob("*.sqlite")
     said = tmp_path / "said"
@@ -149,7 +149,7 @@ def test_an_interrupted_replay_goes_on_with_what_it_knew(
 
     modified = log.stat().st_mtime
     with log.open("ab") as file:
-        file.write(octets(late))
+        file.write(as_bytes(late))
     os.utime(log, (modified, modified))
     done = backfill.run(str(log))
     assert done.returncode == 0, done.stderr

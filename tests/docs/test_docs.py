@@ -8,7 +8,7 @@ import pytest
 from mailingest.cli import app
 from mailingest.postfix import enrichment as correlation
 from mailingest.postfix import parser as events
-from mailingest.service.metrics import METRICS
+from mailingest.service.counters import COUNTERS
 from mailingest.syslog import header as records
 
 ROOT = Path(__file__).parents[2]
@@ -33,7 +33,7 @@ def test_every_command_in_the_readme_exists() -> None:
 def test_the_counters_in_the_readme_are_those_that_are_declared() -> None:
     section = README.partition("## Counters")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| `([a-z_]+)` \| (.+) \|$", section, re.MULTILINE)
-    assert rows == [(metric.name, metric.help) for metric in METRICS]
+    assert rows == [(counter.name, counter.help) for counter in COUNTERS]
 
 
 @pytest.mark.parametrize(

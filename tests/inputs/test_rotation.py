@@ -116,7 +116,7 @@ def test_a_damaged_file_is_ordered_by_its_name(tmp_path: Path) -> None:
     assert names(tmp_path, "mail.log*") == ["mail.log.2", "mail.log.1.gz", "mail.log"]
 
 
-def test_the_year_of_a_time_stamp_may_be_told_by_the_modification_time(tmp_path: Path) -> None:
+def test_the_year_of_a_time_stamp_may_be_known_by_the_modification_time(tmp_path: Path) -> None:
     def traditional(line: bytes, mtime: float) -> float:
         year = datetime.fromtimestamp(mtime, UTC).year
         stamp = f"{year} {line[:15].decode()} +0000"

@@ -325,7 +325,7 @@ def test_two_inputs_share_a_port_only_if_both_want_to() -> None:
         pytest.param("x" * 70, f"udp {'x' * 70}:514: unknown host", id="a label too long"),
     ],
 )
-def test_an_address_that_cannot_be_had_is_told_in_one_line(host: str, begin: str) -> None:
+def test_an_address_that_cannot_be_had_is_refused_in_one_line(host: str, begin: str) -> None:
     udp = UdpInput(host, 514, receive_buffer=8192, deliver=lambda _payload, _peer: True)
     with pytest.raises(UsageError) as caught:
         udp.open()

@@ -31,7 +31,7 @@ def site(tmp_path: Path) -> Site:
 
 
 @pytest.mark.parametrize("way", ["send_tcp", "send_udp"])
-def test_a_delivery_event_tells_what_the_other_daemons_said(site: Site, way: str) -> None:
+def test_a_delivery_event_has_what_the_other_daemons_said(site: Site, way: str) -> None:
     with Daemon(site.config):
         getattr(site, way)(*LIFE)
         wait_until(lambda: len(site.stored()) == len(LIFE), "all is stored")
@@ -285,8 +285,8 @@ async def test_a_line_that_makes_the_pipeline_fail_holds_up_no_other(
         assert await asyncio.wait_for(serving, PATIENCE) == 0
     assert site.messages() == texts([*numbered(0, 3), *numbered(4, 2)])
     assert daemon.counters()["frames_failed"] == 1
-    [told] = [log for log in logs if log["event"] == "a line made the pipeline fail"]
-    assert "number 3" in told["line"]
+    [logged] = [log for log in logs if log["event"] == "a line made the pipeline fail"]
+    assert "number 3" in logged["line"]
 
 
 def test_two_daemons_do_not_share_a_state_directory(tmp_path: Path) -> None:

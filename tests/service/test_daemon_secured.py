@@ -70,7 +70,7 @@ replicas = 0
             assert connection.recv(1) == b""
 
     async def is_stored(self, client: AsyncElasticsearch, count: int) -> None:
-        """Wait until so many documents are in the store."""
+        """Wait until N documents are in the store."""
 
         async def all_are_there() -> bool:
             return sum(map(len, (await stored(client, self.prefix)).values())) >= count
@@ -84,16 +84,16 @@ def rows(log: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines if line.startswith("{")]
 
 
-async def told(log: Path, cure: str) -> None:
+async def logged(log: Path, hint: str) -> None:
     """Wait until the log says, as an error, what to do."""
     await until(
-        lambda: any(row["level"] == "error" and cure in row.get("reason", "") for row in rows(log)),
-        f"the log says: {cure}",
+        lambda: any(row["level"] == "error" and hint in row.get("reason", "") for row in rows(log)),
+        f"the log says: {hint}",
     )
 
 
 @pytest.mark.parametrize(
-    ("fault", "cure"),
+    ("fault", "hint"),
     [
         pytest.param(
             "password", "refuses the login: check username and password_file", id="wrong password"
@@ -109,7 +109,7 @@ async def told(log: Path, cure: str) -> None:
     ],
 )
 async def test_the_daemon_takes_lines_in_and_says_what_to_do_until_it_is_set_right(
-    secured_server: SearchServer, fault: str, cure: str, tmp_path: Path
+    secured_server: SearchServer, fault: str, hint: str, tmp_path: Path
 ) -> None:
     made = secured_server.certificates
     async with AsyncExitStack() as stack:
@@ -126,7 +126,7 @@ async def test_the_daemon_takes_lines_in_and_says_what_to_do_until_it_is_set_rig
         began = time.monotonic()
         daemon = stack.enter_context(Daemon(site.config))
         await asyncio.to_thread(site.hand_over, 1)
-        await told(daemon.log, cure)
+        await logged(daemon.log, hint)
         await asyncio.to_thread(site.hand_over, 2)
         assert spool_status(load(site.config)).frames_kept == 2
 
@@ -168,7 +168,7 @@ async def with_an_api_key(client: AsyncElasticsearch, site: Site) -> tuple[Step,
 
 
 async def with_an_account(client: AsyncElasticsearch, site: Site) -> tuple[Step, Step]:
-    """OpenSearch: what changes the password there, and what tells the daemon of it."""
+    """OpenSearch: what changes the password there, and what gives it to the daemon."""
     config = site.config.read_text()
     site.config.write_text(config.replace(f'username = "{WRITER}"', f'username = "{site.prefix}"'))
     other = "another-horse-battery"
@@ -181,11 +181,11 @@ async def with_an_account(client: AsyncElasticsearch, site: Site) -> tuple[Step,
             body={"password": password, "opendistro_security_roles": ["writer"]},
         )
 
-    async def tell() -> None:
+    async def renew() -> None:
         site.password.write_text(other)
 
     await put(PASSWORD)
-    return lambda: put(other), tell
+    return lambda: put(other), renew
 
 
 async def test_a_login_that_the_server_takes_no_more_is_renewed_without_a_restart(
@@ -195,15 +195,15 @@ async def test_a_login_that_the_server_takes_no_more_is_renewed_without_a_restar
     is_elasticsearch = secured_server.kind.name == "elasticsearch"
     prepare = with_an_api_key if is_elasticsearch else with_an_account
     async with asking(secured_server) as client:
-        spoil, heal = await prepare(client, site)
+        spoil, renew = await prepare(client, site)
         with Daemon(site.config) as daemon:
             await asyncio.to_thread(site.hand_over, 1)
             await site.is_stored(client, 1)
             await spoil()
             await asyncio.to_thread(site.hand_over, 2)
-            await told(daemon.log, "refuses the login: check username and password_file")
+            await logged(daemon.log, "refuses the login: check username and password_file")
             assert spool_status(load(site.config)).frames_kept == 2
-            await heal()
+            await renew()
             await site.is_stored(client, 2)
 
 
@@ -214,7 +214,7 @@ def program(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.servers
-def test_a_check_tells_of_a_wrong_password_and_exits_with_2(
+def test_a_check_shows_a_wrong_password_and_exits_with_2(
     search_servers: Callable[[Kind], SearchServer], tmp_path: Path
 ) -> None:
     secured_server = search_servers(SECURED_ELASTICSEARCH)

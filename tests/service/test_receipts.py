@@ -36,7 +36,7 @@ QUEUE_IDS = ("4AB12CD31", "4AB12CD32", "4AB12CD33")
 
 @dataclass(frozen=True)
 class Frame:
-    """A line; ``number`` tells it from all others, None that no document is made of it."""
+    """A line with a number of its own, or None if no document is made of it."""
 
     text: str
     number: int | None

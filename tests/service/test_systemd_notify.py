@@ -1,4 +1,4 @@
-"""What systemd is told, through real sockets."""
+"""What systemd is notified of, through real sockets."""
 
 import os
 import socket
@@ -29,7 +29,7 @@ def systemd(
         yield listener
 
 
-def test_systemd_is_told_state_by_state(systemd: socket.socket) -> None:
+def test_systemd_is_notified_state_by_state(systemd: socket.socket) -> None:
     notify("READY=1")
     notify("STOPPING=1")
     assert systemd.recv(100) == b"READY=1"

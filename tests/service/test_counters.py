@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mailingest.config import Settings
-from mailingest.service.metrics import METRICS, read_metrics
+from mailingest.service.counters import COUNTERS, read_counters
 from mailingest.service.parts import Parts, build_parts
 from tests.support.lab.daemon import Daemon
 from tests.support.lab.polling import wait_until
@@ -68,23 +68,23 @@ def numbers(values: Mapping[str, object]) -> int:
 
 
 def test_each_has_a_name_of_its_own_and_a_meaning() -> None:
-    names = [metric.name for metric in METRICS]
+    names = [counter.name for counter in COUNTERS]
     assert len(set(names)) == len(names)
-    assert all(metric.help for metric in METRICS)
+    assert all(counter.help for counter in COUNTERS)
 
 
 def test_the_kind_says_what_the_value_is(parts: Parts) -> None:
-    values = read_metrics(parts)
-    for metric in METRICS:
-        value = values[metric.name]
-        if metric.kind == "state":
+    values = read_counters(parts)
+    for counter in COUNTERS:
+        value = values[counter.name]
+        if counter.kind == "state":
             assert value is None or isinstance(value, str)
         else:
             assert isinstance(value, int | dict)
 
 
 def test_what_inputs_count_is_declared(parts: Parts) -> None:
-    declared = {metric.name for metric in METRICS}
+    declared = {counter.name for counter in COUNTERS}
     assert len(parts.inputs) == 2
     for one in parts.inputs:
         assert one.counters().keys() <= declared
@@ -96,7 +96,7 @@ def test_every_number_that_a_part_keeps_is_shown(parts: Parts) -> None:
     for number, (part, name) in enumerate(places):
         # Each has a bit of its own, so that sums show what is in them.
         setattr(part, name, 1 << number)
-    shown = numbers(read_metrics(parts))
+    shown = numbers(read_counters(parts))
     hidden = [
         f"{type(part).__name__}.{name}"
         for number, (part, name) in enumerate(places)
@@ -129,8 +129,8 @@ def test_they_are_in_the_log_and_in_the_status_of_the_spool(tmp_path: Path) -> N
         shown = json.loads(status("--json"))["counters"]
         for_people = status()
     logged = site.counters(daemon.log)
-    assert [name for name in logged if name in {metric.name for metric in METRICS}] == [
-        metric.name for metric in METRICS
+    assert [name for name in logged if name in {counter.name for counter in COUNTERS}] == [
+        counter.name for counter in COUNTERS
     ]
     for counters in (shown, logged):
         expected = {
@@ -150,7 +150,7 @@ def test_they_are_in_the_log_and_in_the_status_of_the_spool(tmp_path: Path) -> N
         assert {name: counters[name] for name in expected} == expected
         assert counters["batches_written"] != 0
     # The state file has one size, and so none of those by tag.
-    assert [*shown] == [metric.name for metric in METRICS if metric.name != "lines_unmatched"]
+    assert [*shown] == [counter.name for counter in COUNTERS if counter.name != "lines_unmatched"]
     for name in shown:
         assert f"\n{name} " in for_people
     assert f"documents_stored {5:>27}" in for_people

@@ -17,8 +17,8 @@ Value = int | str | None | dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Metric:
-    """One counter; its value may be a number for each label, such as a tag."""
+class Counter:
+    """One counter, of whatever kind; its value may be a number for each label, such as a tag."""
 
     name: str
     kind: Kind
@@ -26,19 +26,19 @@ class Metric:
     read: Callable[[Parts], Value]
 
 
-def _of_inputs(name: str, help_text: str, kind: Kind = "counter") -> Metric:
+def _of_inputs(name: str, help_text: str, kind: Kind = "counter") -> Counter:
     """What inputs count: the sum of those that have it."""
-    return Metric(name, kind, help_text, lambda parts: _sum(parts, name))
+    return Counter(name, kind, help_text, lambda parts: _sum(parts, name))
 
 
 def _sum(parts: Parts, name: str) -> int:
     return sum(one.counters().get(name, 0) for one in parts.inputs)
 
 
-METRICS: Final = (
+COUNTERS: Final = (
     _of_inputs("datagrams_received", "datagrams read from UDP sockets"),
     _of_inputs("datagrams_empty", "of these, empty ones"),
-    Metric(
+    Counter(
         "datagrams_dropped",
         "counter",
         "of these, not taken because the spool was full",
@@ -58,145 +58,145 @@ METRICS: Final = (
     _of_inputs("frames_oversized", "lines over TCP that were cut at 64 KiB"),
     _of_inputs("frames_unterminated", "lines whose connection ended before their line feed"),
     _of_inputs("frames_truncated", "lines whose connection ended before their announced length"),
-    Metric(
+    Counter(
         "frames_received",
         "counter",
         "lines that came in, by whatever way",
         lambda parts: parts.pipeline.counters.frames,
     ),
-    Metric(
+    Counter(
         "frames_empty",
         "counter",
         "of these, empty ones",
         lambda parts: parts.pipeline.counters.frames_empty,
     ),
-    Metric(
+    Counter(
         "frames_failed",
         "counter",
         "lines that met a fault of mailingest itself; they are in its log",
         lambda parts: parts.processor.frames_failed,
     ),
-    Metric(
+    Counter(
         "spool_bytes",
         "gauge",
         "bytes that the spool has on disk",
         lambda parts: parts.spool.size,
     ),
-    Metric(
+    Counter(
         "spool_frames",
         "gauge",
         "lines in it that wait for the store",
         lambda parts: parts.spool.frames,
     ),
-    Metric(
+    Counter(
         "spool_full",
         "state",
         "why it takes no more, or null",
         lambda parts: parts.spool.full,
     ),
-    Metric(
+    Counter(
         "spool_frames_lost",
         "counter",
         "lines that were in it and cannot be read: the disk has damaged them",
         lambda parts: parts.spool.frames_lost,
     ),
-    Metric(
+    Counter(
         "spool_bytes_lost",
         "counter",
         "bytes at its end that cannot be read, of which nobody knows how many lines they were",
         lambda parts: parts.spool.bytes_lost,
     ),
-    Metric(
+    Counter(
         "lines_unmatched",
         "counter",
         "by tag, lines that no pattern matched",
         lambda parts: dict(parts.pipeline.counters.unmatched),
     ),
-    Metric(
+    Counter(
         "queue_ids",
         "gauge",
         "queue IDs remembered now",
         lambda parts: len(parts.pipeline.queue_map),
     ),
-    Metric(
+    Counter(
         "queue_ids_evicted",
         "counter",
         "queue IDs that had to go for want of room (`max_queue_ids`)",
         lambda parts: parts.pipeline.queue_map.counters.entries_evicted,
     ),
-    Metric(
+    Counter(
         "queue_ids_expired",
         "counter",
         "queue IDs without an end that were forgotten after `lifetime_days`",
         lambda parts: parts.pipeline.queue_map.counters.entries_expired,
     ),
-    Metric(
+    Counter(
         "deliveries_enriched",
         "counter",
         "delivery events with a known sender",
         lambda parts: parts.pipeline.queue_map.counters.deliveries_enriched,
     ),
-    Metric(
+    Counter(
         "deliveries_unmatched",
         "counter",
         "delivery events without one",
         lambda parts: parts.pipeline.queue_map.counters.deliveries_unmatched,
     ),
-    Metric(
+    Counter(
         "deliveries_waiting",
         "gauge",
         "delivery events held back for their qmgr line (2 seconds at most)",
         lambda parts: parts.pipeline.queue_map.waiting,
     ),
-    Metric(
+    Counter(
         "documents_made",
         "counter",
         "documents that lines became",
         lambda parts: parts.pipeline.counters.documents,
     ),
-    Metric(
+    Counter(
         "documents_left_out",
         "counter",
         'events that `index.events = "deliveries"` does not want in the store',
         lambda parts: parts.pipeline.counters.documents_left_out,
     ),
-    Metric(
+    Counter(
         "documents_stored",
         "counter",
         "documents in the store",
         lambda parts: parts.batcher.documents_stored,
     ),
-    Metric(
+    Counter(
         "documents_duplicate",
         "counter",
         "of these, there already",
         lambda parts: parts.batcher.documents_duplicate,
     ),
-    Metric(
+    Counter(
         "documents_rejected",
         "counter",
         "refused by the store for good: see `mailingest deadletter list`",
         lambda parts: parts.batcher.documents_rejected,
     ),
-    Metric(
+    Counter(
         "documents_pending",
         "gauge",
         "in memory, not yet stored",
         lambda parts: parts.batcher.pending,
     ),
-    Metric(
+    Counter(
         "batches_written",
         "counter",
         "batches of documents that the store has answered for",
         lambda parts: parts.batcher.batches_written,
     ),
-    Metric(
+    Counter(
         "retries",
         "counter",
         "writes that have been put off because the store was not available",
         lambda parts: parts.batcher.retries,
     ),
-    Metric(
+    Counter(
         "dead_letters_removed",
         "counter",
         "dead letters that had to go for want of room (`max_dead_letter_bytes`)",
@@ -205,6 +205,6 @@ METRICS: Final = (
 )
 
 
-def read_metrics(parts: Parts) -> dict[str, Value]:
+def read_counters(parts: Parts) -> dict[str, Value]:
     """The values of now, by name."""
-    return {metric.name: metric.read(parts) for metric in METRICS}
+    return {counter.name: counter.read(parts) for counter in COUNTERS}

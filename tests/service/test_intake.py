@@ -1,0 +1,99 @@
+"""Frames into the spool: what is one record, and what happens when there is no room."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from mailingest.service.intake import Intake
+from mailingest.spool.queue import Spool
+from mailingest.spool.records import FrameBatch
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Iterator[Spool]:
+    spool = Spool(tmp_path, max_bytes=1 << 20)
+    spool.open(None)
+    yield spool
+    spool.close()
+
+
+def taken(spool: Spool) -> list[FrameBatch]:
+    return list(iter(spool.take, None))
+
+
+def fill(spool: Spool) -> None:
+    """Leave no room for a batch of 1 KiB."""
+    while spool.append([FrameBatch(0.0, "192.0.2.9", 0, [bytes(1000)])]):
+        pass
+
+
+async def test_datagrams_of_one_turn_are_one_record_for_each_run_of_a_peer(spool: Spool) -> None:
+    intake = Intake(spool)
+    for payload, peer in [(b"1", "a"), (b"2", "a"), (b"3", "b"), (b"4", "a")]:
+        assert intake.take_datagram(payload, peer)
+    assert taken(spool) == [], "what else the turn brings comes with it"
+    await asyncio.sleep(0)
+    assert [(one.peer, one.stream, one.frames) for one in taken(spool)] == [
+        ("a", 0, [b"1", b"2"]),
+        ("b", 0, [b"3"]),
+        ("a", 0, [b"4"]),
+    ]
+
+
+async def test_a_turn_that_brings_much_is_appended_before_its_end(spool: Spool) -> None:
+    intake = Intake(spool)
+    for _ in range(3):
+        intake.take_datagram(bytes(30_000), "a")
+    assert [len(one.frames) for one in taken(spool)] == [3]
+
+
+async def test_datagrams_that_find_the_spool_full_are_refused_and_counted(spool: Spool) -> None:
+    intake = Intake(spool)
+    assert intake.take_datagram(bytes(1000), "a")
+    fill(spool)
+    assert not intake.take_datagram(b"later", "a")
+    before = spool.frames
+    await asyncio.sleep(0)
+    assert intake.datagrams_refused == 1
+    assert spool.frames == before
+
+
+async def test_frames_of_a_connection_wait_for_room_and_have_a_stream_of_their_own(
+    tmp_path: Path, spool: Spool
+) -> None:
+    intake = Intake(spool)
+    await intake.take_frames([b"1", b"2"], "a", 7)
+    await intake.take_frames([b"3"], "a", 8)
+    first, second = taken(spool)
+    assert (first.frames, second.frames) == ([b"1", b"2"], [b"3"])
+    assert second.stream == first.stream + 1 > 1
+    fill(spool)
+    waiting = asyncio.create_task(intake.take_frames([bytes(1000)], "a", 7))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    taken(spool)
+    spool.forget(spool.position)
+    spool.look()
+    async with asyncio.timeout(30):
+        await waiting
+    assert [one.stream for one in taken(spool)] == [first.stream]
+
+
+async def test_frames_that_are_given_up_are_logged(spool: Spool) -> None:
+    intake = Intake(spool)
+    fill(spool)
+    with capture_logs() as logs:
+        waiting = asyncio.create_task(intake.take_frames([bytes(1000)] * 2, "192.0.2.1", 7))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+    assert logs[-1] == {
+        "event": "lines were read and not taken",
+        "log_level": "error",
+        "peer": "192.0.2.1",
+        "frames": 2,
+    }
