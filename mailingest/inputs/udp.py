@@ -119,7 +119,11 @@ class UdpInput:
             raise RuntimeError("serve() before open()")
         # asyncio-dgram closes the socket it is given; this one must give the kernel's drops until
         # the very end.
-        self._stream = stream = await asyncio_dgram.from_socket(self._socket.dup())
+        stream = await asyncio_dgram.from_socket(self._socket.dup())
+        if self._closing:  # meanwhile
+            self._close_stream(stream)
+            return
+        self._stream = stream
         _log.info("udp input listens", address=self.address)
         turn = 0
         try:

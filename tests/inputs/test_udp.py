@@ -10,7 +10,7 @@ import structlog
 
 from mailingest.errors import MailingestError, UsageError
 from mailingest.inputs.udp import UdpInput
-from tests.support.lab.polling import until
+from tests.support.lab.polling import PATIENCE, until
 from tests.support.ports import free_port
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
@@ -141,10 +141,30 @@ def test_closing_delivers_what_has_arrived_in_order(run: Run) -> None:
     run(scenario())
 
 
-@pytest.mark.parametrize(
-    "turns",
-    [pytest.param(turns, id=f"after {turns} turns of the event loop") for turns in range(5)],
-)
+TURNS = [pytest.param(turns, id=f"after {turns} turns of the event loop") for turns in range(5)]
+
+
+@pytest.mark.parametrize("turns", TURNS)
+def test_closing_while_serving_begins_delivers_what_has_arrived_and_ends_it(
+    run: Run, turns: int
+) -> None:
+    async def scenario() -> None:
+        taken: Taken = []
+        udp = udp_input(taken)
+        serving = asyncio.create_task(udp.serve())
+        with sender_to(udp) as sending:
+            for number in range(3):
+                sending.send(b"<22>%d" % number)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        udp.close()
+        await asyncio.wait_for(serving, PATIENCE)
+        assert [payload for payload, _ in taken] == [b"<22>0", b"<22>1", b"<22>2"]
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("turns", TURNS)
 def test_cancelling_loses_nothing_that_close_can_still_deliver(run: Run, turns: int) -> None:
     async def scenario() -> None:
         taken: Taken = []
