@@ -1,9 +1,7 @@
 """The real servers of a test run: each is started once, in the order in which tests want them."""
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from functools import cache
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -16,6 +14,7 @@ from tests.support.servers import (
     Kind,
     SearchServer,
 )
+from tests.support.servers.starting import Servers
 from tests.support.stores import (
     case,
     make_counting_reader,
@@ -31,6 +30,8 @@ settings.load_profile("untimed")
 MAX_REQUEST = 262_144
 """Bytes.  Small, so that tests meet the limit with little data (the default is 100 MB)."""
 
+
+_SERVERS = pytest.StashKey[Servers]()
 
 # What is started once a run: the servers, and the mail servers of the lab.
 _STARTED_ONCE = {"search_servers", "lab", "corpus"}
@@ -62,23 +63,23 @@ def search_servers(request: pytest.FixtureRequest) -> Iterator[Callable[[Kind], 
     and end a server at each change of the parameter.  While the first tests run, the servers of
     later ones are started.
     """
-    with ExitStack() as running, ThreadPoolExecutor(1) as starter:
-
-        def start(kind: Kind) -> SearchServer:
-            settings = {"http.max_content_length": f"{MAX_REQUEST}b"}
-            return running.enter_context(SearchServer(kind, settings=settings))
-
-        @cache
-        def starting(kind: Kind) -> Future[SearchServer]:
-            return starter.submit(start, kind)
-
+    settings = {"http.max_content_length": f"{MAX_REQUEST}b"}
+    with ExitStack() as running:
+        servers = Servers(running, lambda kind: SearchServer(kind, settings=settings))
         for item in request.session.items:
             if "search_servers" in getattr(item, "fixturenames", ()):
                 for value in item.callspec.params.values() if hasattr(item, "callspec") else ():
                     if isinstance(value, Kind):
-                        starting(value)
-        yield lambda kind: starting(kind).result()
-        starter.shutdown(cancel_futures=True)
+                        servers.want(value)
+        request.config.stash[_SERVERS] = servers
+        yield servers.get
+        del request.config.stash[_SERVERS]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Go on with starting servers, between two tests."""
+    if (servers := item.config.stash.get(_SERVERS, None)) is not None:
+        servers.go_on()
 
 
 @pytest.fixture(params=[pytest.param(kind, marks=pytest.mark.servers) for kind in KINDS], ids=str)

@@ -298,6 +298,14 @@ class SearchServer:
 
     def start(self) -> None:
         """Start the server and wait until it answers; raises ServerProblem with its log."""
+        self.begin()
+        try:
+            wait_until(self.is_ready, "it answers")
+        except TimeoutError:
+            raise self.no_answer() from None
+
+    def begin(self) -> None:
+        """Start the server, which will be ready later."""
         if self._process is not None:
             raise ServerProblem(f"{self.kind} runs already")
         java, jars = java_program(self.kind), fetch(self.kind)
@@ -317,10 +325,28 @@ class SearchServer:
                 stderr=subprocess.STDOUT,
                 cwd=self.home,
             )
+
+    def is_ready(self) -> bool:
+        """Whether it answers; raises ServerProblem with its log if it has ended."""
+        if (code := self._running().poll()) is not None:
+            raise self._failure(f"ended with code {code}")
+        handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
+        if self.kind.is_secured:
+            made = self.certificates
+            context = ssl.create_default_context(cafile=made.authority)
+            context.load_cert_chain(made.client, made.client.with_suffix(".key"))
+            handlers.append(urllib.request.HTTPSHandler(context=context))
+        login = base64.b64encode(f"{ADMIN}:{PASSWORD}".encode()).decode()
+        request = urllib.request.Request(
+            f"{self.url}/_cluster/health", headers={"authorization": f"Basic {login}"}
+        )
         try:
-            wait_until(self._is_ready, "it answers")
-        except TimeoutError:
-            raise self._failure(f"does not answer after {PATIENCE:.0f} s") from None
+            with urllib.request.build_opener(*handlers).open(
+                request, timeout=ASK_AGAIN_SECONDS
+            ) as answer:
+                return json.load(answer)["status"] in ("green", "yellow")
+        except (urllib.error.URLError, OSError):
+            return False
 
     def stop(self) -> None:
         """Close the node in good order, as an operator's restart does."""
@@ -394,26 +420,9 @@ class SearchServer:
             raise ServerProblem(f"{self.kind} does not run")
         return self._process
 
-    def _is_ready(self) -> bool:
-        if (code := self._running().poll()) is not None:
-            raise self._failure(f"ended with code {code}")
-        handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
-        if self.kind.is_secured:
-            made = self.certificates
-            context = ssl.create_default_context(cafile=made.authority)
-            context.load_cert_chain(made.client, made.client.with_suffix(".key"))
-            handlers.append(urllib.request.HTTPSHandler(context=context))
-        login = base64.b64encode(f"{ADMIN}:{PASSWORD}".encode()).decode()
-        request = urllib.request.Request(
-            f"{self.url}/_cluster/health", headers={"authorization": f"Basic {login}"}
-        )
-        try:
-            with urllib.request.build_opener(*handlers).open(
-                request, timeout=ASK_AGAIN_SECONDS
-            ) as answer:
-                return json.load(answer)["status"] in ("green", "yellow")
-        except (urllib.error.URLError, OSError):
-            return False
+    def no_answer(self) -> ServerProblem:
+        """The problem of one that does not become ready; it is ended."""
+        return self._failure(f"does not answer after {PATIENCE:.0f} s")
 
     def _failure(self, what: str) -> ServerProblem:
         """The problem, with the end of the server's log; the server is ended."""

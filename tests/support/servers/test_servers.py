@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tests.support.servers import (
     fetch,
     java_program,
 )
+from tests.support.servers.starting import Servers
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
@@ -52,6 +54,24 @@ def test_the_command_line_knows_only_fetch() -> None:
 
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert wrong.stderr == "usage: python -m tests.support.servers fetch\n"
+
+
+@pytest.mark.servers
+def test_a_server_that_does_not_start_is_tried_once_and_told_to_each_test() -> None:
+    made: list[SearchServer] = []
+
+    def make(kind: Kind) -> SearchServer:
+        made.append(SearchServer(kind, settings={"no.such": "setting"}))
+        return made[-1]
+
+    with ExitStack() as stack:
+        servers = Servers(stack, make)
+        servers.want(ELASTICSEARCH)
+        for _ in range(2):
+            with pytest.raises(ServerProblem, match=r"ended with code 1"):
+                servers.get(ELASTICSEARCH)
+    [server] = made
+    assert not server.home.exists()
 
 
 @pytest.mark.servers
