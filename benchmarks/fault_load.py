@@ -21,14 +21,14 @@ _ANSWER_SECONDS: Final = 300.0
 _RETRY_SECONDS: Final = 0.02
 _PAUSE_SECONDS: Final = 0.1
 _MOST_MAILS: Final = 12
-# Deliveries come so many bursts after the rest of their mail, so that they need what the daemon
+# Deliveries come this many bursts after the rest of their mail, so that they need what the daemon
 # has in mind and not just what it has read.
 _BURSTS_BETWEEN: Final = 5
 
 
 @dataclass(slots=True)
 class Mail:
-    """What a delivery event must tell of its mail."""
+    """What a delivery event must say of its mail."""
 
     queue_id: str
     facts: dict[str, Any]

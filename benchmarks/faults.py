@@ -66,6 +66,7 @@ max_bytes = 33554432
 _SPOOL_DISK: Final = "64m"
 INDICES: Final = "faults-*"
 _DAMAGED: Final = "spool damaged"
+_DIES_AGAIN: Final = 0.5
 _HELD_SECONDS: Final = (0.05, 1.5)
 _BETWEEN_SECONDS: Final = (0.0, 0.6)
 # The batcher waits up to 30 s before it tries again, and the machine may be busy.
@@ -202,6 +203,10 @@ class Campaign:
         self._daemon.kill()
         self.damage.do()
         self._start_daemon()
+        if self._random.random() < _DIES_AGAIN:
+            # It reads the same records once more, and must not count once more.
+            time.sleep(self._random.uniform(0.0, 0.3))
+            self._daemon_killed()
 
     def _daemon_restarted(self) -> None:
         self._about_to_end_the_daemon()

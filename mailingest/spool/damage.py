@@ -13,7 +13,7 @@ from mailingest.spool.segments import Segment
 _log = structlog.get_logger(__name__)
 
 _SUFFIX: Final = ".damaged"
-# Damaged files that are kept, of 16 MiB each.
+# How many damaged files are kept, of 16 MiB each.
 _MOST_KEPT: Final = 4
 _HINT: Final = "`mailingest replay` of the mail server's own log files stores what is missing"
 
@@ -42,7 +42,7 @@ class DamageReport:
 
     def missing(self, begin: int, end: int, gaps: Sequence[Unreadable]) -> None:
         """Frames from one number up to another cannot be read, for these gaps in the journal."""
-        segments = [gap.segment for gap in gaps if gap.segment is not None]
+        segments = list(dict.fromkeys(gap.segment for gap in gaps if gap.segment is not None))
         size = sum(gap.size for gap in gaps)
         newly_kept = [segment for segment in segments if _set_aside(segment)]
         frames = self._control.losses.count(begin, end)
@@ -55,7 +55,6 @@ class DamageReport:
         self.finish()
         if not frames and not newly_kept:
             return  # an earlier process logged it
-        self._logged = segments[-1] if segments else None
         kept = [str(_kept_path(segment)) for segment in segments]
         if not frames:
             _log.warning(
@@ -64,6 +63,7 @@ class DamageReport:
                 bytes=size,
             )
         elif segments:
+            self._logged = segments[-1]
             _log.error(
                 "lines of the spool are lost: a file is damaged, what is intact in it is read",
                 frames=frames,

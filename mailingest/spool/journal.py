@@ -5,7 +5,7 @@ bytes before it since the journal began.  What is written is in the kernel's han
 death of the process, not a power failure.
 
 Whatever is damaged, cut or missing: what is intact is read, in order and once, and the numbers of
-the frames tell how many are lost.
+the frames say how many are lost.
 """
 
 import errno
@@ -209,7 +209,7 @@ class Journal:
             if position.frames >= self.end.frames:
                 return self.end
             return find_start(self._segments, position)
-        # All that is left is read once more, for it tells of the mails under way.
+        # All that is left is read once more, for it has lines of mails under way.
         first = first_record(self._segments)
         number = self.end.frames if first is None else first.begin.frames
         if self.begin and not self._control.knows_losses:

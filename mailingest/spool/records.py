@@ -19,9 +19,9 @@ The marker is where a reader goes on behind damage, as it does with the sync mar
 file: it looks for the next one.  Blocks of a fixed size, as in the logs of LevelDB, would do as
 well, but the rest of a damaged block is lost there, and each record that crosses a border is cut
 in two.  A sender cannot forge a marker, for it does not know it.  The header has a checksum of its
-own, so a damaged length is not believed: whatever is damaged, each byte is looked at twice at most.
+own, so a damaged length is not believed, and each byte is looked at a few times at most.
 
-The numbers of the frames tell exactly how many are missing between two records.
+The numbers of the frames say exactly how many are missing between two records.
 """
 
 import struct

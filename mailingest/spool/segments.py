@@ -70,7 +70,7 @@ def file_header(magic: bytes) -> bytes:
 
 
 def check_version(header: bytes, magic: bytes, path: Path) -> None:
-    """Raise UsageError if a file's first bytes tell that a newer mailingest wrote it."""
+    """Raise UsageError if a file's first bytes say that a newer mailingest wrote it."""
     if len(header) < HEADER_BYTES:
         return
     found, version = _MAGIC_AND_VERSION.unpack_from(header)

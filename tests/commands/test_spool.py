@@ -1,4 +1,4 @@
-"""`mailingest spool status`: what it tells of a running daemon, a stopped one, and none."""
+"""`mailingest spool status`: what it says of a running daemon, a stopped one, and none."""
 
 import json
 import subprocess
@@ -102,7 +102,7 @@ def test_a_full_spool_says_why(settings: Settings, spool: Spool) -> None:
     assert "state      FULL: spool.max_bytes is reached" in text
 
 
-def test_the_text_tells_the_age_of_the_oldest_line(settings: Settings, spool: Spool) -> None:
+def test_the_text_has_the_age_of_the_oldest_line(settings: Settings, spool: Spool) -> None:
     text = as_text(spool_status(settings), ARRIVED.replace(minute=2))
     assert "daemon     runs" in text
     assert "state      has room" in text
@@ -154,7 +154,7 @@ def test_what_cannot_be_read_is_named(settings: Settings, spool: Spool) -> None:
 
 
 @pytest.mark.parametrize("is_full", [False, True])
-def test_the_command_prints_json_and_its_exit_code_tells_whether_there_is_room(
+def test_the_command_prints_json_and_its_exit_code_says_whether_there_is_room(
     settings: Settings, spool: Spool, tmp_path: Path, is_full: bool
 ) -> None:
     while is_full and spool.append([FrameBatch(1.0, "", 7, [b"x" * 60_000])]):

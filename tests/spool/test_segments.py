@@ -36,7 +36,7 @@ def batches_in(segment: Segment) -> list[FrameBatch]:
     return [record.batch for record in read_records(segment, segment.begin)]
 
 
-def test_a_file_tells_what_it_is(tmp_path: Path) -> None:
+def test_a_file_says_what_it_is(tmp_path: Path) -> None:
     segment = write(tmp_path, batch(b"x"))
     content = segment.path.read_bytes()
     assert content.startswith(file_header(b"mailjrnl", 2))
