@@ -13,7 +13,7 @@ from mailingest.documents import Document, DocumentMaker
 from mailingest.postfix.enrichment import QueueMap
 from mailingest.postfix.interpretation import interpret
 from mailingest.postfix.parser import Event, EventParser
-from mailingest.postfix.tls_sessions import TlsSessions
+from mailingest.postfix.tls_sessions import TLS_AGENTS, TlsSessions
 from mailingest.syslog.header import HEADER_NOMATCH, TIME_NOMATCH, RecordDecoder
 from mailingest.syslog.timestamps import YEAR_TOLERANCE, moment_of
 
@@ -108,12 +108,17 @@ class Pipeline:
             counters.count_unmatched(event.nomatch)
         if self._wanted is None or self._wanted(event):
             event.id = self._maker.identify(event, stream)
-        self._tls_sessions.feed(event)
+        if event.service in TLS_AGENTS:
+            self._tls_sessions.feed(event)
         interpret(event)
         ready = self.queue_map.feed(event, self._now)
         if self._now - self._ticked >= 1.0:
             self._ticked = self._now
             ready = [*ready, *self.queue_map.tick(self._now)]
+        if len(ready) == 1 and event.id and ready[0] is event:
+            # As with nearly all lines: neither held back nor left out.
+            counters.documents += 1
+            return [self._maker.make(event)]
         return self._documents(ready)
 
     def tick(self, now: float) -> list[Document]:

@@ -23,19 +23,19 @@ def parse(settings: Settings, arguments: Sequence[str], out: BinaryIO) -> None:
     pipeline = build_pipeline(settings, live=False, wait=0.0, everything=True)
     gc_tuning.tune()
     for file in expand(arguments, first_time(settings)):
+        feed, mtime = pipeline.feed, file.mtime
         for block in file.blocks():
-            documents = [
-                document for line in block.lines for document in pipeline.feed(line, file.mtime)
-            ]
-            out.write(b"".join([_line(one.body) for one in documents]))
+            bodies = [document.body for line in block.lines for document in feed(line, mtime)]
+            out.write(_lines(bodies))
             out.flush()
 
 
-def _line(body: bytes) -> bytes:
-    """A body as a line of output.  JSON has no control characters but DEL; most of it is ASCII."""
-    if body.isascii() and b"\x7f" not in body:
-        return body + b"\n"
-    return f"{escape_terminal_json(body)}\n".encode()
+def _lines(bodies: Sequence[bytes]) -> bytes:
+    """Bodies as lines of output.  JSON has no control characters but DEL; most of it is ASCII."""
+    lines = b"".join([body + b"\n" for body in bodies])
+    if lines.isascii() and b"\x7f" not in lines:
+        return lines
+    return "".join([f"{escape_terminal_json(body)}\n" for body in bodies]).encode()
 
 
 def unmatched(

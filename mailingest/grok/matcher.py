@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 Value = str | int | float
 
@@ -27,7 +27,7 @@ class Alternative:
     match can begin with.
     """
 
-    __slots__ = ("_fullmatch", "_groups", "first")
+    __slots__ = ("_fullmatch", "_names", "_typed", "first")
 
     def __init__(
         self,
@@ -38,23 +38,29 @@ class Alternative:
     ) -> None:
         self.first = first
         self._fullmatch = pattern.fullmatch
-        self._groups = tuple((name, converters.get(name)) for name in names)
+        self._names = tuple(names)
+        # The places of the groups whose text becomes a value of another type.
+        self._typed = tuple(
+            (place, converters[name]) for place, name in enumerate(names) if name in converters
+        )
 
     def match(self, text: str, position: int, fields: dict[str, Value]) -> Sequence[str] | None:
         match = self._fullmatch(text, position)
         if match is None:
             return None
+        values: list[Any] = [*match.groups()]
         unfit = _ALL_FIT
-        for (name, convert), value in zip(self._groups, match.groups(), strict=False):
-            if value is None:
-                continue
-            if convert is None:
+        for place, convert in self._typed:
+            text_of_value = values[place]
+            if text_of_value is not None:
+                try:
+                    values[place] = convert(text_of_value)
+                except ValueError:
+                    unfit = (*unfit, f"{self._names[place]}={text_of_value}")
+                    values[place] = None
+        for name, value in zip(self._names, values, strict=False):
+            if value is not None:
                 fields[name] = value
-                continue
-            try:
-                fields[name] = convert(value)
-            except ValueError:
-                unfit = (*unfit, f"{name}={value}")
         return unfit
 
 

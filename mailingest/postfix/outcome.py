@@ -97,7 +97,9 @@ def _of_arrival(fields: Mapping[str, Any]) -> Outcome | None:
         return "received" if "postfix_orig_id" not in fields else None
     if "postfix_client_hostname" in fields and _begins(fields):
         return "received"
-    result = str(fields.get("postfix_milter_result") or fields.get("postfix_proxy_result", ""))
+    result = fields.get("postfix_milter_result") or fields.get("postfix_proxy_result")
+    if result is None:
+        return None
     if result.endswith("reject"):
         return "rejected"
     return "discarded" if result.endswith("discard") else None

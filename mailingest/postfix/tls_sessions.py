@@ -14,7 +14,8 @@ from mailingest.postfix.parser import Event
 
 _FACTS: Final = ("postfix_tls_trustlevel", "postfix_tls_version", "postfix_tls_cipher")
 _RELAY: Final = ("postfix_relay_ip", "postfix_relay_port")
-_AGENTS: Final = frozenset({"smtp", "lmtp"})
+TLS_AGENTS: Final = frozenset({"smtp", "lmtp"})
+"""The services whose events a `TlsSessions` has to see."""
 # Postfix keeps a connection for at most 300 s (smtp_connection_reuse_time_limit).
 _SECONDS: Final = 300
 # A host runs 100 delivery agents (default_process_limit); 100 of them are a large site.
@@ -30,7 +31,7 @@ class TlsSessions:
     def feed(self, event: Event) -> None:
         """Learn from a line about TLS, or write what is known into a delivery event."""
         fields = event.fields
-        if event.service not in _AGENTS:
+        if event.service not in TLS_AGENTS:
             return
         if "postfix_tls_version" in fields:
             key = self._key(event)
