@@ -96,7 +96,7 @@ class Pipeline:
         record = self._decoder.decode(payload, reference=reference, peer=peer)
         if self._live:
             self._now = reference
-        elif _UNTIMED.isdisjoint(record.problems):
+        elif not record.problems or _UNTIMED.isdisjoint(record.problems):
             # No line is newer than its file; a wrong clock must not make all else look old.
             if self._now < record.moment.seconds <= reference + YEAR_TOLERANCE:
                 self._now = float(record.moment.seconds)

@@ -6,8 +6,8 @@ from mailingest.postfix.outcome import Outcome, outcome_of
 from mailingest.postfix.parser import Event
 from mailingest.postfix.reasons import add_reason
 
-# Most lines by far; nothing has to be explained.
-_WITHOUT_REASON: Final[frozenset[Outcome]] = frozenset({"received", "sent", "passed_on"})
+# What has happened to mail and has a reason.
+_WITH_REASON: Final[frozenset[Outcome]] = frozenset({"deferred", "bounced", "expired", "rejected"})
 
 
 def interpret(event: Event) -> None:
@@ -16,8 +16,11 @@ def interpret(event: Event) -> None:
         return
     fields = event.fields
     outcome = outcome_of(event.service, fields)
-    if outcome is not None:
-        fields["outcome"] = outcome
-        if outcome in _WITHOUT_REASON:
-            return
-    add_reason(fields)
+    if outcome is None:
+        # A client that was refused before there was any mail.
+        if "postfix_action" in fields:
+            add_reason(fields)
+        return
+    fields["outcome"] = outcome
+    if outcome in _WITH_REASON:
+        add_reason(fields)
