@@ -40,6 +40,8 @@ ENHANCED_STATUS_CODE: Final = "postfix_status_code_enhanced"
 STATUS_MESSAGE: Final = "postfix_status_message"
 STATUS_SUBJECT: Final = "postfix_status_data"
 REASON: Final = "postfix_reason"
+REFUSAL: Final = "postfix_refusal"
+"""See mailingest.postfix.refusals."""
 
 # The attempt to deliver it.
 STATUS: Final = "postfix_status"
