@@ -79,5 +79,9 @@ REQUEUED_FROM: Final = "postfix_orig_id"
 NOTIFICATION: Final = "postfix_bounce_queueid"
 NOTIFICATION_KIND: Final = "postfix_bounce_reason"
 
+# What a filter says of a mail: its own name for it, and what it did with it.
+FILTER_ID: Final = "filter_id"
+FILTER_ACTION: Final = "filter_action"
+
 NOQUEUE: Final = "NOQUEUE"
 """Stands in the place of a queue ID in lines about a mail that has none (yet)."""

@@ -25,6 +25,7 @@ _NAMES_OF_A_MAIL: Final = frozenset(
         "postfix_queueid",
         "postfix_message-id",
         "postfix_lmtp_session",
+        "filter_id",
         # What was refused has no queue ID then.
         "postfix_proxy_result",
         "postfix_refusal",
