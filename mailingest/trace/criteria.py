@@ -1,7 +1,5 @@
 """Whether a story meets the criteria of a question."""
 
-from itertools import pairwise
-
 from mailingest.stores.criteria import Criteria
 from mailingest.trace.facts import Attempt
 from mailingest.trace.stories import Story
@@ -71,11 +69,5 @@ def _hosts(story: Story) -> list[object]:
 
 def _deliveries(story: Story) -> list[Attempt]:
     """The deliveries of this recipient: the last one, and those that led to its queue ID."""
-    deliveries = [story.attempt] if story.attempt is not None else []
-    for queue, child in pairwise(story.queues):
-        deliveries += [
-            attempt
-            for attempt in queue.attempts
-            if child.key.queue_id in (attempt.remote_queue_id, attempt.forwarded_queue_id)
-        ]
-    return deliveries
+    deliveries = list(story.passed)
+    return [*deliveries, story.attempt] if story.attempt is not None else deliveries
