@@ -307,11 +307,15 @@ class Refusal:
 
 @dataclass(slots=True)
 class Facts:
-    """All that was learned, in the order of time."""
+    """All that was learned, in the order of time.
+
+    ``proxied`` are the lines of smtpd about what a filter before the queue replied.
+    """
 
     queues: list[Queue] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     filter_lines: list[FilterLine] = field(default_factory=list)
+    proxied: list[StoredEvent] = field(default_factory=list)
 
 
 def original_client_of(event: StoredEvent) -> Client | None:

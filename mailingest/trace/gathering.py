@@ -46,6 +46,7 @@ from mailingest.trace.facts import (
     service_of,
     session_of,
 )
+from mailingest.trace.filters import FilterIds
 
 # What smtpd and postscreen do instead of taking a recipient or mail.
 _REFUSING = frozenset({"reject", "milter-reject", "discard", "milter-discard", "hold", "abort"})
@@ -58,6 +59,7 @@ def gather(events: Iterable[StoredEvent]) -> Facts:
     # Stable: events of one moment stay in the order in which they were given.
     for event in sorted(events, key=lambda event: str(event["@timestamp"])):
         gathering.add(event)
+    FilterIds(gathering.facts).attach(gathering.facts)
     return gathering.facts
 
 
@@ -87,6 +89,8 @@ class _Gathering:
         if queue_id is None:
             if service_of(event) == "smtpd":
                 self._end_session(event)
+                if REMOTE_QUEUE_ID in event:
+                    self.facts.proxied.append(event)
             return
         if SMTP_STAGE in event and event.get(ACTION) in _REFUSING:
             self._refuse(event, None if queue_id == NOQUEUE else queue_id)

@@ -30,7 +30,7 @@ class QueueGraph:
         # As they came in, so that a link leads forward if both ways are possible.
         in_order = sorted(facts.queues, key=lambda one: (one.created_at, one.size or 0))
         self._link_all(in_order, self._proofs)
-        self._link_all(in_order, Guesses(facts, self.is_linked))
+        self._link_all(in_order, Guesses(facts, self._is_taken))
 
     def generations(self, key: Key) -> list[Queue]:
         """The mails that had a queue ID, one after the other."""
@@ -85,6 +85,9 @@ class QueueGraph:
             return False
         self._parents[id(child)] = parent
         return True
+
+    def _is_taken(self, queue: Queue, parent: Queue) -> bool:
+        return self._parents.get(id(queue), parent) is not parent
 
     def _is_before(self, child: Queue, queue: Queue) -> bool:
         return child is queue or any(one is child for one in self._before(queue))

@@ -107,10 +107,10 @@ class Proofs:
 class Guesses:
     """The next queue IDs that the Message-ID makes likely.
 
-    ``is_taken`` says whether a queue ID comes after another one already.
+    ``is_taken`` says whether a queue ID comes after another one than the second already.
     """
 
-    def __init__(self, facts: Facts, is_taken: Callable[[Queue], bool]) -> None:
+    def __init__(self, facts: Facts, is_taken: Callable[[Queue, Queue], bool]) -> None:
         self._is_taken = is_taken
         self._by_message: dict[tuple[str, str], list[Queue]] = defaultdict(list)
         for queue in sorted(facts.queues, key=lambda one: (one.created_at, one.size or 0)):
@@ -142,7 +142,7 @@ class Guesses:
         return [
             one
             for one in same
-            if one is not queue and one.requeued_from is None and not self._is_taken(one)
+            if one is not queue and one.requeued_from is None and not self._is_taken(one, queue)
         ]
 
 

@@ -21,6 +21,7 @@ from mailingest.trace.facts import (
     is_temporary,
     is_whole_mail_refused,
 )
+from mailingest.trace.filters import FilterIds
 from mailingest.trace.graph import QueueGraph
 from mailingest.trace.sharing import Recipient, share_out
 
@@ -108,10 +109,12 @@ class _Builder:
     facts: Facts
     until: datetime | None
     _graph: QueueGraph = field(init=False)
+    _filters: FilterIds = field(init=False)
     _refusing: set[int] = field(init=False)
 
     def build(self) -> list[Story]:
         self._graph = QueueGraph(self.facts)
+        self._filters = FilterIds(self.facts)
         self._refusing = {id(refusal.event) for refusal in self.facts.refusals}
         if self.until is None:
             times = [time_of(event) for queue in self.facts.queues for event in queue.events]
@@ -217,6 +220,9 @@ class _Builder:
             return _with(base, note="the mail goes round in a circle")
         if final.forwarded_queue_id is not None:
             return _with(base, note="forwarded, but no line tells of the new queue ID")
+        thrown_away = self._filters.thrown_away(final)
+        if thrown_away is not None:
+            return _with(base, verdict="discarded", evidence=thrown_away)
         if final.outcome == "passed_on":
             note = "passed on within this system, and no line tells how it went on"
             return _with(base, note=note)
