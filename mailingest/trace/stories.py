@@ -165,18 +165,18 @@ class _Builder:
         """The stories of the next queue IDs: for each recipient here by number, and of new ones."""
         told: dict[int, list[Story]] = {}
         joined: list[Story] = []
+        missing: dict[int, Story] = {}
         for child, numbers in self._children(queue, groups):
             finals = [_final_to(groups[number], child, self._graph) for number in numbers]
             stories = self._of_queue(child, (*path, child))
             shares, new = _shared(child, finals, stories)
             joined += new
             for number, own in zip(numbers, shares, strict=True):
-                if not own:
-                    note = f"no line of {child.key.queue_id} tells of this recipient"
-                    base = _base(groups[number], (*path, child))
-                    own = [_with(base, note=note)]
                 told.setdefault(number, []).extend(own)
-        return told, joined
+            for number in (number for number in numbers if not told[number]):
+                note = f"no line of {child.key.queue_id} tells of this recipient"
+                missing[number] = _with(_base(groups[number], (*path, child)), note=note)
+        return {number: own or [missing[number]] for number, own in told.items()}, joined
 
     def _children(
         self, queue: Queue, groups: Sequence[list[Attempt]]
