@@ -36,11 +36,11 @@ def _of_queues(facts: Facts, stories: Sequence[Story]) -> Iterator[str]:
         ids = tuple(map(id, story.queues))
         if len(set(ids)) != len(ids):
             yield f"a circle: {_chain(story)}"
-        for number, queue in enumerate(ids):
+        for number, one in enumerate(ids):
             if story.refusal is None:
-                paths[queue].add(ids[: number + 1])
+                paths[one].add(ids[: number + 1])
             else:
-                paths[queue] |= set()
+                paths[one] |= set()
     for queue in facts.queues:
         if id(queue) not in paths:
             yield f"{queue.key.queue_id} is told nowhere"
