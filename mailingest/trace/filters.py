@@ -8,10 +8,8 @@ from collections import defaultdict
 from typing import Final
 
 from mailingest.postfix.names import (
-    ACTION,
     CLIENT_HOSTNAME,
     CLIENT_IP,
-    OUTCOME,
     REMOTE_QUEUE_ID,
     SENDER,
 )
@@ -34,16 +32,25 @@ class FilterIds:
 
     def attach(self, facts: Facts) -> None:
         """Make the lines that name no queue ID a part of the mails that they are about."""
-        if not self._lines:
-            return
+        for filter_id, queue in (self._givers(facts) | self._takers(facts)).items():
+            known = set(map(id, queue.events))
+            for line in self._lines[filter_id]:
+                if not _names_a_mail(line) and id(line.event) not in known:
+                    queue.events.append(line.event)
+
+    def thrown_away_before_the_queue(self, facts: Facts) -> list[Refusal]:
+        """Recipients that a filter threw the mail away for, which smtpd had taken it for.
+
+        smtpd's line about the filter's reply names the sender and one recipient.
+        """
         takers = self._takers(facts)
-        for filter_id, queue in (self._givers(facts) | takers).items():
-            queue.events += [
-                line.event for line in self._lines[filter_id] if not _names_a_mail(line)
-            ]
+        found = []
         for event in facts.proxied:
-            if event[REMOTE_QUEUE_ID] not in takers:
-                facts.refusals += self._thrown_away_before_the_queue(event)
+            of_the_mail = {name: event[name] for name in _OF_THE_MAIL if name in event}
+            for line in self._lines.get(event[REMOTE_QUEUE_ID], ()):
+                if line.filter_id not in takers and line.recipient and _is_thrown_away(line):
+                    found.append(Refusal(None, {**line.event, **of_the_mail}))
+        return found
 
     def thrown_away(self, attempt: Attempt) -> StoredEvent | None:
         """The line that tells that the filter which took a delivery threw the mail away."""
@@ -70,18 +77,6 @@ class FilterIds:
             for line in lines
             if line.given_back_as in by_id
         }
-
-    def _thrown_away_before_the_queue(self, event: StoredEvent) -> list[Refusal]:
-        """Recipients that a filter threw the mail away for, which smtpd then took for others.
-
-        ``event`` is smtpd's line about the filter's reply: it names the sender and one recipient.
-        """
-        of_the_mail = {name: event[name] for name in _OF_THE_MAIL if name in event}
-        return [
-            Refusal(None, {**line.event, **of_the_mail, ACTION: line.action, OUTCOME: "discarded"})
-            for line in self._lines.get(event[REMOTE_QUEUE_ID], ())
-            if line.recipient and _is_thrown_away(line)
-        ]
 
 
 def _names_a_mail(line: FilterLine) -> bool:

@@ -46,7 +46,6 @@ from mailingest.trace.facts import (
     service_of,
     session_of,
 )
-from mailingest.trace.filters import FilterIds
 
 # What smtpd and postscreen do instead of taking a recipient or mail.
 _REFUSING = frozenset({"reject", "milter-reject", "discard", "milter-discard", "hold", "abort"})
@@ -59,7 +58,6 @@ def gather(events: Iterable[StoredEvent]) -> Facts:
     # Stable: events of one moment stay in the order in which they were given.
     for event in sorted(events, key=lambda event: str(event["@timestamp"])):
         gathering.add(event)
-    FilterIds(gathering.facts).attach(gathering.facts)
     return gathering.facts
 
 

@@ -115,6 +115,7 @@ class _Builder:
     def build(self) -> list[Story]:
         self._graph = QueueGraph(self.facts)
         self._filters = FilterIds(self.facts)
+        self._filters.attach(self.facts)
         self._refusing = {id(refusal.event) for refusal in self.facts.refusals}
         if self.until is None:
             times = [time_of(event) for queue in self.facts.queues for event in queue.events]
@@ -122,8 +123,15 @@ class _Builder:
         roots = [queue for queue in self.facts.queues if not self._graph.is_linked(queue)]
         stories = [story for queue in roots for story in self._of_queue(queue, (queue,))]
         stories += self._of_refusals()
+        stories += self._of_filters()
         stories += self._of_untold(stories)
         return sorted(stories, key=lambda story: (str(story.received_at), str(story.decided_at)))
+
+    def _of_filters(self) -> Iterator[Story]:
+        """Recipients that a filter before the queue threw the mail away for."""
+        for refusal in self._filters.thrown_away_before_the_queue(self.facts):
+            evidence = refusal.event
+            yield Story("discarded", (), refusal.recipient, refusal=refusal, evidence=evidence)
 
     def _of_untold(self, stories: Iterable[Story]) -> Iterator[Story]:
         """What nothing has led to yet: no queue ID may be missing in all of the answers."""
