@@ -79,14 +79,13 @@ REMOTE_QUEUE_ID: Final = "postfix_remote_queueid"
 FORWARDED_QUEUE_ID: Final = "postfix_forwarded_queueid"
 ORIGINAL_QUEUE_ID: Final = "postfix_orig_queueid"
 REQUEUED_FROM: Final = "postfix_orig_id"
-FILTER_ID: Final = "filter_id"
-FILTER_ACTION: Final = "filter_action"
 NOTIFICATION: Final = "postfix_bounce_queueid"
 NOTIFICATION_KIND: Final = "postfix_bounce_reason"
 
 # What a filter says of a mail: its own name for it, and what it did with it.
 FILTER_ID: Final = "filter_id"
 FILTER_ACTION: Final = "filter_action"
+FILTER_ACTIONS: Final = "filter_actions"
 
 NOQUEUE: Final = "NOQUEUE"
 """Stands in the place of a queue ID in lines about a mail that has none (yet)."""

@@ -10,6 +10,7 @@ from typing import Final
 from mailingest.postfix.names import (
     CLIENT_HOSTNAME,
     CLIENT_IP,
+    FILTER_ACTIONS,
     REMOTE_QUEUE_ID,
     SENDER,
 )
@@ -18,6 +19,8 @@ from mailingest.trace.facts import Attempt, Facts, FilterLine, Queue, Refusal
 
 # How the words begin by which filters say that they threw a mail away.
 _THROWN_AWAY: Final = ("block", "quarantine", "discard", "drop", "delete")
+# Those by which they say that a mail goes on, among several.
+_GOES_ON: Final = ("deliver", "forward", "bounce", "accept")
 _OF_THE_MAIL: Final = (SENDER, CLIENT_HOSTNAME, CLIENT_IP)
 
 
@@ -57,6 +60,17 @@ class FilterIds:
         for line in self._lines.get(attempt.remote_queue_id or "", ()):
             if line.recipient and line.is_for(attempt.recipient) and _is_thrown_away(line):
                 return line.event
+        return None
+
+    def thrown_away_as_a_whole(self, queue: Queue) -> StoredEvent | None:
+        """The line of a filter that took a mail out of the queue, and threw it away for all."""
+        for event in queue.events:
+            actions = str(event.get(FILTER_ACTIONS, "")).lower().split(",")
+            words = [action.strip() for action in actions]
+            if any(word.startswith((*_THROWN_AWAY, "store")) for word in words) and not any(
+                word.startswith(_GOES_ON) for word in words
+            ):
+                return event
         return None
 
     def _takers(self, facts: Facts) -> dict[str, Queue]:

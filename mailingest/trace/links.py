@@ -33,6 +33,9 @@ _NO_FILTERS: Final = (
     *("mailman", "sympa", "majordomo", "mlmmj", "ezmlm", "uucp", "ifmail"),
 )
 
+# What a filter says of another mail that it sends.
+_COPIES: Final = frozenset({"bcc", "notify"})
+
 
 class Proofs:
     """The next queue IDs that a line proves."""
@@ -49,7 +52,7 @@ class Proofs:
             if queue.requeued_from:
                 self._requeued[queue.key._replace(queue_id=queue.requeued_from)].append(queue)
         for line in facts.filter_lines:
-            if line.given_back_as:
+            if line.given_back_as and line.action not in _COPIES:
                 for name in {line.queue_id, line.filter_id} - {None}:
                     self._filters[str(name)].append(line)
 

@@ -157,7 +157,7 @@ class _Builder:
             stories += onward.get(number) or self._of_recipient(queue, attempts, path)
         stories += joined
         if not stories:
-            return list(self._without_attempt(queue, path))
+            return self._of_filtered(queue, path) or list(self._without_attempt(queue, path))
         if known and queue.ended and queue.nrcpt and known < queue.nrcpt:
             missing = queue.nrcpt - known
             if not _is_taken_out(queue):
@@ -166,6 +166,14 @@ class _Builder:
                 )
                 stories.append(Story("unknown", path, None, note=note))
         return stories
+
+    def _of_filtered(self, queue: Queue, path: tuple[Queue, ...]) -> list[Story]:
+        """A mail that waited for a filter in the hold queue, and went no further."""
+        thrown_away = self._filters.thrown_away_as_a_whole(queue)
+        if thrown_away is None or queue.held is None:
+            return []
+        recipient = queue.held.get(RECIPIENT) or queue.announced_recipient
+        return [Story("discarded", path, recipient, evidence=thrown_away)]
 
     def _onward(
         self, queue: Queue, groups: Sequence[list[Attempt]], path: tuple[Queue, ...]
