@@ -70,7 +70,7 @@ class Proofs:
         if remote is not None:
             yield from _latest_before(self._named(remote, queue), queue, attempt)
         for line in self._lines_about(queue, attempt):
-            back = self._named(str(line.given_back_as), queue)
+            back = self._given_back(line, queue)
             yield from _latest_before(back, queue, attempt)
         behind = self._behind.get((queue.key.host, queue.key.queue_id), [])
         if behind:
@@ -87,12 +87,17 @@ class Proofs:
         if not queue.attempts:
             for line in self._filters.get(queue.key.queue_id, ()):
                 if line.host == queue.key.host and line.time >= queue.created_at - _WITHIN:
-                    named = self._named(str(line.given_back_as), queue)
+                    named = self._given_back(line, queue)
                     near = [one for one in named if abs(one.created_at - line.time) < CLOCKS_DIFFER]
                     yield from sorted(near, key=lambda one: abs(one.created_at - line.time))[:1]
 
     def _named(self, queue_id: str, queue: Queue) -> list[Queue]:
         return [one for one in self._by_id.get(queue_id, ()) if _can_be_same(one, queue)]
+
+    def _given_back(self, line: FilterLine, queue: Queue) -> list[Queue]:
+        """The mails that a filter names, which may have given it another Message-ID."""
+        named = self._by_id.get(str(line.given_back_as), ())
+        return [one for one in named if one.key != queue.key]
 
     def _lines_about(self, queue: Queue, attempt: Attempt) -> list[FilterLine]:
         """What filters say of this delivery; lines for this recipient go before those for all."""

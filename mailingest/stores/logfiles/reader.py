@@ -39,7 +39,8 @@ _OF_A_MAIL: Final = re.compile(
 )
 # What stands before a value in a line; before other values may be anything.
 _BEFORE: Final = {
-    "recipient": "to=<?",
+    # A filter writes it in words.
+    "recipient": "(?:to=|to |for )<?",
     "sender": "from=<?",
     "sasl_user": "sasl_username=<?",
     "client": "client=|from ",
