@@ -12,6 +12,7 @@ from mailingest.postfix.names import (
     MESSAGE_ID,
     NOQUEUE,
     ORIGINAL_QUEUE_ID,
+    OUTCOME,
     QUEUE_ID,
     REMOTE_QUEUE_ID,
     REQUEUED_FROM,
@@ -112,8 +113,7 @@ async def _stories_of(
     if events.all:
         await _follow(source, events)
     stories = build_stories(gather(events.in_order()), until=span.last)
-    asked = [story for story in stories if meets(criteria, story)]
-    if await _follow_refusals(source, events, criteria, asked):
+    if await _follow_refusals(source, events, criteria, stories):
         stories = build_stories(gather(events.in_order()), until=span.last)
     return with_history(stories), events
 
@@ -235,7 +235,8 @@ async def _follow_refusals(
     """
     if criteria.queue_id is None and criteria.message_id is None:
         return False
-    triples = {triple: story for story in stories for triple in triples_of(story)}
+    asked = (story for story in stories if meets(criteria, story))
+    triples = {triple: story for story in asked for triple in triples_of(story)}
     is_new = False
     for (sender, recipient, _), story in list(triples.items())[-_MOST_TRIPLES:]:
         if story.received_at is None:
@@ -247,7 +248,7 @@ async def _follow_refusals(
             until=story.received_at,
         )
         found = await source.find(question, _LINES_OF_A_CLIENT)
-        refused = [event for event in found.events if event.get(QUEUE_ID) == NOQUEUE]
+        refused = [event for event in found.events if event.get(OUTCOME) == "rejected"]
         is_new |= bool(events.add(Found(refused, is_cut=False, notes=found.notes)))
     return is_new
 

@@ -130,11 +130,16 @@ class Guesses:
         if not _may_be_filter(attempt):
             return
         begun = attempt.time - timedelta(seconds=attempt.delays.get("transmission") or 0) - _WITHIN
-        for one in self._others(queue):
-            is_back = one.is_submitted_here or one.client_ip in _THIS_HOST
-            is_then = begun <= one.created_at <= attempt.time + _PICKED_UP
-            if is_back and is_then and _is_later(one, queue) and _goes_on(one, attempt):
-                yield one
+        back = [
+            one
+            for one in self._others(queue)
+            if (one.is_submitted_here or one.client_ip in _THIS_HOST)
+            and begun <= one.created_at <= attempt.time + _PICKED_UP
+            and _is_later(one, queue)
+        ]
+        yield from (one for one in back if _goes_on(one, attempt))
+        # For whom it is will be known when it is tried; for one, there is no other.
+        yield from (one for one in back if not one.attempts and one.nrcpt == 1)
 
     def of_whole(self, queue: Queue) -> Iterator[Queue]:
         """The mails that postsuper(1) may have made of one: old versions log no ``orig_id``."""
