@@ -21,6 +21,18 @@ _EDGES: Final = ("connect from ", "disconnect from ")
 _IN_ADVANCE: Final = frozenset({"hold", "discard"})
 
 
+UNMATCHED: Final = "nomatch"
+"""The key of lines that no pattern matched.  It is no queue ID: those have no small vowels."""
+
+
+def is_unmatched(fields: Mapping[str, Any]) -> bool:
+    """Whether nothing is known of a line but its text: it may be about any mail that it names."""
+    tags = fields.get("tags", ())
+    return any(tag.endswith("_nomatch") for tag in tags) and not any(
+        tag.endswith("_success") or tag == "_correlation_nomatch" for tag in tags
+    )
+
+
 def linked_queue_id(fields: Mapping[str, Any]) -> str | None:
     """The other queue ID that a line names beside its own: no line names two."""
     if _LINKS.isdisjoint(fields):

@@ -10,7 +10,12 @@ from typing import Any, Final
 
 from mailingest.documents import Document
 from mailingest.errors import StoreUnavailable, UsageError
-from mailingest.postfix.index_keys import is_of_session, linked_queue_id
+from mailingest.postfix.index_keys import (
+    UNMATCHED,
+    is_of_session,
+    is_unmatched,
+    linked_queue_id,
+)
 from mailingest.postfix.names import MESSAGE_ID, ORIGINAL_RECIPIENT, QUEUE_ID, RECIPIENT, SENDER
 from mailingest.stores.protocol import WriteResult
 from mailingest.stores.sqlite.files import SUFFIX, OpenFile, open_for_writing, set_aside
@@ -178,4 +183,6 @@ def _folded(value: Any) -> str | None:
 
 
 def _linked(fields: Mapping[str, Any]) -> str | None:
-    return fields.get("pid") if is_of_session(fields) else linked_queue_id(fields)
+    if is_of_session(fields):
+        return fields.get("pid")
+    return linked_queue_id(fields) or (UNMATCHED if is_unmatched(fields) else None)
