@@ -33,7 +33,9 @@ _POD = re.compile(
     r"\[(?:pod/)?[\w.-]{1,253}(?:/[\w.-]{1,253})*\] |[\w.-]{1,253} [\w.-]{1,253} (?=\d{4}-\d\d-)"
 )
 # grep with the names of files, or the numbers of lines.
-_FOUND_IN = re.compile(r"(?:[\w.@+~/-]{0,255}[./][\w.@+~/-]{0,255}[:-])?(?:\d{1,9}[:-])?", re.ASCII)
+_FOUND_IN = re.compile(
+    r"(?:[\w.@+~/-]{0,255}[./][\w.@+~/-]{0,255}[:-])?(?:\d{1,9}[:-](?!\d\d[:-]))?", re.ASCII
+)
 _STREAM = re.compile(r"std(?:out|err) [FP](?::\S{0,32})? ", re.ASCII)
 _LABELS = re.compile(r"\{[\w.-]{1,128}=\"[^{}]{0,2048}\} ", re.ASCII)
 _FLUENTD_TAG = re.compile(r"[^\s{]{1,255}(?=\t\{)")
@@ -54,6 +56,7 @@ _TAG = re.compile(
 # metalog's.
 _TAG_IN_BRACKETS = re.compile(rf"\[({_NAME})(?:\[(\d{{0,32}})\])?\](?= )")
 _BARE_TAG = re.compile(r"([\w.@+-]{1,64}(?:/[\w.@+-]{1,64}){0,4})\[(\d{1,10})\]: ?", re.ASCII)
+_TAG_AHEAD = re.compile(rf"[ \t]*{_NAME}\[\d{{1,10}}\]")
 _HOST = re.compile(
     r"(?:[^\s:\[\]<>(){}|\"'=,;]{1,255}"
     r"|\[?(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f:.]{0,45}\]?)(?=[ \t])"
@@ -108,11 +111,10 @@ def peel(line: str) -> Peeled | None:
 
 def may_have_header(msg: str) -> bool:
     """Whether a look behind a tag is worth while; cheap, and true of some texts too many."""
-    return (
-        _TIME_OF_DAY.search(msg, 0, _NEAR) is not None
-        or _BEGINNING.match(msg) is not None
-        or LEVEL.match(msg) is not None
-    )
+    if _TIME_OF_DAY.search(msg, 0, _NEAR) or _BEGINNING.match(msg):
+        return True
+    level = LEVEL.match(msg)
+    return level is not None and _TAG_AHEAD.match(msg, level.end()) is not None
 
 
 def is_own_tag(tag: str) -> bool:

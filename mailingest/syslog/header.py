@@ -132,7 +132,11 @@ class RecordDecoder:
                 record.program = program_of_unit(record.program)
                 return record
         found = peel(text)
-        if found is not None:
+        if found is not None and not (
+            record is not None
+            and (record.program, record.msg) == (found.program, found.msg)
+            and not is_level(record.hostname)
+        ):
             return self._unwrapped(found, reference, peer)
         if record is None:
             record = Record(moment_of(reference), peer, "", "", text, text)

@@ -12,7 +12,7 @@ from datetime import UTC, timedelta, timezone, tzinfo
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from mailingest.syslog.month_names import MONTHS
+from mailingest.syslog.calendar_names import MONTHS, WEEKDAYS
 from mailingest.syslog.timestamps import Clock, Moment, moment_of
 
 _ENGLISH: Final = (
@@ -133,6 +133,8 @@ def _dated(
 
 def _calendar(match: re.Match[str]) -> Stamp | None:
     parts = match.groupdict()
+    if (weekday := parts["weekday"]) and weekday.rstrip(",. ").casefold() not in WEEKDAYS:
+        return None
     months = _months(parts["month"] or "") if "month" in parts else _month_numbers(parts["name"])
     year = parts.get("before") or parts["year"] or parts.get("after")
     day, time = int(parts["day"]), parts["time"]
