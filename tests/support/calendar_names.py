@@ -49,8 +49,9 @@ MONTHS: Final = _months()
 _WEEKDAYS: Final = (
 '''
 _LAST: Final = """\
-    ).split()
 )
+
+WEEKDAYS: Final = frozenset(_WEEKDAYS.split())
 """
 # One language may have a short name that in most others is another month's.
 _FEW: Final = 4
