@@ -8,7 +8,8 @@ The rule: an event is needed if
    removed, an operator's action, and warnings that name a queue ID; from filters and mail stores,
    what they did with a mail; or
 2. smtpd lost its client after a recipient was taken: that tells why a mail was not accepted; or
-3. its header or its text could not be read, so that nobody knows which mail it is about.
+3. its header could not be read or names no program, or no pattern matches its text, so that nobody
+   knows which mail it is about.
 
 Not needed are connect and disconnect, connections that were lost earlier, TLS, anvil, dnsblog and
 postscreen, warnings about no mail in particular, logins, and other programs.  All of them are
