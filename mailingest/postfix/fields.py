@@ -144,6 +144,9 @@ FIELDS: tuple[Field, ...] = (
           "b@example.net"),
     Field("postfix_status_message", "text", "text of the reply",
           "Recipient address rejected: User unknown"),
+    Field("postfix_refusal", "keyword",
+          "why a client, a recipient or a mail was refused, where only a warning says so",
+          "Recipient address rate limit exceeded"),
     Field("postfix_milter_result", "keyword", "what the milter decided", "reject"),
     Field("postfix_milter_message", "text", "what the milter decided on",
           "END-OF-MESSAGE from mail.example.org[192.0.2.5]: 5.7.1 no"),
@@ -296,9 +299,22 @@ FIELDS: tuple[Field, ...] = (
             ("", "in the session"), ("_accepted", "accepted, if there were others too"),
         )
     ),
-    # --- Companions: amavis, dovecot, opendkim, opendmarc, policyd-spf, postgrey, rspamd ----------
+    # --- Companions: filters, policy servers, mail stores -----------------------------------------
     # What means the same as in Postfix has the same name there: queue ID, Message-ID, client,
     # sender, and the recipient if there is but one.
+    Field("filter_id", "keyword", "a filter's own name for the mail, also in its replies",
+          "20A9560092030F3374"),
+    Field("filter_action", "keyword",
+          "what a filter did with the mail: accept, quarantine, block, discard, or its own word",
+          "accept"),
+    Field("filter_actions", "keyword", "what it did, if it was several things, as logged",
+          "store,delete"),
+    Field("filter_reason", "keyword", "why: what it took the mail for, or the name of a virus",
+          "spam"),
+    Field("filter_rule", "keyword", "which of its rules decided", "default-accept"),
+    Field("filter_quarantine", "keyword", "name or place in the quarantine", "B2B2B2B202"),
+    Field("filter_rcpts", "address", "recipients, if there are several, as logged",
+          "to=b@example.net, to=c@example.net"),
     Field("amavis_id", "keyword", "amavis's number for the mail, also in its replies", "32531-01"),
     Field("amavis_mail_id", "keyword", "amavis's name for the mail, also of its quarantine",
           "AHDFQrJpn7GE"),
@@ -412,11 +428,26 @@ _BY_TYPE: dict[FieldType, Callable[[str], Value]] = {
 }
 # Only spam scores can be below zero.
 _SIGNED = ("amavis_hits", "rspamd_score", "rspamd_required_score")
+# What filters call the same, so that it can be asked for; all else stays as they say it.
+_FILTER_ACTIONS = {
+    "clean": "accept",
+    "requeue": "accept",
+    "drop": "discard",
+    "delete": "discard",
+    "bcc to": "bcc",
+}
+
+
+def _filter_action(text: str) -> str:
+    word = text.lower()
+    return _FILTER_ACTIONS.get(word, word)
+
+
 CONVERTERS: dict[str, Callable[[str], Value]] = {
     field.name: _signed if field.name in _SIGNED else _BY_TYPE[field.type]
     for field in FIELDS
     if field.type in _BY_TYPE
-}
+} | {"filter_action": _filter_action}
 """Conversion from the matched text, by field name; ValueError where the text does not fit."""
 
 NAMES = frozenset(field.name for field in FIELDS)

@@ -40,6 +40,8 @@ ENHANCED_STATUS_CODE: Final = "postfix_status_code_enhanced"
 STATUS_MESSAGE: Final = "postfix_status_message"
 STATUS_SUBJECT: Final = "postfix_status_data"
 REASON: Final = "postfix_reason"
+REFUSAL: Final = "postfix_refusal"
+"""See mailingest.postfix.refusals."""
 
 # The attempt to deliver it.
 STATUS: Final = "postfix_status"
@@ -76,6 +78,10 @@ ORIGINAL_QUEUE_ID: Final = "postfix_orig_queueid"
 REQUEUED_FROM: Final = "postfix_orig_id"
 NOTIFICATION: Final = "postfix_bounce_queueid"
 NOTIFICATION_KIND: Final = "postfix_bounce_reason"
+
+# What a filter says of a mail: its own name for it, and what it did with it.
+FILTER_ID: Final = "filter_id"
+FILTER_ACTION: Final = "filter_action"
 
 NOQUEUE: Final = "NOQUEUE"
 """Stands in the place of a queue ID in lines about a mail that has none (yet)."""

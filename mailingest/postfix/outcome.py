@@ -95,14 +95,13 @@ def _of_arrival(fields: Mapping[str, Any]) -> Outcome | None:
         return "discarded" if action in _DISCARDS else None
     if "postfix_uid" in fields:
         return "received" if "postfix_orig_id" not in fields else None
-    if "postfix_client_hostname" in fields and _begins(fields):
-        return "received"
     result = fields.get("postfix_milter_result") or fields.get("postfix_proxy_result")
-    if result is None:
-        return None
-    if result.endswith("reject"):
-        return "rejected"
-    return "discarded" if result.endswith("discard") else None
+    if result is not None:
+        if result.endswith("reject"):
+            return "rejected"
+        return "discarded" if result.endswith("discard") else None
+    is_arrival = "postfix_client_hostname" in fields and _begins(fields)
+    return "received" if is_arrival else None
 
 
 def _begins(fields: Mapping[str, Any]) -> bool:

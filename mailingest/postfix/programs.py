@@ -92,13 +92,17 @@ class Companion(NamedTuple):
 # does not match is no fault either, since these programs also write of other things than mail.
 COMPANIONS: Final[Mapping[str, Companion]] = {
     "amavis": Companion("AMAVIS", "filter"),
+    "clamsmtpd": Companion("CLAMSMTPD", "filter"),
     "dovecot": Companion("DOVECOT", "mail_store"),
+    "MailScanner": Companion("MAILSCANNER", "filter"),
     "opendkim": Companion("OPENDKIM", "filter"),
     "opendmarc": Companion("OPENDMARC", "filter"),
+    "pmg-smtp-filter": Companion("PMG_SMTP_FILTER", "filter"),
     "policyd-spf": Companion("POLICYD_SPF", "filter"),
     # The one in Perl, as its documentation names it in master.cf.
     "postfix/policy-spf": Companion("POLICYD_SPF", "filter"),
     "postgrey": Companion("POSTGREY", "filter"),
+    "proxsmtpd": Companion("CLAMSMTPD", "filter"),
     "rspamd": Companion("RSPAMD", "filter"),
 }
 

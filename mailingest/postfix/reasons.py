@@ -60,12 +60,12 @@ def add_reason(fields: dict[str, Any]) -> None:
         text = _refusal(fields) if fields["postfix_action"] in REJECTS else ""
     elif "postfix_milter_result" in fields:
         is_reject = fields["postfix_milter_result"].endswith("reject")
-        text = fields["postfix_milter_message"] if is_reject else ""
-        # The words of the milter follow the client.
-        text = text.partition("]: ")[2] or text
+        text = _refusal(fields) if is_reject else ""
     elif "postfix_proxy_result" in fields:
         is_reject = fields["postfix_proxy_result"] == "reject"
         text = fields["postfix_proxy_message"] if is_reject else ""
+    elif "postfix_refusal" in fields:
+        text = fields["postfix_refusal"]
     else:
         return
     if found := reason(text):
@@ -77,7 +77,8 @@ def _refusal(fields: Mapping[str, Any]) -> str:
     text = fields.get("postfix_status_message") or fields.get("postfix_postscreen_toobusy_data")
     if text is None:
         # What cleanup quotes, a header or a line of the mail, is nobody's reason.
-        return str(fields.get("postfix_message", "")).partition(" ")[0]
+        quoted = fields.get("postfix_message") or fields.get("postfix_milter_message", "")
+        return str(quoted).partition(" ")[0]
     codes = [fields.get("postfix_status_code"), fields.get("postfix_status_code_enhanced")]
     start = "".join(f"{code} " for code in codes if code is not None)
     if "postfix_status_data" not in fields:

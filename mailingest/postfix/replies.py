@@ -57,9 +57,12 @@ _SESSION_ID = re.compile(_CODE + r"\w{1,20} SESSIONID=<([\w+/:=.-]{8,64})>$", re
 
 _FORWARDED = re.compile(r"forwarded as ([0-9A-Za-z]{5,64})", re.ASCII)
 
-# "Ok, discarded" (amavis), "BLOCKED" (Proxmox Mail Gateway), "OK, but blackholed" ...
+# "Ok, discarded" (amavis), "BLOCKED" (Proxmox Mail Gateway), "OK, but blackholed", "Virus Detected;
+# Discarded Email" (clamsmtpd) ...
 _THROWN_AWAY = re.compile(
-    _CODE + r"(?:ok[,:]? )?(?:but )?(?:message |mail )?(?:silently )?"
+    _CODE + r"(?>(?:(?:virus|spam|malware|message|mail)(?: [a-z]{2,12}){0,3}[;:,.] )?)"
+    r"(?:ok[,:]? )?(?:but )?(?:(?:message|mail|email) )?(?:(?:accepted )?and )?"
+    r"(?:(?:was|has been) )?(?:silently )?"
     r"(discard|drop|blackhole|quarantine|block)(?:e?d|ped)?\b",
     re.ASCII | re.IGNORECASE,
 )

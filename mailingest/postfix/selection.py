@@ -21,7 +21,15 @@ from typing import Final
 from mailingest.postfix.parser import Event
 
 _NAMES_OF_A_MAIL: Final = frozenset(
-    {"postfix_queueid", "postfix_message-id", "postfix_lmtp_session"}
+    {
+        "postfix_queueid",
+        "postfix_message-id",
+        "postfix_lmtp_session",
+        "filter_id",
+        # What was refused has no queue ID then.
+        "postfix_proxy_result",
+        "postfix_refusal",
+    }
 )
 # SMTP commands that come when a mail has its queue ID (smtpd(8): after the first recipient).
 _STAGES_OF_A_MAIL: Final = frozenset({"RCPT", "DATA", "DATA content", "BDAT", "END-OF-MESSAGE"})

@@ -29,11 +29,10 @@ from mailingest.postfix.names import (
     SMTP_STAGE,
     STATUS,
     STATUS_CODE,
-    STATUS_MESSAGE,
-    STATUS_SUBJECT,
     TLS,
 )
 from mailingest.postfix.outcome import Outcome
+from mailingest.postfix.refusals import reply_of
 from mailingest.stores.events import StoredEvent, time_of
 
 Session = tuple[str, str, str]
@@ -272,12 +271,6 @@ def is_temporary(event: StoredEvent) -> bool:
 
 def refusal_reply(event: Mapping[str, Any]) -> str | None:
     """What the client was told; None if the line does not say it."""
-    text = event.get(STATUS_MESSAGE)
-    text = event.get(MILTER_MESSAGE) if text is None else text
-    if text is None:
-        return None
-    subject = event.get(STATUS_SUBJECT)
-    if subject is not None:
-        text = f"<{subject}>: {text}"
-    parts = (event.get(STATUS_CODE), event.get(ENHANCED_STATUS_CODE), text)
-    return " ".join(str(part) for part in parts if part is not None)
+    reply = reply_of(event)
+    # Earlier versions did not store the reply of a milter by itself.
+    return event.get(MILTER_MESSAGE) if reply is None else reply

@@ -352,7 +352,209 @@ RSPAMD = [
          {"id": "8ae27d", **MESSAGE_ID, "spam": "F", "action": "add header", "score": 8.0}),
 ]
 # fmt: on
-LINES = [*AMAVIS, *DOVECOT, *OPENDKIM, *OPENDMARC, *POSTGREY, *POLICYD_SPF, *RSPAMD]
+PMG = {"filter_id": "3204C55EC295CB131DB"}
+PMG_SMTP_FILTER = [
+    line(
+        "pmg-smtp-filter",
+        "accepted, under a queue ID (real)",
+        "3204C55EC295CB131DB: accept mail to <b@example.net> (6B2CD3209E0) (rule: default-accept)",
+        {
+            **PMG,
+            **TO,
+            "filter_action": "accept",
+            "postfix_remote_queueid": "6B2CD3209E0",
+            "filter_rule": "default-accept",
+        },
+    ),
+    line(
+        "pmg-smtp-filter",
+        "accepted, under a long queue ID",
+        "3204C55EC295CB131DB: accept mail to <b@example.net> (4DnpgZ4fYLzKq1w) (rule: a (b))",
+        {
+            **PMG,
+            **TO,
+            "filter_action": "accept",
+            "postfix_remote_queueid": "4DnpgZ4fYLzKq1w",
+            "filter_rule": "a (b)",
+        },
+    ),
+    line(
+        "pmg-smtp-filter",
+        "accepted, of an old version",
+        "3204C55EC295CB131DB: accept mail to <b@example.net> (6B2CD3209E0)",
+        {**PMG, **TO, "filter_action": "accept", "postfix_remote_queueid": "6B2CD3209E0"},
+    ),
+    line(
+        "pmg-smtp-filter",
+        "spam quarantine (real)",
+        "3204C55EC295CB131DB: moved mail for <b@example.net> to spam quarantine - B2B2B2B202 "
+        "(rule: Quarantine/Mark Spam (Level 3))",
+        {
+            **PMG,
+            **TO,
+            "filter_action": "quarantine",
+            "filter_reason": "spam",
+            "filter_quarantine": "B2B2B2B202",
+            "filter_rule": "Quarantine/Mark Spam (Level 3)",
+        },
+    ),
+    line(
+        "pmg-smtp-filter",
+        "virus quarantine",
+        "3204C55EC295CB131DB: moved mail for <b@example.net> to virus quarantine - B2B2B2B202 "
+        "(rule: Virus)",
+        {
+            **PMG,
+            **TO,
+            "filter_action": "quarantine",
+            "filter_reason": "virus",
+            "filter_quarantine": "B2B2B2B202",
+            "filter_rule": "Virus",
+        },
+    ),
+    line(
+        "pmg-smtp-filter",
+        "blocked (real)",
+        "3204C55EC295CB131DB: block mail to <b@example.net> (rule: block-b)",
+        {**PMG, **TO, "filter_action": "block", "filter_rule": "block-b"},
+    ),
+    line(
+        "pmg-smtp-filter",
+        "a copy by a rule",
+        "3204C55EC295CB131DB: bcc to <b@example.net> (rule: archive, 6B2CD3209E0)",
+        {
+            **PMG,
+            **TO,
+            "filter_action": "bcc",
+            "filter_rule": "archive",
+            "postfix_remote_queueid": "6B2CD3209E0",
+        },
+    ),
+    line(
+        "pmg-smtp-filter",
+        "a notice by a rule",
+        "3204C55EC295CB131DB: notify <b@example.net> (rule: tell, 6B2CD3209E0)",
+        {
+            **PMG,
+            **TO,
+            "filter_action": "notify",
+            "filter_rule": "tell",
+            "postfix_remote_queueid": "6B2CD3209E0",
+        },
+    ),
+    line(
+        "pmg-smtp-filter",
+        "begins (real)",
+        "3204C55EC295CB131DB: new mail message-id=<a.189@client.example.net>#012",
+        {**PMG, **MESSAGE_ID},
+    ),
+    line(
+        "pmg-smtp-filter",
+        "begins, without Message-ID (real)",
+        "3204C55EC295CB131DB: new mail message-id=",
+        PMG,
+    ),
+    line(
+        "pmg-smtp-filter",
+        "a virus",
+        "3204C55EC295CB131DB: virus detected: Eicar-Signature (clamav)",
+        {**PMG, "filter_reason": "Eicar-Signature (clamav)"},
+    ),
+]
+MAILSCANNER_ID = {"filter_id": "C6F08A4A812.AFE5C", **QID}
+MAILSCANNER = [
+    line(
+        "MailScanner",
+        "goes on (real)",
+        "Requeue: C6F08A4A812.AFE5C to CDCFE261CA1",
+        {**MAILSCANNER_ID, "filter_action": "accept", "postfix_remote_queueid": "CDCFE261CA1"},
+    ),
+    line(
+        "MailScanner",
+        "goes on, long queue IDs",
+        "Requeue: 4DnpgZ4fYLzKq1w.AFE5C to 4DnpgZ5fYLzKq1x",
+        {
+            "filter_id": "4DnpgZ4fYLzKq1w.AFE5C",
+            "postfix_queueid": "4DnpgZ4fYLzKq1w",
+            "filter_action": "accept",
+            "postfix_remote_queueid": "4DnpgZ5fYLzKq1x",
+        },
+    ),
+    line(
+        "MailScanner",
+        "actions",
+        "Spam Actions: message C6F08A4A812.AFE5C actions are store,delete",
+        {**MAILSCANNER_ID, "filter_actions": "store,delete"},
+    ),
+    line(
+        "MailScanner",
+        "actions of another kind",
+        "Non-Spam Actions: message C6F08A4A812.AFE5C actions are deliver",
+        {**MAILSCANNER_ID, "filter_actions": "deliver"},
+    ),
+    line(
+        "MailScanner",
+        "is spam",
+        "Message C6F08A4A812.AFE5C from 192.0.2.5 (a@example.org) to example.net is spam, "
+        "SpamAssassin (not cached, score=9)",
+        {
+            **MAILSCANNER_ID,
+            **CLIENT,
+            **FROM,
+            "filter_reason": "spam, SpamAssassin (not cached, score=9)",
+        },
+    ),
+    line(
+        "MailScanner",
+        "a virus",
+        "Infected message C6F08A4A812.AFE5C came from 192.0.2.5",
+        {**MAILSCANNER_ID, **CLIENT, "filter_reason": "Infected"},
+    ),
+    line(
+        "MailScanner",
+        "kept",
+        "Saved entire message to /var/spool/MailScanner/quarantine/20160120/C6F08A4A812.AFE5C",
+        {
+            **MAILSCANNER_ID,
+            "filter_quarantine": "/var/spool/MailScanner/quarantine/20160120/C6F08A4A812.AFE5C",
+        },
+    ),
+]
+CLAMSMTPD = [
+    line(
+        "clamsmtpd",
+        "a virus (real)",
+        "100000: from=a@example.org, to=b@example.net, status=VIRUS:Eicar-Test(f0:71)",
+        {"filter_id": "100000", **FROM, **TO, "filter_reason": "VIRUS:Eicar-Test(f0:71)"},
+    ),
+    line(
+        "clamsmtpd",
+        "clean",
+        "10001A: from=, to=b@example.net, status=CLEAN",
+        {"filter_id": "10001A", "postfix_from": "", **TO, "filter_action": "accept"},
+    ),
+    line(
+        "clamsmtpd",
+        "several recipients",
+        "10001A: from=a@example.org, to=b@example.net, to=c@example.net, status=CLEAN",
+        {
+            "filter_id": "10001A",
+            **FROM,
+            "filter_action": "accept",
+            "filter_rcpts": "to=b@example.net, to=c@example.net",
+        },
+    ),
+    line(
+        "proxsmtpd",
+        "of the same author",
+        "100001: from=a@example.org, to=b@example.net, status=FILTERED",
+        {"filter_id": "100001", **FROM, **TO, "filter_reason": "FILTERED"},
+    ),
+]
+LINES = [
+    *(*AMAVIS, *DOVECOT, *OPENDKIM, *OPENDMARC, *POSTGREY, *POLICYD_SPF, *RSPAMD),
+    *(*PMG_SMTP_FILTER, *MAILSCANNER, *CLAMSMTPD),
+]
 
 
 @pytest.mark.parametrize(("program", "text", "fields"), LINES)
@@ -398,6 +600,19 @@ def test_the_perl_policy_server_has_a_tag_like_postfix() -> None:
         pytest.param("postgrey", "cleaning up old logs...", id="Postgrey"),
         pytest.param("policyd-spf", "Starting", id="SPF"),
         pytest.param("rspamd", "<8ae27d>; task; rspamd_message_parse: loaded", id="Rspamd"),
+        pytest.param(
+            "pmg-smtp-filter",
+            "3204C55EC295CB131DB: processing time: 0.362 seconds (0.347, 0.008, 0)",
+            id="Proxmox (real)",
+        ),
+        pytest.param("pmg-smtp-filter", "starting database maintenance", id="Proxmox"),
+        pytest.param(
+            "MailScanner", "New Batch: Scanning 1 messages, 1863 bytes", id="MailScanner (real)"
+        ),
+        pytest.param("MailScanner", "Requeue: 210F0261C9D to nothing", id="MailScanner"),
+        pytest.param(
+            "clamsmtpd", "100000: accepted connection from: 127.0.0.1", id="clamsmtpd (real)"
+        ),
     ],
 )
 def test_a_line_about_no_mail_is_kept_plain_and_is_no_fault(program: str, text: str) -> None:

@@ -206,6 +206,7 @@ def test_other_programs_are_kept_without_postfix_fields(program: str) -> None:
             {
                 "postfix_milter_result": "reject",
                 "postfix_milter_message": "END-OF-MESSAGE from a[192.0.2.5]: no",
+                "postfix_status_message": "no",
                 "postfix_smtp_stage": "END-OF-MESSAGE",
                 "postfix_client_hostname": "a",
                 "postfix_client_ip": "192.0.2.5",

@@ -345,7 +345,8 @@ QUEUE = [
          f"4F2A11E0ABC: milter-reject: END-OF-MESSAGE from {CLIENT}: 5.7.1 Blocked by "
          f"SpamAssassin; {SESSION}",
          {**QID, **CLIENT_FIELDS, **SESSION_FIELDS, "smtp_stage": "END-OF-MESSAGE",
-         "status_code_enhanced": "5.7.1", "milter_result": "reject",
+         "status_code_enhanced": "5.7.1", "status_message": "Blocked by SpamAssassin",
+         "milter_result": "reject",
          "milter_message": f"END-OF-MESSAGE from {CLIENT}: 5.7.1 Blocked by SpamAssassin"}),
     line("cleanup", "milter-hold",
          f"4F2A11E0ABC: milter-hold: END-OF-MESSAGE from {CLIENT}: milter triggers HOLD "
@@ -419,6 +420,7 @@ QUEUE = [
          "warning: 4F2A11E0ABC: sender_canonical_maps map lookup problem for a@example.org -- "
          "message not accepted, try again later",
          {**QID, "message_level": "warning",
+         "refusal": "sender_canonical_maps map lookup problem for a@example.org",
          "message": "sender_canonical_maps map lookup problem for a@example.org -- message "
          "not accepted, try again later"}),
     line("bounce", "to the sender",
@@ -722,6 +724,7 @@ SMTPD = [
     line("smtpd", "warning: rate limit",
          f"warning: Connection rate limit exceeded: 61 from {CLIENT} for service smtp",
          {**CLIENT_FIELDS, "service": "smtp", "message_level": "warning",
+         "refusal": "Connection rate limit exceeded",
          "message": f"Connection rate limit exceeded: 61 from {CLIENT} for service smtp"}),
     line("smtpd", "warning: not SMTP",
          f"warning: non-SMTP command from {CLIENT}: GET / HTTP/1.1",
@@ -729,7 +732,8 @@ SMTPD = [
          "message": f"non-SMTP command from {CLIENT}: GET / HTTP/1.1"}),
     line("smtpd", "warning: about a mail",
          "warning: 4F2A11E0ABC: queue file size limit exceeded",
-         {**QID, "message_level": "warning", "message": "queue file size limit exceeded"}),
+         {**QID, "message_level": "warning", "message": "queue file size limit exceeded",
+         "refusal": "queue file size limit exceeded"}),
     line("smtpd", "fatal",
          "fatal: no SASL authentication mechanisms",
          {"message_level": "fatal", "message": "no SASL authentication mechanisms"}),
