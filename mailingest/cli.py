@@ -354,6 +354,9 @@ def trace(
     ] = None,
     message_id: Annotated[str | None, typer.Option(help="Message-ID, with or without <>.")] = None,
     client: Annotated[str | None, typer.Option(help="Part of the client's name or IP.")] = None,
+    sasl_user: Annotated[
+        str | None, typer.Option(help="Name under which the client logged in, or a part of it.")
+    ] = None,
     relay: Annotated[str | None, typer.Option(help="Part of the next server's name or IP.")] = None,
     text: Annotated[str | None, typer.Option(help="Text in any line of the mail.")] = None,
     host: Annotated[str | None, typer.Option(help="Part of the mail server's hostname.")] = None,
@@ -389,6 +392,7 @@ def trace(
     mailingest trace --from @example.org --to bob@ --raw
     mailingest trace --status bounced,expired,rejected --since yesterday --csv
     mailingest trace --queue-id 4cX0Yz3q1vz9s0B
+    mailingest trace --sasl-user ann@example.org --since 1d
     mailingest trace --file '/var/log/mail.log*' --client 192.0.2.7
     """
     from mailingest.commands.trace import Options
@@ -403,6 +407,7 @@ def trace(
         queue_id=queue_id,
         message_id=message_id,
         client=client,
+        sasl_user=sasl_user,
         relay=relay,
         text=text,
         host=host,

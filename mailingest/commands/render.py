@@ -95,6 +95,8 @@ def text_lines(story: Story, *, zone: tzinfo, raw: bool, colour: bool) -> Iterat
     if row["client"]:
         details.append(f"by {escape_terminal(row['client'])}")
     yield f"  from      {', '.join(details)}"
+    if row["sasl_username"] or row["sasl_sender"]:
+        yield f"  login     {_login(row)}"
     if row["message_id"]:
         yield f"  mail      <{escape_terminal(row['message_id'])}>"
     yield from _how_it_went(story, row)
@@ -104,6 +106,15 @@ def text_lines(story: Story, *, zone: tzinfo, raw: bool, colour: bool) -> Iterat
         yield from (f"    {escape_terminal(line)}" for line in row["proof"])
     elif story.evidence is not None:
         yield f"  proof     {escape_terminal(line_of(story.evidence))}"
+
+
+def _login(row: dict[str, Any]) -> str:
+    details = [escape_terminal(row["sasl_username"] or "name not in the logs")]
+    if row["sasl_method"]:
+        details.append(escape_terminal(row["sasl_method"]))
+    if row["sasl_sender"]:
+        details.append(f"for {escape_terminal(row['sasl_sender'])}")
+    return ", ".join(details)
 
 
 def _how_it_went(story: Story, row: dict[str, Any]) -> Iterator[str]:

@@ -12,13 +12,28 @@ LINKS: Final = (
     "postfix_bounce_queueid",
     "postfix_orig_queueid",
     "postfix_orig_id",
+    "filter_id",
 )
-"""Fields with another queue ID of the same mail, or that of its notification."""
+"""Fields with another queue ID of the same mail, or that of its notification, or what a filter
+calls the mail."""
 
 _LINKS: Final = frozenset(LINKS)
 _EDGES: Final = ("connect from ", "disconnect from ")
 # What smtpd logs of a mail to come, before it has a queue ID.
-_IN_ADVANCE: Final = frozenset({"hold", "discard"})
+_IN_ADVANCE: Final = frozenset({"hold", "discard", "filter"})
+
+
+def queue_ids_of(fields: Mapping[str, Any]) -> list[str]:
+    """The queue ID that a line is about, and then the others that it names.
+
+    A line of Postfix names one other at most.  Filters may name the mail that they took, what they
+    call it themselves and under which queue ID they gave it back.
+    """
+    own = fields.get("postfix_queueid")
+    if _LINKS.isdisjoint(fields):
+        return [own] if own is not None else []
+    names = dict.fromkeys(str(fields[name]) for name in LINKS if name in fields)
+    return list(names if own is None else dict.fromkeys((own, *names)))
 
 
 UNMATCHED: Final = "nomatch"
@@ -34,7 +49,7 @@ def is_unmatched(fields: Mapping[str, Any]) -> bool:
 
 
 def linked_queue_id(fields: Mapping[str, Any]) -> str | None:
-    """The other queue ID that a line names beside its own: no line names two."""
+    """The other queue ID that a line names beside its own; of several, the first."""
     if _LINKS.isdisjoint(fields):
         return None
     return next(str(fields[name]) for name in LINKS if name in fields)

@@ -23,6 +23,9 @@ RECIPIENTS: Final = "postfix_nrcpt"
 # Where it came from.
 CLIENT_HOSTNAME: Final = "postfix_client_hostname"
 CLIENT_IP: Final = "postfix_client_ip"
+ORIGINAL_CLIENT_HOSTNAME: Final = "postfix_orig_client_hostname"
+ORIGINAL_CLIENT_IP: Final = "postfix_orig_client_ip"
+SASL_METHOD: Final = "postfix_sasl_method"
 SASL_USERNAME: Final = "postfix_sasl_username"
 SASL_SENDER: Final = "postfix_sasl_sender"
 UID: Final = "postfix_uid"
@@ -82,6 +85,7 @@ NOTIFICATION_KIND: Final = "postfix_bounce_reason"
 # What a filter says of a mail: its own name for it, and what it did with it.
 FILTER_ID: Final = "filter_id"
 FILTER_ACTION: Final = "filter_action"
+FILTER_ACTIONS: Final = "filter_actions"
 
 NOQUEUE: Final = "NOQUEUE"
 """Stands in the place of a queue ID in lines about a mail that has none (yet)."""

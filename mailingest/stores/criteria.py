@@ -14,9 +14,12 @@ from mailingest.postfix.names import (
     CLIENT_HOSTNAME,
     CLIENT_IP,
     MESSAGE_ID,
+    ORIGINAL_CLIENT_HOSTNAME,
+    ORIGINAL_CLIENT_IP,
     ORIGINAL_RECIPIENT,
     RECIPIENT,
     RELAY,
+    SASL_USERNAME,
     SENDER,
 )
 from mailingest.stores.events import StoredEvent
@@ -27,8 +30,14 @@ FIELDS_OF: Final[Mapping[str, tuple[str, ...]]] = {
     "message_id": (MESSAGE_ID,),
     "recipient": (RECIPIENT, ORIGINAL_RECIPIENT),
     "sender": (SENDER,),
+    "sasl_user": (SASL_USERNAME,),
     "text": ("message",),
-    "client": (CLIENT_HOSTNAME, CLIENT_IP),
+    "client": (
+        CLIENT_HOSTNAME,
+        CLIENT_IP,
+        ORIGINAL_CLIENT_HOSTNAME,
+        ORIGINAL_CLIENT_IP,
+    ),
     "relay": (RELAY,),
     "host": ("host",),
 }
@@ -95,6 +104,7 @@ class Criteria:
     queue_id: str | None = None
     message_id: Term | None = None
     client: Term | None = None
+    sasl_user: Term | None = None
     relay: Term | None = None
     text: Term | None = None
     host: Term | None = None

@@ -9,6 +9,7 @@ from typing import Any
 from mailingest.postfix.names import ENHANCED_STATUS_CODE
 from mailingest.stores.events import StoredEvent
 from mailingest.trace.facts import Attempt, refusal_reply
+from mailingest.trace.origin import client_of, login_of, sender_of
 from mailingest.trace.stories import Story
 
 KEYS = (
@@ -23,6 +24,9 @@ KEYS = (
     "queue_id",
     "chain",
     "client",
+    "sasl_username",
+    "sasl_method",
+    "sasl_sender",
     "received_at",
     "decided_at",
     "relay",
@@ -45,19 +49,22 @@ KEYS = (
 def story_to_json(story: Story) -> dict[str, Any]:
     """The object of a story, with the keys of `KEYS` in their order."""
     first = story.first
-    refusal, attempt = story.refusal, story.attempt
+    refusal, attempt, login = story.refusal, story.attempt, login_of(story)
     values: dict[str, Any] = {
         "verdict": story.verdict,
         "temporary": story.temporary,
         "recipient": story.recipient,
         "original_recipient": story.original_recipient,
-        "sender": _first(first and first.sender, refusal and refusal.sender),
+        "sender": sender_of(story),
         "message_id": next((queue.message_id for queue in story.queues if queue.message_id), None),
         "host": _first(first and first.key.host, refusal and refusal.host),
         "instance": _first(first and first.key.instance, refusal and refusal.instance),
         "queue_id": first.key.queue_id if first else None,
         "chain": [queue.key._asdict() for queue in story.queues],
-        "client": _client(story),
+        "client": str(client) if (client := client_of(story)) is not None else None,
+        "sasl_username": login and login.username,
+        "sasl_method": login and login.method,
+        "sasl_sender": login and login.sender,
         "received_at": iso(story.received_at),
         "decided_at": iso(story.decided_at),
         "relay": attempt and attempt.relay,
@@ -93,17 +100,6 @@ def iso(time: datetime | None) -> str | None:
 
 def _first(*values: Any) -> Any:
     return next((value for value in values if value is not None), None)
-
-
-def _client(story: Story) -> str | None:
-    name = ip = None
-    for known in (story.first, story.refusal):
-        if known is not None:
-            name = name or known.client_hostname
-            ip = ip or known.client_ip
-    if name is None and ip is None:
-        return None
-    return f"{name or 'unknown'}[{ip or 'unknown'}]"
 
 
 def _reply(story: Story) -> str | None:

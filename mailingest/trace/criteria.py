@@ -1,9 +1,8 @@
 """Whether a story meets the criteria of a question."""
 
-from itertools import pairwise
-
 from mailingest.stores.criteria import Criteria
 from mailingest.trace.facts import Attempt
+from mailingest.trace.origin import clients_in, logins_in, senders_in
 from mailingest.trace.stories import Story
 
 
@@ -20,10 +19,11 @@ def meets(criteria: Criteria, story: Story) -> bool:
     return _is_in_time(criteria, story) and all(
         term is None or any(map(term.matches, values))
         for term, values in (
-            (criteria.sender, _senders(story)),
+            (criteria.sender, senders_in(story)),
             (criteria.recipient, (story.recipient, story.original_recipient)),
             (criteria.message_id, [queue.message_id for queue in story.queues]),
-            (criteria.client, _clients(story)),
+            (criteria.client, clients_in(story)),
+            (criteria.sasl_user, logins_in(story)),
             (criteria.relay, _relays(story)),
             (criteria.host, _hosts(story)),
         )
@@ -38,26 +38,10 @@ def _is_in_time(criteria: Criteria, story: Story) -> bool:
     return criteria.until is None or (received is not None and received < criteria.until)
 
 
-def _senders(story: Story) -> list[object]:
-    senders: list[object] = [queue.sender for queue in story.queues]
-    if story.refusal is not None:
-        senders.append(story.refusal.sender)
-    return senders
-
-
 def _queue_ids(story: Story) -> set[object]:
     ids: set[object] = {queue.key.queue_id for queue in story.queues}
     ids |= {attempt.remote_queue_id for attempt in _deliveries(story)}
     return ids | {story.notification}
-
-
-def _clients(story: Story) -> list[object]:
-    clients: list[object] = []
-    for queue in story.queues:
-        clients += [queue.client_hostname, queue.client_ip]
-    if story.refusal is not None:
-        clients += [story.refusal.client_hostname, story.refusal.client_ip]
-    return clients
 
 
 def _relays(story: Story) -> list[object]:
@@ -71,11 +55,5 @@ def _hosts(story: Story) -> list[object]:
 
 def _deliveries(story: Story) -> list[Attempt]:
     """The deliveries of this recipient: the last one, and those that led to its queue ID."""
-    deliveries = [story.attempt] if story.attempt is not None else []
-    for queue, child in pairwise(story.queues):
-        deliveries += [
-            attempt
-            for attempt in queue.attempts
-            if child.key.queue_id in (attempt.remote_queue_id, attempt.forwarded_queue_id)
-        ]
-    return deliveries
+    deliveries = list(story.passed)
+    return [*deliveries, story.attempt] if story.attempt is not None else deliveries

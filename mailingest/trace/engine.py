@@ -7,6 +7,7 @@ from typing import Final
 
 from mailingest.postfix.completion import completed
 from mailingest.postfix.names import (
+    FILTER_ID,
     FORWARDED_QUEUE_ID,
     MESSAGE_ID,
     NOQUEUE,
@@ -48,6 +49,8 @@ _LINKS: Final = (
     ORIGINAL_QUEUE_ID,
     REQUEUED_FROM,
 )
+# Some filters count mails from 1 on after each start: that names none.
+_SHORTEST: Final = 8
 
 
 Backlog = Callable[[], Awaitable[Sequence[str]]]
@@ -187,6 +190,7 @@ async def _follow_links(source: Reader, events: _Events, new: list[StoredEvent])
     since, until = min(times) - REACH, max(times) + REACH
     for _ in range(_MOST_STEPS):
         new_ids = _values(new, _LINKS) - ids - {NOQUEUE}
+        new_ids |= {one for one in _values(new, (FILTER_ID,)) if len(one) >= _SHORTEST} - ids
         new_messages = _values(new, (MESSAGE_ID,)) - messages - {""}
         if not new_ids and not new_messages:
             break

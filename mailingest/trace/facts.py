@@ -13,17 +13,25 @@ from mailingest.postfix.names import (
     DELAYS,
     DSN,
     ENHANCED_STATUS_CODE,
+    FILTER_ACTION,
+    FILTER_ID,
     FORWARDED_QUEUE_ID,
     INSTANCE,
     MILTER_MESSAGE,
+    ORIGINAL_CLIENT_HOSTNAME,
+    ORIGINAL_CLIENT_IP,
     ORIGINAL_RECIPIENT,
     OUTCOME,
+    QUEUE_ID,
     RECIPIENT,
     RELAY,
     RELAY_IP,
     RELAY_PORT,
     REMOTE_QUEUE_ID,
     RESPONSES,
+    SASL_METHOD,
+    SASL_SENDER,
+    SASL_USERNAME,
     SENDER,
     SERVICE,
     SMTP_STAGE,
@@ -126,11 +134,32 @@ class Attempt:
         return {part: self.event.get(name) for part, name in DELAYS.items()}
 
 
+class Client(NamedTuple):
+    """Who gave a mail in: name and address, as far as they are known."""
+
+    hostname: str | None
+    ip: str | None
+
+    def __str__(self) -> str:
+        return f"{self.hostname or 'unknown'}[{self.ip or 'unknown'}]"
+
+
+class Login(NamedTuple):
+    """How a client of smtpd logged in (SASL)."""
+
+    username: str | None
+    method: str | None
+    sender: str | None
+
+
 @dataclass(slots=True)
 class Queue:
     """One mail under one queue ID; what no line says is None.
 
-    ``touched`` is the time of the last line that began or ended it.
+    ``touched`` is the time of the last line that began or ended it.  ``sender`` is that of the
+    envelope as the queue manager has it (``active_sender``), or else what another line names.
+    ``original_client`` is the one before a filter (XFORWARD), and ``announced_recipient`` that of a
+    line that smtpd wrote about the mail before it had the queue ID.
     """
 
     key: Key
@@ -139,11 +168,14 @@ class Queue:
     events: list[StoredEvent] = field(default_factory=list)
     client_hostname: str | None = None
     client_ip: str | None = None
+    original_client: Client | None = None
+    login: Login | None = None
     uid: int | None = None
     session: Session | None = None
     message_id: str | None = None
     sender: str | None = None
     active_sender: str | None = None
+    announced_recipient: str | None = None
     size: int | None = None
     nrcpt: int | None = None
     filtered_from: str | None = None
@@ -169,6 +201,50 @@ class Queue:
     def is_submitted_here(self) -> bool:
         """Whether sendmail(1) on this host gave it in."""
         return self.uid is not None
+
+
+@dataclass(frozen=True, slots=True)
+class FilterLine:
+    """What a filter says of a mail that it took, under the mail's queue ID or an ID of its own."""
+
+    event: StoredEvent
+
+    @property
+    def time(self) -> datetime:
+        return time_of(self.event)
+
+    @property
+    def host(self) -> str:
+        return host_of(self.event)
+
+    @property
+    def queue_id(self) -> str | None:
+        """The queue ID of the mail that it took."""
+        return self.event.get(QUEUE_ID)
+
+    @property
+    def filter_id(self) -> str | None:
+        """Its own ID for the mail, which its reply to Postfix names."""
+        return self.event.get(FILTER_ID)
+
+    @property
+    def given_back_as(self) -> str | None:
+        """The queue ID under which it gave the mail back."""
+        return self.event.get(REMOTE_QUEUE_ID)
+
+    @property
+    def recipient(self) -> str | None:
+        """For whom; None stands for all."""
+        return self.event.get(RECIPIENT)
+
+    @property
+    def action(self) -> str:
+        """What it did with the mail, in a word; "" if it does not say."""
+        return str(self.event.get(FILTER_ACTION, ""))
+
+    def is_for(self, recipient: str) -> bool:
+        """Whether it is about this recipient, or about all."""
+        return self.recipient is None or self.recipient.lower() == recipient.lower()
 
 
 @dataclass(slots=True)
@@ -220,6 +296,10 @@ class Refusal:
         return self.event.get(CLIENT_IP)
 
     @property
+    def login(self) -> Login | None:
+        return login_of(self.event)
+
+    @property
     def is_in_advance(self) -> bool:
         """Whether it decides about a mail that is taken, and gets its queue ID, after this line."""
         return self.action in ("hold", "discard")
@@ -227,10 +307,28 @@ class Refusal:
 
 @dataclass(slots=True)
 class Facts:
-    """All that was learned, in the order of time."""
+    """All that was learned, in the order of time.
+
+    ``proxied`` are the lines of smtpd about what a filter before the queue replied.
+    """
 
     queues: list[Queue] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
+    filter_lines: list[FilterLine] = field(default_factory=list)
+    proxied: list[StoredEvent] = field(default_factory=list)
+
+
+def original_client_of(event: StoredEvent) -> Client | None:
+    """The client before a filter that an event names (XFORWARD)."""
+    if ORIGINAL_CLIENT_HOSTNAME not in event and ORIGINAL_CLIENT_IP not in event:
+        return None
+    return Client(event.get(ORIGINAL_CLIENT_HOSTNAME), event.get(ORIGINAL_CLIENT_IP))
+
+
+def login_of(event: StoredEvent) -> Login | None:
+    """The login that an event names."""
+    login = Login(event.get(SASL_USERNAME), event.get(SASL_METHOD), event.get(SASL_SENDER))
+    return login if any(login) else None
 
 
 def host_of(event: StoredEvent) -> str:

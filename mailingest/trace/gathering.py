@@ -12,6 +12,7 @@ from mailingest.postfix.names import (
     CLIENT_HOSTNAME,
     CLIENT_IP,
     COMMANDS,
+    FILTER_ID,
     LOST_CONNECTION,
     MESSAGE_ID,
     NOQUEUE,
@@ -20,7 +21,9 @@ from mailingest.postfix.names import (
     ORIGINAL_QUEUE_ID,
     PROGRAM_KIND,
     QUEUE_ID,
+    RECIPIENT,
     RECIPIENTS,
+    REMOTE_QUEUE_ID,
     REQUEUED_FROM,
     SENDER,
     SIZE,
@@ -31,12 +34,15 @@ from mailingest.stores.events import StoredEvent, time_of
 from mailingest.trace.facts import (
     Attempt,
     Facts,
+    FilterLine,
     Key,
     Queue,
     Refusal,
     Session,
     host_of,
     instance_of,
+    login_of,
+    original_client_of,
     service_of,
     session_of,
 )
@@ -68,6 +74,8 @@ class _Gathering:
         self._by_instance: dict[tuple[str, str], Queue] = {}
         # smtpd logs HOLD and DISCARD of an access map before the queue ID is known.
         self._in_advance: dict[Session, Refusal] = {}
+        # It logs there, too, to which filter or address a map sends the mail.
+        self._announced: dict[Session, StoredEvent] = {}
         # The mail that a session is about; its end is logged without a queue ID.
         self._open: dict[Session, Queue] = {}
 
@@ -79,15 +87,22 @@ class _Gathering:
         if queue_id is None:
             if service_of(event) == "smtpd":
                 self._end_session(event)
+                if REMOTE_QUEUE_ID in event:
+                    self.facts.proxied.append(event)
             return
         if SMTP_STAGE in event and event.get(ACTION) in _REFUSING:
             self._refuse(event, None if queue_id == NOQUEUE else queue_id)
+        if SMTP_STAGE in event and queue_id == NOQUEUE:
+            self._announce(event)
         if queue_id != NOQUEUE:
             self._learn(event, queue_id)
 
     def _attach(self, event: StoredEvent) -> None:
         """A line of a filter or mail store belongs to a mail, and decides nothing about it."""
-        queue = self._by_host.get((host_of(event), event.get(QUEUE_ID, "")))
+        if REMOTE_QUEUE_ID in event or FILTER_ID in event:
+            self.facts.filter_lines.append(FilterLine(event))
+        name = event.get(QUEUE_ID) or event.get(REMOTE_QUEUE_ID, "")
+        queue = self._by_host.get((host_of(event), name))
         if queue is not None:
             queue.events.append(event)
 
@@ -109,6 +124,14 @@ class _Gathering:
         ):
             queue.broken_off = event
             queue.events.append(event)
+
+    def _announce(self, event: StoredEvent) -> None:
+        """A line about a recipient to come; if it is refused after all, there is no mail to it."""
+        session = session_of(event)
+        if event.get(ACTION) in _REFUSING:
+            self._announced.pop(session, None)
+        else:
+            self._announced[session] = event
 
     def _refuse(self, event: StoredEvent, queue_id: str | None) -> None:
         refusal = Refusal(queue_id, event)
@@ -136,6 +159,9 @@ class _Gathering:
             queue.session = session
             self._open[session] = queue
             self._apply_in_advance(queue, session)
+            announced = self._announced.pop(session, None)
+            if announced is not None:
+                _take_envelope(queue, announced)
 
     def _apply_in_advance(self, queue: Queue, session: Session) -> None:
         refusal = self._in_advance.pop(session, None)
@@ -146,6 +172,7 @@ class _Gathering:
         else:
             queue.discarded = refusal.event
         queue.events.insert(0, refusal.event)
+        _take_envelope(queue, refusal.event)
         self.facts.refusals.remove(refusal)
 
     def _queue(self, key: Key, event: StoredEvent, step: Step | None) -> Queue:
@@ -202,11 +229,14 @@ def _take_step(queue: Queue, step: Step, event: StoredEvent) -> None:
             queue.filtered_from = event.get(ORIGINAL_QUEUE_ID)
         case "submitted":
             queue.uid = event[UID]
-            queue.sender = event.get(SENDER)
+            if queue.sender is None:
+                queue.sender = event.get(SENDER)
             queue.requeued_from = event.get(REQUEUED_FROM)
         case "activated":
             queue.activations.append(time_of(event))
             queue.active_sender = event.get(SENDER)
+            if queue.active_sender is not None:
+                queue.sender = queue.active_sender
             queue.held = None
             _fill(queue, event)
         case "released":
@@ -239,10 +269,21 @@ def _take_end(queue: Queue, step: Step, event: StoredEvent) -> None:
             queue.held = None
 
 
+def _take_envelope(queue: Queue, event: StoredEvent) -> None:
+    """Sender and recipient of a line that smtpd wrote about a mail before it had a queue ID."""
+    if queue.sender is None:
+        queue.sender = event.get(SENDER)
+    queue.announced_recipient = event.get(RECIPIENT)
+
+
 def _fill(queue: Queue, event: StoredEvent) -> None:
     if queue.client_hostname is None and CLIENT_HOSTNAME in event:
         queue.client_hostname = event[CLIENT_HOSTNAME]
         queue.client_ip = event.get(CLIENT_IP)
+    if queue.original_client is None:
+        queue.original_client = original_client_of(event)
+    if queue.login is None:
+        queue.login = login_of(event)
     if queue.message_id is None:
         queue.message_id = event.get(MESSAGE_ID)
     if queue.sender is None:

@@ -1,120 +1,99 @@
 """Queue IDs -> the ones that the same mail goes on under: behind a filter, alias, forward, host.
 
-Pure.  The next server's reply names most of them; of the others, what XFORWARD passed on, or the
-Message-ID, is known.
+Pure.  The links make a forest: each queue ID has one before it at most, and never one that comes
+after it, so that each mail is reached from the queue ID that it came in under, once.  What names
+both queue IDs is proof (the next server's reply, ``forwarded as``, XFORWARD, ``orig_id``, a line of
+a filter) and goes before what is concluded from the Message-ID.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from datetime import timedelta
+from typing import Final
 
 from mailingest.trace.facts import Attempt, Facts, Key, Queue
+from mailingest.trace.links import Guesses, Proofs
 
-# A child's first line comes before the line of its parent that names it; clocks of two hosts may
-# differ by this much as well.
-CLOCKS_DIFFER = timedelta(seconds=120)
-# smtp(8) breaks lines at 998 bytes (smtp_line_length_limit) and cleanup(8) cuts what it logs, so
-# that the rest of a long Message-ID is not the same at each hop.
-_SAFE_MESSAGE_ID = 900
+# Postfix gives a mail up after 50 hops (hopcount_limit); each may have a filter on its way.
+_DEEPEST: Final = 100
+# What was thrown away or given back by a filter is not under another queue ID.
+_GOES_ON: Final = frozenset({"sent", "passed_on"})
 
 
 class QueueGraph:
     """Finds the next queue ID of a mail among all that are known."""
 
     def __init__(self, facts: Facts) -> None:
-        self._queues = facts.queues
-        self._by_id: dict[str, list[Queue]] = defaultdict(list)
-        self._by_message: dict[str, list[Queue]] = defaultdict(list)
-        self._by_filter: dict[tuple[str, str], list[Queue]] = defaultdict(list)
-        for queue in facts.queues:
-            self._by_id[queue.key.queue_id].append(queue)
-            if queue.message_id:
-                self._by_message[queue.message_id].append(queue)
-            if queue.filtered_from:
-                self._by_filter[queue.key.host, queue.filtered_from].append(queue)
+        self._parents: dict[int, Queue] = {}
+        self._next: dict[int, Queue] = {}
+        self._as_whole: dict[int, Queue] = {}
+        self._circles: set[int] = set()
+        self._proofs = Proofs(facts)
+        # As they came in, so that a link leads forward if both ways are possible.
+        in_order = sorted(facts.queues, key=lambda one: (one.created_at, one.size or 0))
+        self._link_all(in_order, self._proofs)
+        self._link_all(in_order, Guesses(facts, self._is_taken))
 
     def generations(self, key: Key) -> list[Queue]:
         """The mails that had a queue ID, one after the other."""
-        return [one for one in self._by_id.get(key.queue_id, ()) if one.key == key]
+        return self._proofs.generations(key)
 
-    def children(self, queue: Queue) -> Iterator[Queue]:
-        """The queue IDs that a mail goes on under."""
-        for attempt in queue.attempts:
-            if attempt.status == "sent":
-                child = self.child(queue, attempt)
-                if child is not None:
-                    yield child
-        if queue.requeued is not None:
-            child = self.requeued_as(queue)
-            if child is not None:
-                yield child
+    def is_linked(self, queue: Queue) -> bool:
+        """Whether a queue ID comes after another one."""
+        return id(queue) in self._parents
 
-    def child(self, queue: Queue, attempt: Attempt) -> Queue | None:
-        """The queue ID that a delivered mail goes on under, if it is in the logs."""
-        forwarded = attempt.forwarded_queue_id
-        if forwarded is not None:
-            same = self.generations(queue.key._replace(queue_id=forwarded))
-            return _latest_before(same, queue, attempt)
-        remote = attempt.remote_queue_id
-        if remote is not None:
-            found = (one for one in self._by_id.get(remote, ()) if _can_be_same(one, queue))
-            child = _latest_before(found, queue, attempt)
-            if child is not None:
-                return child
-        # A filter that names no queue ID passes on what it got by XFORWARD.
-        filtered = list(self._by_filter.get((queue.key.host, queue.key.queue_id), ()))
-        if filtered and (attempt.service == "pipe" or attempt.outcome == "passed_on"):
-            own = [one for one in filtered if _has_recipient(one, attempt.recipient)]
-            return _latest_before(own or filtered, queue, attempt)
-        if attempt.service == "pipe" and queue.message_id:
-            # A filter behind pipe(8) gives the mail back by sendmail(1).
-            back = (
-                one
-                for one in self._by_message[queue.message_id]
-                if one is not queue
-                and one.is_submitted_here
-                and one.key.host == queue.key.host
-                and one.created_at >= queue.created_at
-            )
-            return _latest_before(back, queue, attempt)
-        return None
+    def path_to(self, queue: Queue) -> tuple[Queue, ...]:
+        """The queue IDs from the one that the mail came in under to this one."""
+        return (*reversed(list(self._before(queue))), queue)
 
-    def requeued_as(self, queue: Queue) -> Queue | None:
-        """The queue ID that a mail was given by postsuper(1), if it is in the logs."""
-        candidates = [
-            one
-            for one in self._queues
-            if one is not queue
-            and one.key.host == queue.key.host
-            and one.key.instance == queue.key.instance
-            and one.created_at >= queue.created_at
-            and (
-                one.requeued_from == queue.key.queue_id
-                or (one.is_submitted_here and one.message_id == queue.message_id is not None)
-            )
-        ]
-        return min(candidates, key=lambda one: one.created_at, default=None)
+    def child(self, attempt: Attempt) -> Queue | None:
+        """The queue ID that the mail of a delivery goes on under, if it is in the logs."""
+        return self._next.get(id(attempt))
 
+    def goes_on_as(self, queue: Queue) -> Queue | None:
+        """The queue ID that a mail was given as a whole: requeued by postsuper(1), or a filter."""
+        return self._as_whole.get(id(queue))
 
-def _latest_before(candidates: Iterable[Queue], queue: Queue, attempt: Attempt) -> Queue | None:
-    """Of the mails that had a queue ID, the one that had begun when it was named."""
-    fit = [
-        one
-        for one in candidates
-        if queue.created_at - CLOCKS_DIFFER <= one.created_at <= attempt.time + CLOCKS_DIFFER
-        and one is not queue
-    ]
-    return max(fit, key=lambda one: one.created_at, default=None)
+    def is_circle(self, attempt: Attempt) -> bool:
+        """Whether a delivery led back to a queue ID that the mail had before."""
+        return id(attempt) in self._circles
 
+    def _link_all(self, queues: Iterable[Queue], evidence: Proofs | Guesses) -> None:
+        for queue in queues:
+            for attempt in queue.attempts:
+                is_known = id(attempt) in self._next or id(attempt) in self._circles
+                if is_known or attempt.outcome not in _GOES_ON:
+                    continue
+                for child in evidence.of_delivery(queue, attempt):
+                    if self._link(queue, child):
+                        self._next[id(attempt)] = child
+                        break
+                    if self._is_before(child, queue):
+                        self._circles.add(id(attempt))
+            if id(queue) in self._as_whole:
+                continue
+            for child in evidence.of_whole(queue):
+                if self._link(queue, child):
+                    self._as_whole[id(queue)] = child
+                    break
 
-def _can_be_same(child: Queue, queue: Queue) -> bool:
-    """A foreign server's queue ID may look like one of this site's."""
-    if child.key == queue.key:
-        return False
-    if not child.message_id or not queue.message_id:
+    def _link(self, parent: Queue, child: Queue) -> bool:
+        """Make a link, unless it would join another mail, or close a circle."""
+        known = self._parents.get(id(child))
+        if known is not None:
+            return known is parent
+        before = list(self._before(parent))
+        if child is parent or child in before or len(before) >= _DEEPEST:
+            return False
+        self._parents[id(child)] = parent
         return True
-    return child.message_id[:_SAFE_MESSAGE_ID] == queue.message_id[:_SAFE_MESSAGE_ID]
 
+    def _is_taken(self, queue: Queue, parent: Queue) -> bool:
+        return self._parents.get(id(queue), parent) is not parent
 
-def _has_recipient(queue: Queue, recipient: str) -> bool:
-    return any(attempt.recipient.lower() == recipient.lower() for attempt in queue.attempts)
+    def _is_before(self, child: Queue, queue: Queue) -> bool:
+        return child is queue or any(one is child for one in self._before(queue))
+
+    def _before(self, queue: Queue) -> Iterator[Queue]:
+        parent = self._parents.get(id(queue))
+        while parent is not None:
+            yield parent
+            parent = self._parents.get(id(parent))

@@ -20,6 +20,7 @@ class Question:
     queue_id: str | None = None
     message_id: str | None = None
     client: str | None = None
+    sasl_user: str | None = None
     relay: str | None = None
     text: str | None = None
     host: str | None = None
@@ -52,6 +53,7 @@ def read_criteria(question: Question, *, now: datetime, zone: tzinfo) -> Criteri
         queue_id=question.queue_id.strip() if question.queue_id else None,
         message_id=id_term(question.message_id) if question.message_id else None,
         client=text_term(question.client) if question.client else None,
+        sasl_user=address_term(question.sasl_user) if question.sasl_user else None,
         relay=text_term(question.relay) if question.relay else None,
         text=text_term(question.text) if question.text else None,
         host=text_term(question.host) if question.host else None,

@@ -21,7 +21,9 @@ from mailingest.trace.facts import (
     is_temporary,
     is_whole_mail_refused,
 )
+from mailingest.trace.filters import FilterIds
 from mailingest.trace.graph import QueueGraph
+from mailingest.trace.sharing import Recipient, share_out
 
 Verdict = Literal[
     "delivered",
@@ -41,17 +43,19 @@ Verdict = Literal[
 # Postfix tries a mail again at the latest after maximal_backoff_time (4000 s): a mail that was
 # active and of which nothing was heard for longer has lost its lines.
 SILENCE = timedelta(seconds=8000)
-# Loops in a broken log must end.
-_DEEPEST = 16
-
 _LOCAL_AGENTS = frozenset({"local", "virtual", "pipe", "lmtp"})
+_NOT_TOLD_ANEW = "requeued, and no line tells the new queue ID"
 # Statuses after which a recipient is not tried again.
 _DECIDING = ("sent", "bounced")
 
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """What became of one mail for one recipient."""
+    """What became of one mail for one recipient.
+
+    ``queues`` are those that the mail passed, ``passed`` the deliveries that led on from one to the
+    next, and ``attempt`` is the one that decided.
+    """
 
     verdict: Verdict
     queues: Sequence[Queue]
@@ -60,6 +64,7 @@ class Story:
     temporary: bool | None = None
     attempt: Attempt | None = None
     attempts: int = 0
+    passed: Sequence[Attempt] = ()
     notification: str | None = None
     refusal: Refusal | None = None
     evidence: StoredEvent | None = None
@@ -104,50 +109,118 @@ class _Builder:
     facts: Facts
     until: datetime | None
     _graph: QueueGraph = field(init=False)
+    _filters: FilterIds = field(init=False)
     _refusing: set[int] = field(init=False)
 
     def build(self) -> list[Story]:
         self._graph = QueueGraph(self.facts)
+        self._filters = FilterIds(self.facts)
+        self._filters.attach(self.facts)
         self._refusing = {id(refusal.event) for refusal in self.facts.refusals}
         if self.until is None:
             times = [time_of(event) for queue in self.facts.queues for event in queue.events]
             self.until = max(times, default=None)
-        children = {
-            id(child) for queue in self.facts.queues for child in self._graph.children(queue)
-        }
-        roots = [queue for queue in self.facts.queues if id(queue) not in children]
+        roots = [queue for queue in self.facts.queues if not self._graph.is_linked(queue)]
         stories = [story for queue in roots for story in self._of_queue(queue, (queue,))]
         stories += self._of_refusals()
+        stories += self._of_filters()
+        stories += self._of_untold(stories)
         return sorted(stories, key=lambda story: (str(story.received_at), str(story.decided_at)))
 
-    def _of_queue(self, queue: Queue, path: tuple[Queue, ...]) -> Iterator[Story]:
+    def _of_filters(self) -> Iterator[Story]:
+        """Recipients that a filter before the queue threw the mail away for."""
+        for refusal in self._filters.thrown_away_before_the_queue(self.facts):
+            evidence = refusal.event
+            yield Story("discarded", (), refusal.recipient, refusal=refusal, evidence=evidence)
+
+    def _of_untold(self, stories: Iterable[Story]) -> Iterator[Story]:
+        """What nothing has led to yet: no queue ID may be missing in all of the answers."""
+        told = {id(queue) for story in stories for queue in story.queues}
+        for queue in self.facts.queues:
+            if id(queue) not in told:
+                note = "no line tells what became of it"
+                yield Story(
+                    "unknown",
+                    self._graph.path_to(queue),
+                    None,
+                    evidence=queue.events[-1],
+                    note=note,
+                )
+
+    def _of_queue(self, queue: Queue, path: tuple[Queue, ...]) -> list[Story]:
+        groups = list(_by_recipient(queue.attempts))
+        onward, joined = self._onward(queue, groups, path)
+        stories: list[Story] = []
         known = 0
-        for attempts in _by_recipient(queue.attempts):
+        for number, attempts in enumerate(groups):
             known += _times_named(attempts)
-            yield from self._of_recipient(queue, attempts, path)
-        if not known:
-            yield from self._without_attempt(queue, path)
-        elif queue.ended and queue.nrcpt and known < queue.nrcpt and not _is_taken_out(queue):
+            stories += onward.get(number) or self._of_recipient(queue, attempts, path)
+        stories += joined
+        if not stories:
+            return self._of_filtered(queue, path) or list(self._without_attempt(queue, path))
+        if known and queue.ended and queue.nrcpt and known < queue.nrcpt:
             missing = queue.nrcpt - known
-            note = f"no line tells of {missing} more recipients; a milter may have taken them away"
-            yield Story("unknown", path, None, note=note)
+            if not _is_taken_out(queue):
+                note = (
+                    f"no line tells of {missing} more recipients; a milter may have taken them away"
+                )
+                stories.append(Story("unknown", path, None, note=note))
+        return stories
+
+    def _of_filtered(self, queue: Queue, path: tuple[Queue, ...]) -> list[Story]:
+        """A mail that waited for a filter in the hold queue, and went no further."""
+        thrown_away = self._filters.thrown_away_as_a_whole(queue)
+        if thrown_away is None or queue.held is None:
+            return []
+        recipient = queue.held.get(RECIPIENT) or queue.announced_recipient
+        return [Story("discarded", path, recipient, evidence=thrown_away)]
+
+    def _onward(
+        self, queue: Queue, groups: Sequence[list[Attempt]], path: tuple[Queue, ...]
+    ) -> tuple[dict[int, list[Story]], list[Story]]:
+        """The stories of the next queue IDs: for each recipient here by number, and of new ones."""
+        told: dict[int, list[Story]] = {}
+        joined: list[Story] = []
+        missing: dict[int, Story] = {}
+        for child, numbers in self._children(queue, groups):
+            finals = [_final_to(groups[number], child, self._graph) for number in numbers]
+            stories = self._of_queue(child, (*path, child))
+            shares, new = _shared(child, finals, stories)
+            joined += new
+            for number, own in zip(numbers, shares, strict=True):
+                told.setdefault(number, []).extend(own)
+            for number in (number for number in numbers if not told[number]):
+                note = f"no line of {child.key.queue_id} tells of this recipient"
+                missing[number] = _with(_base(groups[number], (*path, child)), note=note)
+        return {number: own or [missing[number]] for number, own in told.items()}, joined
+
+    def _children(
+        self, queue: Queue, groups: Sequence[list[Attempt]]
+    ) -> list[tuple[Queue, list[int]]]:
+        """The next queue IDs, each with the numbers of the recipients that it was reached for."""
+        children: dict[int, tuple[Queue, list[int]]] = {}
+        whole = self._graph.goes_on_as(queue)
+        if whole is not None:
+            children[id(whole)] = (whole, [])
+        for number, attempts in enumerate(groups):
+            reached = [self._graph.child(attempt) for attempt in attempts]
+            if whole is not None and _is_left(queue, _final(attempts)):
+                reached.append(whole)
+            for child in reached:
+                if child is not None:
+                    numbers = children.setdefault(id(child), (child, []))[1]
+                    if number not in numbers:
+                        numbers.append(number)
+        return list(children.values())
 
     def _of_recipient(
         self, queue: Queue, attempts: list[Attempt], path: tuple[Queue, ...]
     ) -> Iterator[Story]:
         final = _final(attempts)
-        base = Story(
-            "unknown",
-            path,
-            final.recipient,
-            final.original_recipient,
-            attempt=final,
-            attempts=attempts.index(final) + 1,
-            evidence=final.event,
-        )
+        base = _base(attempts, path)
         match final.outcome:
             case "sent" | "passed_on":
-                yield from self._sent(final, base, path)
+                yield self._sent(final, base)
             case "discarded":
                 yield _with(base, verdict="discarded")
             case "bounced":
@@ -156,70 +229,44 @@ class _Builder:
             case None:
                 yield _with(base, verdict="probe")
             case _:
-                yield from self._not_sent(queue, base, path)
+                yield self._not_sent(queue, base)
 
-    def _sent(self, final: Attempt, base: Story, path: tuple[Queue, ...]) -> Iterator[Story]:
-        child = self._graph.child(path[-1], final)
-        if child is not None and child not in path and len(path) < _DEEPEST:
-            yield from self._continued(final, base, child, path)
-        elif child is not None:
-            yield _with(base, note="the mail goes round in a circle")
-        elif final.forwarded_queue_id is not None:
-            yield _with(base, note="forwarded, but no line tells of the new queue ID")
-        elif final.outcome == "passed_on":
-            yield _with(base, note="passed on within this system, and no line tells how it went on")
-        elif final.service in _LOCAL_AGENTS:
-            yield _with(base, verdict="delivered")
-        else:
-            yield _with(base, verdict="handed_over")
+    def _sent(self, final: Attempt, base: Story) -> Story:
+        if self._graph.is_circle(final):
+            return _with(base, note="the mail goes round in a circle")
+        if final.forwarded_queue_id is not None:
+            return _with(base, note="forwarded, but no line tells of the new queue ID")
+        thrown_away = self._filters.thrown_away(final)
+        if thrown_away is not None:
+            return _with(base, verdict="discarded", evidence=thrown_away)
+        if final.outcome == "passed_on":
+            note = "passed on within this system, and no line tells how it went on"
+            return _with(base, note=note)
+        return _with(base, verdict="delivered" if final.service in _LOCAL_AGENTS else "handed_over")
 
-    def _continued(
-        self, final: Attempt, base: Story, child: Queue, path: tuple[Queue, ...]
-    ) -> Iterator[Story]:
-        stories = list(self._of_queue(child, (*path, child)))
-        if final.forwarded_queue_id is None:
-            own = _of_recipient(stories, final.recipient)
-            # A filter may have changed the address; with one recipient there is no doubt.
-            stories = own or [story for story in stories if len(stories) == 1]
-            if not stories:
-                note = f"no line of {child.key.queue_id} tells of this recipient"
-                stories = [_with(base, queues=(*path, child), note=note)]
-        first = final.original_recipient or final.recipient
-        for story in stories:
-            recipient = story.recipient or final.recipient
-            changed = None if recipient.lower() == first.lower() else first
-            yield _with(story, recipient=recipient, original_recipient=changed)
-
-    def _not_sent(self, queue: Queue, base: Story, path: tuple[Queue, ...]) -> Iterator[Story]:
+    def _not_sent(self, queue: Queue, base: Story) -> Story:
         if queue.expired is not None:
             child = _notification(queue, "non-delivery")
-            yield _with(base, verdict="expired", notification=child, evidence=queue.expired)
-        elif queue.deleted is not None:
-            yield _with(base, verdict="deleted", evidence=queue.deleted)
-        elif queue.requeued is not None:
-            yield from self._requeued(queue, base, path)
-        elif queue.held is not None:
-            yield _with(base, verdict="held", evidence=queue.held)
-        elif queue.ended is not None:
-            yield _with(base, note="removed, but no line tells how it ended for this recipient")
-        elif _is_passed_over(queue, base):
-            yield _with(base, note="others were tried again, and no line tells of this recipient")
-        else:
-            note = ""
-            if queue.attempts and self._is_silent(queue):
-                note = (
-                    "it should be tried again, but no line tells of it any more: an operator may "
-                    "have deleted all mail (postsuper -d ALL)"
-                )
-            yield _with(base, verdict="pending", note=note)
-
-    def _requeued(self, queue: Queue, base: Story, path: tuple[Queue, ...]) -> Iterator[Story]:
-        child = self._graph.requeued_as(queue)
-        if child is None or child in path or len(path) >= _DEEPEST:
-            yield _with(base, note="requeued, and no line tells the new queue ID")
-            return
-        stories = list(self._of_queue(child, (*path, child)))
-        yield from (_of_recipient(stories, base.recipient) if base.recipient else []) or stories
+            return _with(base, verdict="expired", notification=child, evidence=queue.expired)
+        if queue.deleted is not None:
+            return _with(base, verdict="deleted", evidence=queue.deleted)
+        if queue.requeued is not None:
+            return _with(base, note=_NOT_TOLD_ANEW)
+        if queue.held is not None:
+            return _with(base, verdict="held", evidence=queue.held)
+        if queue.ended is not None:
+            note = "removed, but no line tells how it ended for this recipient"
+            return _with(base, note=note)
+        if _is_passed_over(queue, base):
+            note = "others were tried again, and no line tells of this recipient"
+            return _with(base, note=note)
+        note = ""
+        if queue.attempts and self._is_silent(queue):
+            note = (
+                "it should be tried again, but no line tells of it any more: an operator may "
+                "have deleted all mail (postsuper -d ALL)"
+            )
+        return _with(base, verdict="pending", note=note)
 
     def _without_attempt(self, queue: Queue, path: tuple[Queue, ...]) -> Iterator[Story]:
         """A mail that no delivery was tried for; its recipients may not be known."""
@@ -232,13 +279,12 @@ class _Builder:
         for event, verdict in decided:
             if event is not None:
                 temporary = is_temporary(event) if verdict == "rejected" else None
-                yield Story(
-                    verdict, path, event.get(RECIPIENT), temporary=temporary, evidence=event
-                )
+                recipient = event.get(RECIPIENT) or queue.announced_recipient
+                yield Story(verdict, path, recipient, temporary=temporary, evidence=event)
                 return
         base = Story("unknown", path, None, evidence=queue.events[-1] if queue.events else None)
         if queue.requeued is not None:
-            yield from self._requeued(queue, base, path)
+            yield _with(base, note=_NOT_TOLD_ANEW)
         elif queue.expired is not None:
             child = _notification(queue, "non-delivery")
             yield _with(base, verdict="expired", notification=child, evidence=queue.expired)
@@ -324,16 +370,75 @@ def _final(attempts: list[Attempt]) -> Attempt:
     return attempts[-1]
 
 
-def _of_recipient(stories: list[Story], recipient: str) -> list[Story]:
-    """The stories that a mail to this recipient became.
+def _base(attempts: list[Attempt], path: tuple[Queue, ...]) -> Story:
+    """A recipient of whom no more is known than what was tried."""
+    final = _final(attempts)
+    return Story(
+        "unknown",
+        path,
+        final.recipient,
+        final.original_recipient,
+        attempt=final,
+        attempts=attempts.index(final) + 1,
+        evidence=final.event,
+    )
 
-    The same address may be there for itself and by way of an alias: the one that the mail came
-    in for counts.
-    """
-    wanted = recipient.lower()
-    origins = [(story.original_recipient or story.recipient or "").lower() for story in stories]
-    exact = [story for story, origin in zip(stories, origins, strict=True) if origin == wanted]
-    return exact or [story for story in stories if (story.recipient or "").lower() == wanted]
+
+def _final_to(attempts: list[Attempt], child: Queue, graph: QueueGraph) -> Attempt:
+    """The try that led to a queue ID; the last one if the mail went on there as a whole."""
+    for attempt in attempts:
+        if graph.child(attempt) is child:
+            return attempt
+    return _final(attempts)
+
+
+def _is_left(queue: Queue, final: Attempt) -> bool:
+    """Whether a recipient was still to be tried when the mail went on as a whole."""
+    is_over = queue.expired is not None or queue.deleted is not None
+    return not is_over and final.status not in _DECIDING and final.outcome is not None
+
+
+def _shared(
+    child: Queue, finals: Sequence[Attempt], stories: Sequence[Story]
+) -> tuple[list[list[Story]], list[Story]]:
+    """The stories of the next queue ID for each try that led there, and those of new recipients."""
+    if not finals:
+        return [], list(stories)
+    if not child.attempts and all(story.attempt is None for story in stories):
+        # They are about all of the mail.
+        shares = [[_with(story, recipient=None) for story in stories] for _ in finals]
+        return [_continued(*one) for one in zip(finals, shares, strict=True)], []
+    if any(final.forwarded_queue_id is not None for final in finals):
+        return [_continued(finals[0], stories), *([] for _ in finals[1:])], []
+    told = [story for story in stories if story.recipient is not None]
+    others = [story for story in stories if story.recipient is None]
+    shares_of = share_out(
+        [Recipient(final.recipient) for final in finals],
+        [Recipient(story.recipient, story.original_recipient) for story in told],
+        is_complete=not others and (child.nrcpt or 0) <= len(told),
+    )
+    own = [
+        _continued(final, [told[number] for number in numbers])
+        for final, numbers in zip(finals, shares_of.of_each, strict=True)
+    ]
+    # That some recipients are missing there is told for those here who have no share.
+    is_told = any(not numbers for numbers in shares_of.of_each)
+    rest = [story for story in others if story.evidence is not None or not is_told]
+    return own, [*(told[number] for number in shares_of.joined), *rest]
+
+
+def _continued(final: Attempt, stories: Sequence[Story]) -> list[Story]:
+    """Stories of the next queue ID as those of the recipient that led there."""
+    first = final.original_recipient or final.recipient
+    continued = []
+    for story in stories:
+        recipient = story.recipient or final.recipient
+        changed = None if recipient.lower() == first.lower() else first
+        passed = (final, *story.passed)
+        continued.append(
+            _with(story, recipient=recipient, original_recipient=changed, passed=passed)
+        )
+    return continued
 
 
 def _notification(queue: Queue, reason: str) -> str | None:

@@ -19,7 +19,10 @@ from mailingest.stores.events import StoredEvent
 from mailingest.trace.answer import story_to_json
 from mailingest.trace.stories import Story
 
-_ADDRESSES: Final = ("recipient", "original_recipient", "sender")
+_ADDRESSES: Final = (
+    *("recipient", "original_recipient", "sender"),
+    *("sasl_username", "sasl_sender"),
+)
 # Free text, in which names stand without a domain, too.
 _TEXTS: Final = ("reply", "note", "evidence", "proof")
 _NAMES: Final = (
@@ -71,7 +74,7 @@ def story_to_masked_json(story: Story) -> dict[str, Any]:
 
 def is_about_parts(criteria: Criteria) -> bool:
     """Whether anything is asked for that has to be shown; see `is_shown`."""
-    return any(map(_is_part, (criteria.sender, criteria.recipient, criteria.text)))
+    return any(map(_is_part, _asked(criteria)))
 
 
 def is_shown(criteria: Criteria, story: Story) -> bool:
@@ -86,9 +89,14 @@ def is_shown(criteria: Criteria, story: Story) -> bool:
     shown = story_to_masked_json(story)
     return (
         _stands_in(criteria.sender, [shown["sender"]])
+        and _stands_in(criteria.sasl_user, [shown["sasl_username"]])
         and _stands_in(criteria.recipient, [shown["recipient"], shown["original_recipient"]])
         and _stands_in(criteria.text, shown["proof"])
     )
+
+
+def _asked(criteria: Criteria) -> tuple[Term | None, ...]:
+    return criteria.sender, criteria.sasl_user, criteria.recipient, criteria.text
 
 
 def _is_part(term: Term | None) -> bool:

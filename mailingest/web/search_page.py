@@ -18,7 +18,7 @@ from mailingest.web.texts import Texts
 # A help desk reads some; more than a page is a question to narrow.
 _MOST_RESULTS: Final = 50
 # The fields that are folded away while they are empty.
-_MORE: Final = ("queue_id", "message_id", "client", "relay", "text", "status")
+_MORE: Final = ("queue_id", "message_id", "client", "sasl_user", "relay", "text", "status")
 
 
 class SearchPage:

@@ -20,6 +20,8 @@ _TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "queue_id": ("Queue ID (ours or the other server's)", "Queue-ID (unsere oder die andere)"),
     "message_id": ("Message-ID", "Message-ID"),
     "client": ("Sending server (name or address)", "Einliefernder Server (Name oder Adresse)"),
+    "sasl_user": ("Logged in as", "Angemeldet als"),
+    "sasl_sender": ("Sender at login (AUTH=)", "Absender bei der Anmeldung (AUTH=)"),
     "relay": ("Receiving server", "Annehmender Server"),
     "text": ("Text in a log line", "Text in einer Logzeile"),
     "status": ("Verdict", "Ergebnis"),

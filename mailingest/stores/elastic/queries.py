@@ -8,7 +8,16 @@ from ipaddress import ip_address
 from typing import Any, Final, TypeVar
 
 from mailingest.postfix.index_keys import LINKS
-from mailingest.postfix.names import LOST_CONNECTION, MESSAGE_ID, NOQUEUE, QUEUE_ID
+from mailingest.postfix.names import (
+    CLIENT_HOSTNAME,
+    CLIENT_IP,
+    LOST_CONNECTION,
+    MESSAGE_ID,
+    NOQUEUE,
+    ORIGINAL_CLIENT_HOSTNAME,
+    ORIGINAL_CLIENT_IP,
+    QUEUE_ID,
+)
 from mailingest.stores.criteria import FIELDS_OF, Term
 from mailingest.stores.elastic.schema import LONGEST_KEYWORD
 
@@ -31,6 +40,8 @@ _LONGEST_PATTERN: Final = 200
 # More words narrow a search down little, and each one costs a walk through all words there are.
 _MOST_WORDS: Final = 3
 _ADDRESSES: Final = ("recipient", "sender")
+_HOSTNAMES: Final = (CLIENT_HOSTNAME, ORIGINAL_CLIENT_HOSTNAME)
+_IPS: Final = (CLIENT_IP, ORIGINAL_CLIENT_IP)
 _PROCESS: Final = ("host", "program", "pid")
 _SPECIAL: Final = re.compile(r"([\\*?])")
 _WORD: Final = re.compile(r"[0-9a-z]+")
@@ -47,12 +58,14 @@ def term_query(name: str, term: Term) -> Query:
     if name == "text":
         return _words(text)
     if name != "client":
-        return _any_of([_keyword(field, term) for field in FIELDS_OF[name]])
-    hostname, ip = FIELDS_OF[name]
+        query = _any_of([_keyword(field, term) for field in FIELDS_OF[name]])
+        # A login is also named where one failed, and there may be many.
+        return {"bool": {"filter": [query, ABOUT_A_MAIL]}} if name == "sasl_user" else query
     # A part of an address can only be found as text.
-    parts = [_keyword(hostname, term), _words(text)]
+    parts = [*(_keyword(field, term) for field in _HOSTNAMES), _words(text)]
     with suppress(ValueError):
-        parts.append({"term": {ip: str(ip_address(text))}})
+        address = str(ip_address(text))
+        parts += [{"term": {field: address}} for field in _IPS]
     return _any_of(parts)
 
 

@@ -36,7 +36,7 @@ from mailingest.stores.protocol import Found, Span
 _PAGE: Final = 2000
 _PRIVILEGES: Final = "monitor on the cluster, and read on the indices"
 # The terms that lines are searched for by keyword, whose frequency can be counted.
-_IN_KEYWORDS: Final = ("message_id", "recipient", "sender")
+_IN_KEYWORDS: Final = ("message_id", "recipient", "sender", "sasl_user")
 # In one index a day and shard, the sequence number grows as lines are stored.  It stays the same
 # on each copy of a shard, so paging is stable.
 _NEWEST: Final = (

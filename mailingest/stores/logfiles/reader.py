@@ -8,7 +8,7 @@ from functools import partial
 from typing import Final, TypeVar
 
 from mailingest.inputs.files import LogFile
-from mailingest.postfix.index_keys import is_unmatched, linked_queue_id
+from mailingest.postfix.index_keys import is_unmatched, queue_ids_of
 from mailingest.postfix.names import MESSAGE_ID, QUEUE_ID
 from mailingest.stores.criteria import Criteria, Term, may_be_about, meets_term, terms_of
 from mailingest.stores.events import StoredEvent, is_of_sessions
@@ -39,6 +39,7 @@ _OF_A_MAIL: Final = re.compile(
 _BEFORE: Final = {
     "recipient": "to=<?",
     "sender": "from=<?",
+    "sasl_user": "sasl_username=<?",
     "client": "client=|from ",
     "relay": "relay=",
 }
@@ -90,8 +91,7 @@ class LogFilesReader:
 
         def is_wanted(event: StoredEvent) -> bool:
             return (
-                event.get(QUEUE_ID) in ids
-                or linked_queue_id(event) in ids
+                not ids.isdisjoint(queue_ids_of(event))
                 or str(event.get(MESSAGE_ID)).lower() in messages
             )
 
@@ -168,7 +168,7 @@ class LogFilesReader:
         return Search(
             lambda _, lowered: prefilter.lines(lowered),
             lambda line: whole.search(self._decoded(line)) is not None,
-            lambda event: queue_id in (event.get(QUEUE_ID), linked_queue_id(event)),
+            lambda event: queue_id in queue_ids_of(event),
             since,
         )
 
@@ -188,7 +188,7 @@ class LogFilesReader:
         return Search(
             lambda _, lowered: prefilter.lines(lowered),
             may_be,
-            lambda event: QUEUE_ID in event and meets_term(event, name, term),
+            lambda event: bool(queue_ids_of(event)) and meets_term(event, name, term),
             since,
         )
 

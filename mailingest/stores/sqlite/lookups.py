@@ -7,9 +7,11 @@ from pathlib import Path
 
 import orjson
 
+from mailingest.postfix.names import QUEUE_ID, SASL_USERNAME
 from mailingest.stores.criteria import Term
 from mailingest.stores.events import StoredEvent, newest_first
 from mailingest.stores.protocol import Found
+from mailingest.stores.sqlite.schema import has_logins, stored_login
 from mailingest.stores.sqlite.visiting import Bounds, Days, stored_event
 
 
@@ -25,6 +27,8 @@ class Lookup:
         self, connection: sqlite3.Connection, bounds: Bounds, limit: int
     ) -> list[tuple[int, int]]:
         """Time and row of the newest documents that meet it."""
+        if self.column == SASL_USERNAME and not has_logins(connection):
+            return self._rows_before(connection, bounds, limit)
         within, values = bounds.condition()
         # Columns and conditions are constants of this module; values are bound.
         query = (
@@ -33,6 +37,20 @@ class Lookup:
             " ORDER BY time DESC, rowid DESC LIMIT ?"
         )
         return connection.execute(query, [*self.value, *values, limit]).fetchall()
+
+    def _rows_before(
+        self, connection: sqlite3.Connection, bounds: Bounds, limit: int
+    ) -> list[tuple[int, int]]:
+        """The same of a file that an earlier version wrote: its documents are read."""
+        within, values = bounds.condition()
+        condition = self.condition.replace(f'"{self.column}"', f"lower({stored_login()})")
+        query = (
+            f"SELECT time, rowid FROM documents INDEXED BY by_time"  # noqa: S608
+            f" WHERE {QUEUE_ID} IS NOT NULL AND instr(body, ?) AND {condition} AND {within}"
+            " ORDER BY time DESC, rowid DESC LIMIT ?"
+        )
+        bound = [f'"{self.column}"', *self.value, *values, limit]
+        return connection.execute(query, bound).fetchall()
 
 
 @dataclass(slots=True)
@@ -63,7 +81,7 @@ def by_term(column: str, term: Term) -> Lookup:
             end = text + "\U0010ffff"  # the greatest character
             return Lookup(column, f'"{column}" >= ? AND "{column}" < ?', (text, end))
         case "ends":
-            return Lookup(column, f'substr("{column}", -length(?1)) = ?1', (text,))
+            return Lookup(column, f'substr("{column}", -length(?)) = ?', (text, text))
         case "contains":
             return Lookup(column, f'instr("{column}", ?)', (text,))
 

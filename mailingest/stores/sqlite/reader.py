@@ -23,7 +23,7 @@ from mailingest.stores.threads import in_thread
 T = TypeVar("T")
 
 # These have columns of their own; anything else is looked for in the text of the documents.
-_IN_COLUMNS: Final = ("message_id", "recipient", "sender")
+_IN_COLUMNS: Final = ("message_id", "recipient", "sender", "sasl_user")
 
 
 class SqliteReader:

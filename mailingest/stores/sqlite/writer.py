@@ -15,8 +15,16 @@ from mailingest.postfix.index_keys import (
     is_of_session,
     is_unmatched,
     linked_queue_id,
+    queue_ids_of,
 )
-from mailingest.postfix.names import MESSAGE_ID, ORIGINAL_RECIPIENT, QUEUE_ID, RECIPIENT, SENDER
+from mailingest.postfix.names import (
+    MESSAGE_ID,
+    ORIGINAL_RECIPIENT,
+    QUEUE_ID,
+    RECIPIENT,
+    SASL_USERNAME,
+    SENDER,
+)
 from mailingest.stores.protocol import WriteResult
 from mailingest.stores.sqlite.files import SUFFIX, OpenFile, open_for_writing, set_aside
 from mailingest.stores.sqlite.summary import Summary
@@ -144,7 +152,7 @@ class SqliteWriter:
 
 
 # Not INSERT OR IGNORE, which would pass over any other broken constraint in silence too.
-_PLACEHOLDERS: Final = "(?, ?, CAST(? AS TEXT), ?, ?, ?, ?, ?, ?)"
+_PLACEHOLDERS: Final = "(?, ?, CAST(? AS TEXT), ?, ?, ?, ?, ?, ?, ?)"
 
 
 def _insert(connection: sqlite3.Connection, documents: Sequence[Document]) -> Sequence[Document]:
@@ -152,16 +160,19 @@ def _insert(connection: sqlite3.Connection, documents: Sequence[Document]) -> Se
     values: list[object] = []
     for document in documents:
         get = document.fields.get
+        queue_id, linked = _queue_ids(document.fields)
         values += (
             document.id,
             document.seconds,
             document.body,
-            get(QUEUE_ID),
+            queue_id,
             _folded(get(RECIPIENT)),
             _folded(get(ORIGINAL_RECIPIENT)),
             _folded(get(SENDER)),
             _folded(get(MESSAGE_ID)),
-            _linked(document.fields),
+            linked,
+            # A login is also named where one failed: that is about no mail.
+            _folded(get(SASL_USERNAME)) if QUEUE_ID in document.fields else None,
         )
     rows = ", ".join([_PLACEHOLDERS] * len(documents))
     # Only the constant above goes into the text.
@@ -182,7 +193,16 @@ def _folded(value: Any) -> str | None:
     return None if value is None else str(value).casefold()
 
 
-def _linked(fields: Mapping[str, Any]) -> str | None:
+def _queue_ids(fields: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """The queue ID that a line is looked up by, and the other name, or the process of a session."""
+    queue_id = fields.get(QUEUE_ID)
     if is_of_session(fields):
-        return fields.get("pid")
-    return linked_queue_id(fields) or (UNMATCHED if is_unmatched(fields) else None)
+        return queue_id, fields.get("pid")
+    linked = linked_queue_id(fields)
+    if queue_id is None and linked is not None:
+        # A filter's line: its own ID for the mail stands last.
+        names = queue_ids_of(fields)
+        return (linked if len(names) > 1 else None), names[-1]
+    if linked is None and is_unmatched(fields):
+        linked = UNMATCHED
+    return queue_id, linked

@@ -1,0 +1,199 @@
+"""What leads from one queue ID of a mail to the next: proofs, and guesses where there are none.
+
+Pure.  Proofs are lines that name both: the next server's reply (``queued as``), ``forwarded as`` of
+local(8), ``orig_queue_id=`` (XFORWARD) and ``orig_id=`` (postsuper -r) at the next queue ID, and
+lines of a filter that name the queue ID of the mail that it took, or its own ID, and that under
+which it gave the mail back.  A guess is made where a mail comes back from a filter on this host
+that names nothing: by the Message-ID, for the same recipient, and never if the same transport
+delivers it again, since that is a mail store or a list.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from datetime import timedelta
+from typing import Final
+
+from mailingest.trace.facts import Attempt, Facts, FilterLine, Key, Queue
+
+# A child's first line comes before the line of its parent that names it; clocks of two hosts may
+# differ by this much as well.
+CLOCKS_DIFFER: Final = timedelta(seconds=120)
+# smtp(8) breaks lines at 998 bytes (smtp_line_length_limit) and cleanup(8) cuts what it logs, so
+# that the rest of a long Message-ID is not the same at each hop.
+_SAFE_MESSAGE_ID: Final = 900
+# The time stamps of a host have whole seconds, and its lines may be displaced by as much.
+_WITHIN: Final = timedelta(seconds=2)
+# pickup(8) looks at the maildrop at the latest after its wakeup time in master.cf.
+_PICKED_UP: Final = timedelta(seconds=60)
+_THIS_HOST: Final = frozenset({"127.0.0.1", "::1"})
+# Transports behind pipe(8) that store a mail or give it to a list, as Postfix's own master.cf and
+# the documentation of these programs call them, or begin to.  What they send is a mail of its own.
+_NO_FILTERS: Final = (
+    *("dovecot", "cyrus", "old-cyrus", "maildrop", "procmail", "deliver", "vmail"),
+    *("mailman", "sympa", "majordomo", "mlmmj", "ezmlm", "uucp", "ifmail"),
+)
+
+# What a filter says of another mail that it sends.
+_COPIES: Final = frozenset({"bcc", "notify"})
+
+
+class Proofs:
+    """The next queue IDs that a line proves."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._by_id: dict[str, list[Queue]] = defaultdict(list)
+        self._behind: dict[tuple[str, str], list[Queue]] = defaultdict(list)
+        self._requeued: dict[Key, list[Queue]] = defaultdict(list)
+        self._filters: dict[str, list[FilterLine]] = defaultdict(list)
+        for queue in facts.queues:
+            self._by_id[queue.key.queue_id].append(queue)
+            if queue.filtered_from:
+                self._behind[queue.key.host, queue.filtered_from].append(queue)
+            if queue.requeued_from:
+                self._requeued[queue.key._replace(queue_id=queue.requeued_from)].append(queue)
+        for line in facts.filter_lines:
+            if line.given_back_as and line.action not in _COPIES:
+                for name in {line.queue_id, line.filter_id} - {None}:
+                    self._filters[str(name)].append(line)
+
+    def generations(self, key: Key) -> list[Queue]:
+        """The mails that had a queue ID, one after the other."""
+        return [one for one in self._by_id.get(key.queue_id, ()) if one.key == key]
+
+    def of_delivery(self, queue: Queue, attempt: Attempt) -> Iterator[Queue]:
+        """The queue IDs that a delivered mail may go on under, the surest first."""
+        forwarded, remote = attempt.forwarded_queue_id, attempt.remote_queue_id
+        if forwarded is not None:
+            same = self.generations(queue.key._replace(queue_id=forwarded))
+            yield from _latest_before(same, queue, attempt)
+            return
+        if remote is not None:
+            yield from _latest_before(self._named(remote, queue), queue, attempt)
+        for line in self._lines_about(queue, attempt):
+            back = self._named(str(line.given_back_as), queue)
+            yield from _latest_before(back, queue, attempt)
+        behind = self._behind.get((queue.key.host, queue.key.queue_id), [])
+        if behind:
+            own = [one for one in behind if _has_recipient(one, attempt)]
+            is_hop = attempt.service == "pipe" or attempt.outcome == "passed_on"
+            yield from _latest_before(own or (behind if is_hop else []), queue, attempt)
+
+    def of_whole(self, queue: Queue) -> Iterator[Queue]:
+        """The queue IDs that all of a mail may go on under."""
+        if queue.requeued is not None:
+            for one in sorted(self._requeued.get(queue.key, ()), key=lambda one: one.created_at):
+                if one.created_at >= queue.created_at:
+                    yield one
+        if not queue.attempts:
+            for line in self._filters.get(queue.key.queue_id, ()):
+                if line.host == queue.key.host and line.time >= queue.created_at - _WITHIN:
+                    named = self._named(str(line.given_back_as), queue)
+                    near = [one for one in named if abs(one.created_at - line.time) < CLOCKS_DIFFER]
+                    yield from sorted(near, key=lambda one: abs(one.created_at - line.time))[:1]
+
+    def _named(self, queue_id: str, queue: Queue) -> list[Queue]:
+        return [one for one in self._by_id.get(queue_id, ()) if _can_be_same(one, queue)]
+
+    def _lines_about(self, queue: Queue, attempt: Attempt) -> list[FilterLine]:
+        """What filters say of this delivery; lines for this recipient go before those for all."""
+        lines = [*self._filters.get(attempt.remote_queue_id or "", ())]
+        lines += [
+            line
+            for line in self._filters.get(queue.key.queue_id, ())
+            if line.host == queue.key.host
+            and queue.created_at - _WITHIN <= line.time <= attempt.time + CLOCKS_DIFFER
+        ]
+        about = [line for line in lines if line.is_for(attempt.recipient)]
+        return sorted(about, key=lambda line: line.recipient is None)
+
+
+class Guesses:
+    """The next queue IDs that the Message-ID makes likely.
+
+    ``is_taken`` says whether a queue ID comes after another one than the second already.
+    """
+
+    def __init__(self, facts: Facts, is_taken: Callable[[Queue, Queue], bool]) -> None:
+        self._is_taken = is_taken
+        self._by_message: dict[tuple[str, str], list[Queue]] = defaultdict(list)
+        for queue in sorted(facts.queues, key=lambda one: (one.created_at, one.size or 0)):
+            if queue.message_id:
+                self._by_message[queue.key.host, queue.message_id].append(queue)
+
+    def of_delivery(self, queue: Queue, attempt: Attempt) -> Iterator[Queue]:
+        """The mails that a filter on this host may have given back, the first one first."""
+        if not _may_be_filter(attempt):
+            return
+        begun = attempt.time - timedelta(seconds=attempt.delays.get("transmission") or 0) - _WITHIN
+        for one in self._others(queue):
+            is_back = one.is_submitted_here or one.client_ip in _THIS_HOST
+            is_then = begun <= one.created_at <= attempt.time + _PICKED_UP
+            if is_back and is_then and _is_later(one, queue) and _goes_on(one, attempt):
+                yield one
+
+    def of_whole(self, queue: Queue) -> Iterator[Queue]:
+        """The mails that postsuper(1) may have made of one: old versions log no ``orig_id``."""
+        if queue.requeued is None or queue.ended is None:
+            return
+        for one in self._others(queue):
+            is_then = one.created_at >= queue.ended - _WITHIN
+            if is_then and one.is_submitted_here and one.key.instance == queue.key.instance:
+                yield one
+
+    def _others(self, queue: Queue) -> list[Queue]:
+        same = self._by_message.get((queue.key.host, queue.message_id or ""), [])
+        return [
+            one
+            for one in same
+            if one is not queue and one.requeued_from is None and not self._is_taken(one, queue)
+        ]
+
+
+def _may_be_filter(attempt: Attempt) -> bool:
+    if attempt.forwarded_queue_id is not None:
+        return False
+    if attempt.service == "pipe":
+        return not (attempt.relay or "").lower().startswith(_NO_FILTERS)
+    return attempt.outcome == "passed_on"
+
+
+def _is_later(one: Queue, queue: Queue) -> bool:
+    """Whether a mail came in after another; in one second, what has passed a filter is longer."""
+    if one.created_at != queue.created_at or not one.size or not queue.size:
+        return one.created_at >= queue.created_at
+    return one.size >= queue.size
+
+
+def _goes_on(one: Queue, attempt: Attempt) -> bool:
+    """Whether a mail is for the recipient of a delivery, and goes another way than that one."""
+    own = [other for other in one.attempts if _is_for(other, attempt.recipient)]
+    return bool(own) and all(other.relay != attempt.relay for other in own)
+
+
+def _latest_before(candidates: Iterable[Queue], queue: Queue, attempt: Attempt) -> list[Queue]:
+    """Of the mails that had a queue ID, the one that had begun when it was named; or none."""
+    fit = [
+        one
+        for one in candidates
+        if queue.created_at - CLOCKS_DIFFER <= one.created_at <= attempt.time + CLOCKS_DIFFER
+        and one is not queue
+    ]
+    return sorted(fit, key=lambda one: one.created_at)[-1:]
+
+
+def _can_be_same(child: Queue, queue: Queue) -> bool:
+    """A foreign server's queue ID may look like one of this site's."""
+    if child.key == queue.key:
+        return False
+    if not child.message_id or not queue.message_id:
+        return True
+    return child.message_id[:_SAFE_MESSAGE_ID] == queue.message_id[:_SAFE_MESSAGE_ID]
+
+
+def _has_recipient(queue: Queue, attempt: Attempt) -> bool:
+    return any(_is_for(other, attempt.recipient) for other in queue.attempts)
+
+
+def _is_for(attempt: Attempt, recipient: str) -> bool:
+    wanted = recipient.lower()
+    return wanted in (attempt.recipient.lower(), (attempt.original_recipient or "").lower())

@@ -1,0 +1,99 @@
+"""The invariant of answers: what a log tells is in exactly one of them, and nothing is in none."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+
+from mailingest.postfix.names import NOQUEUE, PROGRAM_KIND, QUEUE_ID
+from mailingest.stores.events import StoredEvent
+from mailingest.trace.facts import Attempt, Facts
+from mailingest.trace.gathering import gather
+from mailingest.trace.stories import Story, build_stories
+
+Line = tuple[int, str, str]
+"""A recipient line: a queue (by its identity), recipient and original recipient."""
+
+
+def faults_of(events: Sequence[StoredEvent]) -> list[str]:
+    """What is told nowhere, or more than once, of all that events say."""
+    facts = gather(events)
+    return faults(facts, build_stories(facts), events)
+
+
+def faults(facts: Facts, stories: Sequence[Story], events: Sequence[StoredEvent]) -> list[str]:
+    """What stories tell nowhere, or more than once, of the facts that were made of events."""
+    return [
+        *_of_queues(facts, stories),
+        *_of_recipients(facts, stories),
+        *_of_refusals(facts, stories),
+        *_of_lines(stories, events),
+    ]
+
+
+def _of_queues(facts: Facts, stories: Sequence[Story]) -> Iterator[str]:
+    """Each queue ID is in an answer, and all answers have the same ones before it."""
+    paths: dict[int, set[tuple[int, ...]]] = defaultdict(set)
+    for story in stories:
+        ids = tuple(map(id, story.queues))
+        if len(set(ids)) != len(ids):
+            yield f"a circle: {_chain(story)}"
+        for number, one in enumerate(ids):
+            if story.refusal is None:
+                paths[one].add(ids[: number + 1])
+            else:
+                paths[one] |= set()
+    for queue in facts.queues:
+        if id(queue) not in paths:
+            yield f"{queue.key.queue_id} is told nowhere"
+        if len(paths[id(queue)]) > 1:
+            yield f"{queue.key.queue_id} is reached on {len(paths[id(queue)])} ways"
+
+
+def _of_recipients(facts: Facts, stories: Sequence[Story]) -> Iterator[str]:
+    """Each recipient line is decided in one answer, or the mail goes on from there.
+
+    Two lines may lead to one of the next queue ID: a recipient that was named twice.
+    """
+    queue_of = {id(one): queue for queue in facts.queues for one in queue.attempts}
+
+    def line_of(attempt: Attempt) -> Line:
+        original = (attempt.original_recipient or "").lower()
+        return id(queue_of[id(attempt)]), attempt.recipient.lower(), original
+
+    decided: dict[Line, Counter[tuple[Line, ...]]] = defaultdict(Counter)
+    passed: set[Line] = set()
+    for story in stories:
+        way = tuple(map(line_of, story.passed))
+        passed |= set(way)
+        if story.attempt is not None:
+            decided[line_of(story.attempt)][way] += 1
+    for queue in facts.queues:
+        for line in dict.fromkeys(map(line_of, queue.attempts)):
+            name = f"{queue.key.queue_id} to {line[1]} ({line[2]})"
+            if line not in decided and line not in passed:
+                yield f"{name} is told nowhere"
+            if line in decided and line in passed:
+                yield f"{name} is decided, and goes on"
+            if any(count > 1 for count in decided[line].values()):
+                yield f"{name} is told more than once"
+
+
+def _of_refusals(facts: Facts, stories: Sequence[Story]) -> Iterator[str]:
+    told = Counter(id(story.refusal) for story in stories if story.refusal is not None)
+    for refusal in facts.refusals:
+        if told[id(refusal)] != 1:
+            yield f"told {told[id(refusal)]} times: {refusal.event['message']}"
+
+
+def _of_lines(stories: Sequence[Story], events: Sequence[StoredEvent]) -> Iterator[str]:
+    """Each line of Postfix that names a queue ID is a proof of something."""
+    proofs = {event["message"] for story in stories for event in story.proof}
+    for event in events:
+        is_of_mail = (
+            event.get(PROGRAM_KIND) == "postfix" and event.get(QUEUE_ID, NOQUEUE) != NOQUEUE
+        )
+        if is_of_mail and event["message"] not in proofs:
+            yield f"in no proof: {event['message']}"
+
+
+def _chain(story: Story) -> str:
+    return " > ".join(queue.key.queue_id for queue in story.queues)
