@@ -4,10 +4,12 @@ import asyncio
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 from mailingest.config import Settings, load, load_zone
 from mailingest.documents import Document
 from mailingest.errors import MailingestError, QuestionError, StoreUnavailable, UsageError
+from mailingest.spool.status import backlog
 from mailingest.stores.criteria import Criteria
 from mailingest.stores.events import StoredEvent
 from mailingest.stores.protocol import Span
@@ -89,6 +91,7 @@ async def trace_async(
     criteria = read_criteria(question, now=datetime.now(UTC), zone=zone)
     reader = build_reader(settings, files)
     try:
-        return await engine.trace(reader, criteria, limit=limit)
+        waiting = None if files else partial(backlog, settings)
+        return await engine.trace(reader, criteria, limit=limit, backlog=waiting)
     finally:
         await reader.close()

@@ -333,7 +333,8 @@ def show_spool_status(
     Exit code 1: it is full.
     """
     from mailingest.commands.spool import as_json as show_json
-    from mailingest.commands.spool import as_text, spool_status
+    from mailingest.commands.spool import as_text
+    from mailingest.spool.status import spool_status
 
     status = spool_status(_start(config))
     print(show_json(status) if as_json else as_text(status, datetime.now(UTC)))
@@ -383,7 +384,8 @@ def trace(
     all mails of the time are shown.
 
     Exit code 0: there are answers; 1: there is none, and standard error says whether there are
-    logs for that time; 2: the question makes no sense.
+    logs for that time; 2: the question makes no sense; 3: there is none in what could be read and
+    understood, and standard error says what could not.
 
     \b
     mailingest trace --to bob@example.net --since 2d

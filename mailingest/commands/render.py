@@ -5,7 +5,7 @@ no cell is a formula to a spreadsheet.
 """
 
 import csv
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import tzinfo
 from typing import Any, TextIO
 
@@ -56,9 +56,13 @@ _RED = "31"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 
 
-def json_line(story: Story) -> bytes:
-    """The JSON object of a story as one line, in which all that is not printable is escaped."""
-    return f"{escape_terminal_json(orjson.dumps(story_to_json(story)))}\n".encode()
+def json_line(story: Story, unread: Sequence[str] = ()) -> bytes:
+    """The JSON object of a story as one line, in which all that is not printable is escaped.
+
+    ``unread`` are notes on what could not be read: with any, there may be more to say of the mail.
+    """
+    values = {**story_to_json(story), "unread": list(unread)}
+    return f"{escape_terminal_json(orjson.dumps(values))}\n".encode()
 
 
 def write_csv(stories: Iterable[Story], out: TextIO) -> None:

@@ -2,24 +2,27 @@
 
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
+from functools import partial
 from typing import Literal
 
 from mailingest.commands.progress import SearchProgress
 from mailingest.commands.render import json_line, text_lines, write_csv
 from mailingest.config import Settings, load_zone
 from mailingest.escaping import escape_terminal
+from mailingest.spool.status import backlog
 from mailingest.stores.criteria import Criteria
 from mailingest.stores.protocol import Span
+from mailingest.trace.answer import line_of
 from mailingest.trace.engine import TraceResult, trace
 from mailingest.trace.questions import Question, read_criteria
-from mailingest.trace.stories import Story
 from mailingest.wiring import build_reader
 
 EXIT_FOUND = 0
 EXIT_NOT_FOUND = 1
+EXIT_UNCERTAIN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,23 +38,39 @@ class Options:
 def run(settings: Settings, question: Question, options: Options) -> int:
     """TraceResult on standard output; remarks go to standard error.
 
-    The exit code is 0 if there is an answer and 1 if there is none.  Raises UsageError for a
-    question that makes no sense, StoreUnavailable if the store cannot be asked.
+    The exit code is 0 if there is an answer, 1 if there is certainly none, and 3 if there is none
+    in what could be read and understood.  Raises UsageError for a question that makes no sense,
+    StoreUnavailable if the store cannot be asked.
     """
     zone = load_zone(settings.syslog.timezone)
     criteria = read_criteria(question, now=datetime.now(UTC), zone=zone)
     answer = asyncio.run(_ask(settings, criteria, options))
-    _show(answer.stories, options, zone)
+    _show(answer, options, zone)
     for remark in remarks(answer, criteria, options, zone):
         print(f"mailingest: {escape_terminal(remark)}", file=sys.stderr)
-    return EXIT_FOUND if answer.stories else EXIT_NOT_FOUND
+    if answer.stories:
+        return EXIT_FOUND
+    return EXIT_NOT_FOUND if answer.is_certain else EXIT_UNCERTAIN
 
 
 def remarks(answer: TraceResult, criteria: Criteria, options: Options, zone: tzinfo) -> list[str]:
     """What the user has to know beside the answer: limits, and what "nothing" means."""
     if answer.span is None:
         return [*answer.notes, "there are no logs at all: nothing has been stored yet"]
-    return [*answer.notes, *_limits(answer, answer.span, criteria, options, zone)]
+    return [
+        *answer.notes,
+        *_doubts(answer),
+        *_limits(answer, answer.span, criteria, options, zone),
+    ]
+
+
+def _doubts(answer: TraceResult) -> Iterator[str]:
+    if answer.unmatched:
+        more = "or more " if answer.is_cut else ""
+        yield (
+            f"{len(answer.unmatched)} {more}line(s) that no pattern matches may be about it, "
+            f"such as: {line_of(answer.unmatched[0])}"
+        )
 
 
 def _limits(
@@ -75,21 +94,30 @@ def _limits(
     is_after = criteria.since is not None and criteria.since > covered.last
     if is_before or is_after:
         return [f"there are no logs for that time: {span}"]
-    return [f"no such mail in {'these files' if options.files else 'the store'}: {span}"]
+    where = "these files" if options.files else "the store"
+    if not answer.is_certain:
+        return [f"no such mail in what could be read and understood of {where}: {span}"]
+    return [f"no such mail in {where}: {span}"]
 
 
 async def _ask(settings: Settings, criteria: Criteria, options: Options) -> TraceResult:
     with SearchProgress() as progress:
         source = build_reader(settings, options.files, progress)
         try:
-            return await trace(source, criteria, limit=options.limit)
+            return await trace(
+                source,
+                criteria,
+                limit=options.limit,
+                backlog=None if options.files else partial(backlog, settings),
+            )
         finally:
             await source.close()
 
 
-def _show(stories: Sequence[Story], options: Options, zone: tzinfo) -> None:
+def _show(answer: TraceResult, options: Options, zone: tzinfo) -> None:
+    stories = answer.stories
     if options.form == "json":
-        sys.stdout.buffer.write(b"".join(json_line(story) for story in stories))
+        sys.stdout.buffer.write(b"".join(json_line(story, answer.notes) for story in stories))
         sys.stdout.buffer.flush()
     elif options.form == "csv":
         write_csv(stories, sys.stdout)

@@ -37,8 +37,8 @@ class ByteStream(Protocol):
 class RawFile(io.RawIOBase):
     """The bytes of a file or pipe as they are, which is `source`.
 
-    ``position`` counts those that were read.  `magic` looks at the first ones without taking
-    them away, as no pipe can.
+    ``position`` counts those that were read.  `magic` and `beginning` look at the first ones
+    without taking them away, as no pipe can.
     """
 
     def __init__(self, source: io.BufferedReader) -> None:
@@ -50,6 +50,16 @@ class RawFile(io.RawIOBase):
         """The first bytes of the file; to be asked before anything is read."""
         self._looked_at = self._source.read(_MAGIC_BYTES)
         return self._looked_at
+
+    def beginning(self) -> bytes:
+        """The first bytes, after `magic` was asked: those, and more if a line is worth a look.
+
+        What comes through a pipe is not waited for, unless it looks like one of several lines.
+        """
+        first = self._looked_at
+        if first.startswith((b"__", b"\xef\xbb\xbf")) or (first[:1].isalpha() and b" 2" in first):
+            return first + self._source.peek()
+        return first
 
     def skip_to(self, position: int) -> None:
         """Read on from `position`, in a file that can be sought."""

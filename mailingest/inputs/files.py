@@ -18,6 +18,7 @@ from typing import cast
 
 from mailingest.errors import MailingestError, UsageError
 from mailingest.inputs.compressed import DAMAGE, RawFile, decompressed
+from mailingest.inputs.transcoding import form_of, transcoded
 from mailingest.syslog.framing import (
     MAX_FRAME_OCTETS,
     FrameCounters,
@@ -80,6 +81,9 @@ class Text:
 class LogFile:
     """A file, plain or compressed by gzip, bzip2, xz or zstd, or ``-`` for the standard input.
 
+    Its text is UTF-8 or a charset like it, or UTF-16, or what journalctl writes in any form; lines
+    and positions are those of the text as `mailingest.inputs.transcoding` gives it.
+
     ``size_bytes`` (as it lies on disk) and ``mtime`` (seconds since 1970) are those of the
     moment it was made.  A pipe has the size 0 and the time of now.  ``counters`` are those of
     the last call of `blocks`.
@@ -127,7 +131,11 @@ class LogFile:
             with self._source() as source:
                 raw = RawFile(source)
                 plain = decompressed(raw)
-                if plain is None:
+                if plain is not None:
+                    plain = transcoded(plain)
+                elif (form := form_of(raw.beginning())) is not None:
+                    plain = form(io.BufferedReader(raw))
+                else:
                     if self.is_regular:
                         raw.skip_to(start)
                         offset = start

@@ -47,6 +47,8 @@ FIELDS: tuple[Field, ...] = (
     Field("syslog_facility", "integer", "syslog facility, 2 is mail", "2"),
     Field("syslog_severity", "integer", "syslog severity, 6 is info", "6"),
     Field("syslog_msgid", "keyword", "MSGID of RFC 5424", "ID47"),
+    Field("syslog_relay", "keyword", "host that passed the line on, where another header says so",
+          "loghost"),
     Field("syslog_structured_data", "keyword", "structured data of RFC 5424, as sent",
           '[meta sequenceId="29"]'),
     Field("syslog_repeated", "integer", "how many more lines of this kind the line stands for",

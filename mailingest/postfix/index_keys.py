@@ -50,6 +50,18 @@ def queue_ids_of(fields: Mapping[str, Any]) -> list[str]:
     return list(names if own is None else dict.fromkeys((own, *names)))
 
 
+UNMATCHED: Final = "nomatch"
+"""The key of lines that no pattern matched.  It is no queue ID: those have no small vowels."""
+
+
+def is_unmatched(fields: Mapping[str, Any]) -> bool:
+    """Whether nothing is known of a line but its text: it may be about any mail that it names."""
+    tags = fields.get("tags", ())
+    return any(tag.endswith("_nomatch") for tag in tags) and not any(
+        tag.endswith("_success") or tag == "_correlation_nomatch" for tag in tags
+    )
+
+
 def linked_queue_id(fields: Mapping[str, Any]) -> str | None:
     """The other queue ID that a line names beside its own; of several, the first."""
     if _LINKS.isdisjoint(fields):

@@ -20,7 +20,7 @@ from mailingest.postfix.programs import (
     postfix_program,
 )
 from mailingest.postfix.replies import add_links
-from mailingest.syslog.header import HEADER_NOMATCH, Record
+from mailingest.syslog.header import HEADER_NOMATCH, PROGRAM_NOMATCH, Record
 
 POSTFIX_SUCCESS: Final = "_grok_postfix_success"
 TYPE_MISMATCH: Final = "_type_mismatch"
@@ -136,10 +136,16 @@ class EventParser:
         if record.pri is not None:
             fields["syslog_facility"] = record.pri >> 3
             fields["syslog_severity"] = record.pri & 7
-        if record.problems or record.repeated or record.msgid or record.structured_data:
+        if (
+            record.problems
+            or record.repeated
+            or record.msgid
+            or record.structured_data
+            or record.relay
+        ):
             _add_rarities(record, fields)
         service = program.service
-        nomatch = HEADER_NOMATCH if HEADER_NOMATCH in tags else ""
+        nomatch = "" if record.program else _header_tag(tags)
         if program.kind:
             fields["program_kind"] = program.kind
         if program.matchers:
@@ -243,7 +249,14 @@ def _nomatch_tag(service: str) -> str:
     return f"_grok_postfix_{name}_nomatch"
 
 
+def _header_tag(tags: Sequence[str]) -> str:
+    """What a line without a program counts as; sysklogd repeats lines without naming one."""
+    return next((tag for tag in (HEADER_NOMATCH, PROGRAM_NOMATCH) if tag in tags), "")
+
+
 def _add_rarities(record: Record, fields: dict[str, Any]) -> None:
+    if record.relay:
+        fields["syslog_relay"] = record.relay
     if record.repeated:
         fields["syslog_repeated"] = record.repeated
     if record.msgid:

@@ -8,7 +8,8 @@ The rule: an event is needed if
    removed, an operator's action, and warnings that name a queue ID; from filters and mail stores,
    what they did with a mail; or
 2. smtpd lost its client after a recipient was taken: that tells why a mail was not accepted; or
-3. its header could not be read, so that nobody knows what it is.
+3. its header could not be read or names no program, or no pattern matches its text, so that nobody
+   knows which mail it is about.
 
 Not needed are connect and disconnect, connections that were lost earlier, TLS, anvil, dnsblog and
 postscreen, warnings about no mail in particular, logins, and other programs.  All of them are
@@ -18,7 +19,6 @@ parsed and correlated before they are left out.
 from typing import Final
 
 from mailingest.postfix.parser import Event
-from mailingest.syslog.header import HEADER_NOMATCH
 
 _NAMES_OF_A_MAIL: Final = frozenset(
     {
@@ -42,4 +42,4 @@ def is_of_a_mail(event: Event) -> bool:
         return True
     if "postfix_smtpd_lostconn_data" in fields:
         return fields.get("postfix_smtp_stage") in _STAGES_OF_A_MAIL
-    return event.nomatch == HEADER_NOMATCH
+    return bool(event.nomatch)

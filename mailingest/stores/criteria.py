@@ -122,3 +122,19 @@ def terms_of(criteria: Criteria) -> dict[str, Term]:
 def meets_term(event: StoredEvent, name: str, term: Term) -> bool:
     """Whether a field of an event meets the term."""
     return any(term.matches(event.get(field)) for field in FIELDS_OF[name])
+
+
+def may_be_about(event: StoredEvent, criteria: Criteria) -> bool:
+    """Whether a line of which only the text is known may be about what is asked for.
+
+    It is if its text has any of the texts that are asked for, or if none is.
+    """
+    terms = terms_of(criteria)
+    host = terms.pop("host", None)
+    if host is not None and event.get("host") and not host.matches(event["host"]):
+        return False
+    texts = [term.text for term in terms.values()]
+    if criteria.queue_id is not None:
+        texts.append(criteria.queue_id.lower())
+    message = str(event.get("message", "")).lower()
+    return not texts or any(text in message for text in texts)

@@ -143,6 +143,13 @@ class Reader(Protocol):
         They are those of `mailingest.postfix.index_keys.is_of_session`.
         """
 
+    async def unmatched(self, criteria: Criteria, limit: int) -> Found:
+        """Lines of the time that no pattern matched, and that may be about what is asked for.
+
+        `mailingest.stores.criteria.may_be_about` says so.  At most ``limit`` lines that no pattern
+        matched are looked at, the newest ones.
+        """
+
     async def close(self) -> None:
         """Release files and connections."""
 

@@ -2,17 +2,31 @@
 
 Read are RFC 5424, RFC 3164 as rsyslog and log files really write it (with or without PRI, one-
 and two-digit days), and the same with an RFC 3339 time stamp, the default in files since
-Debian 12.  No input raises: what has no header becomes a record that says so and keeps its bytes.
+Debian 12.  If that does not lead to a program, or leads to one that only passes lines on,
+`envelopes` looks again.  No input raises: what has no header becomes a record that says so and
+keeps its bytes.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from mailingest.syslog.envelopes import (
+    Peeled,
+    is_own_tag,
+    may_have_header,
+    peel,
+    program_of_unit,
+    without_message_id,
+)
+from mailingest.syslog.levels import is_level
+from mailingest.syslog.stamps import Stamp, moment_of_stamp
 from mailingest.syslog.timestamps import Clock, Moment, moment_of
 
 HEADER_NOMATCH: Final = "_syslog_header_nomatch"
 TIME_NOMATCH: Final = "_syslog_time_nomatch"
+PROGRAM_NOMATCH: Final = "_syslog_program_nomatch"
 CHARSET_MISMATCH: Final = "_charset_mismatch"
 REPEATED: Final = "_syslog_repeated"
 
@@ -21,7 +35,7 @@ _HIGHEST_PRI = 191
 
 _STAMP = r"(?:([A-Z][a-z]{2} [ \d]?\d \d\d:\d\d:\d\d)|(\d{4}-\d\d-\d\dT[^ ]{5,40}))"
 # A hostname or address; never a tag, which ends with a colon or has a process id in brackets.
-_HOST = r"(?:([^ :\[\]]++|(?:[0-9A-Fa-f]*:){2}[0-9A-Fa-f:.]*) )?"
+_HOST = r"(?:([^ :\[\]]++|(?:[0-9A-Fa-f]*:){2}[0-9A-Fa-f:.]*)(?: |\Z))?"
 _RFC3164 = re.compile(
     rf"(?:<(\d{{1,3}})>)?{_STAMP} {_HOST}(?:([^ :\[]++)(?:\[([^\] ]*+)\])?: ?)?(.*)",
     re.DOTALL | re.ASCII,
@@ -33,6 +47,8 @@ _RFC5424 = re.compile(
     rf"<(\d{{1,3}})>[1-9]\d? (\S++) (\S++) (\S++) (\S++) (\S++) {_STRUCTURED_DATA}(?: (.*))?",
     re.DOTALL | re.ASCII,
 )
+# Made-up tags and hosts must not fill the memory.
+_MOST_NAMES: Final = 4096
 # What RFC 3164 (section 4.1.3) allows for a tag; rsyslog keeps to it when it forwards.
 _CUT_TAG = 32
 # rsyslog's $RepeatedMsgReduction, and the older form of sysklogd, which has no tag.
@@ -50,7 +66,8 @@ class Record:
 
     ``msg`` is the text after the tag; ``text`` is the same, taken out of rsyslog's wrapper if the
     line stands for ``repeated`` more of its kind.  ``program`` is the tag without process id, ""
-    if there is none.  ``raw`` holds the frame's bytes where decoding did not do them justice.
+    if there is none.  ``relay`` is the host that passed the line on, "" if none did or said so.
+    ``raw`` holds the frame's bytes where decoding did not do them justice.
     """
 
     moment: Moment
@@ -65,6 +82,7 @@ class Record:
     repeated: int = 0
     problems: tuple[str, ...] = ()
     raw: bytes | None = None
+    relay: str = ""
 
 
 class RecordDecoder:
@@ -77,6 +95,9 @@ class RecordDecoder:
     def __init__(self, clock: Clock, *, charset: str = "auto") -> None:
         self._clock = clock
         self._charset = charset
+        # Tags of Postfix and hosts of its lines, which nobody has to look at again.
+        self._own_tags: set[str] = set()
+        self._hosts: set[str] = set()
 
     def decode(self, payload: bytes, *, reference: float, peer: str = "") -> Record:
         """Decode one frame.
@@ -86,16 +107,74 @@ class RecordDecoder:
         address that the frame came from, is the hostname of a line that has none.
         """
         text, lossless = self._text(payload)
-        text = text.rstrip("\r\n\0")
+        text = text.rstrip("\r\n\0 ")
         record = self._rfc3164(text, reference, peer) or self._rfc5424(text, reference, peer)
-        if record is None:
-            record = Record(moment_of(reference), peer, "", "", text, text)
-            record.problems = (HEADER_NOMATCH,)
+        if (
+            record is None
+            or record.program not in self._own_tags
+            or record.hostname not in self._hosts
+        ):
+            record = self._look_again(record, text, reference, peer)
         if not lossless:
             record.problems += (CHARSET_MISMATCH,)
         if record.problems and record.problems != (REPEATED,):
             record.raw = payload
         return record
+
+    def _look_again(self, record: Record | None, text: str, reference: float, peer: str) -> Record:
+        """The record of an unusual header, which is the one that was found or a better one."""
+        if record is not None and record.program and not is_level(record.hostname):
+            if is_own_tag(record.program):
+                _remember(self._own_tags, record.program)
+                _remember(self._hosts, record.hostname)
+                return record
+            if not may_have_header(record.msg):
+                record.program = program_of_unit(record.program)
+                return record
+        found = peel(text)
+        if found is not None and not (
+            record is not None
+            and (record.program, record.msg) == (found.program, found.msg)
+            and not is_level(record.hostname)
+        ):
+            return self._unwrapped(found, reference, peer)
+        if record is None:
+            record = Record(moment_of(reference), peer, "", "", text, text)
+            record.problems = (HEADER_NOMATCH,)
+        elif not record.program and REPEATED not in record.problems:
+            record.problems += (PROGRAM_NOMATCH,)
+        return record
+
+    def _unwrapped(self, found: Peeled, reference: float, peer: str) -> Record:
+        hosts = found.hosts or (peer,)
+        host = hosts[-1]
+        moment = self._innermost(found.stamps, host, reference)
+        record = Record(
+            moment or moment_of(reference),
+            host,
+            found.program,
+            found.procid,
+            found.msg,
+            found.msg,
+            found.pri,
+            found.msgid,
+            found.structured_data,
+            problems=() if moment else (TIME_NOMATCH,),
+            relay=next((one for one in reversed(hosts) if one != host), ""),
+        )
+        if "message repeated " in found.msg:
+            _unwrap(record)
+        return record
+
+    def _innermost(self, stamps: Sequence[Stamp], host: str, reference: float) -> Moment | None:
+        """The time of the innermost header that has one; a full one around it tells its year."""
+        moment = None
+        for stamp in stamps:
+            known = moment_of_stamp(
+                stamp, self._clock, host, moment.seconds if moment else reference
+            )
+            moment = known or moment
+        return moment
 
     def _text(self, payload: bytes) -> tuple[str, bool]:
         if payload.isascii():
@@ -124,8 +203,9 @@ class RecordDecoder:
             return None
         if program is None:
             program, msg = _cut_tag(msg)
-        if msg[:1] == " ":
-            msg = msg.lstrip(" ")
+        # A blank, a message id of Solaris, or nothing.
+        if msg[:1] in " [":
+            msg = without_message_id(msg.lstrip(" "))
         record = Record(moment, host, program or "", procid or "", msg, msg, pri)
         if "message repeated " in msg:
             _unwrap(record)
@@ -143,7 +223,7 @@ class RecordDecoder:
         moment = None if stamp == "-" else self._clock.read_iso(stamp, host)
         problems = () if moment or stamp == "-" else (TIME_NOMATCH,)
         # rsyslog's %msg% begins with the blank that follows the tag in RFC 3164.
-        msg = _without_bom((msg or "").lstrip(" "))
+        msg = without_message_id(_without_bom((msg or "").lstrip(" ")))
         record = Record(
             moment or moment_of(reference),
             host,
@@ -159,6 +239,12 @@ class RecordDecoder:
         if "message repeated " in msg:
             _unwrap(record)
         return record
+
+
+def _remember(names: set[str], name: str) -> None:
+    if len(names) >= _MOST_NAMES:
+        names.clear()
+    names.add(name)
 
 
 def _cut_tag(msg: str) -> tuple[str, str]:

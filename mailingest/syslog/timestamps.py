@@ -72,11 +72,15 @@ class Clock:
         self._before: tuple[str, float, Moment] | None = None
         self._minutes: dict[str, tuple[int, str]] = {}
 
-    def read_legacy(self, stamp: str, hostname: str, reference: float) -> Moment | None:
+    def read_legacy(
+        self, stamp: str, hostname: str, reference: float, zone: tzinfo | None = None
+    ) -> Moment | None:
         """Read ``Nov  4 15:41:13``; None if no such day or time exists.
 
-        ``reference`` is in seconds since 1970.
+        ``reference`` is in seconds since 1970.  A ``zone`` goes before the one that is set.
         """
+        if zone is not None:
+            return self._read_in(zone, stamp, reference)
         before = self._before
         if before is not None and before[0] == stamp and before[1] == reference:
             return before[2]
@@ -100,20 +104,24 @@ class Clock:
             self._before = (stamp, reference, moment)
         return moment
 
-    def read_iso(self, stamp: str, hostname: str) -> Moment | None:
-        """Read an RFC 3339 time stamp, fraction and offset are optional; None if it is not one."""
+    def read_iso(self, stamp: str, hostname: str, zone: tzinfo | None = None) -> Moment | None:
+        """Read an RFC 3339 time stamp, fraction and offset are optional; None if it is not one.
+
+        A ``zone`` is that of a stamp without offset, and goes before the one that is set.
+        """
         # The minute and the offset decide everything but the digits behind them.
         match = _ISO.fullmatch(stamp)
         if match is None:
             return None
         minute, second, fraction, offset = match.groups()
-        key = minute + offset if offset else f"{minute} {hostname}"
+        key = minute + offset if offset else f"{minute} {zone or hostname}"
         known = self._minutes.get(key)
         if known is None:
             try:
-                zone = (
-                    _offset_zone(offset) if offset else self._host_zones.get(hostname, self._zone)
-                )
+                if offset:
+                    zone = _offset_zone(offset)
+                elif zone is None:
+                    zone = self._host_zones.get(hostname, self._zone)
                 time = datetime.fromisoformat(minute).replace(tzinfo=zone).astimezone(UTC)
             except (ValueError, OverflowError):
                 return None
@@ -127,6 +135,10 @@ class Clock:
         if second > "59" or base < 0:
             return None
         return Moment(base + int(second), f"{prefix}{second}.{(fraction or '').ljust(3, '0')}Z")
+
+    def _read_in(self, zone: tzinfo, stamp: str, reference: float) -> Moment | None:
+        candidates = _local_readings(stamp, zone, reference)
+        return moment_of(self._choose(candidates, zone, reference)) if candidates else None
 
     def _choose(self, candidates: list[int], zone: tzinfo, reference: float) -> int:
         if len(candidates) == 1:

@@ -1,6 +1,6 @@
 """Criteria and a source -> stories: finds the first lines, and all that is linked to them."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
@@ -59,17 +59,35 @@ _LINKS: Final = (
 _SHORTEST: Final = 8
 
 
+Backlog = Callable[[], Awaitable[Sequence[str]]]
+"""Notes on lines that were accepted and are not in the source yet."""
+
+# Of the lines that no pattern matched, so many are looked at before "no such mail" is said.
+_MOST_UNMATCHED: Final = 10_000
+
+
 @dataclass(frozen=True, slots=True)
 class TraceResult:
     """Stories, oldest first; ``span`` is what the source has; ``is_cut``: there may be more.
 
-    ``notes`` name what could not be read, one line each.
+    ``notes`` name what could not be read, one line each.  ``unmatched`` are lines that no pattern
+    matched and that may be about what was asked for, newest first; they are only looked for if
+    there is no story.
     """
 
     stories: list[Story]
     span: Span | None
     is_cut: bool
     notes: list[str] = field(default_factory=list)
+    unmatched: Sequence[StoredEvent] = ()
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether all that could hold the answer was read and understood.
+
+        Only then does no story mean that there was no such mail.
+        """
+        return not self.notes and not self.unmatched and not (self.is_cut and not self.stories)
 
 
 async def trace(
@@ -78,16 +96,19 @@ async def trace(
     *,
     limit: int = 100,
     is_shown: Callable[[Story], bool] | None = None,
+    backlog: Backlog | None = None,
 ) -> TraceResult:
     """The stories that meet the criteria, the ``limit`` newest ones; 0 is all of them.
 
-    ``is_shown`` says whether whoever asks may get to see a story; None shows all.
+    ``is_shown`` says whether whoever asks may get to see a story; None shows all.  ``backlog``
+    is asked if there is no story.
 
     Raises StoreUnavailable if the source cannot be asked now.
     """
     span = await source.span()
     if span is None:
-        return TraceResult([], None, is_cut=False)
+        notes = list(await backlog()) if backlog is not None else []
+        return TraceResult([], None, is_cut=False, notes=notes)
     most = min(MOST_EVENTS, _EVENTS_OF_A_STORY * limit) if limit else MOST_EVENTS
     while True:
         found = await source.find(criteria, most)
@@ -101,7 +122,16 @@ async def trace(
             break
         most = min(MOST_EVENTS, _GROWTH * most)
     is_cut = events.is_cut or 0 < limit < len(stories)
-    return TraceResult(stories[-limit:], span, is_cut=is_cut, notes=events.notes)
+    unmatched: Sequence[StoredEvent] = ()
+    if not stories:
+        doubtful = await source.unmatched(criteria, _MOST_UNMATCHED)
+        unmatched = doubtful.events
+        is_cut |= doubtful.is_cut
+        waiting = await backlog() if backlog is not None else ()
+        events.add(Found([], is_cut=False, notes=[*doubtful.notes, *waiting]))
+    return TraceResult(
+        stories[-limit:], span, is_cut=is_cut, notes=events.notes, unmatched=unmatched
+    )
 
 
 async def _stories_of(

@@ -1,7 +1,7 @@
 """The store as the pages ask it: questions are logged, and names masked where that is set."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 from functools import partial
 from typing import Any
@@ -13,10 +13,10 @@ from mailingest.stores.counts import Counts, TimeBuckets
 from mailingest.stores.criteria import Criteria
 from mailingest.stores.protocol import CountingReader, Span
 from mailingest.trace.answer import story_to_json
-from mailingest.trace.engine import TraceResult, trace
+from mailingest.trace.engine import Backlog, TraceResult, trace
 from mailingest.trace.stories import Story
 from mailingest.web.access import USER
-from mailingest.web.masking import is_shown, mask, story_to_masked_json
+from mailingest.web.masking import is_about_parts, is_shown, mask, story_to_masked_json
 from mailingest.web.questions import LONGEST_VALUE
 from mailingest.web.story_view import StoryView
 from mailingest.web.texts import Texts
@@ -31,12 +31,21 @@ class Answers:
     store: CountingReader
     zone: tzinfo
     is_masked: bool
+    backlog: Backlog | None = None
 
     async def stories(self, request: web.Request, criteria: Criteria, *, limit: int) -> TraceResult:
         """The newest stories that meet the criteria and that the reader may see."""
         _log_question(request)
         shown = partial(is_shown, criteria) if self.is_masked else None
-        return await trace(self.store, criteria, limit=limit, is_shown=shown)
+        result = await trace(
+            self.store, criteria, limit=limit, is_shown=shown, backlog=self.backlog
+        )
+        if result.notes:
+            _log.warning("an answer is not of all logs", notes=result.notes)
+        if self.is_masked and is_about_parts(criteria):
+            # Their number would tell which parts of names there are.
+            result = replace(result, unmatched=())
+        return result
 
     async def counts(
         self, request: web.Request, buckets: TimeBuckets
@@ -54,6 +63,9 @@ class Answers:
         return {
             "mails": [self._to_json(story) for story in result.stories],
             "is_cut": result.is_cut,
+            "is_certain": result.is_certain,
+            "unread": len(result.notes),
+            "unmatched": len(result.unmatched),
             "logs_first": result.span.first if result.span else None,
             "logs_last": result.span.last if result.span else None,
         }

@@ -5,6 +5,7 @@ from datetime import tzinfo
 from aiohttp import web
 
 from mailingest.stores.protocol import CountingReader
+from mailingest.trace.engine import Backlog
 from mailingest.web.access import Access, AccessControl
 from mailingest.web.answers import Answers
 from mailingest.web.mail_page import MailPage
@@ -13,10 +14,12 @@ from mailingest.web.pages import Pages, style
 from mailingest.web.search_page import SearchPage
 
 
-def application(store: CountingReader, access: Access, zone: tzinfo) -> web.Application:
+def application(
+    store: CountingReader, access: Access, zone: tzinfo, backlog: Backlog | None = None
+) -> web.Application:
     """The pages over one store; times are shown in ``zone``."""
     pages = Pages()
-    answers = Answers(store, zone, access.is_masked)
+    answers = Answers(store, zone, access.is_masked, backlog)
     # The style sheet says nothing, and the page that asks for a login needs it.
     control = AccessControl(access, pages.refusal, public={style})
     app = web.Application(middlewares=[control.middleware], client_max_size=16 * 1024)

@@ -56,7 +56,7 @@ class MailPage:
         page = {
             "rows": [(view.row(story), view.timeline(story)) for story in stories],
             "queue_id": request.query.get("queue_id", "")[:LONGEST_VALUE],
-            "remark": "" if stories else view.nothing_found(result, Criteria()),
+            "remark": " ".join(view.remarks(result, Criteria())),
             "link": permalink(stories[0]) if stories else ".",
             "json_link": "mail.json?" + urlencode(dict(request.query)),
         }

@@ -65,7 +65,7 @@ class SearchPage:
         criteria = self._criteria(form)
         result = await self._answers.stories(request, criteria, limit=_MOST_RESULTS)
         view = self._answers.view(texts)
-        remarks = [] if result.stories else [view.nothing_found(result, criteria)]
+        remarks = view.remarks(result, criteria)
         if self._answers.is_masked and is_about_parts(criteria):
             remarks.append(texts("masked"))
         return {

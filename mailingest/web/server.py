@@ -4,6 +4,7 @@ import asyncio
 import ipaddress
 import logging
 import signal
+from functools import partial
 
 import structlog
 from aiohttp import web
@@ -12,6 +13,7 @@ from mailingest.config import Settings, credential, load_zone
 from mailingest.errors import UsageError
 from mailingest.inputs.sockets import address_text, refusal
 from mailingest.service.systemd import notify
+from mailingest.spool.status import backlog
 from mailingest.web.access import Access
 from mailingest.web.app import application
 from mailingest.web.users import Users
@@ -56,7 +58,8 @@ async def _serve(settings: Settings, access: Access) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     store = build_store(settings).reader()
-    app = application(store, access, load_zone(settings.syslog.timezone))
+    zone = load_zone(settings.syslog.timezone)
+    app = application(store, access, zone, partial(backlog, settings))
     runner = web.AppRunner(app, access_log=None)
     # Of a request that is not HTTP it would log a traceback; the pages log their own faults.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)

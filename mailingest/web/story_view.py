@@ -46,7 +46,18 @@ class StoryView:
         """The time line of a story, None if it has none."""
         return timeline(story, {part: self.texts(part) for part in PARTS})
 
-    def nothing_found(self, result: TraceResult, criteria: Criteria) -> str:
+    def remarks(self, result: TraceResult, criteria: Criteria) -> list[str]:
+        """What a reader has to know beside the stories, or instead of them."""
+        remarks = []
+        if not result.stories:
+            remarks.append(self._nothing_found(result, criteria))
+        if result.notes:
+            remarks.append(self.texts("unread"))
+        if result.unmatched:
+            remarks.append(self.texts("unmatched", count=len(result.unmatched)))
+        return remarks
+
+    def _nothing_found(self, result: TraceResult, criteria: Criteria) -> str:
         """Why a result has no story: there is no such mail, or there are no logs of that time."""
         span = result.span
         if span is None:
@@ -54,7 +65,7 @@ class StoryView:
         is_before = criteria.until is not None and criteria.until <= span.first
         is_after = criteria.since is not None and criteria.since > span.last
         return self.texts(
-            "no_logs_then" if is_before or is_after else "nothing",
+            _nothing(result) if not (is_before or is_after) else "no_logs_then",
             first=self.time(span.first),
             last=self.time(span.last),
         )
@@ -65,6 +76,12 @@ class StoryView:
 
     def _note(self, story: Story) -> str:
         return story.note if story.verdict == "unknown" and self.texts.language == "en" else ""
+
+
+def _nothing(result: TraceResult) -> str:
+    if result.is_certain:
+        return "nothing"
+    return "nothing_in_the_newest" if result.is_cut else "nothing_understood"
 
 
 def permalink(story: Story) -> str:

@@ -34,6 +34,25 @@ _TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         "No such mail. The logs reach from {first} to {last}.",
         "Keine solche Mail. Die Logs reichen von {first} bis {last}.",
     ),
+    "nothing_understood": (
+        "No such mail in what could be read and understood. The logs reach from {first} to {last}.",
+        "Keine solche Mail in dem, was gelesen und verstanden wurde. Die Logs reichen von {first} "
+        "bis {last}.",
+    ),
+    "nothing_in_the_newest": (
+        "No such mail among the newest lines: ask for less time. The logs reach from {first} to "
+        "{last}.",
+        "Keine solche Mail unter den neuesten Zeilen: bitte nach weniger Zeit fragen. Die Logs "
+        "reichen von {first} bis {last}.",
+    ),
+    "unread": (
+        "Not all logs could be read, or are in the store yet: the log of this service says more.",
+        "Nicht alle Logs waren lesbar oder sind schon im Speicher: Näheres im Log dieses Dienstes.",
+    ),
+    "unmatched": (
+        "Lines that may be about it and were not understood: {count}.",
+        "Zeilen, die davon handeln können und nicht verstanden wurden: {count}.",
+    ),
     "masked": (
         "Names are masked here: ask for a whole address, @domain or name@, or for text that is "
         "shown.",

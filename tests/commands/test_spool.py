@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mailingest.commands.spool import as_text, spool_status
+from mailingest.commands.spool import as_text
 from mailingest.config import Settings, State
 from mailingest.config import Spool as SpoolSettings
 from mailingest.errors import UsageError
@@ -18,6 +18,7 @@ from mailingest.spool.files import replace_file
 from mailingest.spool.queue import Spool
 from mailingest.spool.records import FrameBatch, Position
 from mailingest.spool.snapshot import position_row
+from mailingest.spool.status import spool_status
 from tests.support.lab.polling import PATIENCE
 
 ARRIVED = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)

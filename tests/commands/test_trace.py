@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from mailingest.spool.queue import Spool
+from mailingest.spool.records import FrameBatch
 from mailingest.trace.answer import KEYS
 from tests.support.lab.polling import PATIENCE
 
@@ -73,7 +75,8 @@ def test_json_has_one_object_for_each_mail_and_recipient_newest_last(asked: Aske
         ("pending", "eve@example.org"),
         ("rejected", "no@example.com"),
     ]
-    assert all(tuple(row) == KEYS for row in rows)
+    assert all(tuple(row) == (*KEYS, "unread") for row in rows)
+    assert all(row["unread"] == [] for row in rows)
     assert rows[0]["remote_queue_id"] == "REMOTE77"
     assert rows[2]["temporary"] is False
 
@@ -165,6 +168,58 @@ def test_no_such_mail_is_told_apart_from_no_logs(asked: Asked) -> None:
     never = asked.trace("--until", "2001-01-01")
     assert never.returncode == 1
     assert "there are no logs for that time" in never.stderr
+
+
+STRANGE = (
+    "Nov 24 10:00:03 mx1 postfix/smtp[7]: words of a later version about <nobody@example.net>\n"
+)
+
+
+def test_no_such_mail_is_said_with_doubt_if_a_line_that_names_it_is_not_understood(
+    tmp_path: Path,
+) -> None:
+    for where in ("file", "store"):
+        folder = tmp_path / where
+        folder.mkdir()
+        asked = Asked(folder, where)
+        asked.log.write_text(LOG + STRANGE)
+        if where == "store":
+            asked.mailingest("replay", "--restart", str(asked.log))
+        nothing = asked.trace("--to", "nobody@example.net")
+        assert (nothing.returncode, nothing.stdout) == (3, "")
+        first, last = remarks(nothing)
+        assert "1 line(s) that no pattern matches may be about it, such as: " in first
+        assert first.endswith("words of a later version about <nobody@example.net>")
+        assert "no such mail in what could be read and understood" in last
+        assert asked.trace("--to", "zoe@example.net").returncode == 1
+
+
+def test_no_such_mail_is_said_with_doubt_if_a_day_cannot_be_read(tmp_path: Path) -> None:
+    asked = Asked(tmp_path, "store")
+    [day] = (tmp_path / "state").rglob("*.sqlite")
+    later = day.with_name("mail-2099.01.01.sqlite")
+    later.write_bytes(b"no database at all, as after a fault of the disk\n" * 100)
+    nothing = asked.trace("--to", "nobody@example.net", "--json")
+    assert (nothing.returncode, nothing.stdout) == (3, "")
+    assert "mail-2099.01.01.sqlite cannot be read" in nothing.stderr
+    found = asked.trace("--to", "bob@example.net", "--json")
+    assert found.returncode == 0
+    [note] = json.loads(found.stdout)["unread"]
+    assert "mail-2099.01.01.sqlite cannot be read" in note
+
+
+def test_no_such_mail_is_said_with_doubt_if_lines_wait_to_be_stored(tmp_path: Path) -> None:
+    asked = Asked(tmp_path, "store")
+    directory = tmp_path / "state" / "spool"
+    directory.mkdir(exist_ok=True)
+    spool = Spool(directory, max_bytes=16 * 1024 * 1024)
+    spool.open(None)
+    spool.append([FrameBatch(1_795_500_000.0, "192.0.2.1", 7, [b"one", b"two"])])
+    spool.close()
+    nothing = asked.trace("--to", "nobody@example.net")
+    assert nothing.returncode == 3
+    assert "2 lines wait to be stored since " in nothing.stderr
+    assert asked.trace("--to", "bob@example.net").returncode == 0
 
 
 def test_a_limit_is_announced(asked: Asked) -> None:

@@ -43,6 +43,7 @@ def test_the_counters_in_the_readme_are_those_that_are_declared() -> None:
         events.TYPE_MISMATCH,
         correlation.CORRELATION_NOMATCH,
         records.HEADER_NOMATCH,
+        records.PROGRAM_NOMATCH,
         records.TIME_NOMATCH,
         records.CHARSET_MISMATCH,
         records.REPEATED,

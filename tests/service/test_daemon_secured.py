@@ -16,9 +16,9 @@ from uuid import uuid4
 import pytest
 from elasticsearch import AsyncElasticsearch
 
-from mailingest.commands.spool import spool_status
 from mailingest.config import load
 from mailingest.delivery.outages import LOG_INTERVAL
+from mailingest.spool.status import spool_status
 from tests.support.elastic import asking, stored
 from tests.support.fronting import behind
 from tests.support.lab.daemon import Daemon

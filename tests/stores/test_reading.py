@@ -269,6 +269,50 @@ async def test_events_of_one_moment_are_in_the_order_in_which_they_were_written(
     assert positions == sorted(positions, reverse=True)
 
 
+NOT_UNDERSTOOD = """
+24T10:00:00 mx1 postfix/smtp[14]: AAAAAA1: to=<Bob@example.net>, relay=none, delay=1, delays=1/0/0/0, dsn=4.4.1, status=deferred (timed out)
+24T10:00:01 mx1 postfix/smtpd[11]: brand new words about <Eve@example.net> of Postfix 4
+24T10:00:02 mx2 postfix/smtp[14]: more new words about AAAAAA2
+24T10:00:03 mx1 dovecot: words about <eve@example.net> that are no Postfix line
+"""
+
+
+@pytest.mark.parametrize(
+    ("criteria", "numbers"),
+    [
+        pytest.param({}, [1, 2], id="all"),
+        pytest.param({"recipient": address_term("eve@EXAMPLE.net")}, [1], id="address"),
+        pytest.param({"sender": address_term("@example.net")}, [1], id="domain"),
+        pytest.param({"recipient": address_term("bob@example.net")}, [], id="understood"),
+        pytest.param({"recipient": address_term("zoe@example.net")}, [], id="not named"),
+        pytest.param({"queue_id": "AAAAAA2"}, [2], id="queue ID"),
+        pytest.param({"host": text_term("mx1")}, [1], id="host"),
+        pytest.param({"host": text_term("mx1"), "queue_id": "AAAAAA2"}, [], id="another host"),
+        pytest.param({"since": at(24, 10, 0, 2)}, [2], id="since"),
+        pytest.param({"until": at(24, 10, 0, 2)}, [1], id="until"),
+    ],
+)
+async def test_lines_that_no_pattern_matches_are_told_of(
+    make_reader: MakeReader, criteria: dict[str, Any], numbers: list[int]
+) -> None:
+    reader = await make_reader(NOT_UNDERSTOOD)
+    lines = NOT_UNDERSTOOD.strip().splitlines()
+    found = await reader.unmatched(Criteria(**criteria), 10)
+    messages = [event["message"] for event in found.events]
+    assert messages == [lines[number].partition("]: ")[2] for number in reversed(numbers)]
+    result = await trace(reader, Criteria(**criteria))
+    assert result.is_certain is (bool(result.stories) or not numbers)
+
+
+async def test_no_such_mail_is_not_certain_if_too_many_lines_are_not_understood(
+    make_reader: MakeReader,
+) -> None:
+    reader = await make_reader(NOT_UNDERSTOOD)
+    found = await reader.unmatched(Criteria(), 1)
+    assert [event["message"] for event in found.events] == ["more new words about AAAAAA2"]
+    assert found.is_cut
+
+
 UNTRUSTED = [
     pytest.param("' OR '' = '", id="SQL"),
     pytest.param('" OR 1=1 --', id="a double quote"),

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from mailingest.syslog.header import (
     CHARSET_MISMATCH,
     HEADER_NOMATCH,
+    PROGRAM_NOMATCH,
     REPEATED,
     TIME_NOMATCH,
     Record,
@@ -107,16 +108,6 @@ RFC3164 = [
         id="no process id",
     ),
     pytest.param(
-        b"<13>Nov 24 15:41:13 mx1 a text without a tag: really",
-        record(pri=13, program="", procid="", msg="a text without a tag: really"),
-        id="no tag",
-    ),
-    pytest.param(
-        b"<13>Nov 24 15:41:13 mx1 ",
-        record(pri=13, program="", procid="", msg=""),
-        id="no text",
-    ),
-    pytest.param(
         b"<0>Nov 24 15:41:13 mx1 postfix/qmgr[318]: 4F2A11E0ABC: removed",
         record(pri=0),
         id="the lowest PRI",
@@ -180,14 +171,41 @@ RFC5424 = [
         id="a byte order mark",
     ),
     pytest.param(
+        b"<22>1 - mx1 postfix/qmgr 318 - - 4F2A11E0ABC: removed",
+        record(NOW, pri=22),
+        id="no time",
+    ),
+]
+WITHOUT_PROGRAM = [
+    pytest.param(
+        b"<13>Nov 24 15:41:13 mx1 a text without a tag: really",
+        record(pri=13, program="", procid="", msg="a text without a tag: really"),
+        id="no tag",
+    ),
+    pytest.param(
+        b"<13>Nov 24 15:41:13 mx1 ",
+        record(pri=13, program="", procid="", msg=""),
+        id="no text",
+    ),
+    pytest.param(
+        b"<13>Nov 24 15:41:13 mx1 -- MARK --",
+        record(pri=13, program="", procid="", msg="-- MARK --"),
+        id="sysklogd's mark",
+    ),
+    pytest.param(
+        b"<13>Nov 24 15:41:13 mx1 kernel panic: not syncing",
+        record(pri=13, program="", procid="", msg="kernel panic: not syncing"),
+        id="two words and a colon",
+    ),
+    pytest.param(
         b"<22>1 - - - - - -",
         record(NOW, pri=22, hostname=PEER, program="", procid="", msg=""),
         id="nothing but NIL",
     ),
     pytest.param(
-        b"<22>1 - mx1 postfix/qmgr 318 - - 4F2A11E0ABC: removed",
-        record(NOW, pri=22),
-        id="no time",
+        b"<22>1 2026-11-24T14:41:13Z mx1 - - - - no app-name",
+        record(pri=22, program="", procid="", msg="no app-name"),
+        id="no app-name",
     ),
 ]
 REPETITIONS = [
@@ -238,6 +256,16 @@ REPETITIONS = [
 
 @pytest.mark.parametrize(("payload", "expected"), RFC3164 + RFC3339 + RFC5424 + REPETITIONS)
 def test_a_header(payload: bytes, expected: Record) -> None:
+    assert decode(payload) == expected
+
+
+@pytest.mark.parametrize(("payload", "expected"), WITHOUT_PROGRAM)
+def test_a_line_without_a_program_says_so_and_keeps_its_bytes(
+    payload: bytes, expected: Record
+) -> None:
+    expected.problems = (PROGRAM_NOMATCH,)
+    expected.raw = payload
+
     assert decode(payload) == expected
 
 
@@ -325,7 +353,7 @@ def test_both_problems_of_a_line_are_told() -> None:
 
 LINES = [
     payload
-    for case in RFC3164 + RFC3339 + RFC5424 + REPETITIONS
+    for case in RFC3164 + RFC3339 + RFC5424 + WITHOUT_PROGRAM + REPETITIONS
     if isinstance(payload := case.values[0], bytes)
 ]
 charsets = st.sampled_from(["auto", "utf-8", "iso-8859-1", "cp1252"])

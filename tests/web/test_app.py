@@ -178,6 +178,32 @@ async def test_nothing_found_is_not_the_same_as_no_logs(page: Page) -> None:
     assert "no logs for that time" in (await page.get("?to=bob&until=2001-01-01"))[1]
 
 
+async def test_lines_that_were_not_understood_make_no_such_mail_uncertain(
+    settings: Settings,
+) -> None:
+    line = (
+        "Nov 24 10:00:03 mx1 postfix/smtp[7]: words of a later version about <nobody@example.net>"
+    )
+    pipeline = build_pipeline(settings, live=False)
+    writer = SqliteWriter(settings.sqlite_directory)
+    await writer.open()
+    await writer.write([*pipeline.feed(line.encode(), 1_795_600_000.0), *pipeline.flush()])
+    await writer.close()
+    async for page in served(settings, Access()):
+        _, html = await page.get("?to=nobody@example.net")
+        assert "No such mail in what could be read and understood." in html
+        assert "Lines that may be about it and were not understood: 1." in html
+        found = json.loads((await page.get("search.json?to=nobody@example.net"))[1])
+        assert (found["is_certain"], found["unread"], found["unmatched"]) == (False, 0, 1)
+        assert "No such mail. " in (await page.get("?to=zoe@example.net"))[1]
+    async for page in served(settings, Access(is_masked=True)):
+        found = json.loads((await page.get("search.json?to=nobody@example.net"))[1])
+        assert found["unmatched"] == 1
+        # A part of a name must not be guessed letter by letter.
+        found = json.loads((await page.get("search.json?to=nobod"))[1])
+        assert found["unmatched"] == 0
+
+
 async def test_german_is_spoken_if_asked_for(page: Page) -> None:
     _, html = await page.get("?to=bob@example.net", headers={"Accept-Language": "de"})
     assert '<html lang="de">' in html

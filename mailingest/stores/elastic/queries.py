@@ -32,6 +32,11 @@ ABOUT_A_MAIL: Final[Query] = {
         "minimum_should_match": 1,
     }
 }
+# Lines that `mailingest.postfix.index_keys.is_unmatched` may hold for; there are few such tags.
+UNMATCHED_LINES: Final[Sequence[Query]] = (
+    {"wildcard": {"tags": {"value": "_*_nomatch"}}},
+    {"bool": {"must_not": [{"wildcard": {"tags": {"value": "_*_success"}}}]}},
+)
 
 # Values in one request: below the 1,024 clauses and the 10 MB or more that servers take.
 _VALUES: Final = 300

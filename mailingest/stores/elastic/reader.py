@@ -9,15 +9,16 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Final, cast
 
-from mailingest.postfix.index_keys import is_of_session
+from mailingest.postfix.index_keys import is_of_session, is_unmatched
 from mailingest.stores.counts import Counts, TimeBuckets
-from mailingest.stores.criteria import Criteria, meets_term, terms_of
+from mailingest.stores.criteria import Criteria, may_be_about, meets_term, terms_of
 from mailingest.stores.elastic.connection import ElasticConnection
 from mailingest.stores.elastic.counts import read, request
 from mailingest.stores.elastic.errors import explained
 from mailingest.stores.elastic.lifecycle import index_patterns
 from mailingest.stores.elastic.queries import (
     ABOUT_A_MAIL,
+    UNMATCHED_LINES,
     Query,
     about_sessions,
     in_parts,
@@ -119,6 +120,15 @@ class ElasticReader:
         queries = map(of_processes, in_parts(sessions))
         also = [about_sessions(), *within(since, until)]
         return await self._search_each(queries, also, limit, is_of_session)
+
+    async def unmatched(self, criteria: Criteria, limit: int) -> Found:
+        """Lines that no pattern matched, and that may be about what is asked for."""
+        query = [*UNMATCHED_LINES, *within(criteria.since, criteria.until)]
+        found = await self._search(query, limit)
+        events = [
+            event for event in found.events if is_unmatched(event) and may_be_about(event, criteria)
+        ]
+        return Found(events, found.is_cut, found.notes)
 
     async def counts(self, buckets: TimeBuckets) -> Counts:
         """How much happened when, and why."""

@@ -15,6 +15,7 @@ import structlog
 
 from mailingest.errors import StoreUnavailable
 from mailingest.inputs.files import STANDARD_INPUT, DamagedFile, LogFile, Text
+from mailingest.stores.logfiles.canonical import CanonicalLines
 from mailingest.stores.logfiles.parsing import LineReading
 from mailingest.stores.protocol import Span
 from mailingest.stores.threads import Interrupted
@@ -48,6 +49,8 @@ class LogFiles:
     def __init__(self, files: Sequence[LogFile], reading: LineReading) -> None:
         self.notes: list[str] = []
         self._files = list(files)
+        # A pipe is read from a copy, and has its name all the same.
+        self._names = [file.path for file in files]
         self._reading = reading
         self._kept: tempfile.TemporaryDirectory[str] | None = None
         self._ends: list[Ends | None] | None = None
@@ -77,8 +80,8 @@ class LogFiles:
             self._keep_pipes(stop)
             ends: list[Ends | None] = []
             latest = 0.0
-            for file in reversed(self._files):
-                first = self._first_moment(file, stop)
+            for number, file in reversed(list(enumerate(self._files))):
+                first = self._first_moment(number, stop)
                 last = first
                 # A file ends no later than it was written: a look at the newest ones is enough.
                 if first is not None and file.mtime >= latest:
@@ -100,16 +103,38 @@ class LogFiles:
                 _log.error("file is damaged; what could be read was", reason=str(error))
                 self.notes.append(str(error))
 
-    def _first_moment(self, file: LogFile, stop: threading.Event) -> Moment | None:
+    def note_unread(self, number: int, read: CanonicalLines) -> None:
+        """Note how many lines of a file could not be read."""
+        if read.unread:
+            path = self._names[number]
+            note = (
+                f"{path}: {read.unread} of {read.lines} lines could not be read: they have no "
+                "syslog header that is known, or one without a program"
+            )
+            if note not in self.notes:
+                self.notes.append(note)
+
+    def _first_moment(self, number: int, stop: threading.Event) -> Moment | None:
+        file = self._files[number]
         for text in self.texts(file, stop):
             if moments := self._moments(text, file):
                 return moments[0]
+        # No search will look at it.
+        read = CanonicalLines(self._reading.new_decoder(), self._reading.charset, file.mtime)
+        for text in self.texts(file, stop):
+            read.block(with_line_feeds(text))
+        self.note_unread(number, read)
         return None
 
     def _last_moment(self, file: LogFile, stop: threading.Event) -> Moment | None:
-        # Of a compressed file the start is in the text, so that more than the end is read.
-        end = deque(self.texts(file, stop, max(0, file.size_bytes - _END_BYTES)), maxlen=2)
-        return max((one for text in end for one in self._moments(text, file)), default=None)
+        # Of a compressed file the start is in the text, so that more than the end is read; one of
+        # UTF-16 or of the journal has less text than bytes.
+        start = max(0, file.size_bytes - _END_BYTES)
+        end = deque(self.texts(file, stop, start), maxlen=2)
+        if not end and start:
+            end = deque(self.texts(file, stop), maxlen=2)
+        moments = (one for text in end for one in self._moments(text, file))
+        return max(moments, default=None)
 
     def _moments(self, text: Text, file: LogFile) -> list[Moment]:
         decoder = self._reading.new_decoder()

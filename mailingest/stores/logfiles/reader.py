@@ -8,9 +8,9 @@ from functools import partial
 from typing import Final, TypeVar
 
 from mailingest.inputs.files import LogFile
-from mailingest.postfix.index_keys import is_about_a_mail, queue_ids_of
+from mailingest.postfix.index_keys import is_about_a_mail, is_unmatched, queue_ids_of
 from mailingest.postfix.names import MESSAGE_ID
-from mailingest.stores.criteria import Criteria, Term, meets_term, terms_of
+from mailingest.stores.criteria import Criteria, Term, may_be_about, meets_term, terms_of
 from mailingest.stores.events import StoredEvent, is_of_sessions
 from mailingest.stores.logfiles.files import LogFiles
 from mailingest.stores.logfiles.parsing import LineReading
@@ -126,6 +126,22 @@ class LogFilesReader:
             since,
         )
         return await self._in_thread(lambda stop: self._scan.search([search], until, limit, stop))
+
+    async def unmatched(self, criteria: Criteria, limit: int) -> Found:
+        """Lines that no pattern matched, and that may be about what is asked for."""
+        texts = [term.text for name, term in terms_of(criteria).items() if name != "host"]
+        if criteria.queue_id is not None:
+            texts.append(criteria.queue_id)
+        prefilter = SubstringPrefilter(map(plain_part, texts or [""]))
+        search = Search(
+            lambda _, lowered: prefilter.lines(lowered),
+            _any,
+            lambda event: is_unmatched(event) and may_be_about(event, criteria),
+            criteria.since,
+        )
+        return await self._in_thread(
+            lambda stop: self._scan.search([search], criteria.until, limit, stop)
+        )
 
     async def close(self) -> None:
         """Remove what was kept of a pipe."""

@@ -14,6 +14,7 @@ from typing import Final
 from mailingest.inputs.files import LogFile
 from mailingest.postfix.parser import EventParser
 from mailingest.stores.events import StoredEvent, newest_first, time_of
+from mailingest.stores.logfiles.canonical import CanonicalLines
 from mailingest.stores.logfiles.files import Ends, LogFiles, with_line_feeds
 from mailingest.stores.logfiles.parsing import Hit, HitParser, LineReading
 from mailingest.stores.logfiles.prefilter import Line
@@ -89,8 +90,10 @@ class Scan:
         limit: int,
         stop: threading.Event,
     ) -> None:
-        file = self._files[number]
+        files = self._files
+        file = files[number]
         decoder = self._reading.new_decoder()
+        canonical = CanonicalLines(self._reading.new_decoder(), self._reading.charset, file.mtime)
         tls_lines = TlsLines()
         for search in searches:
             search.hits[number] = deque(maxlen=limit + 1)
@@ -98,11 +101,12 @@ class Scan:
         newer, every = sum(sizes[number + 1 :]), sum(sizes) or 1
         for text in self._files.texts(file, stop):
             self._progress((newer + text.progress) / every)
-            block = with_line_feeds(text)
+            raw = with_line_feeds(text)
+            block = canonical.block(raw)
             lowered = block.lower()
             tls_lines.begin(block)
             position = (number << _FILE_BITS) + text.offset_after
-            position -= 0 if text.is_unterminated else len(block)
+            position -= 0 if text.is_unterminated else len(raw)
             clock = None
             for search in searches:
                 hits = search.hits[number]
@@ -119,7 +123,10 @@ class Scan:
                         if not _is_between(moment, search.since, until):
                             continue
                     search.is_cut |= len(hits) > limit
-                    hits.append(Hit(position + start, clock, line, tls_lines.before(line, start)))
+                    # Where the line would begin if all of the block became longer alike.
+                    place = position + start * len(raw) // len(block)
+                    hits.append(Hit(place, clock, line, tls_lines.before(line, start)))
+        files.note_unread(number, canonical)
 
     def _time_of_first(self, search: Search, number: int) -> float:
         """When the first line that was kept of a file was written, in seconds since 1970."""

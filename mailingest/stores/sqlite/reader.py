@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from mailingest.errors import StoreUnavailable
+from mailingest.postfix.index_keys import UNMATCHED
 from mailingest.postfix.names import MESSAGE_ID, QUEUE_ID
 from mailingest.stores.counts import Counts, TimeBuckets
-from mailingest.stores.criteria import FIELDS_OF, Criteria, terms_of
+from mailingest.stores.criteria import FIELDS_OF, Criteria, may_be_about, terms_of
 from mailingest.stores.events import is_of_sessions
 from mailingest.stores.protocol import Found, Progress, Span, no_progress
 from mailingest.stores.sqlite.counts import add_day, keep_most
@@ -79,6 +80,14 @@ class SqliteReader:
         bounds = Bounds(since, until)
         found = await self._in_thread(partial(look_up, lookups=lookups, bounds=bounds, limit=limit))
         events = [event for event in found.events if is_of_sessions(event, wanted)]
+        return Found(events, found.is_cut, found.notes)
+
+    async def unmatched(self, criteria: Criteria, limit: int) -> Found:
+        """Lines that no pattern matched, and that may be about what is asked for."""
+        lookups = [by_values("linked", [UNMATCHED])]
+        bounds = Bounds(criteria.since, criteria.until)
+        found = await self._in_thread(partial(look_up, lookups=lookups, bounds=bounds, limit=limit))
+        events = [event for event in found.events if may_be_about(event, criteria)]
         return Found(events, found.is_cut, found.notes)
 
     async def counts(self, buckets: TimeBuckets) -> Counts:

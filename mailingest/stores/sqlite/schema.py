@@ -23,7 +23,8 @@ SCHEMA_VERSION: Final = 3
 # are most of them.  Addresses and Message-IDs are case-folded, queue IDs are not: long queue
 # IDs differ by case (postconf(5), enable_long_queue_ids).  The time in an index gives the newest
 # documents first without a look at any other.  `linked` is what only a trace asks for: the other
-# queue ID that a line names, or the process id of a line about a session.
+# queue ID that a line names, the process id of a line about a session, or a mark for lines that no
+# pattern matched.
 _SEARCHED: Final = (
     QUEUE_ID,
     RECIPIENT,

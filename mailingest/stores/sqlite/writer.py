@@ -11,8 +11,10 @@ from typing import Any, Final
 from mailingest.documents import Document
 from mailingest.errors import StoreUnavailable, UsageError
 from mailingest.postfix.index_keys import (
+    UNMATCHED,
     is_about_a_mail,
     is_of_session,
+    is_unmatched,
     linked_queue_id,
     queue_ids_of,
 )
@@ -206,4 +208,6 @@ def _queue_ids(fields: Mapping[str, Any]) -> tuple[str | None, str | None]:
         # Of a filter's line, its own ID for the mail stands last.
         names = queue_ids_of(fields)
         return (names[0] if len(names) > 1 else NOQUEUE), (names[-1] if names else None)
+    if linked is None and is_unmatched(fields):
+        linked = UNMATCHED
     return queue_id, linked

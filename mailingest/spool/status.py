@@ -1,0 +1,163 @@
+"""What is in the spool, seen from outside, while the daemon runs and when it does not."""
+
+import asyncio
+import fcntl
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import orjson
+
+from mailingest.config import Settings
+from mailingest.errors import UsageError
+from mailingest.spool.control import read_control
+from mailingest.spool.losses import Losses
+from mailingest.spool.queue import STATE_FILE
+from mailingest.spool.records import Position
+from mailingest.spool.recovery import find_end, first_record
+from mailingest.spool.segments import find_segments
+from mailingest.spool.snapshot import read_position
+
+# A batch is written every second or two; its oldest line may be this old.
+_ON_ITS_WAY: Final = timedelta(seconds=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How the spool is.
+
+    ``frames_waiting`` and ``bytes_waiting`` are what the daemon has not taken yet; if it does not
+    run, what it is going to read after its start, of which the last minute may be stored already.
+    ``frames_kept`` is all that is on disk: what is stored goes with the next snapshot.
+    ``oldest_waiting`` is when the first of the waiting frames came (ISO 8601, UTC), or None.
+    ``position`` is where the waiting ones begin, ``end`` where all ends, in bytes since the spool
+    began.  ``full`` is the reason for which a running daemon takes no more, or None.
+    ``frames_lost`` could not be read since the spool began, nor could ``bytes_lost`` at its end, of
+    which nobody knows how many frames they were.
+    ``counters`` are those of a running daemon since its start, but for those by tag, or None.
+    """
+
+    directory: str
+    running: bool
+    full: str | None
+    bytes: int
+    max_bytes: int
+    frames_kept: int
+    frames_waiting: int
+    bytes_waiting: int
+    oldest_waiting: str | None
+    position: int
+    end: int
+    frames_lost: int
+    bytes_lost: int
+    counters: dict[str, int | str | None] | None
+
+
+def spool_status(settings: Settings) -> Status:
+    """Look at the spool; raises UsageError if it cannot be read."""
+    directory = settings.state.directory / "spool"
+    try:
+        return _look(directory, settings.state.directory / "queue-ids", settings.spool.max_bytes)
+    except OSError as error:
+        raise UsageError(f"{error.filename or directory}: {error.strerror}") from None
+
+
+async def backlog(settings: Settings) -> list[str]:
+    """Notes on lines that were accepted here and may not be in the store, for a trace.
+
+    A line on its way to the store is none; nor is there any where no daemon has ever run.
+    """
+    try:
+        status = await asyncio.to_thread(spool_status, settings)
+    except UsageError as error:
+        return [f"what waits to be stored could not be looked at: {error}"]
+    if not status.frames_waiting or status.oldest_waiting is None:
+        return []
+    age = datetime.now(UTC) - datetime.fromisoformat(status.oldest_waiting)
+    if status.running and age < _ON_ITS_WAY:
+        return []
+    return [
+        f"{status.frames_waiting:,} lines wait to be stored since {status.oldest_waiting}: "
+        "mailingest spool status says more"
+    ]
+
+
+def _look(directory: Path, snapshot: Path, max_bytes: int) -> Status:
+    daemon = _daemon(directory)
+    position = daemon.position
+    segments = find_segments(directory)
+    if not daemon.running:
+        position = _snapshot_position(snapshot)
+    mark, losses = read_control(directory)
+    losses = losses or Losses()
+    begin = Position(segments[0].begin if segments else 0)
+    end = find_end(segments, mark, position or begin).position
+    first = first_record(segments)
+    begin = Position(
+        begin.bytes if segments else end.bytes,
+        end.frames if first is None else first.begin.frames,
+    )
+    if position is None or position.bytes < begin.bytes:
+        position = begin
+    oldest = first_record(segments, position)
+    return Status(
+        directory=str(directory),
+        running=daemon.running,
+        full=daemon.full,
+        bytes=end.bytes - begin.bytes,
+        max_bytes=max_bytes,
+        frames_kept=end.frames - begin.frames,
+        frames_waiting=end.frames - position.frames,
+        bytes_waiting=end.bytes - position.bytes,
+        oldest_waiting=None if oldest is None else _iso(oldest.batch.received_at),
+        position=position.bytes,
+        end=end.bytes,
+        frames_lost=losses.frames,
+        bytes_lost=losses.bytes,
+        counters=daemon.counters,
+    )
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+
+
+@dataclass(frozen=True, slots=True)
+class _Daemon:
+    """Whether a daemon runs, and what it says: where it is, why there is no room, its counters."""
+
+    running: bool
+    position: Position | None = None
+    full: str | None = None
+    counters: dict[str, int | str | None] | None = None
+
+
+def _daemon(directory: Path) -> _Daemon:
+    try:
+        descriptor = os.open(directory / STATE_FILE, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return _Daemon(False)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        said = os.read(descriptor, 4096)
+    else:
+        return _Daemon(False)
+    finally:
+        os.close(descriptor)
+    try:
+        state = orjson.loads(said)
+        position = Position(state["bytes"], state["frames"])
+        return _Daemon(True, position, state["full"], state.get("counters"))
+    except (ValueError, KeyError):
+        return _Daemon(True)  # it has just been started, or is the version before
+
+
+def _snapshot_position(path: Path) -> Position | None:
+    try:
+        with path.open("rb") as file:
+            return read_position(file.readline())
+    except (FileNotFoundError, ValueError, TypeError):
+        return None  # the daemon is going to begin at the beginning

@@ -1,0 +1,334 @@
+"""What other systems put around or into a log line is taken off, layer by layer.
+
+A container's log, a relay, the journal or a shipper put a header before the line, words between
+its host and its tag, or the whole line into JSON.  `peel` looks for the innermost tag.  It is only
+asked about lines whose usual header did not lead to a program, or led to one that may be a
+wrapper's.
+
+Nothing is searched for within a text: each layer has to begin where the one around it ends.  So
+what a mail or a client has written into a log line is never taken for a header.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from mailingest.syslog.levels import LEVEL, is_level_name, is_marked, pri_of
+from mailingest.syslog.stamps import Stamp, read_stamp
+from mailingest.syslog.structured_lines import read_object
+
+# A container's line that a relay wrapped, shipped as JSON by two others, has five.
+_MOST_LAYERS: Final = 8
+_MOST_WORDS: Final = 6
+_HIGHEST_PRI: Final = 191
+
+# Colours of a terminal, as they are or as syslog daemons escape them.
+_COLOURS = r"(?:(?:\x1b|#033|\\033|\\x1b|\^\[)\[[\d;]{0,16}m)*"
+_LEADING = re.compile(r"(?:[\s\ufeff]|(?:\x1b|#033|\\033|\\x1b|\^\[)\[[\d;]{0,16}m)+")
+_PRI = re.compile(r"<(\d{1,3})>(?:(?=\S)| ?)", re.ASCII)
+_COMPOSE = re.compile(rf"[\w][\w.@:/-]{{0,127}} *{_COLOURS}\|{_COLOURS} ?", re.ASCII)
+# kubectl logs --prefix, stern and the like.
+_POD = re.compile(
+    r"\[(?:pod/)?[\w.-]{1,253}(?:/[\w.-]{1,253})*\] |[\w.-]{1,253} [\w.-]{1,253} (?=\d{4}-\d\d-)"
+)
+# grep with the names of files, or the numbers of lines.
+_FOUND_IN = re.compile(
+    r"(?:[\w.@+~/-]{0,255}[./][\w.@+~/-]{0,255}[:-])?(?:\d{1,9}[:-](?!\d\d[:-]))?", re.ASCII
+)
+_STREAM = re.compile(r"std(?:out|err) [FP](?::\S{0,32})? ", re.ASCII)
+_LABELS = re.compile(r"\{[\w.-]{1,128}=\"[^{}]{0,2048}\} ", re.ASCII)
+_FLUENTD_TAG = re.compile(r"[^\s{]{1,255}(?=\t\{)")
+_COOKIE = re.compile(r"@cee: ?(?=\{)|data: (?=\{)|\x1e(?=\{)")
+_RFC5424 = re.compile(
+    r"(?:<(\d{1,3})>)?1 (?:(?=\d{4}-\d\d-\d\dT)([^ ]{19,40})|-) (\S{1,255}) (\S{1,255})"
+    r" (\S{1,128}) (\S{1,32}) "
+    # Section 6.3, as in `header`.
+    r'(-|(?>(?:\[(?>(?:[^\]"]++|"(?>(?:[^"\\]++|\\.)*)")*)\])+))(?: (.*))?',
+    re.DOTALL | re.ASCII,
+)
+_NAME = r"[^\s:\[\]{}<>\"'=,;|()]{1,128}"
+# With a colon; or with a process id, and then a level, as Apple's ASL has it, or no colon at all.
+_TAG = re.compile(
+    rf"({_NAME})(?:\[([^\]\s]{{0,32}})\]"
+    r"(?: ?:| (?:\([^)\s]{1,64}\) )?<\w{1,16}>:|(?= ))|:(?!\S))"
+)
+# metalog's.
+_TAG_IN_BRACKETS = re.compile(rf"\[({_NAME})(?:\[(\d{{0,32}})\])?\](?= )")
+_BARE_TAG = re.compile(r"([\w.@+-]{1,64}(?:/[\w.@+-]{1,64}){0,4})\[(\d{1,10})\]: ?", re.ASCII)
+_TAG_AHEAD = re.compile(rf"[ \t]*{_NAME}\[\d{{1,10}}\]")
+_HOST = re.compile(
+    r"(?:[^\s:\[\]<>(){}|\"'=,;]{1,255}"
+    r"|\[?(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f:.]{0,45}\]?)(?=[ \t])"
+)
+_ADDRESS_OR_DOMAIN = re.compile(r"(?=.*[A-Za-z:])[^\s]+[.:][^\s.:]+(?:[.:][^\s.:]+)*\Z|[\d.]+\Z")
+# Solaris: the number of the message, then facility and level.
+_MESSAGE_ID = re.compile(r"\[ID \d{1,10} [a-z0-7]{1,16}\.[a-z]{1,16}\] ?")
+# systemd's units, where journalctl shows these instead of the tag.
+_UNIT = re.compile(r"(postfix)(?:@([\w-]{1,128}))?\.service")
+# What a header may begin with: a time of day near the beginning, or something else of its kind.
+_TIME_OF_DAY = re.compile(r"\d\d:\d\d:\d\d", re.ASCII)
+_NEAR: Final = 96
+_BEGINNING = re.compile(
+    r"[\s\ufeff]{0,16}(?:[{\x1b\x1e]|@cee|@4|#033|\[ {0,8}\d|\d{10}"
+    r"|[\w.@+-]{1,64}/[\w./@+-]{1,64}\[\d)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Peeled:
+    """What the layers of a line say, the innermost after the others.
+
+    ``hosts`` and ``stamps`` are those of all layers, in their order.  The rest is the innermost's;
+    ``pri`` is None if only a wrapper says it.
+    """
+
+    program: str
+    procid: str
+    msg: str
+    hosts: Sequence[str] = ()
+    stamps: Sequence[Stamp] = ()
+    pri: int | None = None
+    msgid: str = ""
+    structured_data: str = ""
+
+
+@dataclass(slots=True)
+class _Layer:
+    """One layer so far."""
+
+    hosts: list[str] = field(default_factory=list)
+    stamps: list[Stamp] = field(default_factory=list)
+    pri: int | None = None
+    msgid: str = ""
+    structured_data: str = ""
+
+
+def peel(line: str) -> Peeled | None:
+    """The innermost tag of a line, and what all layers say; None if they do not lead to a tag."""
+    return _peel(line, 0)
+
+
+def may_have_header(msg: str) -> bool:
+    """Whether a look behind a tag is worth while; cheap, and true of some texts too many."""
+    if _TIME_OF_DAY.search(msg, 0, _NEAR) or _BEGINNING.match(msg):
+        return True
+    level = LEVEL.match(msg)
+    return level is not None and _TAG_AHEAD.match(msg, level.end()) is not None
+
+
+def is_own_tag(tag: str) -> bool:
+    """Whether a tag is Postfix's, instance and daemon, and so never that of a wrapper."""
+    return tag.startswith("postfix") and "/" in tag
+
+
+def without_message_id(msg: str) -> str:
+    """The text without Solaris' number of the message."""
+    found = _MESSAGE_ID.match(msg)
+    return msg if found is None else msg[found.end() :]
+
+
+def program_of_unit(tag: str) -> str:
+    """The Postfix instance of a systemd unit (``postfix@-.service``), any other tag as it is."""
+    unit = _UNIT.fullmatch(tag)
+    if unit is None:
+        return tag
+    name, instance = unit.groups()
+    return name if instance in (None, "-") else instance
+
+
+def _peel(text: str, depth: int) -> Peeled | None:
+    if depth >= _MOST_LAYERS:
+        return None
+    if (leading := _LEADING.match(text)) is not None:
+        text = text[leading.end() :]
+    for form in _FORMS:
+        found = form(text, depth)
+        if found is not None:
+            return found
+    return None
+
+
+def _object(text: str, depth: int) -> Peeled | None:
+    if cookie := _COOKIE.match(text):
+        text = text[cookie.end() :]
+    if not text.startswith("{") or (found := read_object(text)) is None:
+        return None
+    layer = _Layer(
+        [found.host] if found.host else [],
+        [found.stamp] if found.stamp is not None else [],
+        found.pri,
+    )
+    tag, procid = found.tag, found.procid
+    if (whole := re.fullmatch(rf"({_NAME})(?:\[(\d{{0,10}})\])?:?", tag)) is not None:
+        tag, procid = whole[1], whole[2] or procid
+    else:
+        tag = ""
+    return _behind_tag(layer, tag, procid, found.text, depth)
+
+
+def _prefixed(text: str, depth: int) -> Peeled | None:
+    """A name that stands before the line, and is not syslog's."""
+    for prefix in (_COMPOSE, _POD, _FOUND_IN):
+        match = prefix.match(text)
+        if match is not None and match.end():
+            inner = _peel(text[match.end() :], depth + 1)
+            # Whatever stands there, only a whole header makes it a prefix.
+            if inner is not None and inner.stamps:
+                return inner
+    return None
+
+
+def _rfc5424(text: str, depth: int) -> Peeled | None:
+    match = _RFC5424.fullmatch(text)
+    if match is None:
+        return None
+    pri_text, date, host, tag, procid, msgid, structured_data, msg = match.groups()
+    stamp = read_stamp(date) if date else None
+    if stamp is None and pri_text is None:
+        return None
+    pri = int(pri_text) if pri_text and int(pri_text) <= _HIGHEST_PRI else None
+    layer = _Layer(
+        [] if host == "-" else [host],
+        [stamp] if stamp else [],
+        pri,
+        "" if msgid == "-" else msgid,
+        "" if structured_data == "-" else structured_data,
+    )
+    tag, procid = ("" if one == "-" else one for one in (tag, procid))
+    return _behind_tag(layer, tag, procid, msg or "", depth)
+
+
+def _stamped(text: str, depth: int) -> Peeled | None:
+    """A time, then hosts and other words up to a tag or another header."""
+    pri, at = None, 0
+    if (found := _PRI.match(text)) is not None and int(found[1]) <= _HIGHEST_PRI:
+        pri, at = int(found[1]), found.end()
+    stamp = read_stamp(text, at)
+    if stamp is None:
+        return None
+    return _after_stamp(text[stamp.end :], _Layer([], [stamp], pri), depth)
+
+
+def _after_stamp(text: str, layer: _Layer, depth: int) -> Peeled | None:
+    for _ in range(_MOST_WORDS):
+        text = text.lstrip(" \t,")
+        if (leading := _LEADING.match(text)) is not None:
+            text = text[leading.end() :]
+        if (match := _STREAM.match(text)) is not None:
+            # Kubernetes' containers may write anything.
+            return _within(layer, _peel(text[match.end() :], depth + 1))
+        if (match := _LABELS.match(text) or _FLUENTD_TAG.match(text)) is not None:
+            text = text[match.end() :]
+            continue
+        if (match := _tag_of(text, layer)) is not None:
+            return _behind_tag(layer, match[1], match[2] or "", text[match.end() :], depth)
+        if _begins_header(text):
+            return _within(layer, _peel(text, depth + 1))
+        if (match := LEVEL.match(text)) is not None and _is_no_host(match, text, layer):
+            layer.pri = pri_of(match, layer.pri)
+            text = text[match.end() :]
+            continue
+        match = _HOST.match(text)
+        if match is None or len(layer.hosts) == 2:
+            return None
+        layer.hosts.append(match[0])
+        text = text[match.end() :]
+    return None
+
+
+def _tag_of(text: str, layer: _Layer) -> re.Match[str] | None:
+    """The tag at the beginning of a text, if it can be one behind these hosts."""
+    level = LEVEL.match(text)
+    if level is not None and (level["open"] or level["facility"]):
+        return None
+    if (match := _TAG_IN_BRACKETS.match(text)) is not None and not match[1].isdecimal():
+        return match
+    match = _TAG.match(text)
+    if match is None or not any(map(str.isalpha, match[1])):
+        return None
+    name, procid = match.groups()
+    if procid is not None:
+        return match if procid.isdecimal() or text[match.end() - 1] == ":" else None
+    # `INFO:` before a tag.
+    if is_level_name(name) and (level or _BARE_TAG.match(text, match.end() + 1)):
+        return None
+    if len(layer.hosts) < 2 or "/" in name:
+        return match
+    # Two words and a colon may be any text: `kernel panic: …`.
+    first, second = layer.hosts
+    is_host = first.partition(".")[0] == second.partition(".")[0]
+    return match if is_host or _ADDRESS_OR_DOMAIN.match(second) else None
+
+
+def _is_no_host(level: re.Match[str], text: str, layer: _Layer) -> bool:
+    """Whether a level is one: a host may have the name `info`."""
+    if is_marked(level) or level[0].isupper() or layer.hosts:
+        return True
+    return _TAG.match(text[level.end() :].lstrip(" \t")) is None
+
+
+def _leveled(text: str, depth: int) -> Peeled | None:
+    """socklog's: facility and level, then a line without PRI."""
+    match = LEVEL.match(text)
+    if match is None or not (match["facility"] or match["open"] or match["colon"]):
+        return None
+    inner = _peel(text[match.end() :], depth + 1)
+    if inner is None:
+        return None
+    return replace(inner, pri=pri_of(match, None)) if inner.pri is None else inner
+
+
+def _bare(text: str, depth: int) -> Peeled | None:
+    """A tag with a process id, and no header at all; within another header only a daemon's."""
+    at, pri = 0, None
+    if (found := _PRI.match(text)) is not None and int(found[1]) <= _HIGHEST_PRI:
+        pri, at = int(found[1]), found.end()
+    match = _BARE_TAG.match(text, at)
+    if match is None or (depth and "/" not in match[1]):
+        return None
+    return _behind_tag(_Layer([], [], pri), match[1], match[2], text[match.end() :], depth)
+
+
+def _behind_tag(layer: _Layer, tag: str, procid: str, msg: str, depth: int) -> Peeled | None:
+    """The line is at its end, unless its text is a line again."""
+    if not is_own_tag(tag) and (not tag or may_have_header(msg)):
+        inner = _peel(msg, depth + 1)
+        if inner is not None:
+            # What the container's daemon says of facility and level is not the line's.
+            return _within(replace(layer, pri=None) if tag else layer, inner)
+    if not tag:
+        return None
+    return Peeled(
+        program_of_unit(tag),
+        procid,
+        without_message_id(msg.lstrip(" \ufeff")),
+        layer.hosts,
+        layer.stamps,
+        layer.pri,
+        layer.msgid,
+        layer.structured_data,
+    )
+
+
+def _within(layer: _Layer, inner: Peeled | None) -> Peeled | None:
+    if inner is None:
+        return None
+    return replace(
+        inner,
+        hosts=[*layer.hosts, *inner.hosts],
+        stamps=[*layer.stamps, *inner.stamps],
+        pri=layer.pri if inner.pri is None else inner.pri,
+    )
+
+
+def _begins_header(text: str) -> bool:
+    """Whether another header begins in the middle of one."""
+    at = found.end() if (found := _PRI.match(text)) is not None else 0
+    if text.startswith(("{", "@cee"), at) or read_stamp(text, at) is not None:
+        return True
+    return _RFC5424.fullmatch(text) is not None
+
+
+_Form = Callable[[str, int], Peeled | None]
+_FORMS: Final[Sequence[_Form]] = (_object, _rfc5424, _stamped, _leveled, _bare, _prefixed)
