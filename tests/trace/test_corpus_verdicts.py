@@ -17,6 +17,7 @@ from tests.support.lab.corpus import Corpus
 from tests.support.lab.corpus_endings import Ending
 from tests.support.logs import documents_of
 from tests.support.stores import MakeReader
+from tests.support.told import faults_of
 
 pytest_plugins = ["tests.support.lab.fixture"]
 pytestmark = pytest.mark.lab
@@ -74,6 +75,10 @@ def test_nothing_else_is_told(corpus: Corpus, rows: list[Row]) -> None:
             # It cannot be known without SMTPUTF8 that there was none.
             is_untold = row["recipient"] == "from-no-utf8@example.net"
             assert is_rude or is_question or is_untold, row
+
+
+def test_all_is_told_in_one_answer(lines: list[bytes]) -> None:
+    assert faults_of(events_of(lines)) == []
 
 
 def test_the_endings_are_of_all_kinds(corpus: Corpus) -> None:

@@ -67,6 +67,55 @@ def test_a_users_own_program_that_names_a_queue_id_makes_no_story_of_its_own(
     assert any("checked AAAAAA1" in event["message"] for event in delivered.proof)
 
 
+FILTERED = """
+24T10:00:00 mx1 postfix/smtpd: AAAAAA1: client=pc.example.com[192.0.2.7]
+24T10:00:00 mx1 postfix/qmgr: AAAAAA1: from=<ann@example.com>, size=500, nrcpt=1 (queue active)
+24T10:00:01 mx1 postfix/smtpd: AAAAAA2: client=localhost[127.0.0.1]
+24T10:00:01 mx1 postfix/qmgr: AAAAAA2: from=<ann@example.com>, size=600, nrcpt=1 (queue active)
+24T10:00:02 mx1 mine[5]: {said}
+24T10:00:02 mx1 postfix/smtp: AAAAAA1: to=<bob@example.net>, relay=127.0.0.1[127.0.0.1]:10024, delay=2, delays=1/0/0/1, dsn=2.0.0, status=sent (250 {reply})
+24T10:00:02 mx1 postfix/qmgr: AAAAAA1: removed
+24T10:00:02 mx1 postfix/lmtp: AAAAAA2: to=<bob@example.net>, relay=mx1[/run/lmtp], delay=2, delays=1/0/0/1, dsn=2.0.0, status=sent (250 2.0.0 <bob> wIDaOw Saved)
+24T10:00:02 mx1 postfix/qmgr: AAAAAA2: removed
+"""
+
+
+@pytest.mark.parametrize(
+    ("said", "reply", "chain"),
+    [
+        pytest.param(
+            "took AAAAAA1, gave AAAAAA2", "Ok", ["AAAAAA1", "AAAAAA2"], id="both queue IDs"
+        ),
+        pytest.param(
+            "job 0123456789AB gave AAAAAA2",
+            "2.0.0 OK (0123456789AB)",
+            ["AAAAAA1", "AAAAAA2"],
+            id="an ID of its own, which is in the reply",
+        ),
+        pytest.param("job 0123456789AB done", "Ok", ["AAAAAA2"], id="neither"),
+    ],
+)
+def test_a_users_own_filter_may_name_the_next_queue_id(
+    tmp_path: Path, said: str, reply: str, chain: list[str]
+) -> None:
+    (tmp_path / "mine.grok").write_text(
+        "MINE took %{POSTFIX_QUEUEID:postfix_queueid}, gave %{POSTFIX_QUEUEID:postfix_remote_queueid}"
+        "|job (?<filter_id>[0-9A-F]{12})(?: gave %{POSTFIX_QUEUEID:postfix_remote_queueid}| done)\n"
+    )
+    settings = Settings.model_validate(
+        {
+            "syslog": {"timezone": "UTC"},
+            "grok": {"patterns_dirs": [tmp_path], "programs": {"mine": "MINE"}},
+        }
+    )
+    documents = documents_of(lines_of(FILTERED.format(said=said, reply=reply)), settings)
+    stories = build_stories(
+        gather([{**orjson.loads(one.body), "_id": one.id} for one in documents])
+    )
+    [delivered] = [one for one in stories if one.verdict == "delivered"]
+    assert summary(delivered)["chain"] == chain
+
+
 @pytest.mark.parametrize("tag", ["postfix", "postfix-out"])
 def test_the_service_that_a_cut_tag_leaves_to_be_guessed_is_used_by_the_trace(tag: str) -> None:
     log = MAIL.replace("postfix/smtpd:", f"{tag}:").replace("postfix/cleanup:", f"{tag}:")
