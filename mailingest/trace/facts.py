@@ -249,10 +249,6 @@ class FilterLine:
         """What it did with the mail, in a word; "" if it does not say."""
         return str(self.event.get(FILTER_ACTION, ""))
 
-    def is_for(self, recipient: str) -> bool:
-        """Whether it is about this recipient, or about all."""
-        return self.recipient is None or self.recipient.lower() == recipient.lower()
-
 
 @dataclass(slots=True)
 class Refusal:

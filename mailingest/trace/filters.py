@@ -29,9 +29,12 @@ class FilterIds:
 
     def __init__(self, facts: Facts) -> None:
         self._lines: dict[str, list[FilterLine]] = defaultdict(list)
+        self._thrown_away: dict[tuple[str, str], FilterLine] = {}
         for line in facts.filter_lines:
             if line.filter_id is not None:
                 self._lines[line.filter_id].append(line)
+                if line.recipient and _is_thrown_away(line):
+                    self._thrown_away.setdefault((line.filter_id, line.recipient.lower()), line)
 
     def attach(self, facts: Facts) -> None:
         """Make the lines that name no queue ID a part of the mails that they are about."""
@@ -57,10 +60,9 @@ class FilterIds:
 
     def thrown_away(self, attempt: Attempt) -> StoredEvent | None:
         """The line that tells that the filter which took a delivery threw the mail away."""
-        for line in self._lines.get(attempt.remote_queue_id or "", ()):
-            if line.recipient and line.is_for(attempt.recipient) and _is_thrown_away(line):
-                return line.event
-        return None
+        about = (attempt.remote_queue_id or "", attempt.recipient.lower())
+        line = self._thrown_away.get(about)
+        return line.event if line is not None else None
 
     def thrown_away_as_a_whole(self, queue: Queue) -> StoredEvent | None:
         """The line of a filter that took a mail out of the queue, and threw it away for all."""

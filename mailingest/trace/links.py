@@ -37,6 +37,24 @@ _NO_FILTERS: Final = (
 _COPIES: Final = frozenset({"bcc", "notify"})
 
 
+class Recipients:
+    """The recipients of mails, with the relays that these were given to, or should have been."""
+
+    def __init__(self) -> None:
+        self._relays: dict[int, dict[str, set[str | None]]] = {}
+
+    def relays(self, queue: Queue, recipient: str) -> set[str | None]:
+        """The relays for a recipient, also by way of an alias; none if it is not one."""
+        if id(queue) not in self._relays:
+            relays: dict[str, set[str | None]] = defaultdict(set)
+            for attempt in queue.attempts:
+                for address in (attempt.recipient, attempt.original_recipient):
+                    if address:
+                        relays[address.lower()].add(attempt.relay)
+            self._relays[id(queue)] = relays
+        return self._relays[id(queue)].get(recipient.lower(), set())
+
+
 class Proofs:
     """The next queue IDs that a line proves."""
 
@@ -44,7 +62,10 @@ class Proofs:
         self._by_id: dict[str, list[Queue]] = defaultdict(list)
         self._behind: dict[tuple[str, str], list[Queue]] = defaultdict(list)
         self._requeued: dict[Key, list[Queue]] = defaultdict(list)
-        self._filters: dict[str, list[FilterLine]] = defaultdict(list)
+        # By the ID of the filter or the queue ID, and the recipient; "" stands for all.
+        self._filters: dict[tuple[str, str], list[FilterLine]] = defaultdict(list)
+        self._about: dict[str, list[FilterLine]] = defaultdict(list)
+        self._recipients = Recipients()
         for queue in facts.queues:
             self._by_id[queue.key.queue_id].append(queue)
             if queue.filtered_from:
@@ -54,7 +75,8 @@ class Proofs:
         for line in facts.filter_lines:
             if line.given_back_as and line.action not in _COPIES:
                 for name in {line.queue_id, line.filter_id} - {None}:
-                    self._filters[str(name)].append(line)
+                    self._filters[str(name), (line.recipient or "").lower()].append(line)
+                    self._about[str(name)].append(line)
 
     def generations(self, key: Key) -> list[Queue]:
         """The mails that had a queue ID, one after the other."""
@@ -74,7 +96,7 @@ class Proofs:
             yield from _latest_before(back, queue, attempt)
         behind = self._behind.get((queue.key.host, queue.key.queue_id), [])
         if behind:
-            own = [one for one in behind if _has_recipient(one, attempt)]
+            own = [one for one in behind if self._recipients.relays(one, attempt.recipient)]
             is_hop = attempt.service == "pipe" or attempt.outcome == "passed_on"
             yield from _latest_before(own or (behind if is_hop else []), queue, attempt)
 
@@ -85,7 +107,7 @@ class Proofs:
                 if one.created_at >= queue.created_at:
                     yield one
         if not queue.attempts:
-            for line in self._filters.get(queue.key.queue_id, ()):
+            for line in self._about.get(queue.key.queue_id, ()):
                 if line.host == queue.key.host and line.time >= queue.created_at - _WITHIN:
                     named = self._given_back(line, queue)
                     near = [one for one in named if abs(one.created_at - line.time) < CLOCKS_DIFFER]
@@ -101,15 +123,16 @@ class Proofs:
 
     def _lines_about(self, queue: Queue, attempt: Attempt) -> list[FilterLine]:
         """What filters say of this delivery; lines for this recipient go before those for all."""
-        lines = [*self._filters.get(attempt.remote_queue_id or "", ())]
-        lines += [
-            line
-            for line in self._filters.get(queue.key.queue_id, ())
-            if line.host == queue.key.host
-            and queue.created_at - _WITHIN <= line.time <= attempt.time + CLOCKS_DIFFER
-        ]
-        about = [line for line in lines if line.is_for(attempt.recipient)]
-        return sorted(about, key=lambda line: line.recipient is None)
+        found = []
+        for recipient in (attempt.recipient.lower(), ""):
+            found += self._filters.get((attempt.remote_queue_id or "", recipient), [])
+            found += [
+                line
+                for line in self._filters.get((queue.key.queue_id, recipient), ())
+                if line.host == queue.key.host
+                and queue.created_at - _WITHIN <= line.time <= attempt.time + CLOCKS_DIFFER
+            ]
+        return found
 
 
 class Guesses:
@@ -120,6 +143,7 @@ class Guesses:
 
     def __init__(self, facts: Facts, is_taken: Callable[[Queue, Queue], bool]) -> None:
         self._is_taken = is_taken
+        self._recipients = Recipients()
         self._by_message: dict[tuple[str, str], list[Queue]] = defaultdict(list)
         for queue in sorted(facts.queues, key=lambda one: (one.created_at, one.size or 0)):
             if queue.message_id:
@@ -137,7 +161,7 @@ class Guesses:
             and begun <= one.created_at <= attempt.time + _PICKED_UP
             and _is_later(one, queue)
         ]
-        yield from (one for one in back if _goes_on(one, attempt))
+        yield from (one for one in back if self._goes_on(one, attempt))
         # For whom it is will be known when it is tried; for one, there is no other.
         yield from (one for one in back if not one.attempts and one.nrcpt == 1)
 
@@ -149,6 +173,11 @@ class Guesses:
             is_then = one.created_at >= queue.ended - _WITHIN
             if is_then and one.is_submitted_here and one.key.instance == queue.key.instance:
                 yield one
+
+    def _goes_on(self, one: Queue, attempt: Attempt) -> bool:
+        """Whether a mail is for the recipient of a delivery, and goes another way than that one."""
+        relays = self._recipients.relays(one, attempt.recipient)
+        return bool(relays) and attempt.relay not in relays
 
     def _others(self, queue: Queue) -> list[Queue]:
         same = self._by_message.get((queue.key.host, queue.message_id or ""), [])
@@ -174,12 +203,6 @@ def _is_later(one: Queue, queue: Queue) -> bool:
     return one.size >= queue.size
 
 
-def _goes_on(one: Queue, attempt: Attempt) -> bool:
-    """Whether a mail is for the recipient of a delivery, and goes another way than that one."""
-    own = [other for other in one.attempts if _is_for(other, attempt.recipient)]
-    return bool(own) and all(other.relay != attempt.relay for other in own)
-
-
 def _latest_before(candidates: Iterable[Queue], queue: Queue, attempt: Attempt) -> list[Queue]:
     """Of the mails that had a queue ID, the one that had begun when it was named; or none."""
     fit = [
@@ -198,12 +221,3 @@ def _can_be_same(child: Queue, queue: Queue) -> bool:
     if not child.message_id or not queue.message_id:
         return True
     return child.message_id[:_SAFE_MESSAGE_ID] == queue.message_id[:_SAFE_MESSAGE_ID]
-
-
-def _has_recipient(queue: Queue, attempt: Attempt) -> bool:
-    return any(_is_for(other, attempt.recipient) for other in queue.attempts)
-
-
-def _is_for(attempt: Attempt, recipient: str) -> bool:
-    wanted = recipient.lower()
-    return wanted in (attempt.recipient.lower(), (attempt.original_recipient or "").lower())

@@ -5,8 +5,11 @@ is the recipient there, or the one before an alias there.  A filter may have put
 the address, or taken it away (recipient_delimiter).
 """
 
+import re
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 
@@ -35,15 +38,10 @@ class Shares:
 
 
 _DELIMITERS: Final = "+-"
+_DELIMITER: Final = re.compile(r"(?<=.)[+-]", re.DOTALL)
 
-_Same = Callable[[Recipient, Recipient], bool]
-# An address may be there for itself and by way of an alias: the one that it came in for counts.
-_COMPARISONS: Final[Sequence[_Same]] = (
-    lambda before, after: after.origin == before.final,
-    lambda before, after: after.final == before.final,
-    lambda before, after: _is_extended(before.final, after.origin),
-    lambda before, after: _is_extended(before.final, after.final),
-)
+_KeyOf = Callable[[str], str]
+_Address = Callable[[Recipient], str]
 
 
 def share_out(
@@ -56,11 +54,15 @@ def share_out(
     """
     of_each: list[list[int]] = [[] for _ in before]
     left = set(range(len(after)))
-    for is_same in _COMPARISONS:
+    for address, key_of in _COMPARISONS:
         found: set[int] = set()
+        by_key: dict[str, list[int]] = defaultdict(list)
+        for number in sorted(left):
+            by_key[key_of(address(after[number]))].append(number)
         for shares, recipient in zip(of_each, before, strict=True):
             if not shares and recipient.final:
-                shares += [one for one in sorted(left) if is_same(recipient, after[one])]
+                near = by_key.get(key_of(recipient.final), ())
+                shares += [one for one in near if _is_same(recipient.final, address(after[one]))]
                 found |= set(shares)
         left -= found
     empty = [shares for shares in of_each if not shares]
@@ -70,11 +72,32 @@ def share_out(
     return Shares(of_each, sorted(left))
 
 
-def _is_extended(one: str, other: str) -> bool:
-    """Whether two addresses differ by an extension only, or by what it is."""
+def _whole(address: str) -> str:
+    return address
+
+
+def _stem(address: str) -> str:
+    """An address without what may be an extension."""
+    local, at, domain = address.rpartition("@")
+    return f"{_DELIMITER.split(local, maxsplit=1)[0]}{at}{domain}"
+
+
+# An address may be there for itself and by way of an alias: the one that it came in for counts.
+_COMPARISONS: Final[Sequence[tuple[_Address, _KeyOf]]] = (
+    (attrgetter("origin"), _whole),
+    (attrgetter("final"), _whole),
+    (attrgetter("origin"), _stem),
+    (attrgetter("final"), _stem),
+)
+
+
+def _is_same(one: str, other: str) -> bool:
+    """Whether two addresses are one, or differ by an extension only, or by what it is."""
     local, at, domain = one.rpartition("@")
-    other_local, other_at, other_domain = other.rpartition("@")
-    if not at or not other_at or domain != other_domain:
+    other_local, _, other_domain = other.rpartition("@")
+    if one == other:
+        return True
+    if not at or domain != other_domain:
         return False
     if local.partition("+")[0] == other_local.partition("+")[0]:
         return True

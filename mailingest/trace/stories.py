@@ -211,7 +211,7 @@ class _Builder:
             for child in reached:
                 if child is not None:
                     numbers = children.setdefault(id(child), (child, []))[1]
-                    if number not in numbers:
+                    if numbers[-1:] != [number]:
                         numbers.append(number)
         return list(children.values())
 
