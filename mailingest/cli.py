@@ -380,7 +380,8 @@ def trace(
     all mails of the time are shown.
 
     Exit code 0: there are answers; 1: there is none, and standard error says whether there are
-    logs for that time; 2: the question makes no sense.
+    logs for that time; 2: the question makes no sense; 3: there is none in what could be read,
+    and standard error says what could not.
 
     \b
     mailingest trace --to bob@example.net --since 2d

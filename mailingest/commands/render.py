@@ -5,7 +5,7 @@ no cell is a formula to a spreadsheet.
 """
 
 import csv
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import tzinfo
 from typing import Any, TextIO
 
@@ -56,9 +56,22 @@ _RED = "31"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 
 
-def json_line(story: Story) -> bytes:
-    """The JSON object of a story as one line, in which all that is not printable is escaped."""
-    return f"{escape_terminal_json(orjson.dumps(story_to_json(story)))}\n".encode()
+def json_line(story: Story, unread: Sequence[str] = ()) -> bytes:
+    """The JSON object of a story as one line, in which all that is not printable is escaped.
+
+    What could not be ``unread`` is its key `incomplete`, which is there only then.
+    """
+    values = story_to_json(story)
+    return _json({**values, "incomplete": list(unread)} if unread else values)
+
+
+def json_of_nothing(unread: Sequence[str]) -> bytes:
+    """The line that says instead of answers that not all could be read: there is no verdict."""
+    return _json({"verdict": None, "incomplete": list(unread)})
+
+
+def _json(values: Mapping[str, Any]) -> bytes:
+    return f"{escape_terminal_json(orjson.dumps(values))}\n".encode()
 
 
 def write_csv(stories: Iterable[Story], out: TextIO) -> None:

@@ -8,18 +8,18 @@ from datetime import UTC, datetime, tzinfo
 from typing import Literal
 
 from mailingest.commands.progress import SearchProgress
-from mailingest.commands.render import json_line, text_lines, write_csv
+from mailingest.commands.render import json_line, json_of_nothing, text_lines, write_csv
 from mailingest.config import Settings, load_zone
 from mailingest.escaping import escape_terminal
 from mailingest.stores.criteria import Criteria
 from mailingest.stores.protocol import Span
 from mailingest.trace.engine import TraceResult, trace
 from mailingest.trace.questions import Question, read_criteria
-from mailingest.trace.stories import Story
 from mailingest.wiring import build_reader
 
 EXIT_FOUND = 0
 EXIT_NOT_FOUND = 1
+EXIT_NOT_ALL_READ = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,22 +35,28 @@ class Options:
 def run(settings: Settings, question: Question, options: Options) -> int:
     """TraceResult on standard output; remarks go to standard error.
 
-    The exit code is 0 if there is an answer and 1 if there is none.  Raises UsageError for a
+    The exit code is 0 if there is an answer, 1 if there is none, and 3 if there is none in what
+    could be read, and something could not.  Raises UsageError for a
     question that makes no sense, StoreUnavailable if the store cannot be asked.
     """
     zone = load_zone(settings.syslog.timezone)
     criteria = read_criteria(question, now=datetime.now(UTC), zone=zone)
     answer = asyncio.run(_ask(settings, criteria, options))
-    _show(answer.stories, options, zone)
+    _show(answer, options, zone)
     for remark in remarks(answer, criteria, options, zone):
         print(f"mailingest: {escape_terminal(remark)}", file=sys.stderr)
-    return EXIT_FOUND if answer.stories else EXIT_NOT_FOUND
+    if answer.stories:
+        return EXIT_FOUND
+    return EXIT_NOT_ALL_READ if answer.notes else EXIT_NOT_FOUND
 
 
 def remarks(answer: TraceResult, criteria: Criteria, options: Options, zone: tzinfo) -> list[str]:
     """What the user has to know beside the answer: limits, and what "nothing" means."""
     if answer.span is None:
-        return [*answer.notes, "there are no logs at all: nothing has been stored yet"]
+        if not options.files:
+            return [*answer.notes, "there are no logs at all: nothing has been stored yet"]
+        missing = "no line that could be read" if answer.notes else "no line"
+        return [*answer.notes, f"there is {missing} in these files"]
     return [*answer.notes, *_limits(answer, answer.span, criteria, options, zone)]
 
 
@@ -75,7 +81,10 @@ def _limits(
     is_after = criteria.since is not None and criteria.since > covered.last
     if is_before or is_after:
         return [f"there are no logs for that time: {span}"]
-    return [f"no such mail in {'these files' if options.files else 'the store'}: {span}"]
+    place = "these files" if options.files else "the store"
+    if answer.notes:
+        place = f"what could be read of {place}"
+    return [f"no such mail in {place}: {span}"]
 
 
 async def _ask(settings: Settings, criteria: Criteria, options: Options) -> TraceResult:
@@ -87,9 +96,13 @@ async def _ask(settings: Settings, criteria: Criteria, options: Options) -> Trac
             await source.close()
 
 
-def _show(stories: Sequence[Story], options: Options, zone: tzinfo) -> None:
+def _show(answer: TraceResult, options: Options, zone: tzinfo) -> None:
+    stories = answer.stories
     if options.form == "json":
-        sys.stdout.buffer.write(b"".join(json_line(story) for story in stories))
+        lines = [json_line(story, answer.notes) for story in stories]
+        if not stories and answer.notes:
+            lines.append(json_of_nothing(answer.notes))
+        sys.stdout.buffer.write(b"".join(lines))
         sys.stdout.buffer.flush()
     elif options.form == "csv":
         write_csv(stories, sys.stdout)

@@ -69,11 +69,12 @@ _UNIT = re.compile(r"(postfix)(?:@([\w-]{1,128}))?\.service")
 _BEGINNING = re.compile(
     r"(?=[^(])[\s\ufeff]{0,16}(?:"
     # A month, or a weekday and a month.
-    r"[^\W\d_][^\s\d:\[\](){}|=]{1,24}+ (?:[^\W\d_][^\s\d:\[\](){}|=]{1,24}+ )? ?\d{1,4}[ .,]"
+    r"[^\W\d_][^\s\d:\[\](){}|=]{1,24}+ (?:[^\W\d_][^\s\d:\[\](){}|=]{1,24}+ )? ?"
+    r"\d{1,4}[ .,]"
     r"|\d(?:\d{3}[-/. ]|\d{9}|\d?[. -]| \d{4}-)|[{<\[\x1b\x1e]|@cee|@4|#033"
     # A container's name, the tag of a daemon, a level and a tag.
     r"|[\w.@:/+-]{1,128}+(?: *\||(?<=[\w./@+-])\[\d{1,10}\]:)"
-    r"|(?:\w{1,8}[.:|])?(?:(?i:emerg|alert|crit|err|warn|notice|info|debug))\S{0,8} +\S{1,128}\[\d)",
+    r"|(?:\w{1,8}[.:|])?(?i:emerg|alert|crit|err|warn|notice|info|debug)\S{0,8} +\S{1,128}\[\d)"
 )
 
 

@@ -78,7 +78,9 @@ async def trace(
     """
     span = await source.span()
     if span is None:
-        return TraceResult([], None, is_cut=False)
+        # Of files there may be lines, but none that can be read.
+        found = await source.find(criteria, 1)
+        return TraceResult([], None, is_cut=False, notes=list(found.notes))
     most = min(MOST_EVENTS, _EVENTS_OF_A_STORY * limit) if limit else MOST_EVENTS
     while True:
         found = await source.find(criteria, most)

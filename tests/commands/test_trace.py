@@ -182,6 +182,54 @@ def test_an_empty_store_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (
+            ["some text", "another one"],
+            ["2 of 2 lines could not be read", "no line that could be read in these files"],
+        ),
+        (
+            [*LOG.splitlines()[:3], "some text"],
+            ["1 of 4 lines could not be read", "no such mail in what could be read of these files"],
+        ),
+        (
+            ["Nov 24 10:00:00 mx1 a text without a program"],
+            ["1 of 1 lines could not be read", "no such mail in what could be read of these files"],
+        ),
+    ],
+)
+def test_what_could_not_be_read_of_a_file_is_said(
+    tmp_path: Path, lines: list[str], said: list[str]
+) -> None:
+    asked = Asked(tmp_path, "file")
+    asked.log.write_text("".join(f"{line}\n" for line in lines))
+    done = asked.trace("--to", "nobody@example.net", "--json")
+    assert done.returncode == 3
+    assert all(text in done.stderr for text in said), done.stderr
+    [nothing] = map(json.loads, done.stdout.splitlines())
+    assert nothing["verdict"] is None
+    assert said[0] in nothing["incomplete"][0]
+
+
+def test_an_answer_says_that_there_may_be_others(tmp_path: Path) -> None:
+    asked = Asked(tmp_path, "file")
+    asked.log.write_text(LOG + "some text\n")
+    done = asked.trace("--to", "bob@example.net", "--json")
+    assert done.returncode == 0
+    [answer] = map(json.loads, done.stdout.splitlines())
+    assert "1 of 7 lines could not be read" in answer["incomplete"][0]
+    assert "1 of 7 lines could not be read" in done.stderr
+
+
+def test_an_empty_file_is_no_fault(tmp_path: Path) -> None:
+    asked = Asked(tmp_path, "file")
+    asked.log.write_text("")
+    done = asked.trace()
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "there is no line in these files" in done.stderr
+
+
+@pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
         (["--since", "soon"], "'soon' is not a valid time"),
