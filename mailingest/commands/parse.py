@@ -1,7 +1,7 @@
 """Lines in, documents out as JSON lines: to try patterns, and to use as a filter."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import BinaryIO, Final, TextIO
 
 import orjson
@@ -9,16 +9,19 @@ import orjson
 from mailingest.config import Settings
 from mailingest.escaping import escape_terminal, escape_terminal_json
 from mailingest.grok.message_templates import TemplateCount, TemplateCounter
-from mailingest.inputs.rotation import expand
+from mailingest.inputs.files import LogFile
+from mailingest.inputs.years import tell_doubt
 from mailingest.service import gc_tuning
 from mailingest.syslog.header import HEADER_NOMATCH, PROGRAM_NOMATCH
-from mailingest.wiring import build_decoder, build_parser, build_pipeline, first_time
+from mailingest.wiring import build_decoder, build_parser, build_pipeline, log_files
 
 # What stands for the program of lines that do not say it.
 _WITHOUT: Final = {HEADER_NOMATCH: "(no syslog header)", PROGRAM_NOMATCH: "(no program)"}
 
 
-def parse(settings: Settings, arguments: Sequence[str], out: BinaryIO) -> None:
+def parse(
+    settings: Settings, arguments: Sequence[str], out: BinaryIO, *, year: int | None = None
+) -> None:
     """Write one JSON object for each line that is not empty.
 
     Each event comes out at once, so that a delivery line that comes before its qmgr line is not
@@ -26,12 +29,14 @@ def parse(settings: Settings, arguments: Sequence[str], out: BinaryIO) -> None:
     """
     pipeline = build_pipeline(settings, live=False, wait=0.0, everything=True)
     gc_tuning.tune()
-    for file in expand(arguments, first_time(settings)):
+    for file in log_files(settings, arguments, year):
         feed, mtime = pipeline.feed, file.mtime
+        span = pipeline.begin_file()
         for block in file.blocks():
             bodies = [document.body for line in block.lines for document in feed(line, mtime)]
             out.write(_lines(bodies))
             out.flush()
+        tell_doubt(file, span)
 
 
 def _lines(bodies: Sequence[bytes]) -> bytes:
@@ -43,7 +48,12 @@ def _lines(bodies: Sequence[bytes]) -> bytes:
 
 
 def unmatched(
-    settings: Settings, arguments: Sequence[str], out: TextIO, *, as_json: bool = False
+    settings: Settings,
+    arguments: Sequence[str],
+    out: TextIO,
+    *,
+    as_json: bool = False,
+    year: int | None = None,
 ) -> None:
     """Write the lines of Postfix that no pattern matches, grouped by program and template.
 
@@ -53,7 +63,7 @@ def unmatched(
     beyond those that are kept.
     """
     counter = TemplateCounter()
-    tags = _collect(settings, arguments, counter)
+    tags = _collect(settings, log_files(settings, arguments, year), counter)
     groups = list(counter.counts())
     if as_json:
         rows = list(map(_group, groups))
@@ -95,13 +105,13 @@ def _group(group: TemplateCount) -> dict[str, object]:
 
 
 def _collect(
-    settings: Settings, arguments: Sequence[str], counter: TemplateCounter
+    settings: Settings, files: Iterable[LogFile], counter: TemplateCounter
 ) -> Counter[str]:
     """Count what does not match; the number of lines by the tag that says so, "" if all did."""
     decoder = build_decoder(settings, live=False)
     parser = build_parser(settings)
     tags: Counter[str] = Counter()
-    for file in expand(arguments, first_time(settings)):
+    for file in files:
         for block in file.blocks():
             for line in block.lines:
                 if not line or line.isspace():

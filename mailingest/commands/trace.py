@@ -24,9 +24,13 @@ EXIT_NOT_ALL_READ = 3
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What is asked besides: ``files`` instead of the store, and how answers are shown."""
+    """What is asked besides: ``files`` instead of the store, and how answers are shown.
+
+    ``year`` is that of the files' last lines, None if it is told by when they were written.
+    """
 
     files: Sequence[str] = ()
+    year: int | None = None
     limit: int = 100
     form: Literal["text", "json", "csv"] = "text"
     raw: bool = False
@@ -89,7 +93,7 @@ def _limits(
 
 async def _ask(settings: Settings, criteria: Criteria, options: Options) -> TraceResult:
     with SearchProgress() as progress:
-        source = build_reader(settings, options.files, progress)
+        source = build_reader(settings, options.files, progress, year=options.year)
         try:
             return await trace(source, criteria, limit=options.limit)
         finally:

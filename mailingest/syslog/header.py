@@ -22,7 +22,7 @@ from mailingest.syslog.envelopes import (
 )
 from mailingest.syslog.levels import is_level
 from mailingest.syslog.stamps import Stamp, moment_of_stamp
-from mailingest.syslog.timestamps import Clock, Moment, moment_of
+from mailingest.syslog.timestamps import Clock, FileSpan, Moment, moment_of
 
 HEADER_NOMATCH: Final = "_syslog_header_nomatch"
 TIME_NOMATCH: Final = "_syslog_time_nomatch"
@@ -104,6 +104,10 @@ class RecordDecoder:
         self._charset = charset
         # Tags of Postfix, which nobody has to look at again.
         self._own_tags: set[str] = set()
+
+    def begin_file(self) -> FileSpan:
+        """Another file begins; see `Clock.begin_file`."""
+        return self._clock.begin_file()
 
     def decode(self, payload: bytes, *, reference: float, peer: str = "") -> Record:
         """Decode one frame.

@@ -112,7 +112,7 @@ def test_unmatched_lines_are_grouped_by_program_and_template(tmp_path: Path) -> 
 def test_a_line_does_nothing_to_a_terminal(tmp_path: Path, arguments: list[str]) -> None:
     # The last one is not UTF-8, and a command in ISO-8859-1.
     commands = b"\x1b]0;owned\x07 \x7f \b \xc2\x9b2J \xe2\x80\xaetxt.exe", b"\x9b2J owned"
-    log = b"".join(b"Nov 24 07:00:01 mx1 postfix/qmgr[9]: %s\n" % each for each in commands)
+    log = b"".join(b"2026-11-24T07:00:01Z mx1 postfix/qmgr[9]: %s\n" % each for each in commands)
     (tmp_path / "mail.log").write_bytes(log)
     done = parse(*arguments, str(tmp_path / "mail.log"))
     shown = done.stdout.decode()

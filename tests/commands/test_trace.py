@@ -10,6 +10,7 @@ import pty
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ Nov 24 10:00:01 mx1 postfix/smtp[10]: AAAAAA1: to=<bob@example.net>, relay=mx.ex
 Nov 24 10:00:01 mx1 postfix/smtp[10]: AAAAAA1: to=<eve@example.org>, relay=mx.example.org[198.51.100.8]:25, delay=1, delays=0/0/0/1, dsn=4.7.1, status=deferred (host mx.example.org said: 451 \x1b[31mlater)
 Nov 24 10:00:02 mx1 postfix/smtpd[7]: NOQUEUE: reject: RCPT from pc.example.com[192.0.2.7]: 550 5.1.1 <no@example.com>: User unknown; from=<ann@example.com> to=<no@example.com> proto=ESMTP helo=<pc>
 """  # noqa: E501
+WRITTEN = datetime(2026, 11, 25, tzinfo=UTC).timestamp()
 # What clears a terminal, its title, an 8-bit command, what overwrites, what turns the direction,
 # what has no width, a line separator, a tag character.
 HOSTILE = "\x1b[2J\x1b]0;owned\x07\x9b31m\b\x7f\u202etxt.exe\u2067\u200b\u2028\U000e0041"
@@ -36,6 +38,8 @@ class Asked:
     def __init__(self, directory: Path, where: str) -> None:
         self.log = directory / "mail.log"
         self.log.write_text(LOG)
+        # What has no year is of the year in which it was written.
+        os.utime(self.log, (WRITTEN, WRITTEN))
         self.config = directory / "mailingest.toml"
         self.config.write_text(
             f'[state]\ndirectory = "{directory}/state"\n[syslog]\ntimezone = "UTC"\n'
