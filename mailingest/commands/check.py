@@ -5,12 +5,12 @@ from collections.abc import Callable, Mapping
 from typing import Literal
 
 from mailingest.commands.redos_probe import Probe, find_slow
-from mailingest.commands.spool import spool_status
 from mailingest.config import Settings
 from mailingest.errors import MailingestError, UsageError
 from mailingest.grok.library import Library
 from mailingest.inputs.sockets import address_text, bound_socket
 from mailingest.spool.files import make_directory
+from mailingest.spool.status import spool_status
 from mailingest.wiring import build_parser, build_store, read_definitions
 
 

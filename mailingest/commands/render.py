@@ -141,6 +141,11 @@ def _how_it_went(story: Story, row: dict[str, Any]) -> Iterator[str]:
         yield f"  bounce    {escape_terminal(row['notification'])}"
     if story.attempts > 1:
         yield f"  attempts  {story.attempts}"
+    if row["refused_before"]:
+        count = len(row["refused_before"])
+        times = "once" if count == 1 else f"{count} times"
+        yield f"  before    refused for the time being {times}, and sent again by the client:"
+        yield from (f"            {escape_terminal(line)}" for line in row["refused_before"])
     if row["delays"]:
         delays = row["delays"]
         yield (
@@ -166,7 +171,8 @@ def _cell(value: Any) -> str:
         return ""
     if isinstance(value, list):
         value = " > ".join(
-            f"{step['host']} {step['instance']} {step['queue_id']}" for step in value
+            one if isinstance(one, str) else f"{one['host']} {one['instance']} {one['queue_id']}"
+            for one in value
         )
     elif isinstance(value, dict):
         value = "/".join(f"{part:g}" for part in list(value.values())[1:])

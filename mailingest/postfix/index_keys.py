@@ -17,10 +17,24 @@ LINKS: Final = (
 """Fields with another queue ID of the same mail, or that of its notification, or what a filter
 calls the mail."""
 
+ABOUT_A_MAIL: Final = (
+    "postfix_queueid",
+    "filter_id",
+    "postfix_proxy_result",
+    "postfix_refusal",
+)
+"""Fields of which a line about a mail, or the refusal of one, has at least one."""
+
+_ABOUT_A_MAIL: Final = frozenset(ABOUT_A_MAIL)
 _LINKS: Final = frozenset(LINKS)
 _EDGES: Final = ("connect from ", "disconnect from ")
 # What smtpd logs of a mail to come, before it has a queue ID.
 _IN_ADVANCE: Final = frozenset({"hold", "discard", "filter"})
+
+
+def is_about_a_mail(fields: Mapping[str, Any]) -> bool:
+    """Whether a line is about a mail, or one that was refused, with or without a queue ID."""
+    return not _ABOUT_A_MAIL.isdisjoint(fields)
 
 
 def queue_ids_of(fields: Mapping[str, Any]) -> list[str]:

@@ -1,8 +1,9 @@
 """Whether a story meets the criteria of a question."""
 
-from mailingest.stores.criteria import Criteria
+from mailingest.postfix.names import SASL_USERNAME, SENDER
+from mailingest.stores.criteria import FIELDS_OF, Criteria
 from mailingest.trace.facts import Attempt
-from mailingest.trace.origin import clients_in, logins_in, senders_in
+from mailingest.trace.origin import values_in
 from mailingest.trace.stories import Story
 
 
@@ -19,11 +20,11 @@ def meets(criteria: Criteria, story: Story) -> bool:
     return _is_in_time(criteria, story) and all(
         term is None or any(map(term.matches, values))
         for term, values in (
-            (criteria.sender, senders_in(story)),
+            (criteria.sender, values_in(story, SENDER)),
             (criteria.recipient, (story.recipient, story.original_recipient)),
             (criteria.message_id, [queue.message_id for queue in story.queues]),
-            (criteria.client, clients_in(story)),
-            (criteria.sasl_user, logins_in(story)),
+            (criteria.client, values_in(story, *FIELDS_OF["client"])),
+            (criteria.sasl_user, values_in(story, SASL_USERNAME)),
             (criteria.relay, _relays(story)),
             (criteria.host, _hosts(story)),
         )

@@ -12,16 +12,19 @@ from mailingest.postfix.names import (
     MESSAGE_ID,
     NOQUEUE,
     ORIGINAL_QUEUE_ID,
+    OUTCOME,
     QUEUE_ID,
     REMOTE_QUEUE_ID,
     REQUEUED_FROM,
 )
-from mailingest.stores.criteria import Criteria, text_term
+from mailingest.stores.criteria import Criteria, Term, text_term
 from mailingest.stores.events import StoredEvent, time_of
 from mailingest.stores.protocol import Found, Reader, Span
 from mailingest.trace.criteria import meets
 from mailingest.trace.facts import session_of
 from mailingest.trace.gathering import gather, is_accept
+from mailingest.trace.history import REACH as AGAIN
+from mailingest.trace.history import triples_of, with_history
 from mailingest.trace.stories import Story, build_stories
 
 # A deferred mail lives for 5 days (maximal_queue_lifetime), and its bounce as long again.
@@ -41,6 +44,9 @@ _MOST_IN_ADVANCE: Final = 50
 # smtpd decides about one recipient: it may ask a policy server (smtpd_policy_service_timeout).
 _DECISION: Final = timedelta(seconds=100)
 _LINES_OF_A_CLIENT: Final = 1000
+
+# Recipients whose mail may have been refused before; of log files, each is a search.
+_MOST_TRIPLES: Final = 4
 
 _LINKS: Final = (
     QUEUE_ID,
@@ -108,7 +114,7 @@ async def trace(
     most = min(MOST_EVENTS, _EVENTS_OF_A_STORY * limit) if limit else MOST_EVENTS
     while True:
         found = await source.find(criteria, most)
-        every, events = await _stories_of(source, found, span)
+        every, events = await _stories_of(source, found, span, criteria)
         stories = [
             story
             for story in every
@@ -130,14 +136,18 @@ async def trace(
     )
 
 
-async def _stories_of(source: Reader, found: Found, span: Span) -> "tuple[list[Story], _Events]":
+async def _stories_of(
+    source: Reader, found: Found, span: Span, criteria: Criteria
+) -> "tuple[list[Story], _Events]":
     """The stories that the events found lead to, oldest first."""
     events = _Events()
     events.add(found)
     if events.all:
         await _follow(source, events)
-    facts = gather(events.in_order())
-    return build_stories(facts, until=span.last), events
+    stories = build_stories(gather(events.in_order()), until=span.last)
+    if await _follow_refusals(source, events, criteria, stories):
+        stories = build_stories(gather(events.in_order()), until=span.last)
+    return with_history(stories), events
 
 
 def _is_enough(stories: Sequence[Story], found: Found, limit: int) -> bool:
@@ -245,6 +255,34 @@ async def _accepted_after_all(source: Reader, events: _Events) -> list[StoredEve
         ]
         accepted += events.add(Found(later[-1:], found.is_cut and not later, found.notes))
     return accepted
+
+
+async def _follow_refusals(
+    source: Reader, events: _Events, criteria: Criteria, stories: Sequence[Story]
+) -> bool:
+    """Fetch refusals of the same mails in earlier sessions, if what was asked does not find them.
+
+    They name the sender, the recipient and the client, but no queue ID and no Message-ID.  Whether
+    there were any is returned.
+    """
+    if criteria.queue_id is None and criteria.message_id is None:
+        return False
+    asked = (story for story in stories if meets(criteria, story))
+    triples = {triple: story for story in asked for triple in triples_of(story)}
+    is_new = False
+    for (sender, recipient, _), story in list(triples.items())[-_MOST_TRIPLES:]:
+        if story.received_at is None:
+            continue
+        question = Criteria(
+            sender=Term(sender, "equals"),
+            recipient=Term(recipient, "equals"),
+            since=story.received_at - AGAIN,
+            until=story.received_at,
+        )
+        found = await source.find(question, _LINES_OF_A_CLIENT)
+        refused = [event for event in found.events if event.get(OUTCOME) == "rejected"]
+        is_new |= bool(events.add(Found(refused, is_cut=False, notes=found.notes)))
+    return is_new
 
 
 def _values(events: Iterable[StoredEvent], names: Iterable[str]) -> set[str]:

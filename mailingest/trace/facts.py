@@ -191,6 +191,13 @@ class Queue:
     ended: datetime | None = None
     deleted: StoredEvent | None = None
     requeued: StoredEvent | None = None
+    _values: dict[str, frozenset[Any]] = field(default_factory=dict, repr=False, compare=False)
+
+    def values_of(self, name: str) -> frozenset[Any]:
+        """All values of a field in the lines; asked for again and again when these are known."""
+        if name not in self._values:
+            self._values[name] = frozenset(e[name] for e in self.events if e.get(name) is not None)
+        return self._values[name]
 
     @property
     def is_active(self) -> bool:

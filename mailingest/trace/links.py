@@ -70,7 +70,7 @@ class Proofs:
         if remote is not None:
             yield from _latest_before(self._named(remote, queue), queue, attempt)
         for line in self._lines_about(queue, attempt):
-            back = self._named(str(line.given_back_as), queue)
+            back = self._given_back(line, queue)
             yield from _latest_before(back, queue, attempt)
         behind = self._behind.get((queue.key.host, queue.key.queue_id), [])
         if behind:
@@ -87,12 +87,17 @@ class Proofs:
         if not queue.attempts:
             for line in self._filters.get(queue.key.queue_id, ()):
                 if line.host == queue.key.host and line.time >= queue.created_at - _WITHIN:
-                    named = self._named(str(line.given_back_as), queue)
+                    named = self._given_back(line, queue)
                     near = [one for one in named if abs(one.created_at - line.time) < CLOCKS_DIFFER]
                     yield from sorted(near, key=lambda one: abs(one.created_at - line.time))[:1]
 
     def _named(self, queue_id: str, queue: Queue) -> list[Queue]:
         return [one for one in self._by_id.get(queue_id, ()) if _can_be_same(one, queue)]
+
+    def _given_back(self, line: FilterLine, queue: Queue) -> list[Queue]:
+        """The mails that a filter names, which may have given it another Message-ID."""
+        named = self._by_id.get(str(line.given_back_as), ())
+        return [one for one in named if one.key != queue.key]
 
     def _lines_about(self, queue: Queue, attempt: Attempt) -> list[FilterLine]:
         """What filters say of this delivery; lines for this recipient go before those for all."""
@@ -125,11 +130,16 @@ class Guesses:
         if not _may_be_filter(attempt):
             return
         begun = attempt.time - timedelta(seconds=attempt.delays.get("transmission") or 0) - _WITHIN
-        for one in self._others(queue):
-            is_back = one.is_submitted_here or one.client_ip in _THIS_HOST
-            is_then = begun <= one.created_at <= attempt.time + _PICKED_UP
-            if is_back and is_then and _is_later(one, queue) and _goes_on(one, attempt):
-                yield one
+        back = [
+            one
+            for one in self._others(queue)
+            if (one.is_submitted_here or one.client_ip in _THIS_HOST)
+            and begun <= one.created_at <= attempt.time + _PICKED_UP
+            and _is_later(one, queue)
+        ]
+        yield from (one for one in back if _goes_on(one, attempt))
+        # For whom it is will be known when it is tried; for one, there is no other.
+        yield from (one for one in back if not one.attempts and one.nrcpt == 1)
 
     def of_whole(self, queue: Queue) -> Iterator[Queue]:
         """The mails that postsuper(1) may have made of one: old versions log no ``orig_id``."""

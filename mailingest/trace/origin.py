@@ -6,16 +6,16 @@ The client of a later queue ID is a host of the mail's own way, and so none that
 """
 
 from collections.abc import Iterator
+from itertools import chain
 
 from mailingest.postfix.names import (
     CLIENT_HOSTNAME,
     CLIENT_IP,
     PROGRAM_KIND,
-    SASL_USERNAME,
     SENDER,
 )
 from mailingest.stores.events import StoredEvent
-from mailingest.trace.facts import Client, Login, original_client_of
+from mailingest.trace.facts import Client, Login
 from mailingest.trace.stories import Story
 
 
@@ -24,8 +24,8 @@ def sender_of(story: Story) -> str | None:
     senders = [queue.sender for queue in story.queues]
     if story.refusal is not None:
         senders.append(story.refusal.sender)
-    senders += [event.get(SENDER) for event in _filter_lines(story)]
-    return next((sender for sender in senders if sender is not None), None)
+    of_filters = (event.get(SENDER) for event in _filter_lines(story))
+    return next((sender for sender in chain(senders, of_filters) if sender is not None), None)
 
 
 def client_of(story: Story) -> Client | None:
@@ -58,30 +58,19 @@ def login_of(story: Story) -> Login | None:
     return next((login for login in logins if login is not None), None)
 
 
-def senders_in(story: Story) -> Iterator[object]:
-    """The sender in each form that a line has: as submitted, with SRS, as a list's owner."""
-    return (event.get(SENDER) for event in _events(story))
+def values_in(story: Story, *names: str) -> Iterator[object]:
+    """All values of fields in the lines of a story.
+
+    Of a sender, they are all of its forms: as submitted, with SRS, as a list's owner.
+    """
+    for name in names:
+        for queue in story.queues:
+            yield from queue.values_of(name)
+        if story.refusal is not None:
+            yield story.refusal.event.get(name)
 
 
-def clients_in(story: Story) -> Iterator[object]:
-    """Names and addresses of the clients of all queue IDs, and of those before filters."""
-    for event in _events(story):
-        yield event.get(CLIENT_HOSTNAME)
-        yield event.get(CLIENT_IP)
-        yield from original_client_of(event) or ()
-
-
-def logins_in(story: Story) -> Iterator[object]:
-    """The names under which clients logged in."""
-    return (event.get(SASL_USERNAME) for event in _events(story))
-
-
-def _events(story: Story) -> Iterator[StoredEvent]:
+def _filter_lines(story: Story) -> Iterator[StoredEvent]:
+    """What filters say of a mail."""
     for queue in story.queues:
-        yield from queue.events
-    if story.refusal is not None:
-        yield story.refusal.event
-
-
-def _filter_lines(story: Story) -> list[StoredEvent]:
-    return [event for event in _events(story) if event.get(PROGRAM_KIND) == "filter"]
+        yield from (event for event in queue.events if event.get(PROGRAM_KIND) == "filter")

@@ -54,7 +54,8 @@ class Story:
     """What became of one mail for one recipient.
 
     ``queues`` are those that the mail passed, ``passed`` the deliveries that led on from one to the
-    next, and ``attempt`` is the one that decided.
+    next, and ``attempt`` is the one that decided.  ``refused_before`` are refusals for the time
+    being of the same mail, in earlier sessions.
     """
 
     verdict: Verdict
@@ -65,6 +66,7 @@ class Story:
     attempt: Attempt | None = None
     attempts: int = 0
     passed: Sequence[Attempt] = ()
+    refused_before: Sequence[Refusal] = ()
     notification: str | None = None
     refusal: Refusal | None = None
     evidence: StoredEvent | None = None

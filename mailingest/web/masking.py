@@ -24,7 +24,7 @@ _ADDRESSES: Final = (
     *("sasl_username", "sasl_sender"),
 )
 # Free text, in which names stand without a domain, too.
-_TEXTS: Final = ("reply", "note", "evidence", "proof")
+_TEXTS: Final = ("reply", "note", "evidence", "proof", "refused_before")
 _NAMES: Final = (
     RECIPIENT,
     ORIGINAL_RECIPIENT,

@@ -76,6 +76,10 @@ _TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "there": ("Queue ID over there", "Queue-ID dort"),
     "chain": ("Way through the queues", "Weg durch die Queues"),
     "attempts": ("Attempts", "Versuche"),
+    "refused_before": (
+        "Refused for the time being, and sent again",
+        "Vorläufig abgelehnt und erneut gesendet",
+    ),
     "delay": ("Delay", "Dauer"),
     "notification": ("Bounce message", "Unzustellbarkeitsmeldung"),
     "encrypted": ("Encryption", "Verschlüsselung"),

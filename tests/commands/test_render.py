@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from mailingest.commands.render import json_line, text_lines, write_csv
 from mailingest.escaping import escape_terminal
 from mailingest.trace.answer import story_to_json
+from mailingest.trace.history import with_history
 from mailingest.trace.stories import Story
 from tests.support.logs import stories_of
 
@@ -41,6 +42,32 @@ def test_the_verdict_comes_first_then_the_mail_then_the_proof() -> None:
     assert rest[-1].startswith(
         "  proof     2026-11-24T10:00:02.000Z mx1 postfix/smtp[77]: AAAAAA1:"
     )
+
+
+LOGIN = """
+24T09:50:00 mx1 postfix/smtpd: NOQUEUE: reject: RCPT from pc.example.com[192.0.2.7]: 450 4.2.0 <bob@example.net>: Greylisted; from=<ann@example.com> to=<bob@example.net> proto=ESMTP helo=<pc>
+24T10:00:00 mx1 postfix/smtpd: AAAAAA1: client=pc.example.com[192.0.2.7], sasl_method=LOGIN, sasl_username=ann, sasl_sender=ann@example.com
+24T10:00:01 mx1 postfix/qmgr: AAAAAA1: from=<ann@example.com>, size=5000, nrcpt=1 (queue active)
+24T10:00:02 mx1 postfix/smtp: AAAAAA1: to=<bob@example.net>, relay=mx.example.net[198.51.100.9]:25, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (250 2.0.0 Ok)
+"""  # noqa: E501
+
+
+def test_the_login_and_what_was_before_are_shown() -> None:
+    _, shown = with_history(stories_of(LOGIN))
+    lines = text(shown).splitlines()
+    assert "  login     ann, LOGIN, for ann@example.com" in lines
+    assert "  before    refused for the time being once, and sent again by the client:" in lines
+    assert any("450 4.2.0" in line for line in lines)
+
+
+def test_a_row_has_the_login_and_what_was_before() -> None:
+    out = io.StringIO()
+    write_csv(with_history(stories_of(LOGIN)), out)
+    refused, sent = csv.DictReader(io.StringIO(out.getvalue()))
+    names = ("sasl_username", "sasl_method", "sasl_sender")
+    assert [sent[name] for name in names] == ["ann", "LOGIN", "ann@example.com"]
+    assert "Greylisted" in sent["refused_before"]
+    assert refused["refused_before"] == refused["sasl_username"] == ""
 
 
 def test_raw_shows_every_line() -> None:

@@ -61,19 +61,24 @@ def _of_recipients(facts: Facts, stories: Sequence[Story]) -> Iterator[str]:
 
     decided: dict[Line, Counter[tuple[Line, ...]]] = defaultdict(Counter)
     passed: set[Line] = set()
+    joined: Counter[Line] = Counter()
     for story in stories:
         way = tuple(map(line_of, story.passed))
         passed |= set(way)
         if story.attempt is not None:
-            decided[line_of(story.attempt)][way] += 1
+            line = line_of(story.attempt)
+            decided[line][way] += 1
+            # Nothing leads to it from the queue ID before.
+            joined[line] += not way or way[-1][0] != id(story.queues[-2])
     for queue in facts.queues:
         for line in dict.fromkeys(map(line_of, queue.attempts)):
+            count = decided[line].total()
             name = f"{queue.key.queue_id} to {line[1]} ({line[2]})"
-            if line not in decided and line not in passed:
+            if not count and line not in passed:
                 yield f"{name} is told nowhere"
-            if line in decided and line in passed:
+            if count and line in passed:
                 yield f"{name} is decided, and goes on"
-            if any(count > 1 for count in decided[line].values()):
+            if any(each > 1 for each in decided[line].values()) or (count > 1 and joined[line]):
                 yield f"{name} is told more than once"
 
 

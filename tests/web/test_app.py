@@ -20,7 +20,7 @@ from tests.web.serving import Page
 
 LOG = """\
 Nov 24 10:00:00 mx1 postfix/smtpd[7]: AAAAAA1: client=<script>alert(1)</script>[192.0.2.7]
-Nov 24 10:00:00 mx1 postfix/smtpd[7]: AAAAAA1: client=pc.example.com[192.0.2.7]
+Nov 24 10:00:00 mx1 postfix/smtpd[7]: AAAAAA1: client=pc.example.com[192.0.2.7], sasl_method=PLAIN, sasl_username=<i>login</i>
 Nov 24 10:00:00 mx1 postfix/cleanup[8]: AAAAAA1: message-id=<one@example.com>
 Nov 24 10:00:00 mx1 postfix/qmgr[9]: AAAAAA1: from=<ann@example.com>, size=500, nrcpt=2 (queue active)
 Nov 24 10:00:01 mx1 postfix/smtp[10]: AAAAAA1: to=<bob@example.net>, relay=mx.example.net[198.51.100.9]:25, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (250 2.0.0 <img src=x onerror=alert(2)> \u202etxt.exe)
@@ -73,6 +73,19 @@ async def test_a_search_gives_stories_that_lead_to_their_mail(page: Page) -> Non
     assert "AAAAAA1" in mail
     assert '<svg class="timeline"' in mail
     assert "mx.example.net[198.51.100.9]:25" in mail
+
+
+async def test_what_an_account_sent_is_found_and_its_page_names_the_account(page: Page) -> None:
+    status, html = await page.get("?sasl_user=LOGIN")
+    assert status == 200
+    assert "bob@example.net" in html
+    assert "no@example.com" not in html
+    links = re.findall(r'href="(mail\?[^"]+)"', html)
+    _, mail = await page.get(links[0].replace("&amp;", "&"))
+    assert "Logged in as" in mail
+    assert "&lt;i&gt;login&lt;/i&gt; (PLAIN)" in mail
+    _, nobody = await page.get("?sasl_user=somebody")
+    assert "bob@example.net" not in nobody
 
 
 async def test_json_lies_beside_each_page(page: Page) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from mailingest.stores.criteria import Criteria, address_term, text_term
 from mailingest.trace.criteria import meets
+from mailingest.trace.history import with_history
 from mailingest.trace.stories import Story
 from mailingest.web.masking import is_shown, mask, story_to_masked_json
 from mailingest.web.story_view import permalink
@@ -110,6 +111,22 @@ def test_what_is_not_personal_stays() -> None:
     )
 
 
+def test_a_login_is_a_name() -> None:
+    shown = story_to_masked_json(story_of("bob+news@example.net"))
+    assert (shown["sasl_username"], shown["sasl_method"]) == ("a***", "PLAIN")
+
+
+def test_earlier_refusals_name_nobody() -> None:
+    greylisted = LOG.strip().splitlines()[-1].replace("550 5.1.1", "450 4.2.0")
+    again = LOG.strip().splitlines()[0].replace("T10:", "T12:").replace("AAAAAA1", "AAAAAA2")
+    active = LOG.strip().splitlines()[1].replace("T10:", "T12:").replace("AAAAAA1", "AAAAAA2")
+    sent = f"24T12:00:02 mx1 postfix/virtual: AAAAAA2: to=<emil@example.com>, relay=virtual, {D}, dsn=2.0.0, status=sent (delivered to maildir)"
+    stories = with_history(stories_of("\n".join([greylisted, again, active, sent])))
+    [shown] = [one for one in map(story_to_masked_json, stories) if one["refused_before"]]
+    assert "450 4.2.0 <e***@example.com>" in shown["refused_before"][0]
+    assert not [name for name in NAMES if name in json.dumps(shown).lower()]
+
+
 def test_the_sender_of_a_bounce_stays_nobody() -> None:
     [story] = stories_of(
         "24T10:00:01 mx1 postfix/qmgr: AAAAAA1: from=<>, size=5, nrcpt=1 (queue active)"
@@ -139,6 +156,7 @@ def test_a_link_names_nobody() -> None:
         pytest.param(Criteria(text=text_term("to=<bob")), False, id="a text that is masked"),
         pytest.param(Criteria(text=text_term("ob+news@example.net")), False, id="an end"),
         pytest.param(Criteria(queue_id="AAAAAA1"), True, id="a queue ID"),
+        pytest.param(Criteria(sasl_user=address_term("annik")), False, id="a part of a login"),
     ],
 )
 def test_a_name_cannot_be_guessed_letter_by_letter(criteria: Criteria, is_met: bool) -> None:

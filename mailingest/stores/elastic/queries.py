@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import Any, Final, TypeVar
 
+from mailingest.postfix import index_keys
 from mailingest.postfix.index_keys import LINKS
 from mailingest.postfix.names import (
     CLIENT_HOSTNAME,
@@ -25,7 +26,12 @@ T = TypeVar("T")
 
 Query = dict[str, Any]
 
-ABOUT_A_MAIL: Final[Query] = {"exists": {"field": QUEUE_ID}}
+ABOUT_A_MAIL: Final[Query] = {
+    "bool": {
+        "should": [{"exists": {"field": field}} for field in index_keys.ABOUT_A_MAIL],
+        "minimum_should_match": 1,
+    }
+}
 # Lines that `mailingest.postfix.index_keys.is_unmatched` may hold for; there are few such tags.
 UNMATCHED_LINES: Final[Sequence[Query]] = (
     {"wildcard": {"tags": {"value": "_*_nomatch"}}},

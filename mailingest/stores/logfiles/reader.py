@@ -8,8 +8,8 @@ from functools import partial
 from typing import Final, TypeVar
 
 from mailingest.inputs.files import LogFile
-from mailingest.postfix.index_keys import is_unmatched, queue_ids_of
-from mailingest.postfix.names import MESSAGE_ID, QUEUE_ID
+from mailingest.postfix.index_keys import is_about_a_mail, is_unmatched, queue_ids_of
+from mailingest.postfix.names import MESSAGE_ID
 from mailingest.stores.criteria import Criteria, Term, may_be_about, meets_term, terms_of
 from mailingest.stores.events import StoredEvent, is_of_sessions
 from mailingest.stores.logfiles.files import LogFiles
@@ -30,14 +30,17 @@ T = TypeVar("T")
 # Only a mail's first lines have its client, and it may stay for 5 days (maximal_queue_lifetime).
 _LIFE: Final = timedelta(days=5)
 
-# A line about a queue ID, or a refusal without one: what stands before it depends on the header.
+# A line about a queue ID, or what a filter calls a mail, or a refusal without one: what stands
+# before it depends on the header.
 _OF_A_MAIL: Final = re.compile(
     rb"[:\-\]\[] +(?:\xef\xbb\xbf)?"
-    rb"(?:NOQUEUE|[0-9A-F]{6,}|[0-9B-DF-HJ-NP-TV-Zb-df-hj-np-tv-z]{12,})[: ]"
+    rb"(?:(?:NOQUEUE|[0-9A-F]{6,}|[0-9B-DF-HJ-NP-TV-Zb-df-hj-np-tv-z]{12,})[: ]"
+    rb"|proxy-(?:accept|reject): |warning: (?:Illegal address|[A-Z][A-Za-z ]{1,60} limit exceeded))"
 )
 # What stands before a value in a line; before other values may be anything.
 _BEFORE: Final = {
-    "recipient": "to=<?",
+    # A filter writes it in words.
+    "recipient": "(?:to=|to |for )<?",
     "sender": "from=<?",
     "sasl_user": "sasl_username=<?",
     "client": "client=|from ",
@@ -158,7 +161,7 @@ class LogFilesReader:
             yield Search(
                 lambda block, _: _lines_about_mails(block),
                 _any,
-                lambda event: QUEUE_ID in event,
+                is_about_a_mail,
                 criteria.since,
             )
 
@@ -188,7 +191,7 @@ class LogFilesReader:
         return Search(
             lambda _, lowered: prefilter.lines(lowered),
             may_be,
-            lambda event: bool(queue_ids_of(event)) and meets_term(event, name, term),
+            lambda event: is_about_a_mail(event) and meets_term(event, name, term),
             since,
         )
 

@@ -12,6 +12,7 @@ from mailingest.documents import Document
 from mailingest.errors import StoreUnavailable, UsageError
 from mailingest.postfix.index_keys import (
     UNMATCHED,
+    is_about_a_mail,
     is_of_session,
     is_unmatched,
     linked_queue_id,
@@ -19,6 +20,7 @@ from mailingest.postfix.index_keys import (
 )
 from mailingest.postfix.names import (
     MESSAGE_ID,
+    NOQUEUE,
     ORIGINAL_RECIPIENT,
     QUEUE_ID,
     RECIPIENT,
@@ -172,7 +174,7 @@ def _insert(connection: sqlite3.Connection, documents: Sequence[Document]) -> Se
             _folded(get(MESSAGE_ID)),
             linked,
             # A login is also named where one failed: that is about no mail.
-            _folded(get(SASL_USERNAME)) if QUEUE_ID in document.fields else None,
+            _folded(get(SASL_USERNAME)) if queue_id is not None else None,
         )
     rows = ", ".join([_PLACEHOLDERS] * len(documents))
     # Only the constant above goes into the text.
@@ -194,15 +196,18 @@ def _folded(value: Any) -> str | None:
 
 
 def _queue_ids(fields: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    """The queue ID that a line is looked up by, and the other name, or the process of a session."""
+    """The queue ID that a line is looked up by, and the other name, or the process of a session.
+
+    What is about a mail, and names no queue ID, has NOQUEUE in its place.
+    """
     queue_id = fields.get(QUEUE_ID)
     if is_of_session(fields):
         return queue_id, fields.get("pid")
     linked = linked_queue_id(fields)
-    if queue_id is None and linked is not None:
-        # A filter's line: its own ID for the mail stands last.
+    if queue_id is None and is_about_a_mail(fields):
+        # Of a filter's line, its own ID for the mail stands last.
         names = queue_ids_of(fields)
-        return (linked if len(names) > 1 else None), names[-1]
+        return (names[0] if len(names) > 1 else NOQUEUE), (names[-1] if names else None)
     if linked is None and is_unmatched(fields):
         linked = UNMATCHED
     return queue_id, linked

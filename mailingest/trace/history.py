@@ -1,0 +1,76 @@
+"""Refusals for the time being -> the mail that came again later, for the same recipient.  Pure.
+
+A client that is told to come again (greylisting) sends the same mail in a new session, and nothing
+names both.  They are taken for one where sender, recipient and the client's address agree.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from mailingest.trace.facts import Refusal, is_temporary
+from mailingest.trace.origin import client_of, sender_of
+from mailingest.trace.stories import Story
+
+# As long as clients try (RFC 5321 4.5.4.1).
+REACH: Final = timedelta(days=5)
+
+Triple = tuple[str, str, str]
+"""Sender, recipient and the client's address, in lower case."""
+
+
+def with_history(stories: Sequence[Story]) -> list[Story]:
+    """The stories, with the refusals of each that its client was told to come again by.
+
+    A refusal belongs to the first mail that was taken after it.
+    """
+    refused: dict[Triple, list[Refusal]] = defaultdict(list)
+    for refusal in (story.refusal for story in stories):
+        if refusal is not None and refusal.outcome == "rejected" and is_temporary(refusal.event):
+            triple = _triple(refusal.sender, refusal.recipient, refusal.client_ip)
+            if triple is not None:
+                refused[triple].append(refusal)
+    return [_with_refusals(story, refused) for story in stories] if refused else list(stories)
+
+
+def triples_of(story: Story) -> list[Triple]:
+    """What a refusal of the mail of a story would name."""
+    if story.refusal is not None or story.received_at is None:
+        return []
+    client = client_of(story)
+    ip = client.ip if client is not None else None
+    triples = (
+        _triple(sender_of(story), recipient, ip)
+        for recipient in (story.original_recipient, story.recipient)
+    )
+    return [triple for triple in triples if triple is not None]
+
+
+def _with_refusals(story: Story, refused: dict[Triple, list[Refusal]]) -> Story:
+    """A story with those that are left of the refusals before it; stories come in order."""
+    found: list[Refusal] = []
+    for triple in triples_of(story):
+        if triple in refused and story.received_at is not None:
+            before, refused[triple] = _split(refused[triple], story.received_at)
+            found += before
+    found.sort(key=lambda refusal: refusal.time)
+    return replace(story, refused_before=tuple(found)) if found else story
+
+
+def _split(
+    refusals: Iterable[Refusal], received_at: datetime
+) -> tuple[list[Refusal], list[Refusal]]:
+    before: list[Refusal] = []
+    rest: list[Refusal] = []
+    for refusal in refusals:
+        is_before = received_at - REACH <= refusal.time <= received_at
+        (before if is_before else rest).append(refusal)
+    return before, rest
+
+
+def _triple(sender: str | None, recipient: str | None, ip: str | None) -> Triple | None:
+    if sender is None or not recipient or not ip:
+        return None
+    return sender.lower(), recipient.lower(), ip.lower()
