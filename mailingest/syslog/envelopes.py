@@ -215,8 +215,8 @@ def _after_stamp(text: str, layer: _Layer, depth: int) -> Peeled | None:
         text = text.lstrip(" \t,")
         if (leading := _LEADING.match(text)) is not None:
             text = text[leading.end() :]
-        if (match := _STREAM.match(text)) is not None:
-            # Kubernetes' containers may write anything.
+        if (match := _STREAM.match(text) or _COMPOSE.match(text)) is not None:
+            # What a container writes may be anything.
             return _within(layer, _peel(text[match.end() :], depth + 1))
         if (match := _LABELS.match(text) or _FLUENTD_TAG.match(text)) is not None:
             text = text[match.end() :]

@@ -143,7 +143,14 @@ class RecordDecoder:
         record = None if match is None else self._rfc3164(match, reference, peer)
         record = record or self._rfc5424(text, reference, peer)
         is_plain = record is not None and not is_level(record.hostname)
-        if record is not None and is_plain and record.program and not self._is_wrapper(record):
+        if (
+            record is not None
+            and is_plain
+            and record.program
+            # What begins another time stamp looks like a tag.
+            and not record.program[0].isdigit()
+            and not self._is_wrapper(record)
+        ):
             return record
         found = peel(text)
         if found is not None:
