@@ -68,8 +68,8 @@ PROGRAMS: Final[Mapping[str, str]] = {
     "": "POSTFIX_OTHER",
 }
 # Programs whose lines an RFC 5424 rsyslog sends as `postfix`, since it cuts the tag at the slash,
-# with the patterns of their own lines.  The order decides what a line that several could have written
-# is taken for; what any program may write is nobody's.
+# with the patterns of their own lines.  The order decides what a line that several could have
+# written is taken for; what any program may write is nobody's.
 GUESSED: Final[Sequence[tuple[str, str]]] = (
     ("smtp", "POSTFIX_GUESSED_SMTP"),
     ("verify", "POSTFIX_GUESSED_VERIFY"),

@@ -110,8 +110,7 @@ def test_the_program_tells_instance_and_daemon(program: str, instance: str, serv
         *(
             pytest.param(f"postfix/{service}", f"_grok_postfix_{service}_nomatch", id=service)
             for service in PROGRAMS
-            # The first three write what they are given, or what they find; the others any reason why
-            # a mail is not delivered.
+            # Three write what they are given or find, two any reason why a mail is not delivered.
             if service not in ("", "postlog", "postlogd", "posttls-finger", "smtp", "lmtp")
         ),
         pytest.param("postfix/my-transport", "_grok_postfix_my-transport_nomatch", id="own name"),
