@@ -68,6 +68,16 @@ FilesArgument = Annotated[
         show_default=False,
     ),
 ]
+YearOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1970,
+        max=9998,
+        help="Year of the last line of each file, for time stamps without one; told by when the "
+        "file was written last otherwise.",
+        show_default=False,
+    ),
+]
 
 
 def main() -> None:
@@ -123,6 +133,7 @@ def replay(
     restart: Annotated[
         bool, typer.Option("--restart", help="Begin anew, even if an earlier run was interrupted.")
     ] = False,
+    year: YearOption = None,
 ) -> None:
     """Store the events of log files: backfill.
 
@@ -133,7 +144,7 @@ def replay(
     """
     from mailingest.commands.replay import run as run_replay
 
-    raise typer.Exit(run_replay(_start(config), files, restart=restart))
+    raise typer.Exit(run_replay(_start(config), files, restart=restart, year=year))
 
 
 @app.command()
@@ -151,6 +162,7 @@ def parse(
     as_json: Annotated[
         bool, typer.Option("--json", help="With --unmatched: one JSON object a group.")
     ] = False,
+    year: YearOption = None,
 ) -> None:
     """Show what is made of log lines: one JSON object a line, in order.
 
@@ -162,10 +174,10 @@ def parse(
     settings = _start(config)
     try:
         if unmatched:
-            show_unmatched(settings, files, sys.stdout, as_json=as_json)
+            show_unmatched(settings, files, sys.stdout, as_json=as_json, year=year)
             sys.stdout.flush()
         else:
-            parse_files(settings, files, sys.stdout.buffer)
+            parse_files(settings, files, sys.stdout.buffer, year=year)
     except BrokenPipeError:
         _close_output()
 
@@ -371,6 +383,7 @@ def trace(
         list[str] | None,
         typer.Option(help="Log file to ask instead of the store; may be repeated, - is stdin."),
     ] = None,
+    year: YearOption = None,
     limit: Annotated[int, typer.Option(min=0, help="Show the newest N; 0 is all.")] = 100,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values.")] = False,
@@ -417,6 +430,7 @@ def trace(
     )
     options = Options(
         files=file or (),
+        year=year,
         limit=limit,
         form="json" if as_json else "csv" if as_csv else "text",
         raw=raw,

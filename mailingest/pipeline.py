@@ -15,7 +15,8 @@ from mailingest.postfix.interpretation import interpret
 from mailingest.postfix.parser import Event, EventParser
 from mailingest.postfix.tls_sessions import TLS_AGENTS, TlsSessions
 from mailingest.syslog.header import HEADER_NOMATCH, TIME_NOMATCH, RecordDecoder
-from mailingest.syslog.timestamps import YEAR_TOLERANCE, moment_of
+from mailingest.syslog.senders import NEAR_SECONDS, Senders
+from mailingest.syslog.timestamps import YEAR_TOLERANCE, FileSpan, moment_of
 
 # What a record has whose line has no valid time.
 _UNTIMED: Final = frozenset({HEADER_NOMATCH, TIME_NOMATCH})
@@ -71,6 +72,7 @@ class Pipeline:
     ) -> None:
         self.counters = PipelineCounters()
         self.queue_map = queue_map
+        self.senders = Senders()
         self._decoder = decoder
         self._parser = parser
         self._tls_sessions = TlsSessions()
@@ -96,6 +98,10 @@ class Pipeline:
         record = self._decoder.decode(payload, reference=reference, peer=peer)
         if self._live:
             self._now = reference
+            if (
+                abs(record.moment.seconds - reference) > NEAR_SECONDS or "/" not in record.program
+            ) and _UNTIMED.isdisjoint(record.problems):
+                self.senders.feed(record, reference)
         elif not record.problems or _UNTIMED.isdisjoint(record.problems):
             # No line is newer than its file; a wrong clock must not make all else look old.
             if self._now < record.moment.seconds <= reference + YEAR_TOLERANCE:
@@ -120,6 +126,10 @@ class Pipeline:
             counters.documents += 1
             return [self._maker.make(event)]
         return self._documents(ready)
+
+    def begin_file(self) -> FileSpan:
+        """Another file begins, in a replay; what its stamps without a year will say."""
+        return self._decoder.begin_file()
 
     def tick(self, now: float) -> list[Document]:
         """Let time pass while no frame comes; ``now`` is in seconds since 1970."""

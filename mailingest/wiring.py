@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,9 @@ from mailingest.config import Settings, data_directory, load_zone
 from mailingest.documents import DocumentMaker
 from mailingest.errors import UsageError
 from mailingest.grok.library import Definition, parse_definitions
+from mailingest.inputs.files import LogFile
 from mailingest.inputs.rotation import expand
+from mailingest.inputs.years import set_year
 from mailingest.pipeline import Pipeline
 from mailingest.postfix.enrichment import WAIT, QueueMap
 from mailingest.postfix.fields import Field
@@ -19,7 +22,7 @@ from mailingest.postfix.parser import EventParser
 from mailingest.postfix.selection import is_of_a_mail
 from mailingest.stores.protocol import Progress, Reader, Store, Writer, no_progress
 from mailingest.syslog.header import HEADER_NOMATCH, RecordDecoder
-from mailingest.syslog.timestamps import Clock
+from mailingest.syslog.timestamps import YEAR_TOLERANCE, Clock
 
 if TYPE_CHECKING:
     from mailingest.delivery.batcher import Batcher, RejectionSink
@@ -138,6 +141,27 @@ def first_time(settings: Settings) -> Callable[[bytes, float], float | None]:
     return read
 
 
+def log_files(
+    settings: Settings, arguments: Sequence[str], year: int | None = None
+) -> list[LogFile]:
+    """The log files that are named, oldest first; raises UsageError.
+
+    The ``year`` is the one of the last line of each, if its time stamps have none.
+    """
+    read = first_time(settings)
+    if year is None:
+        return expand(arguments, read)
+    zone = load_zone(settings.syslog.timezone)
+    # No stamp of the year is later, whatever the clock that wrote it.
+    end = datetime(year + 1, 1, 1, tzinfo=zone).timestamp() - YEAR_TOLERANCE - 1
+
+    def last_time(lines: Sequence[bytes], reference: float) -> float | None:
+        times = (read(line, reference) for line in reversed(lines))
+        return next((time for time in times if time is not None), None)
+
+    return expand(arguments, read, lambda file: set_year(file, end, last_time))
+
+
 def build_store(settings: Settings) -> Store:
     """The store that is set; the one place where a kind of store is chosen.
 
@@ -181,14 +205,18 @@ def build_batcher(
 
 
 def build_reader(
-    settings: Settings, files: Sequence[str] = (), progress: Progress = no_progress
+    settings: Settings,
+    files: Sequence[str] = (),
+    progress: Progress = no_progress,
+    *,
+    year: int | None = None,
 ) -> Reader:
     """The reader of the store that is set, or of log files if some are named; raises UsageError.
 
-    ``progress`` hears of what this process reads itself.
+    ``progress`` hears of what this process reads itself.  ``year`` is as in `log_files`.
     """
     if files:
         from mailingest.stores.logfiles.reader import LogFilesReader
 
-        return LogFilesReader(expand(files, first_time(settings)), line_reading(settings), progress)
+        return LogFilesReader(log_files(settings, files, year), line_reading(settings), progress)
     return build_store(settings).reader(progress)

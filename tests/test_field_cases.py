@@ -64,13 +64,14 @@ def test_each_case_has_an_id_of_its_own_and_expects_something() -> None:
 @pytest.mark.parametrize("case", CASES, ids=itemgetter("id"))
 async def test_a_case_is_read_right(case: Case, tmp_path: Path) -> None:
     log = written(case, tmp_path)
+    year = case.get("year")
     if "events" in case:
-        events = events_of(log)
+        events = events_of(log, year)
         assert [seen(event, want) for event, want in zip(events, case["events"], strict=True)] == [
             dict(want) for want in case["events"]
         ]
     if "trace" in case:
-        answers = await answers_to(case.get("ask", []), log)
+        answers = await answers_to(case.get("ask", []), log, year)
         # Each answer that is expected, or else those that there are, for the one who looks.
         missing = [want for want in case["trace"] if not any(has(one, want) for one in answers)]
         shown = [{key: one[key] for key in ("recipient", "verdict", "chain")} for one in answers]
@@ -88,9 +89,9 @@ def written(case: Case, folder: Path) -> Path:
     return log
 
 
-def events_of(log: Path) -> list[dict[str, Any]]:
+def events_of(log: Path, year: int | None = None) -> list[dict[str, Any]]:
     out = io.BytesIO()
-    parse(SETTINGS, [str(log)], out)
+    parse(SETTINGS, [str(log)], out, year=year)
     return [orjson.loads(line) for line in out.getvalue().splitlines()]
 
 
@@ -107,9 +108,11 @@ def seen(event: Mapping[str, Any], want: Mapping[str, Any]) -> dict[str, Any]:
     return {key: values[key] for key in want}
 
 
-async def answers_to(arguments: list[str], log: Path) -> list[dict[str, Any]]:
+async def answers_to(
+    arguments: list[str], log: Path, year: int | None = None
+) -> list[dict[str, Any]]:
     """The answers of `mailingest trace --file LOG --limit 0 ARGUMENTS`."""
-    source = build_reader(SETTINGS, [str(log)])
+    source = build_reader(SETTINGS, [str(log)], year=year)
     try:
         criteria = read_criteria(question(arguments), now=datetime.now(UTC), zone=UTC)
         found = await trace(source, criteria, limit=0)

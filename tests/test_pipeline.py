@@ -1,6 +1,7 @@
 """The core as a whole: bytes in, documents out, nothing lost on the way."""
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from functools import cache
 
 import pytest
@@ -190,6 +191,23 @@ def test_a_line_from_the_future_does_not_make_a_replay_forget() -> None:
     documents = replay(core, [line("qmgr", ACTIVE), odd, line("smtp", SENT, 1)])
     assert documents[2].fields["postfix_from"] == "ann@example.org"
     assert documents[1].index == "mail-2126.11.24"
+
+
+def test_live_it_is_noticed_how_hosts_send() -> None:
+    live, later = pipeline(live=True), pipeline(live=False)
+    cut = b"<22>1 2026-11-24T15:41:13Z mx1 postfix 9 - - 4F2A11E0ABC: removed"
+    ahead = b"<22>1 2026-11-24T15:41:13Z mx2 postfix/qmgr 9 - - 4F2A11E0ABC: removed"
+    dated = datetime(2026, 11, 24, 15, 41, 13, tzinfo=UTC).timestamp()
+    for core in (live, later):
+        core.feed(cut, dated)
+        for _ in range(3):
+            core.feed(ahead, dated - 7200)
+        core.feed(b"no header", dated)
+    assert [(one.host, one.kind) for one in live.senders.take()] == [
+        ("mx1", "tags_cut"),
+        ("mx2", "clock_off"),
+    ]
+    assert later.senders.take() == []
 
 
 def test_time_passes_while_no_frame_comes() -> None:

@@ -1,15 +1,16 @@
 """Tries everything that a start of the daemon needs, and prints the result line by line."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 from mailingest.commands.redos_probe import Probe, find_slow
 from mailingest.config import Settings
-from mailingest.errors import MailingestError
+from mailingest.errors import MailingestError, UsageError
 from mailingest.grok.library import Library
 from mailingest.inputs.sockets import address_text, bound_socket
 from mailingest.spool.files import make_directory
+from mailingest.spool.status import spool_status
 from mailingest.wiring import build_parser, build_store, read_definitions
 
 
@@ -23,6 +24,8 @@ def check(settings: Settings) -> bool:
         *(("tcp", _listener("tcp", one.host, one.port)) for one in settings.inputs.tcp),
         ("store", lambda: asyncio.run(build_store(settings).check())),
     ]
+    if (counters := _running(settings)) is not None:
+        checks.append(("senders", lambda: _senders(counters, warnings)))
     print("ok     configuration")
     wrong = False
     for name, attempt in checks:
@@ -59,6 +62,29 @@ def _patterns(settings: Settings, warnings: list[str]) -> str:
 def _state(settings: Settings) -> str:
     make_directory(settings.state.directory, "state.directory")
     return f"{settings.state.directory} is writable"
+
+
+def _running(settings: Settings) -> Mapping[str, int | str | None] | None:
+    """The counters of the daemon, if one runs."""
+    try:
+        return spool_status(settings).counters
+    except UsageError:
+        return None  # what is wrong with its directory is told of the state
+
+
+def _senders(counters: Mapping[str, int | str | None], warnings: list[str]) -> str:
+    """What the daemon has noticed about the hosts that send to it."""
+    if cut := counters.get("hosts_tags_cut"):
+        warnings.append(
+            f"tags of {cut} hosts arrive cut at the slash: set "
+            'global(parser.permitSlashInProgramName="on") in their rsyslog'
+        )
+    if off := counters.get("hosts_clock_off"):
+        warnings.append(
+            f"lines of {off} hosts are dated far from their arrival: look at their clocks, and at "
+            "syslog.timezone and syslog.host_timezones; the daemon's log names them"
+        )
+    return "the running daemon was asked"
 
 
 def _listener(protocol: Literal["udp", "tcp"], host: str, port: int) -> Callable[[], str]:

@@ -1,20 +1,27 @@
 """Lines in, documents out as JSON lines: to try patterns, and to use as a filter."""
 
-from collections.abc import Sequence
-from typing import BinaryIO, TextIO
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import BinaryIO, Final, TextIO
 
 import orjson
 
 from mailingest.config import Settings
 from mailingest.escaping import escape_terminal, escape_terminal_json
 from mailingest.grok.message_templates import TemplateCount, TemplateCounter
-from mailingest.inputs.rotation import expand
+from mailingest.inputs.files import LogFile
+from mailingest.inputs.years import tell_doubt
 from mailingest.service import gc_tuning
-from mailingest.syslog.header import HEADER_NOMATCH
-from mailingest.wiring import build_decoder, build_parser, build_pipeline, first_time
+from mailingest.syslog.header import HEADER_NOMATCH, PROGRAM_NOMATCH
+from mailingest.wiring import build_decoder, build_parser, build_pipeline, log_files
+
+# What stands for the program of lines that do not say it.
+_WITHOUT: Final = {HEADER_NOMATCH: "(no syslog header)", PROGRAM_NOMATCH: "(no program)"}
 
 
-def parse(settings: Settings, arguments: Sequence[str], out: BinaryIO) -> None:
+def parse(
+    settings: Settings, arguments: Sequence[str], out: BinaryIO, *, year: int | None = None
+) -> None:
     """Write one JSON object for each line that is not empty.
 
     Each event comes out at once, so that a delivery line that comes before its qmgr line is not
@@ -22,12 +29,14 @@ def parse(settings: Settings, arguments: Sequence[str], out: BinaryIO) -> None:
     """
     pipeline = build_pipeline(settings, live=False, wait=0.0, everything=True)
     gc_tuning.tune()
-    for file in expand(arguments, first_time(settings)):
+    for file in log_files(settings, arguments, year):
         feed, mtime = pipeline.feed, file.mtime
+        span = pipeline.begin_file()
         for block in file.blocks():
             bodies = [document.body for line in block.lines for document in feed(line, mtime)]
             out.write(_lines(bodies))
             out.flush()
+        tell_doubt(file, span)
 
 
 def _lines(bodies: Sequence[bytes]) -> bytes:
@@ -39,17 +48,23 @@ def _lines(bodies: Sequence[bytes]) -> bytes:
 
 
 def unmatched(
-    settings: Settings, arguments: Sequence[str], out: TextIO, *, as_json: bool = False
+    settings: Settings,
+    arguments: Sequence[str],
+    out: TextIO,
+    *,
+    as_json: bool = False,
+    year: int | None = None,
 ) -> None:
     """Write the lines of Postfix that no pattern matches, grouped by program and template.
+
+    Those without a header that is known, or without a program, are groups of their own.
 
     As JSON, it is an object a group; the one without a program counts the lines of all templates
     beyond those that are kept.
     """
     counter = TemplateCounter()
-    lines, without_header = _collect(settings, arguments, counter)
+    tags = _collect(settings, log_files(settings, arguments, year), counter)
     groups = list(counter.counts())
-    count = sum(group.count for group in groups) + counter.other
     if as_json:
         rows = list(map(_group, groups))
         if counter.other:
@@ -62,8 +77,21 @@ def unmatched(
         out.write(f"{'':8}  {'':{len(program)}}  {escape_terminal(group.example)}\n")
     if counter.other:
         out.write(f"{counter.other:>8}  lines of further templates\n")
-    out.write(f"{lines} lines, {count} of Postfix that no pattern matches")
-    out.write(f", {without_header} without a syslog header\n" if without_header else "\n")
+    out.write(_summary(tags))
+
+
+def _summary(tags: Mapping[str, int]) -> str:
+    """How many lines there are, and how many of them are not understood."""
+    without = sum(tags[tag] for tag in _WITHOUT)
+    parts = [
+        f"{sum(tags.values())} lines",
+        f"{sum(tags.values()) - tags[''] - without} of Postfix that no pattern matches",
+    ]
+    if tags[HEADER_NOMATCH]:
+        parts.append(f"{tags[HEADER_NOMATCH]} without a syslog header")
+    if tags[PROGRAM_NOMATCH]:
+        parts.append(f"{tags[PROGRAM_NOMATCH]} without a program")
+    return f"{', '.join(parts)}\n"
 
 
 def _group(group: TemplateCount) -> dict[str, object]:
@@ -77,22 +105,21 @@ def _group(group: TemplateCount) -> dict[str, object]:
 
 
 def _collect(
-    settings: Settings, arguments: Sequence[str], counter: TemplateCounter
-) -> tuple[int, int]:
-    """Count what does not match; the number of lines, and of those without a header."""
+    settings: Settings, files: Iterable[LogFile], counter: TemplateCounter
+) -> Counter[str]:
+    """Count what does not match; the number of lines by the tag that says so, "" if all did."""
     decoder = build_decoder(settings, live=False)
     parser = build_parser(settings)
-    lines = without_header = 0
-    for file in expand(arguments, first_time(settings)):
+    tags: Counter[str] = Counter()
+    for file in files:
         for block in file.blocks():
             for line in block.lines:
                 if not line or line.isspace():
                     continue
-                lines += 1
                 record = decoder.decode(line, reference=file.mtime)
                 event = parser.parse(record)
-                if event.nomatch == HEADER_NOMATCH:
-                    without_header += 1
-                elif event.nomatch:
-                    counter.add(event.service or record.program, record.text)
-    return lines, without_header
+                tags[event.nomatch] += 1
+                if event.nomatch:
+                    program = _WITHOUT.get(event.nomatch, event.service or record.program)
+                    counter.add(program, record.text)
+    return tags

@@ -5,7 +5,7 @@ no cell is a formula to a spreadsheet.
 """
 
 import csv
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import tzinfo
 from typing import Any, TextIO
 
@@ -59,9 +59,18 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 def json_line(story: Story, unread: Sequence[str] = ()) -> bytes:
     """The JSON object of a story as one line, in which all that is not printable is escaped.
 
-    ``unread`` are notes on what could not be read: with any, there may be more to say of the mail.
+    What could not be ``unread`` is its key `incomplete`, which is there only then.
     """
-    values = {**story_to_json(story), "unread": list(unread)}
+    values = story_to_json(story)
+    return _json({**values, "incomplete": list(unread)} if unread else values)
+
+
+def json_of_nothing(unread: Sequence[str]) -> bytes:
+    """The line that says instead of answers that not all could be read: there is no verdict."""
+    return _json({**dict.fromkeys(KEYS), "incomplete": list(unread)})
+
+
+def _json(values: Mapping[str, Any]) -> bytes:
     return f"{escape_terminal_json(orjson.dumps(values))}\n".encode()
 
 

@@ -17,11 +17,11 @@ from mailingest.delivery.batcher import Batcher
 from mailingest.delivery.deadletters import DeadLetters
 from mailingest.errors import sole_error
 from mailingest.inputs.files import DamagedFile, LogFile
-from mailingest.inputs.rotation import expand
+from mailingest.inputs.years import tell_doubt
 from mailingest.pipeline import Pipeline
 from mailingest.service import gc_tuning
 from mailingest.spool.files import make_directory
-from mailingest.wiring import build_batcher, build_pipeline, build_store, first_time
+from mailingest.wiring import build_batcher, build_pipeline, build_store, log_files
 
 _log = structlog.get_logger(__name__)
 
@@ -30,14 +30,16 @@ _CHECKPOINT_SECONDS: Final = 10.0
 _EXIT_INTERRUPTED: Final = 130
 
 
-def run(settings: Settings, arguments: Sequence[str], *, restart: bool) -> int:
+def run(
+    settings: Settings, arguments: Sequence[str], *, restart: bool, year: int | None = None
+) -> int:
     """Replay the files named by the arguments.
 
     The exit code is 1 if a file was damaged or a document could not be stored, and 130 after an
     interruption.  Raises UsageError if it cannot start.
     """
     pipeline = build_pipeline(settings, live=False)
-    files = expand(arguments, first_time(settings))
+    files = log_files(settings, arguments, year)
     replay = Replay(settings, pipeline, files, restart=restart)
     gc_tuning.tune()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -125,6 +127,7 @@ class Replay:
         file = self._files[number]
         start = self._start.offset if number == self._start.file else 0
         feed, reference = self._pipeline.feed, file.mtime
+        span = self._pipeline.begin_file()
         checkpointed = time.monotonic()
         for block in file.blocks(start):
             documents = [document for line in block.lines for document in feed(line, reference)]
@@ -141,6 +144,7 @@ class Replay:
                 checkpointed = now
                 if self._interrupted:
                     return
+        tell_doubt(file, span)
 
     def _conclude(self, batcher: Batcher) -> int:
         counters = self._pipeline.counters

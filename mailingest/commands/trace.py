@@ -2,14 +2,14 @@
 
 import asyncio
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from functools import partial
 from typing import Literal
 
 from mailingest.commands.progress import SearchProgress
-from mailingest.commands.render import json_line, text_lines, write_csv
+from mailingest.commands.render import json_line, json_of_nothing, text_lines, write_csv
 from mailingest.config import Settings, load_zone
 from mailingest.escaping import escape_terminal
 from mailingest.spool.status import backlog
@@ -27,9 +27,13 @@ EXIT_UNCERTAIN = 3
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What is asked besides: ``files`` instead of the store, and how answers are shown."""
+    """What is asked besides: ``files`` instead of the store, and how answers are shown.
+
+    ``year`` is that of the files' last lines, None if it is told by when they were written.
+    """
 
     files: Sequence[str] = ()
+    year: int | None = None
     limit: int = 100
     form: Literal["text", "json", "csv"] = "text"
     raw: bool = False
@@ -56,21 +60,23 @@ def run(settings: Settings, question: Question, options: Options) -> int:
 def remarks(answer: TraceResult, criteria: Criteria, options: Options, zone: tzinfo) -> list[str]:
     """What the user has to know beside the answer: limits, and what "nothing" means."""
     if answer.span is None:
-        return [*answer.notes, "there are no logs at all: nothing has been stored yet"]
-    return [
-        *answer.notes,
-        *_doubts(answer),
-        *_limits(answer, answer.span, criteria, options, zone),
-    ]
+        if not options.files:
+            return [*answer.notes, "there are no logs at all: nothing has been stored yet"]
+        missing = "no line that could be read" if answer.notes else "no line"
+        return [*answer.notes, f"there is {missing} in these files"]
+    return [*incomplete(answer), *_limits(answer, answer.span, criteria, options, zone)]
 
 
-def _doubts(answer: TraceResult) -> Iterator[str]:
+def incomplete(answer: TraceResult) -> list[str]:
+    """What of all that could hold the answer was not read or understood."""
+    notes = list(answer.notes)
     if answer.unmatched:
         more = "or more " if answer.is_cut else ""
-        yield (
+        notes.append(
             f"{len(answer.unmatched)} {more}line(s) that no pattern matches may be about it, "
             f"such as: {line_of(answer.unmatched[0])}"
         )
+    return notes
 
 
 def _limits(
@@ -102,7 +108,7 @@ def _limits(
 
 async def _ask(settings: Settings, criteria: Criteria, options: Options) -> TraceResult:
     with SearchProgress() as progress:
-        source = build_reader(settings, options.files, progress)
+        source = build_reader(settings, options.files, progress, year=options.year)
         try:
             return await trace(
                 source,
@@ -117,7 +123,11 @@ async def _ask(settings: Settings, criteria: Criteria, options: Options) -> Trac
 def _show(answer: TraceResult, options: Options, zone: tzinfo) -> None:
     stories = answer.stories
     if options.form == "json":
-        sys.stdout.buffer.write(b"".join(json_line(story, answer.notes) for story in stories))
+        lines = [json_line(story, answer.notes) for story in stories]
+        if not stories and not answer.is_certain:
+            cut = ["only the newest lines were searched"] if answer.is_cut else []
+            lines.append(json_of_nothing([*incomplete(answer), *cut]))
+        sys.stdout.buffer.write(b"".join(lines))
         sys.stdout.buffer.flush()
     elif options.form == "csv":
         write_csv(stories, sys.stdout)

@@ -19,7 +19,8 @@ import zstandard
 # a disk that cannot be read.
 DAMAGE = (OSError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError)
 
-_MAGIC_BYTES = 6
+_MAGIC_BYTES = 8
+_GZIP = b"\x1f\x8b"
 
 # Compressed bytes for one step.  It bounds the memory that a step can take: 4 bytes of zstd may
 # stand for a block of 128 KiB, 40 of bzip2 for 900 KB, so it is 16 MiB at the very worst.  And
@@ -82,7 +83,7 @@ class RawFile(io.RawIOBase):
 def decompressed(raw: RawFile) -> ByteStream | None:
     """The uncompressed bytes of `raw`, or None if `raw` is not compressed."""
     magic = raw.magic()
-    if magic.startswith(b"\x1f\x8b"):
+    if magic.startswith(_GZIP):
         return gzip.GzipFile(fileobj=io.BufferedReader(raw), mode="rb")
     if magic.startswith(b"BZh"):
         return _Streams(raw, bz2.BZ2Decompressor)
@@ -94,6 +95,16 @@ def decompressed(raw: RawFile) -> ByteStream | None:
     ):
         return _Streams(raw, zstandard.ZstdDecompressor().decompressobj)
     return None
+
+
+def written_at(magic: bytes) -> int | None:
+    """When the file that gzip compressed was written last, in seconds since 1970.
+
+    RFC 1952 section 2.3.1: MTIME, 0 if it is not known; None then, and for any other file.
+    """
+    if not magic.startswith(_GZIP):
+        return None
+    return int.from_bytes(magic[4:8], "little") or None
 
 
 class _Decompressor(Protocol):

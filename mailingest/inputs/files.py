@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import cast
 
 from mailingest.errors import MailingestError, UsageError
-from mailingest.inputs.compressed import DAMAGE, RawFile, decompressed
+from mailingest.inputs.compressed import DAMAGE, RawFile, decompressed, written_at
 from mailingest.inputs.transcoding import form_of, transcoded
 from mailingest.syslog.framing import (
     MAX_FRAME_OCTETS,
@@ -85,26 +85,29 @@ class LogFile:
     and positions are those of the text as `mailingest.inputs.transcoding` gives it.
 
     ``size_bytes`` (as it lies on disk) and ``mtime`` (seconds since 1970) are those of the
-    moment it was made.  A pipe has the size 0 and the time of now.  ``counters`` are those of
-    the last call of `blocks`.
+    moment it was made.  What gzip has compressed says itself when it was written last; a copy of
+    it is younger.  A pipe has the size 0 and the time of now.  ``counters`` are those of the last
+    call of `blocks`.  ``is_year_set`` is whether ``mtime`` was set to tell the year.
     """
 
     def __init__(self, path: Path) -> None:
         """Raises UsageError if there is no such file, or if it cannot be opened."""
         self.path = path
         self.counters = FrameCounters()
+        self.is_year_set = False
+        written: int | None = None
         try:
             status = os.fstat(sys.stdin.fileno()) if path == STANDARD_INPUT else path.stat()
             self.is_regular = stat.S_ISREG(status.st_mode)
             # A pipe must be opened only once: its writer would not survive the second time.
             if self.is_regular or stat.S_ISDIR(status.st_mode):
-                with self._source():
-                    pass
+                with self._source() as source:
+                    written = written_at(RawFile(source).magic()) if self.is_regular else None
         except OSError as error:
             raise UsageError(f"{path}: {_hint(error)}") from error
         self.inode = (status.st_dev, status.st_ino)
         self.size_bytes = status.st_size if self.is_regular else 0
-        self.mtime = status.st_mtime if self.is_regular else time.time()
+        self.mtime = (written or status.st_mtime) if self.is_regular else time.time()
 
     def blocks(self, start: int = 0) -> Iterator[Block]:
         """All lines from the byte `start` of the uncompressed text on.

@@ -48,20 +48,27 @@ class Rotation:
         return cls(f"{folder}/{name}", True, "", 0)
 
 
-def expand(arguments: Iterable[str], first_time: FirstTime) -> list[LogFile]:
+def expand(
+    arguments: Iterable[str],
+    first_time: FirstTime,
+    opened: Callable[[LogFile], None] = lambda file: None,
+) -> list[LogFile]:
     """The files that `arguments` name, oldest first; a file named twice comes once.
 
     A pattern that no shell has expanded is expanded here (``*``, ``?``, ``[..]``, ``**``; it
     passes over directories); ``-`` is the standard input.  Files are ordered by their first
     line that has a time.  One without any takes the time of the next newer one of its set, by
-    the number or date in their names, and the newest its modification time.  Raises
+    the number or date in their names, and the newest its modification time.  ``opened`` is told
+    of each file before it is looked into.  Raises
     UsageError for what cannot be opened and for patterns that match nothing.
     """
     files: dict[tuple[int, int], LogFile] = {}
     for argument in arguments:
         for path in _paths(argument):
             file = LogFile(path)
-            files.setdefault(file.inode, file)
+            if file.inode not in files:
+                opened(file)
+                files[file.inode] = file
     return _in_order(list(files.values()), first_time)
 
 

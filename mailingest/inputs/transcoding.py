@@ -12,7 +12,7 @@ from mailingest.syslog.journal_entries import EntryReader, reader_of
 
 # As much as tells the form: the first line of `journalctl -o verbose`.
 SNIFFED_BYTES: Final = 256
-# Characters of ASCII, in UTF-16 without a byte order mark.
+# Three characters of UTF-16, where there is no byte order mark.
 _FEWEST_BYTES: Final = 6
 
 
@@ -84,8 +84,8 @@ def transcoded(stream: ByteStream) -> ByteStream:
 def _utf16(beginning: bytes) -> str | None:
     if beginning.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
-    # A log line begins with ASCII.
-    high, low = beginning[0::2], beginning[1::2]
+    # A log line begins with characters of ISO-8859-1, whatever comes later.
+    high, low = beginning[0:_FEWEST_BYTES:2], beginning[1:_FEWEST_BYTES:2]
     if len(beginning) >= _FEWEST_BYTES:
         if not any(low) and all(high):
             return "utf-16-le"

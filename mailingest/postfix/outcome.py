@@ -41,7 +41,7 @@ _DISCARDS: Final = frozenset({"discard", "milter-discard"})
 _NOT_OF_AN_ARRIVAL: Final = frozenset(
     {
         "postfix_smtp_stage",
-        "postfix_message_level",
+        "postfix_message",
         "postfix_smtpd_lostconn_data",
         "postfix_orig_queueid",
     }

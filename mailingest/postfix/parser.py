@@ -61,6 +61,8 @@ class _Program:
     """How to read the lines of a tag.
 
     ``service`` is "" if only the text says it; ``nomatch_tag`` is "" for all but Postfix.
+    ``is_known`` is false for a tag that only looks like one of Postfix's own: of an instance, a
+    transport or a daemon with a name that the site chose, or of a program beside Postfix.
     """
 
     instance: str
@@ -69,6 +71,7 @@ class _Program:
     nomatch_tag: str
     kind: ProgramKind | None
     success_tag: str = POSTFIX_SUCCESS
+    is_known: bool = True
 
 
 class EventParser:
@@ -153,9 +156,7 @@ class EventParser:
             if matched is not None:
                 service = matched
             elif program.nomatch_tag:
-                nomatch = program.nomatch_tag
-                tags.append(nomatch)
-                self._nomatch.match(record.text, fields)
+                nomatch = self._unmatched(program, record.text, fields)
         queue_id = None
         if program.kind == "postfix":
             queue_id = fields.get("postfix_queueid")
@@ -190,9 +191,23 @@ class EventParser:
             return service
         return None
 
+    def _unmatched(self, program: _Program, text: str, fields: dict[str, Any]) -> str:
+        """Add what is known of a text that no pattern matches; the tag that says so.
+
+        Under a name that is none of Postfix's own, only a line about a queue ID is surely Postfix.
+        """
+        found: dict[str, Any] = {}
+        self._nomatch.match(text, found)
+        if not program.is_known and "postfix_queueid" not in found:
+            return ""
+        fields.update(found)
+        fields["tags"].append(program.nomatch_tag)
+        return program.nomatch_tag
+
     def _program(self, tag: str) -> _Program:
-        if tag in self._companions:
-            return self._companions[tag]
+        companion = self._companions.get(tag) or self._companions.get(tag.rpartition("/")[2])
+        if companion is not None and tag.rpartition("/")[2] not in PROGRAMS:
+            return companion
         found = postfix_program(tag)
         if found is None:
             program = _Program("", "", (), "", None)
@@ -200,7 +215,8 @@ class EventParser:
             program = self._known_program(*found)
         else:
             matchers = ((found.service, self._matchers[""]),)
-            program = _Program(*found, matchers, _nomatch_tag(found.service), "postfix")
+            tag_of_nomatch = _nomatch_tag(found.service)
+            program = _Program(*found, matchers, tag_of_nomatch, "postfix", is_known=False)
         if len(self._programs) >= _MOST_PROGRAMS_KNOWN:
             self._programs.clear()
         self._programs[tag] = program
@@ -208,7 +224,14 @@ class EventParser:
 
     def _known_program(self, instance: str, service: str) -> _Program:
         matchers = [(service, self._matchers[service])] if service else self._guessed
-        return _Program(instance, service, matchers, _nomatch_tag(service or "postfix"), "postfix")
+        return _Program(
+            instance,
+            service,
+            matchers,
+            _nomatch_tag(service or "postfix"),
+            "postfix",
+            is_known=bool(service) or instance == "postfix",
+        )
 
 
 def _check_programs(programs: Mapping[str, str], defined: Collection[str]) -> None:

@@ -63,21 +63,24 @@ PROGRAMS: Final[Mapping[str, str]] = {
     "postkick": "POSTFIX_COMMAND",
     "postlock": "POSTFIX_COMMAND",
     "postmulti": "POSTFIX_COMMAND",
+    "nbdb_reindexd": "POSTFIX_COMMAND",
     "postqueue": "POSTFIX_COMMAND",
     "": "POSTFIX_OTHER",
 }
 # Programs whose lines an RFC 5424 rsyslog sends as `postfix`, since it cuts the tag at the slash,
-# with their patterns.  The order decides what a line that several could have written is taken for.
+# with the patterns of their own lines.  The order decides what a line that several could have
+# written is taken for; what any program may write is nobody's.
 GUESSED: Final[Sequence[tuple[str, str]]] = (
     ("smtp", "POSTFIX_GUESSED_SMTP"),
     ("verify", "POSTFIX_GUESSED_VERIFY"),
     *(
-        (service, PROGRAMS[service])
+        (service, f"{PROGRAMS[service]}_OWN")
         for service in (
             *("smtpd", "cleanup", "qmgr", "pickup", "bounce", "smtp", "postsuper", "postscreen"),
-            *("dnsblog", "tlsproxy", "anvil", "scache", "master", "postfix-script", ""),
+            *("dnsblog", "tlsproxy", "anvil", "scache", "master", "postfix-script"),
         )
     ),
+    ("", PROGRAMS[""]),
 )
 
 
@@ -124,10 +127,10 @@ def postfix_program(tag: str) -> PostfixProgram | None:
     PostfixProgram(instance='postfix-internal', service='smtpd')
     >>> postfix_program("postfixadmin")
     """
-    if tag in COMPANIONS:
-        return None
     instance, _, path = tag.partition("/")
     service = path.rpartition("/")[2]
+    if tag in COMPANIONS or service in COMPANIONS or instance.startswith("postfwd"):
+        return None
     is_postfix = (
         instance.startswith("postfix") or service in PROGRAMS
         if path

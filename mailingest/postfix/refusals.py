@@ -45,6 +45,8 @@ _REFUSALS: Final = tuple(
         (r"AUTH command rate limit", Refusal("AUTH", 450, "4.7.1")),
         (r"New TLS session rate limit", Refusal("STARTTLS", 421, "4.7.0")),
         (r"Connection (?:concurrency|rate) limit", Refusal("CONNECT", 421, "4.7.0")),
+        # Before 2.2.
+        (r"Too (?:many|frequent) connections", Refusal("CONNECT", 421, "4.7.0")),
         (r"exceeds message size limit", Refusal("BDAT", 552, "5.3.4")),
         (r"null BDAT request", Refusal("BDAT", 551, "5.7.1")),
         (r"malformed BDAT command", Refusal("BDAT", 521, "5.5.4")),

@@ -53,7 +53,8 @@ _EXCHANGE_ID = re.compile(r"(\d{5,20})[,\]]", re.ASCII)
 # The LMTP servers of Dovecot and Cyrus: a mail store has no queue, but its lines name the session.
 _SAVED_END: Final = " Saved"
 _SESSION = re.compile(r"[\w+/:=.-]{8,64}", re.ASCII)
-_SESSION_ID = re.compile(_CODE + r"\w{1,20} SESSIONID=<([\w+/:=.-]{8,64})>$", re.ASCII)
+# Cyrus puts the text of a system error before it, which is of no interest.
+_SESSION_ID = re.compile(_CODE + r"[^<>]{1,200} SESSIONID=<([\w+/:=.-]{8,64})>$", re.ASCII)
 
 _FORWARDED = re.compile(r"forwarded as ([0-9A-Za-z]{5,64})", re.ASCII)
 

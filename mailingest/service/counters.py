@@ -113,6 +113,18 @@ COUNTERS: Final = (
         lambda parts: dict(parts.pipeline.counters.unmatched),
     ),
     Counter(
+        "hosts_tags_cut",
+        "gauge",
+        "hosts whose rsyslog cuts Postfix's tags (RFC 5424); the log names them",
+        lambda parts: len(parts.pipeline.senders.cut),
+    ),
+    Counter(
+        "hosts_clock_off",
+        "gauge",
+        "hosts whose lines are dated far ahead of their arrival, or behind; the log names them",
+        lambda parts: len(parts.pipeline.senders.off),
+    ),
+    Counter(
         "queue_ids",
         "gauge",
         "queue IDs remembered now",

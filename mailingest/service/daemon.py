@@ -29,6 +29,7 @@ from mailingest.service.parts import build_parts
 from mailingest.service.snapshots import Snapshots
 from mailingest.service.systemd import notify, watchdog_interval
 from mailingest.spool.snapshot import restore
+from mailingest.syslog.senders import Notice
 
 _log = structlog.get_logger(__name__)
 
@@ -174,6 +175,8 @@ class Daemon:
     async def _tick(self) -> None:
         self._look_at_spool()
         self._parts.processor.tick(time.time())
+        for notice in self._parts.pipeline.senders.take():
+            _tell(notice)
 
     def _look_at_spool(self) -> None:
         # Those by tag may be many, and the state file has one size.
@@ -222,6 +225,24 @@ class Daemon:
             # has ended, and nothing that takes long can hold it up.
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
+
+
+def _tell(notice: Notice) -> None:
+    """Log what is wrong with a host's lines, and what to do about it."""
+    if notice.kind == "tags_cut":
+        _log.warning(
+            "tags arrive cut at the slash, so that the Postfix daemon has to be guessed; "
+            'set global(parser.permitSlashInProgramName="on") in the rsyslog that sends them',
+            host=notice.host,
+        )
+        return
+    _log.warning(
+        f"lines are dated {'ahead of' if notice.offset > 0 else 'behind'} their arrival: the "
+        "host's clock is wrong, or its zone is not the one of syslog.timezone and "
+        "syslog.host_timezones, or it sends late",
+        host=notice.host,
+        hours=round(abs(notice.offset) / 3600, 2),
+    )
 
 
 async def _every(seconds: float, action: Callable[[], Awaitable[None]]) -> None:

@@ -56,7 +56,6 @@ _TAG = re.compile(
 # metalog's.
 _TAG_IN_BRACKETS = re.compile(rf"\[({_NAME})(?:\[(\d{{0,32}})\])?\](?= )")
 _BARE_TAG = re.compile(r"([\w.@+-]{1,64}(?:/[\w.@+-]{1,64}){0,4})\[(\d{1,10})\]: ?", re.ASCII)
-_TAG_AHEAD = re.compile(rf"[ \t]*{_NAME}\[\d{{1,10}}\]")
 _HOST = re.compile(
     r"(?:[^\s:\[\]<>(){}|\"'=,;]{1,255}"
     r"|\[?(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f:.]{0,45}\]?)(?=[ \t])"
@@ -66,12 +65,16 @@ _ADDRESS_OR_DOMAIN = re.compile(r"(?=.*[A-Za-z:])[^\s]+[.:][^\s.:]+(?:[.:][^\s.:
 _MESSAGE_ID = re.compile(r"\[ID \d{1,10} [a-z0-7]{1,16}\.[a-z]{1,16}\] ?")
 # systemd's units, where journalctl shows these instead of the tag.
 _UNIT = re.compile(r"(postfix)(?:@([\w-]{1,128}))?\.service")
-# What a header may begin with: a time of day near the beginning, or something else of its kind.
-_TIME_OF_DAY = re.compile(r"\d\d:\d\d:\d\d", re.ASCII)
-_NEAR: Final = 96
+# What a line may begin with that stands behind a tag; one look has to be enough for other texts.
 _BEGINNING = re.compile(
-    r"[\s\ufeff]{0,16}(?:[{\x1b\x1e]|@cee|@4|#033|\[ {0,8}\d|\d{10}"
-    r"|[\w.@+-]{1,64}/[\w./@+-]{1,64}\[\d)"
+    r"(?=[^(])[\s\ufeff]{0,16}(?:"
+    # A month, or a weekday and a month.
+    r"[^\W\d_][^\s\d:\[\](){}|=]{1,24}+ (?:[^\W\d_][^\s\d:\[\](){}|=]{1,24}+ )? ?"
+    r"\d{1,4}[ .,]"
+    r"|\d(?:\d{3}[-/. ]|\d{9}|\d?[. -]| \d{4}-)|[{<\[\x1b\x1e]|@cee|@4|#033"
+    # A container's name, the tag of a daemon, a level and a tag.
+    r"|[\w.@:/+-]{1,128}+(?: *\||(?<=[\w./@+-])\[\d{1,10}\]:)"
+    r"|(?:\w{1,8}[.:|])?(?i:emerg|alert|crit|err|warn|notice|info|debug)\S{0,8} +\S{1,128}\[\d)"
 )
 
 
@@ -111,10 +114,7 @@ def peel(line: str) -> Peeled | None:
 
 def may_have_header(msg: str) -> bool:
     """Whether a look behind a tag is worth while; cheap, and true of some texts too many."""
-    if _TIME_OF_DAY.search(msg, 0, _NEAR) or _BEGINNING.match(msg):
-        return True
-    level = LEVEL.match(msg)
-    return level is not None and _TAG_AHEAD.match(msg, level.end()) is not None
+    return _BEGINNING.match(msg) is not None
 
 
 def is_own_tag(tag: str) -> bool:
@@ -215,8 +215,8 @@ def _after_stamp(text: str, layer: _Layer, depth: int) -> Peeled | None:
         text = text.lstrip(" \t,")
         if (leading := _LEADING.match(text)) is not None:
             text = text[leading.end() :]
-        if (match := _STREAM.match(text)) is not None:
-            # Kubernetes' containers may write anything.
+        if (match := _STREAM.match(text) or _COMPOSE.match(text)) is not None:
+            # What a container writes may be anything.
             return _within(layer, _peel(text[match.end() :], depth + 1))
         if (match := _LABELS.match(text) or _FLUENTD_TAG.match(text)) is not None:
             text = text[match.end() :]

@@ -22,7 +22,7 @@ from mailingest.syslog.envelopes import (
 )
 from mailingest.syslog.levels import is_level
 from mailingest.syslog.stamps import Stamp, moment_of_stamp
-from mailingest.syslog.timestamps import Clock, Moment, moment_of
+from mailingest.syslog.timestamps import Clock, FileSpan, Moment, moment_of
 
 HEADER_NOMATCH: Final = "_syslog_header_nomatch"
 TIME_NOMATCH: Final = "_syslog_time_nomatch"
@@ -40,6 +40,13 @@ _RFC3164 = re.compile(
     rf"(?:<(\d{{1,3}})>)?{_STAMP} {_HOST}(?:([^ :\[]++)(?:\[([^\] ]*+)\])?: ?)?(.*)",
     re.DOTALL | re.ASCII,
 )
+# Nearly all lines: with a host, which is neither a level nor a year, and a tag.
+_USUAL = re.compile(
+    rf"(?:<(\d{{1,3}})>)?{_STAMP} "
+    r"((?!\d{4} |[A-Z]+ |[<(]|\w+\.(?:emerg|alert|crit|err|warn|notice|info|debug))[^ :\[\]]++) "
+    r"([^ :\[]++)(?:\[([^\] ]*+)\])?: (.*)",
+    re.DOTALL | re.ASCII,
+)
 # Section 6.3: quotes, backslashes and brackets are escaped within a parameter's value.
 # Atomic groups, since possessive ones are not sound in each Python (see grok/oniguruma.py).
 _STRUCTURED_DATA = r'(-|(?>(?:\[(?>(?:[^\]"]++|"(?>(?:[^"\\]++|\\.)*)")*)\])+))'
@@ -47,7 +54,7 @@ _RFC5424 = re.compile(
     rf"<(\d{{1,3}})>[1-9]\d? (\S++) (\S++) (\S++) (\S++) (\S++) {_STRUCTURED_DATA}(?: (.*))?",
     re.DOTALL | re.ASCII,
 )
-# Made-up tags and hosts must not fill the memory.
+# Made-up tags must not fill the memory.
 _MOST_NAMES: Final = 4096
 # What RFC 3164 (section 4.1.3) allows for a tag; rsyslog keeps to it when it forwards.
 _CUT_TAG = 32
@@ -95,9 +102,12 @@ class RecordDecoder:
     def __init__(self, clock: Clock, *, charset: str = "auto") -> None:
         self._clock = clock
         self._charset = charset
-        # Tags of Postfix and hosts of its lines, which nobody has to look at again.
+        # Tags of Postfix, which nobody has to look at again.
         self._own_tags: set[str] = set()
-        self._hosts: set[str] = set()
+
+    def begin_file(self) -> FileSpan:
+        """Another file begins; see `Clock.begin_file`."""
+        return self._clock.begin_file()
 
     def decode(self, payload: bytes, *, reference: float, peer: str = "") -> Record:
         """Decode one frame.
@@ -108,35 +118,45 @@ class RecordDecoder:
         """
         text, lossless = self._text(payload)
         text = text.rstrip("\r\n\0 ")
-        record = self._rfc3164(text, reference, peer) or self._rfc5424(text, reference, peer)
-        if (
-            record is None
-            or record.program not in self._own_tags
-            or record.hostname not in self._hosts
-        ):
-            record = self._look_again(record, text, reference, peer)
+        usual = _USUAL.match(text)
+        record = None if usual is None else self._rfc3164(usual, reference, peer)
+        if record is None or (record.program not in self._own_tags and self._is_wrapper(record)):
+            record = self._unusual(text, reference, peer)
         if not lossless:
             record.problems += (CHARSET_MISMATCH,)
         if record.problems and record.problems != (REPEATED,):
             record.raw = payload
         return record
 
-    def _look_again(self, record: Record | None, text: str, reference: float, peer: str) -> Record:
-        """The record of an unusual header, which is the one that was found or a better one."""
-        if record is not None and record.program and not is_level(record.hostname):
-            if is_own_tag(record.program):
-                _remember(self._own_tags, record.program)
-                _remember(self._hosts, record.hostname)
-                return record
-            if not may_have_header(record.msg):
-                record.program = program_of_unit(record.program)
-                return record
-        found = peel(text)
-        if found is not None and not (
+    def _is_wrapper(self, record: Record) -> bool:
+        """Whether a tag may be that of what only passes the line on."""
+        if is_own_tag(record.program):
+            if len(self._own_tags) >= _MOST_NAMES:
+                self._own_tags.clear()
+            self._own_tags.add(record.program)
+            return False
+        return may_have_header(record.msg) or record.program.endswith(".service")
+
+    def _unusual(self, text: str, reference: float, peer: str) -> Record:
+        """The record of any other line; what stands in the header's place may be another one."""
+        match = _RFC3164.match(text)
+        record = None if match is None else self._rfc3164(match, reference, peer)
+        record = record or self._rfc5424(text, reference, peer)
+        is_plain = record is not None and not is_level(record.hostname)
+        if (
             record is not None
-            and (record.program, record.msg) == (found.program, found.msg)
-            and not is_level(record.hostname)
+            and is_plain
+            and record.program
+            # What begins another time stamp looks like a tag.
+            and not record.program[0].isdigit()
+            and not self._is_wrapper(record)
         ):
+            return record
+        found = peel(text)
+        if found is not None:
+            if record is not None and is_plain and _is_same(record, found):
+                record.program = found.program
+                return record
             return self._unwrapped(found, reference, peer)
         if record is None:
             record = Record(moment_of(reference), peer, "", "", text, text)
@@ -186,10 +206,7 @@ class RecordDecoder:
             # Not lossy for `auto`: every byte is a character of ISO-8859-1.
             return payload.decode("iso-8859-1"), charset == "auto"
 
-    def _rfc3164(self, text: str, reference: float, peer: str) -> Record | None:
-        match = _RFC3164.match(text)
-        if match is None:
-            return None
+    def _rfc3164(self, match: re.Match[str], reference: float, peer: str) -> Record | None:
         pri_text, legacy, iso, hostname, program, procid, msg = match.groups()
         pri = int(pri_text) if pri_text else None
         if pri is not None and pri > _HIGHEST_PRI:
@@ -241,10 +258,9 @@ class RecordDecoder:
         return record
 
 
-def _remember(names: set[str], name: str) -> None:
-    if len(names) >= _MOST_NAMES:
-        names.clear()
-    names.add(name)
+def _is_same(record: Record, found: Peeled) -> bool:
+    """Whether there was nothing to peel."""
+    return record.msg == found.msg and program_of_unit(record.program) == found.program
 
 
 def _cut_tag(msg: str) -> tuple[str, str]:

@@ -7,6 +7,7 @@ when a line is received, the modification time of the file when it is replayed.
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import NamedTuple
 
@@ -20,6 +21,8 @@ class Moment(NamedTuple):
 
 # A sender whose clock or zone is wrong may be up to a day ahead; its lines are not a year old.
 YEAR_TOLERANCE = 86_400.0
+# Lines of a file are in order, but for a few of several hosts: so much back is another year.
+_ROUND_SECONDS = 300 * 86_400.0
 # Of the two readings of an hour that DST repeats, clocks less than this far apart tell which.
 REPEATED_HOUR_TOLERANCE = 300.0
 # The longest gap between two leap years (1896 to 1904): 29 February always has one within it.
@@ -51,6 +54,26 @@ def moment_of(seconds: float) -> Moment:
     return Moment(whole, f"{text}.{fraction}Z")
 
 
+@dataclass(slots=True)
+class FileSpan:
+    """What the stamps without a year say of a file, read in its order.
+
+    ``last`` is the moment of the last one in seconds since 1970, None if there is none;
+    ``goes_round`` is whether there are more months than a year has, so that the years of the first
+    ones cannot be right.
+    """
+
+    last: int | None = None
+    goes_round: bool = False
+    latest: int = 0
+
+    def add(self, seconds: int) -> None:
+        """Take the next moment."""
+        self.last = seconds
+        self.goes_round |= seconds < self.latest - _ROUND_SECONDS
+        self.latest = max(self.latest, seconds)
+
+
 class Clock:
     """Reads time stamps; remembers the latest ones, since most lines share their second.
 
@@ -71,6 +94,15 @@ class Clock:
         # Of lines that come together, most have the stamp of the one before.
         self._before: tuple[str, float, Moment] | None = None
         self._minutes: dict[str, tuple[int, str]] = {}
+        self._file = FileSpan()
+
+    def begin_file(self) -> FileSpan:
+        """Another file begins; what its stamps without a year will say."""
+        self._file = FileSpan()
+        # Each stamp has to be looked at once more.
+        self._legacy.clear()
+        self._before = None
+        return self._file
 
     def read_legacy(
         self, stamp: str, hostname: str, reference: float, zone: tzinfo | None = None
@@ -100,6 +132,7 @@ class Clock:
                 self._legacy[(stamp, zone)] = moment
             if seconds > self._latest.get(zone, 0):
                 self._latest[zone] = seconds
+            self._file.add(seconds)
         if not self._host_zones and (stamp, zone) in self._legacy:
             self._before = (stamp, reference, moment)
         return moment

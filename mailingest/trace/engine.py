@@ -107,7 +107,9 @@ async def trace(
     """
     span = await source.span()
     if span is None:
-        notes = list(await backlog()) if backlog is not None else []
+        # Of files there may be lines, but none that can be read.
+        found = await source.find(criteria, 1)
+        notes = [*found.notes, *(await backlog() if backlog is not None else ())]
         return TraceResult([], None, is_cut=False, notes=notes)
     most = min(MOST_EVENTS, _EVENTS_OF_A_STORY * limit) if limit else MOST_EVENTS
     while True:

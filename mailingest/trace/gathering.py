@@ -115,6 +115,7 @@ class _Gathering:
             return
         session = session_of(event)
         self._in_advance.pop(session, None)
+        self._announced.pop(session, None)
         queue = self._open.pop(session, None)
         if (
             queue is not None
@@ -160,7 +161,8 @@ class _Gathering:
             self._open[session] = queue
             self._apply_in_advance(queue, session)
             announced = self._announced.pop(session, None)
-            if announced is not None:
+            # If lines are missing, what is announced may be of an earlier session.
+            if announced is not None and _is_of_client(announced, queue):
                 _take_envelope(queue, announced)
 
     def _apply_in_advance(self, queue: Queue, session: Session) -> None:
@@ -274,6 +276,11 @@ def _take_envelope(queue: Queue, event: StoredEvent) -> None:
     if queue.sender is None:
         queue.sender = event.get(SENDER)
     queue.announced_recipient = event.get(RECIPIENT)
+
+
+def _is_of_client(event: StoredEvent, queue: Queue) -> bool:
+    client = (event.get(CLIENT_HOSTNAME), event.get(CLIENT_IP))
+    return client == (queue.client_hostname, queue.client_ip)
 
 
 def _fill(queue: Queue, event: StoredEvent) -> None:

@@ -11,6 +11,7 @@ from mailingest.commands import check as module
 from mailingest.commands.check import check
 from mailingest.commands.redos_probe import Probe, Slow, find_slow
 from mailingest.config import Settings
+from mailingest.spool.queue import Spool
 from tests.support.servers import SearchServer
 
 Found = tuple[list[Slow], int]
@@ -250,3 +251,20 @@ def test_all_that_is_wrong_is_printed_at_once(
     assert verdict
     assert right == ["configuration"]
     assert [line.split(": ")[0] for line in wrong] == ["patterns", "state", "udp", "tcp", "store"]
+
+
+def test_what_a_running_daemon_noticed_about_its_senders_is_a_warning(
+    capsys: pytest.CaptureFixture[str], sections: dict[str, Any], tmp_path: Path
+) -> None:
+    (tmp_path / "state" / "spool").mkdir(parents=True)
+    spool = Spool(tmp_path / "state" / "spool", max_bytes=2**24)
+    spool.open(None)
+    spool.look({"hosts_tags_cut": 2, "hosts_clock_off": 1})
+    try:
+        assert not check(Settings.model_validate(sections))
+    finally:
+        spool.close()
+    out = capsys.readouterr().out
+    assert "ok     senders: the running daemon was asked\n" in out
+    assert "warn   senders: tags of 2 hosts arrive cut at the slash: set global(parser." in out
+    assert "warn   senders: lines of 1 hosts are dated far from their arrival" in out

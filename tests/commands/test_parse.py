@@ -83,6 +83,7 @@ Nov 24 07:00:01 mx1 postfix/qmgr[8]: 4F2A11E0ABC: removed
 Nov 24 07:00:02 mx1 postfix/qmgr[8]: \x1b]0;title\x07 7
 Nov 24 07:00:03 mx1 postfix-in/smtpd[7]: never seen from b.example.net[2001:db8::5]
 Nov 24 07:00:04 mx1 dovecot: nothing of Postfix
+Nov 24 07:00:05 mx1 no program
 
 no header
 """
@@ -98,7 +99,12 @@ def test_unmatched_lines_are_grouped_by_program_and_template(tmp_path: Path) -> 
         "                 never seen from mx.example[192.0.2.5]",
         r"       1  qmgr: \x1b]NUMBER;title\x07 NUMBER",
         r"                \x1b]0;title\x07 7",
-        "6 lines, 3 of Postfix that no pattern matches, 1 without a syslog header",
+        "       1  (no program): no program",
+        "                        no program",
+        "       1  (no syslog header): no header",
+        "                              no header",
+        "7 lines, 3 of Postfix that no pattern matches, 1 without a syslog header, "
+        "1 without a program",
     ]
 
 
@@ -106,7 +112,7 @@ def test_unmatched_lines_are_grouped_by_program_and_template(tmp_path: Path) -> 
 def test_a_line_does_nothing_to_a_terminal(tmp_path: Path, arguments: list[str]) -> None:
     # The last one is not UTF-8, and a command in ISO-8859-1.
     commands = b"\x1b]0;owned\x07 \x7f \b \xc2\x9b2J \xe2\x80\xaetxt.exe", b"\x9b2J owned"
-    log = b"".join(b"Nov 24 07:00:01 mx1 postfix/qmgr[9]: %s\n" % each for each in commands)
+    log = b"".join(b"2026-11-24T07:00:01Z mx1 postfix/qmgr[9]: %s\n" % each for each in commands)
     (tmp_path / "mail.log").write_bytes(log)
     done = parse(*arguments, str(tmp_path / "mail.log"))
     shown = done.stdout.decode()
@@ -132,6 +138,10 @@ def test_unmatched_lines_as_json_are_an_object_a_group(tmp_path: Path) -> None:
             "count": 1,
             "example": "\x1b]0;title\x07 7",
         },
+        *(
+            {"program": f"(no {what})", "shape": text, "count": 1, "example": text}
+            for what, text in (("program", "no program"), ("syslog header", "no header"))
+        ),
     ]
 
 
@@ -147,11 +157,11 @@ def test_further_templates_are_counted_together(
     unmatched(settings, [str(tmp_path / "mail.log")], shown)
     unmatched(settings, [str(tmp_path / "mail.log")], rows, as_json=True)
 
-    assert shown.getvalue().splitlines()[2] == "       1  lines of further templates"
+    assert shown.getvalue().splitlines()[2] == "       3  lines of further templates"
     assert json.loads(rows.getvalue().splitlines()[1]) == {
         "program": None,
         "shape": None,
-        "count": 1,
+        "count": 3,
         "example": None,
     }
 
@@ -160,6 +170,6 @@ def test_all_lines_of_a_log_that_is_known_match(tmp_path: Path) -> None:
     (tmp_path / "mail.log").write_bytes(LINES)
     done = parse("--unmatched", str(tmp_path / "mail.log"))
 
-    assert done.stdout == (
+    assert done.stdout.endswith(
         b"4 lines, 0 of Postfix that no pattern matches, 1 without a syslog header\n"
     )

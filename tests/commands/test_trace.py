@@ -10,6 +10,7 @@ import pty
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ Nov 24 10:00:01 mx1 postfix/smtp[10]: AAAAAA1: to=<bob@example.net>, relay=mx.ex
 Nov 24 10:00:01 mx1 postfix/smtp[10]: AAAAAA1: to=<eve@example.org>, relay=mx.example.org[198.51.100.8]:25, delay=1, delays=0/0/0/1, dsn=4.7.1, status=deferred (host mx.example.org said: 451 \x1b[31mlater)
 Nov 24 10:00:02 mx1 postfix/smtpd[7]: NOQUEUE: reject: RCPT from pc.example.com[192.0.2.7]: 550 5.1.1 <no@example.com>: User unknown; from=<ann@example.com> to=<no@example.com> proto=ESMTP helo=<pc>
 """  # noqa: E501
+WRITTEN = datetime(2026, 11, 25, tzinfo=UTC).timestamp()
 # What clears a terminal, its title, an 8-bit command, what overwrites, what turns the direction,
 # what has no width, a line separator, a tag character.
 HOSTILE = "\x1b[2J\x1b]0;owned\x07\x9b31m\b\x7f\u202etxt.exe\u2067\u200b\u2028\U000e0041"
@@ -38,6 +40,8 @@ class Asked:
     def __init__(self, directory: Path, where: str) -> None:
         self.log = directory / "mail.log"
         self.log.write_text(LOG)
+        # What has no year is of the year in which it was written.
+        os.utime(self.log, (WRITTEN, WRITTEN))
         self.config = directory / "mailingest.toml"
         self.config.write_text(
             f'[state]\ndirectory = "{directory}/state"\n[syslog]\ntimezone = "UTC"\n'
@@ -75,8 +79,7 @@ def test_json_has_one_object_for_each_mail_and_recipient_newest_last(asked: Aske
         ("pending", "eve@example.org"),
         ("rejected", "no@example.com"),
     ]
-    assert all(tuple(row) == (*KEYS, "unread") for row in rows)
-    assert all(row["unread"] == [] for row in rows)
+    assert all(tuple(row) == KEYS for row in rows)
     assert rows[0]["remote_queue_id"] == "REMOTE77"
     assert rows[2]["temporary"] is False
 
@@ -200,11 +203,14 @@ def test_no_such_mail_is_said_with_doubt_if_a_day_cannot_be_read(tmp_path: Path)
     later = day.with_name("mail-2099.01.01.sqlite")
     later.write_bytes(b"no database at all, as after a fault of the disk\n" * 100)
     nothing = asked.trace("--to", "nobody@example.net", "--json")
-    assert (nothing.returncode, nothing.stdout) == (3, "")
+    assert nothing.returncode == 3
+    said = json.loads(nothing.stdout)
+    assert tuple(said) == (*KEYS, "incomplete")
+    assert said["verdict"] is None
     assert "mail-2099.01.01.sqlite cannot be read" in nothing.stderr
     found = asked.trace("--to", "bob@example.net", "--json")
     assert found.returncode == 0
-    [note] = json.loads(found.stdout)["unread"]
+    [note] = json.loads(found.stdout)["incomplete"]
     assert "mail-2099.01.01.sqlite cannot be read" in note
 
 
@@ -234,6 +240,54 @@ def test_an_empty_store_says_so(tmp_path: Path) -> None:
     done = Asked(tmp_path, "nowhere").trace("--to", "bob@example.net")
     assert done.returncode == 1
     assert "no logs at all" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (
+            ["some text", "another one"],
+            ["2 of 2 lines could not be read", "no line that could be read in these files"],
+        ),
+        (
+            [*LOG.splitlines()[:3], "some text"],
+            ["1 of 4 lines could not be read", "no such mail in what could be read of these files"],
+        ),
+        (
+            ["Nov 24 10:00:00 mx1 a text without a program"],
+            ["1 of 1 lines could not be read", "no such mail in what could be read of these files"],
+        ),
+    ],
+)
+def test_what_could_not_be_read_of_a_file_is_said(
+    tmp_path: Path, lines: list[str], said: list[str]
+) -> None:
+    asked = Asked(tmp_path, "file")
+    asked.log.write_text("".join(f"{line}\n" for line in lines))
+    done = asked.trace("--to", "nobody@example.net", "--json")
+    assert done.returncode == 3
+    assert all(text in done.stderr for text in said), done.stderr
+    [nothing] = map(json.loads, done.stdout.splitlines())
+    assert nothing["verdict"] is None
+    assert said[0] in nothing["incomplete"][0]
+
+
+def test_an_answer_says_that_there_may_be_others(tmp_path: Path) -> None:
+    asked = Asked(tmp_path, "file")
+    asked.log.write_text(LOG + "some text\n")
+    done = asked.trace("--to", "bob@example.net", "--json")
+    assert done.returncode == 0
+    [answer] = map(json.loads, done.stdout.splitlines())
+    assert "1 of 7 lines could not be read" in answer["incomplete"][0]
+    assert "1 of 7 lines could not be read" in done.stderr
+
+
+def test_an_empty_file_is_no_fault(tmp_path: Path) -> None:
+    asked = Asked(tmp_path, "file")
+    asked.log.write_text("")
+    done = asked.trace()
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "there is no line in these files" in done.stderr
 
 
 @pytest.mark.parametrize(

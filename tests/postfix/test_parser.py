@@ -110,8 +110,8 @@ def test_the_program_tells_instance_and_daemon(program: str, instance: str, serv
         *(
             pytest.param(f"postfix/{service}", f"_grok_postfix_{service}_nomatch", id=service)
             for service in PROGRAMS
-            # postlog(1) writes what it is given.
-            if service and service != "postlog"
+            # Three write what they are given or find, two any reason why a mail is not delivered.
+            if service not in ("", "postlog", "postlogd", "posttls-finger", "smtp", "lmtp")
         ),
         pytest.param("postfix/my-transport", "_grok_postfix_my-transport_nomatch", id="own name"),
         pytest.param("postfix", "_grok_postfix_postfix_nomatch", id="no daemon"),

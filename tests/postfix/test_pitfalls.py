@@ -334,10 +334,10 @@ def test_pix_workarounds_are_read() -> None:
 
 def test_what_nobody_asked_for_yet_keeps_its_queue_id_and_text() -> None:
     """#121: a line that no pattern matches is none that nobody needs."""
-    event = parse("smtp", f"{QID}: a line of a version to come: x=y")
+    event = parse("local", f"{QID}: a line of a version to come: x=y")
 
     assert event.queue_id == QID
-    assert event.fields["tags"] == ["_grok_postfix_smtp_nomatch"]
+    assert event.fields["tags"] == ["_grok_postfix_local_nomatch"]
     assert event.fields["message"] == f"{QID}: a line of a version to come: x=y"
     assert postfix_fields(event)["message"] == "a line of a version to come: x=y"
 

@@ -249,7 +249,10 @@ TLS = [
          f"Untrusted TLS connection established to {MX}: TLSv1.3 with cipher C (256/256 bits)",
          {**MX_FIELDS, "tls_trustlevel": "Untrusted", "tls_version": "TLSv1.3",
          "tls_cipher": "C", "tls_cipher_size": "256/256"}),
-    line("posttls-finger", "a step", f"Connected to {MX}", {"message": f"Connected to {MX}"}),
+    line("posttls-finger", "a step", f"Connected to {MX}",
+         {**MX_FIELDS, "message": f"Connected to {MX}"}),
+    line("posttls-finger", "another one", "Server is anonymous",
+         {"message": "Server is anonymous"}),
 ]
 ANVIL = [
     *(
@@ -332,7 +335,7 @@ SYSTEM = [
     line("qmqpd", "accept", f"4F2A11E0ABC: client={CLIENT}", {**QID, **CLIENT_FIELDS}),
     line("qmqpd", "lost connection",
          f"4F2A11E0ABC: {CLIENT}: lost connection while receiving message content",
-         {**QID, "smtpd_lostconn_data": "lost connection",
+         {**QID, **CLIENT_FIELDS, "smtpd_lostconn_data": "lost connection",
          "smtpd_lostconn_reason": "receiving message content"}),
     line("oqmgr", "the queue manager of old",
          "4F2A11E0ABC: removed", {**QID, "message": "removed"}),

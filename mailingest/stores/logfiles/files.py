@@ -15,13 +15,14 @@ import structlog
 
 from mailingest.errors import StoreUnavailable
 from mailingest.inputs.files import STANDARD_INPUT, DamagedFile, LogFile, Text
+from mailingest.inputs.years import tell_doubt
 from mailingest.stores.logfiles.canonical import CanonicalLines
 from mailingest.stores.logfiles.parsing import LineReading
 from mailingest.stores.protocol import Span
 from mailingest.stores.threads import Interrupted
 from mailingest.syslog.framing import FrameCounters, split_text
 from mailingest.syslog.header import HEADER_NOMATCH, TIME_NOMATCH
-from mailingest.syslog.timestamps import Moment
+from mailingest.syslog.timestamps import FileSpan, Moment
 
 _log = structlog.get_logger(__name__)
 
@@ -51,6 +52,7 @@ class LogFiles:
         self._files = list(files)
         # A pipe is read from a copy, and has its name all the same.
         self._names = [file.path for file in files]
+        self._dated: set[int] = set()
         self._reading = reading
         self._kept: tempfile.TemporaryDirectory[str] | None = None
         self._ends: list[Ends | None] | None = None
@@ -114,6 +116,12 @@ class LogFiles:
             if note not in self.notes:
                 self.notes.append(note)
 
+    def tell_doubt(self, number: int, span: FileSpan) -> None:
+        """Log why the years of a file that was read may be wrong, once."""
+        if number not in self._dated:
+            self._dated.add(number)
+            tell_doubt(self._files[number], span, self._names[number])
+
     def _first_moment(self, number: int, stop: threading.Event) -> Moment | None:
         file = self._files[number]
         for text in self.texts(file, stop):
@@ -167,7 +175,10 @@ class LogFiles:
                     f"{file.path} cannot be kept in {self._kept.name} for several readings: "
                     f"{error.strerror}"
                 ) from error
-            self._files[number] = LogFile(kept)
+            copied = LogFile(kept)
+            # A pipe has no time of its own.
+            copied.mtime, copied.is_year_set = file.mtime, True
+            self._files[number] = copied
 
 
 def with_line_feeds(text: Text) -> bytes:

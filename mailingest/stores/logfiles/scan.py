@@ -92,6 +92,8 @@ class Scan:
     ) -> None:
         files = self._files
         file = files[number]
+        dating = self._reading.new_decoder()
+        span = dating.begin_file()
         decoder = self._reading.new_decoder()
         canonical = CanonicalLines(self._reading.new_decoder(), self._reading.charset, file.mtime)
         tls_lines = TlsLines()
@@ -103,6 +105,7 @@ class Scan:
             self._progress((newer + text.progress) / every)
             raw = with_line_feeds(text)
             block = canonical.block(raw)
+            dating.decode(block[: block.find(b"\n")], reference=file.mtime)
             lowered = block.lower()
             tls_lines.begin(block)
             position = (number << _FILE_BITS) + text.offset_after
@@ -127,6 +130,7 @@ class Scan:
                     place = position + start * len(raw) // len(block)
                     hits.append(Hit(place, clock, line, tls_lines.before(line, start)))
         files.note_unread(number, canonical)
+        files.tell_doubt(number, span)
 
     def _time_of_first(self, search: Search, number: int) -> float:
         """When the first line that was kept of a file was written, in seconds since 1970."""

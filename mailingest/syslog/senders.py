@@ -1,0 +1,89 @@
+"""What is wrong with how hosts send, told once for each, so that their operator can set it right.
+
+An rsyslog that forwards RFC 5424 cuts the tag ``postfix/smtp`` at its slash; the daemon then has to
+be guessed.  A clock, or a zone that is not the set one, gives lines that are hours ahead of their
+arrival or behind it.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from mailingest.syslog.header import Record
+
+NEAR_SECONDS: Final = 900.0
+"""Nobody wonders about a line that is dated this close to its arrival."""
+
+# A queue that is sent late is behind as well, but it catches up, and a clock does not.
+_BEHIND_SECONDS: Final = 2700.0
+_STEADY_SECONDS: Final = 120.0
+_LINES_AHEAD: Final = 3
+_LINES_BEHIND: Final = 20
+_WATCHED_SECONDS: Final = 300.0
+# Made-up hosts must not fill the memory.
+_MOST_HOSTS: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What to tell of a host; ``offset`` is by how many seconds its lines are dated ahead."""
+
+    host: str
+    kind: Literal["tags_cut", "clock_off"]
+    offset: float = 0.0
+
+
+@dataclass(slots=True)
+class _Offset:
+    """Lines of a host that are equally far off; times are in seconds since 1970."""
+
+    seconds: float
+    since: float
+    lines: int = 0
+
+
+class Senders:
+    """Watches the lines of a service.
+
+    ``cut`` and ``off`` are the hosts that something was told of.
+    """
+
+    def __init__(self) -> None:
+        self.cut: set[str] = set()
+        self.off: set[str] = set()
+        self._offsets: dict[str, _Offset] = {}
+        self._notices: list[Notice] = []
+
+    def feed(self, record: Record, received_at: float) -> None:
+        """Look at a line; ``received_at`` is in seconds since 1970."""
+        host = record.hostname
+        program = record.program
+        if "/" not in program and (program == "postfix" or program.startswith("postfix-")):
+            self._tell(self.cut, Notice(host, "tags_cut"))
+        offset = record.moment.seconds - received_at
+        if (offset > NEAR_SECONDS or offset < -_BEHIND_SECONDS) and host not in self.off:
+            self._watch(host, offset, received_at)
+
+    def take(self) -> list[Notice]:
+        """The notices since the last call."""
+        notices, self._notices = self._notices, []
+        return notices
+
+    def _watch(self, host: str, offset: float, now: float) -> None:
+        known = self._offsets.get(host)
+        if known is None or abs(known.seconds - offset) > _STEADY_SECONDS:
+            if len(self._offsets) >= _MOST_HOSTS:
+                self._offsets.clear()
+            known = self._offsets[host] = _Offset(offset, now)
+        known.lines += 1
+        if (
+            known.lines >= _LINES_AHEAD
+            if offset > 0
+            else known.lines >= _LINES_BEHIND and now - known.since >= _WATCHED_SECONDS
+        ):
+            del self._offsets[host]
+            self._tell(self.off, Notice(host, "clock_off", offset))
+
+    def _tell(self, told: set[str], notice: Notice) -> None:
+        if notice.host not in told and len(told) < _MOST_HOSTS:
+            told.add(notice.host)
+            self._notices.append(notice)
