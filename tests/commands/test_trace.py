@@ -133,7 +133,7 @@ def test_a_terminal_gets_no_command_from_the_log(tmp_path: Path, arguments: list
 def test_a_remark_does_nothing_to_a_terminal(tmp_path: Path) -> None:
     asked = Asked(tmp_path, "file")
     damaged = tmp_path / "\x1b]0;owned\x07\x9b2J\u202e.gz"
-    damaged.write_bytes(gzip.compress(LOG.encode())[:-20])
+    damaged.write_bytes(gzip.compress(LOG.encode(), mtime=int(WRITTEN))[:-20])
     done = asked.trace("--file", str(damaged), "--json")
     assert r"\x1b]0;owned\x07\x9b2J\u202e.gz" in done.stderr
     assert all(line.isprintable() for line in done.stderr.split("\n"))

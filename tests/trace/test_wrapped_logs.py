@@ -59,3 +59,25 @@ async def test_the_answers_are_those_of_the_plain_log(
     wrapped = await rows(tmp_path / "mail.log", (wrapping(line, YEAR) for line in lines()))
     assert len(plain) > 300
     assert wrapped == plain
+
+
+async def test_tags_that_rsyslog_cuts_at_the_slash_change_no_answer(
+    plain: list[Row], tmp_path: Path
+) -> None:
+    """True RFC 5424 of the same mails, forwarded without parser.permitSlashInProgramName."""
+
+    def facts(row: Row) -> Any:
+        names = ("recipient", "sender", "message_id", "client", "relay", "relay_ip", "dsn", "reply")
+        chain = tuple(link["queue_id"] for link in row["chain"])
+        return (chain, *(row[name] for name in (*names, "remote_queue_id", "attempts", "size")))
+
+    cut = await rows(tmp_path / "mail.log", lines("mail.rfc5424.log.gz"))
+    expected = sorted(plain, key=lambda row: repr(facts(row)))
+    found = sorted(cut, key=lambda row: repr(facts(row)))
+    assert [facts(row) for row in found] == [facts(row) for row in expected]
+    pairs = list(zip(expected, found, strict=True))
+    others = [
+        (old["verdict"], new["verdict"]) for old, new in pairs if old["verdict"] != new["verdict"]
+    ]
+    # postsuper's `removed` is that of qmgr.
+    assert others == [("deleted", "unknown")]

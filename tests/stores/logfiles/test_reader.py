@@ -5,6 +5,7 @@ import bz2
 import gzip
 import lzma
 import os
+import re
 import sys
 import tempfile
 import threading
@@ -159,9 +160,9 @@ async def test_files_of_several_hosts_are_one_log(tmp_path: Path) -> None:
 async def test_older_files_are_not_read_if_the_newest_one_has_enough(tmp_path: Path) -> None:
     lines = lines_of("\n".join(MAIL.replace("24T", f"{day}T") for day in range(10, 25)))
     old, new = tmp_path / "mail.log.1.gz", tmp_path / "mail.log"
-    damaged = gzip.compress(joined([*lines[:30], *(b"x" * 1000 for _ in range(300))]))[:-20]
-    old.write_bytes(damaged)
     day = datetime(2026, 11, 18, tzinfo=UTC).timestamp()
+    text = joined([*lines[:30], *(b"x" * 1000 for _ in range(300))])
+    old.write_bytes(gzip.compress(text, mtime=int(day))[:-20])
     os.utime(old, (day, day))
     new.write_bytes(joined(lines[32:]))
     reader = LogFilesReader([LogFile(old), LogFile(new)], line_reading(SETTINGS))
@@ -171,6 +172,7 @@ async def test_older_files_are_not_read_if_the_newest_one_has_enough(tmp_path: P
     assert len(every.events) == 30 + len(lines[32:])
     assert not every.is_cut
     assert "mail.log.1.gz: cannot be read further" in every.notes[0]
+    assert re.search(r"mail\.log\.1\.gz: \d+ of \d+ lines could not be read", every.notes[1])
 
 
 async def test_the_standard_input_is_kept_for_several_readings(
