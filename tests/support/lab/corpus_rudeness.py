@@ -40,6 +40,10 @@ class Refusal:
 
 REFUSALS: Final[Sequence[Refusal]] = (
     Refusal("relay", "someone@elsewhere.test"),
+    # What looks like the values that smtpd logs behind its reply.
+    Refusal("forged-sender", "other@elsewhere.test", '"; from=<x@evil.test> to=<"@example.net'),
+    Refusal("forged-recipient", '"x> to=<y@evil.test"@elsewhere.test'),
+    Refusal("forged-hello", "third@elsewhere.test", hello="x;from=<y@evil.test>"),
     Refusal("no-user", "no-such-user@mx1.example.com"),
     Refusal("no-alias", "nobody@example.org"),
     Refusal("no-box", "nobody@box.example.org"),

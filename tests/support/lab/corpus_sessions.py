@@ -13,6 +13,9 @@ from tests.support.lab.corpus_rudeness import CONTENTS, SENDER, Refusal, Rudenes
 from tests.support.lab.corpus_tables import EDGE_IP, OUTSIDE, TRUSTED_IP
 from tests.support.lab.polling import PATIENCE
 
+# What smtpd does not log of a HELO name (NEUTER_CHARACTERS in smtpd/smtpd.c).
+_MASKED = str.maketrans(dict.fromkeys(' <>()\\";@', "?"))
+
 
 @dataclass(frozen=True, slots=True)
 class Sessions:
@@ -91,7 +94,7 @@ class Sessions:
         )
         # The later the stage, the more is known.
         if refusal.stage != "CONNECT":
-            told |= named(helo=refusal.hello)
+            told |= named(helo=refusal.hello.translate(_MASKED))
         if refusal.stage not in ("CONNECT", "EHLO"):
             told |= named(from_=refusal.sender)
         if refusal.stage in ("RCPT", "END-OF-MESSAGE"):
