@@ -36,6 +36,8 @@ _POD = re.compile(
 _FOUND_IN = re.compile(
     r"(?:[\w.@+~/-]{0,255}[./][\w.@+~/-]{0,255}[:-])?(?:\d{1,9}[:-](?!\d\d[:-]))?", re.ASCII
 )
+# The relays of AIX, Solaris and BSD: the host behind it is the origin.
+_FORWARDED = re.compile(r"(?:Message )?[Ff]orwarded from ([^\s:\[\]<>]{1,255}): ?")
 _STREAM = re.compile(r"std(?:out|err) [FP](?::\S{0,32})? ", re.ASCII)
 _LABELS = re.compile(r"\{[\w.-]{1,128}=\"[^{}]{0,2048}\} ", re.ASCII)
 _FLUENTD_TAG = re.compile(r"[^\s{]{1,255}(?=\t\{)")
@@ -218,6 +220,10 @@ def _after_stamp(text: str, layer: _Layer, depth: int) -> Peeled | None:
         if (match := _STREAM.match(text) or _COMPOSE.match(text)) is not None:
             # What a container writes may be anything.
             return _within(layer, _peel(text[match.end() :], depth + 1))
+        if len(layer.hosts) < 2 and (match := _FORWARDED.match(text)) is not None:
+            layer.hosts.append(match[1])
+            text = text[match.end() :]
+            continue
         if (match := _LABELS.match(text) or _FLUENTD_TAG.match(text)) is not None:
             text = text[match.end() :]
             continue

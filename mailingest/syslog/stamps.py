@@ -38,7 +38,7 @@ _WEEKDAY = r"(?P<weekday>[^\W\d_][^\s\d:\[\]<>(){}|=\"';/-]{0,12},? )?"
 # journalctl names any zone, and always the weekday.
 _ANY_ZONE = r"(?(weekday)(?: [A-Z]{3,5}(?= ))?)"
 _ISO = re.compile(
-    rf"\[?{_WEEKDAY}(?P<year>{_YEAR})[-/.](?P<month>\d\d)[-/.](?P<day>\d\d)[T _]{_TIME}{_ZONE}"
+    rf"\[?{_WEEKDAY}(?P<year>{_YEAR})[-/.:](?P<month>\d\d)[-/.:](?P<day>\d\d)[T _-]{_TIME}{_ZONE}"
     rf"{_ANY_ZONE}\]?",
     re.ASCII,
 )
