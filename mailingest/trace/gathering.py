@@ -61,6 +61,7 @@ from mailingest.trace.sessions import Sessions, kind_of_edge
 
 # What smtpd and postscreen do instead of taking a recipient or mail.
 _REFUSING = frozenset({"reject", "milter-reject", "abort"})
+_REORDERED = timedelta(seconds=REORDERED_SECONDS)
 # Commands of SMTP that are about a mail, as `postfix.refusals` names them.
 _OF_A_MAIL = frozenset({"MAIL", "RCPT", "DATA", "BDAT", "END-OF-MESSAGE"})
 
@@ -124,7 +125,7 @@ class _Gathering:
         if REMOTE_QUEUE_ID in event or FILTER_ID in event:
             self._facts.filter_lines.append(FilterLine(event))
         name = event.get(QUEUE_ID) or event.get(REMOTE_QUEUE_ID, "")
-        latest = time_of(event) + timedelta(seconds=REORDERED_SECONDS)
+        latest = time_of(event) + _REORDERED
         begun = (one for one in self._by_host[host_of(event), name] if one.created_at <= latest)
         queue = max(begun, key=lambda one: one.created_at, default=None)
         if queue is not None:
@@ -176,7 +177,10 @@ class _Gathering:
         if queue is None and (renamed := self._of_renamed_host(key, event, step)) is not None:
             queue = self._latest[key] = renamed
         if queue is None or (step in BEGINNINGS and _is_another(queue, step, event)):
-            queue = self._latest[key] = Queue(key, time, time)
+            before, queue = queue, Queue(key, time, time)
+            self._latest[key] = queue
+            if before is not None:
+                _give_back(before, queue)
             self._by_host[key.host, key.queue_id].append(queue)
             self._by_instance[key.instance, key.queue_id] = queue
             self._facts.queues.append(queue)
@@ -191,6 +195,19 @@ class _Gathering:
             return None
         is_same = (queue.sender, queue.size) == (event.get(SENDER), event.get(SIZE))
         return queue if is_same and step == "activated" else None
+
+
+def _give_back(before: Queue, queue: Queue) -> None:
+    """Deliveries of a mail that came before the line that began it, under an ID used before."""
+    if before.ended is None:
+        return
+    since = max(before.ended + _REORDERED, queue.created_at - _REORDERED)
+    for attempt in [one for one in before.attempts if one.time > since]:
+        before.attempts.remove(attempt)
+        before.events.remove(attempt.event)
+        queue.attempts.append(attempt)
+        queue.events.append(attempt.event)
+        queue.created_at = min(queue.created_at, attempt.time)
 
 
 def _is_another(queue: Queue, step: Step, event: StoredEvent) -> bool:
