@@ -8,6 +8,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -159,7 +160,7 @@ def test_a_line_of_a_hundred_that_is_lost_makes_no_verdict_wrong(
     assert not wrong
 
 
-_QUEUE_ID = re.compile(rb"(?<![0-9A-Za-z])[0-9A-F]{10,11}(?![0-9A-Za-z])")
+_QUEUE_ID = re.compile(rb"(?<![-0-9A-Za-z])[0-9A-F]{10,11}(?![-0-9A-Za-z])")
 
 
 def with_reused_ids(lines: Sequence[bytes]) -> tuple[Lines, dict[str, str]]:
@@ -197,12 +198,16 @@ async def test_the_same_by_udp_into_the_daemon_and_its_store(lines: Lines, tmp_p
     part = lines[:_LIVE_LINES]
     expected = answers_of(rows_of(part))
     site = Site(tmp_path, f'[syslog]\ntimezone = "{TIMEZONE}"\n')
+
+    def has_stored(count: int) -> bool:
+        return len(site.stored()) >= count
+
     disturbed = [line.decode("latin-1") for line in displaced(part, random.Random(4))]
     with Daemon(site.config):
         for start in range(0, len(part), 500):
             site.send_udp(*disturbed[start : start + 500])
             # The socket of the daemon may hold no more.
-            wait_until(lambda: len(site.stored()) >= start, "what was sent before is stored")
+            wait_until(partial(has_stored, start), "what was sent before is stored")
     assert len(site.stored()) == len(part)
     result = await trace(SqliteReader(site.state / "mail", "mail"), Criteria(), limit=0)
     assert not wrong_among(map(story_to_json, result.stories), expected)
