@@ -34,7 +34,7 @@ MAX_REQUEST = 262_144
 _SERVERS = pytest.StashKey[Servers]()
 
 # What is started once a run: the servers, and the mail servers of the lab.
-_STARTED_ONCE = {"search_servers", "lab", "corpus"}
+_STARTED_ONCE = {"search_servers", "lab", "corpus", "volume"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

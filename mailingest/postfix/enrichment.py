@@ -21,14 +21,15 @@ from typing import Any, Final
 
 import orjson
 
-from mailingest.postfix.lifecycle import ENDS, REORDERED_SECONDS, Step, begins_another, step_of
+from mailingest.postfix.lifecycle import ENDS, Step, begins_another, step_of
 from mailingest.postfix.parser import Event
 
 CORRELATION_NOMATCH: Final = "_correlation_nomatch"
 
 # Postfix gives up on a mail after 5 days (maximal_queue_lifetime), and may take another attempt.
 LIFETIME: Final = 6 * 86_400.0
-WAIT: Final = REORDERED_SECONDS
+# UDP and rsyslog's workers displace lines by milliseconds; a document should not wait for long.
+WAIT: Final = 2.0
 LINGER: Final = 60.0
 # Some 600 bytes each: half a gigabyte at the very most.
 CAPACITY: Final = 750_000

@@ -29,7 +29,7 @@ _ABOUT_A_MAIL: Final = frozenset(ABOUT_A_MAIL)
 _LINKS: Final = frozenset(LINKS)
 _EDGES: Final = ("connect from ", "disconnect from ")
 # What smtpd logs of a mail to come, before it has a queue ID.
-_IN_ADVANCE: Final = frozenset({"hold", "discard", "filter"})
+_IN_ADVANCE: Final = frozenset({"hold", "discard", "milter-hold", "milter-discard", "filter"})
 
 
 def is_about_a_mail(fields: Mapping[str, Any]) -> bool:
@@ -79,7 +79,9 @@ def is_of_session(fields: Mapping[str, Any]) -> bool:
         return False
     queue_id = fields.get("postfix_queueid")
     if queue_id is not None:
-        return bool(queue_id == "NOQUEUE" and fields.get("postfix_action") in _IN_ADVANCE)
+        is_early = fields.get("postfix_action") in _IN_ADVANCE
+        is_lost = "postfix_smtpd_lostconn_data" in fields
+        return bool(queue_id == "NOQUEUE" and (is_early or is_lost))
     return "postfix_smtpd_lostconn_data" in fields or str(fields.get("message", "")).startswith(
         _EDGES
     )

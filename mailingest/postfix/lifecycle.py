@@ -30,6 +30,8 @@ Step = Literal[
     "expired",
     "held",
     "released",
+    "corrupt",
+    "untold",
     "removed",
     "canceled",
     "rejected",
@@ -41,13 +43,16 @@ Step = Literal[
 
 ``accepted`` by smtpd or qmqpd, ``submitted`` by sendmail(1), ``identified`` by its Message-ID,
 ``activated`` by the queue manager; ``delivery`` is an attempt for one recipient.  ``canceled`` is a
-mail whose client went away, ``deleted`` and ``requeued`` are what an operator did.
+mail whose client went away, ``deleted`` and ``requeued`` are what an operator did.  ``corrupt`` is
+a queue file that Postfix cannot read and keeps, ``untold`` a mail that stays in the queue since
+its sender could not be told.
 """
 
-REORDERED_SECONDS: Final = 2.0
+REORDERED_SECONDS: Final = 5.0
 """Lines this far apart may have been written in another order than they came in.
 
-rsyslog and the network reorder by milliseconds, and RFC 3164 has whole seconds.
+rsyslog and the network reorder by milliseconds, RFC 3164 has whole seconds, and a relay that stamps
+lines when it gets them may be two seconds off either way.
 """
 
 BEGINNINGS: Final[frozenset[Step]] = frozenset({"accepted", "submitted", "identified", "activated"})
@@ -65,6 +70,8 @@ _CLEANUP_REMOVALS: Final[Mapping[str, Step]] = {
     "removed (discarded)": "discarded",
     "discarded": "discarded",
 }
+# global/mark_corrupt.c; whichever program finds it.
+_CORRUPT: Final = 'to queue "corrupt"'
 _POSTSUPER: Final[Mapping[str, Step]] = {
     "removed": "deleted",
     "requeued": "requeued",
@@ -98,7 +105,11 @@ def step_of(service: str, fields: Mapping[str, Any]) -> Step | None:
     if "postfix_status" in fields:
         if "postfix_to" in fields:
             return "delivery"
+        if fields["postfix_status"] == "deferred":
+            return "untold"
         return "expired" if fields["postfix_status"].endswith("expired") else None
+    if _CORRUPT in fields.get("postfix_message", ""):
+        return "corrupt"
     if service in _QUEUE_MANAGERS:
         if "postfix_size" in fields:
             return "activated"

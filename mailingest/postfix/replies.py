@@ -56,6 +56,8 @@ _SESSION = re.compile(r"[\w+/:=.-]{8,64}", re.ASCII)
 # Cyrus puts the text of a system error before it, which is of no interest.
 _SESSION_ID = re.compile(_CODE + r"[^<>]{1,200} SESSIONID=<([\w+/:=.-]{8,64})>$", re.ASCII)
 
+# local/file.c: an alias or .forward file with the name of a file.
+_INTO_NOTHING: Final = "delivered to file: /dev/null"
 _FORWARDED = re.compile(r"forwarded as ([0-9A-Za-z]{5,64})", re.ASCII)
 
 # "Ok, discarded" (amavis), "BLOCKED" (Proxmox Mail Gateway), "OK, but blackholed", "Virus Detected;
@@ -128,6 +130,9 @@ def add_links(fields: dict[str, Any]) -> None:
         # discard(8); nothing else has sent a mail without a next hop.
         fields["postfix_disposition"] = "discarded"
     for name in _LOCAL_TEXTS:
+        if fields.get(name) == _INTO_NOTHING:
+            fields["postfix_disposition"] = "discarded"
+            return
         if name in fields and (queue_id := forwarded_queue_id(fields[name])) is not None:
             fields["postfix_forwarded_queueid"] = queue_id
             return

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Final
 
 from mailingest.postfix.completion import completed
+from mailingest.postfix.lifecycle import REORDERED_SECONDS
 from mailingest.postfix.names import (
     FILTER_ID,
     FORWARDED_QUEUE_ID,
@@ -37,13 +38,16 @@ _EVENTS_OF_A_STORY: Final = 16
 _GROWTH: Final = 8
 # A mail passes a handful of queue IDs; each step finds those that the last one named.
 _MOST_STEPS: Final = 12
-# A session that was broken off ends soon.
+# A session began, and its lines were displaced, by less than this; one that was broken off ends
+# soon.
+_BEFORE: Final = timedelta(minutes=1)
 _SESSION: Final = timedelta(minutes=30)
 # Each is a question of its own.
 _MOST_IN_ADVANCE: Final = 50
 # smtpd decides about one recipient: it may ask a policy server (smtpd_policy_service_timeout).
 _DECISION: Final = timedelta(seconds=100)
 _LINES_OF_A_CLIENT: Final = 1000
+_REORDERED: Final = timedelta(seconds=REORDERED_SECONDS)
 
 # Recipients whose mail may have been refused before; of log files, each is a search.
 _MOST_TRIPLES: Final = 4
@@ -216,18 +220,23 @@ async def _follow_links(source: Reader, events: _Events, new: list[StoredEvent])
 
 
 async def _follow_sessions(source: Reader, events: _Events) -> None:
-    """Fetch the sessions of mails that never became active: their end says why."""
-    queues = gather(events.in_order()).queues
+    """Fetch the sessions of what has no end of its own: theirs says why, or who the client was."""
+    facts = gather(events.in_order())
     unfinished = [
-        queue
-        for queue in queues
+        (queue.session, queue.created_at)
+        for queue in facts.queues
         if queue.session is not None and not queue.is_active and not queue.attempts
+    ]
+    unfinished += [
+        (refusal.session, refusal.time)
+        for refusal in facts.refusals
+        if refusal.is_in_advance or refusal.client_ip is None
     ]
     if not unfinished:
         return
-    sessions = {queue.session for queue in unfinished if queue.session is not None}
-    since = min(queue.created_at for queue in unfinished) - timedelta(minutes=1)
-    until = max(queue.created_at for queue in unfinished) + _SESSION
+    since = min(time for _, time in unfinished) - _BEFORE
+    until = max(time for _, time in unfinished) + _SESSION
+    sessions = {session for session, _ in unfinished}
     events.add(await source.of_sessions(sessions, since, until, MOST_EVENTS))
 
 
@@ -237,23 +246,24 @@ async def _accepted_after_all(source: Reader, events: _Events) -> list[StoredEve
     smtpd logs what an access map decides about such a mail before it has one.
     """
     refusals = gather(events.in_order()).refusals
-    in_advance = [one for one in refusals if one.is_in_advance and one.queue_id is None]
+    in_advance = [one for one in refusals if one.is_in_advance]
     accepted: list[StoredEvent] = []
     for refusal in in_advance[-_MOST_IN_ADVANCE:]:
         criteria = Criteria(
             client=text_term(str(refusal.client_ip or "")),
-            since=refusal.time,
+            since=refusal.time - _REORDERED,
             until=refusal.time + _DECISION,
         )
         found = await source.find(criteria, _LINES_OF_A_CLIENT)
-        later = [
+        same = [
             event
             for event in found.events
-            if event["_position"] > refusal.event["_position"]
-            and session_of(event) == refusal.session
-            and is_accept(event)
+            if session_of(event) == refusal.session and is_accept(event)
         ]
-        accepted += events.add(Found(later[-1:], found.is_cut and not later, found.notes))
+        later = [one for one in same if one["_position"] > refusal.event["_position"]]
+        # The newest comes first.  One that was displaced comes before.
+        nearest = [*same[len(later) :][:1], *later[-1:]]
+        accepted += events.add(Found(nearest, found.is_cut and not later, found.notes))
     return accepted
 
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from mailingest.postfix.lifecycle import REORDERED_SECONDS
 from mailingest.postfix.names import (
     ACTION,
     CLIENT_HOSTNAME,
@@ -18,10 +19,13 @@ from mailingest.postfix.names import (
     FORWARDED_QUEUE_ID,
     INSTANCE,
     MILTER_MESSAGE,
+    MILTER_RESULT,
     ORIGINAL_CLIENT_HOSTNAME,
     ORIGINAL_CLIENT_IP,
     ORIGINAL_RECIPIENT,
     OUTCOME,
+    PROXY_MESSAGE,
+    PROXY_STATUS_CODE,
     QUEUE_ID,
     RECIPIENT,
     RELAY,
@@ -40,7 +44,7 @@ from mailingest.postfix.names import (
     TLS,
 )
 from mailingest.postfix.outcome import Outcome
-from mailingest.postfix.refusals import reply_of
+from mailingest.postfix.refusals import refusal_of, reply_of
 from mailingest.stores.events import StoredEvent, time_of
 
 Session = tuple[str, str, str]
@@ -159,7 +163,9 @@ class Queue:
     ``touched`` is the time of the last line that began or ended it.  ``sender`` is that of the
     envelope as the queue manager has it (``active_sender``), or else what another line names.
     ``original_client`` is the one before a filter (XFORWARD), and ``announced_recipient`` that of a
-    line that smtpd wrote about the mail before it had the queue ID.
+    line that smtpd wrote about the mail before it had the queue ID.  ``intents`` are the lines that
+    say that the mail is to be held or discarded when it is taken; ``failure`` is a warning that it
+    could not be taken; it ``is_doubtful`` if displaced lines leave open whether it was.
     """
 
     key: Key
@@ -184,9 +190,16 @@ class Queue:
     attempts: list[Attempt] = field(default_factory=list)
     notifications: list[tuple[str, str]] = field(default_factory=list)
     expired: StoredEvent | None = None
-    held: StoredEvent | None = None
+    intents: list[StoredEvent] = field(default_factory=list)
+    holds: list[StoredEvent] = field(default_factory=list)
+    releases: list[StoredEvent] = field(default_factory=list)
+    corrupt: StoredEvent | None = None
+    notice_failed: StoredEvent | None = None
     refused: StoredEvent | None = None
+    refused_by_smtpd: StoredEvent | None = None
+    failure: StoredEvent | None = None
     discarded: StoredEvent | None = None
+    is_doubtful: bool = False
     broken_off: StoredEvent | None = None
     ended: datetime | None = None
     deleted: StoredEvent | None = None
@@ -208,6 +221,51 @@ class Queue:
     def is_submitted_here(self) -> bool:
         """Whether sendmail(1) on this host gave it in."""
         return self.uid is not None
+
+    @property
+    def is_undecided(self) -> bool:
+        """Whether no line tells yet if it was taken; one that it is to be held does not."""
+        is_taken = self.is_active or self.attempts or self.discarded or self.deleted
+        if is_taken or self.is_not_taken:
+            return False
+        return self.ended is None or bool(self.intents)
+
+    @property
+    def is_not_taken(self) -> bool:
+        """Whether a line about this mail says that it was refused, or the client went away."""
+        decisive = (self.broken_off, self.refused, self.refused_by_smtpd, self.failure)
+        return any(one is not None for one in decisive)
+
+    @property
+    def held(self) -> StoredEvent | None:
+        """The line that put it on hold, if it still is."""
+        intended = [one for one in self.intents if is_hold(one)]
+        if self.requeued is not None:
+            return None
+        # An operator may have released all mail, or the line about it is missing.
+        is_lifted = self.is_active and not self.releases
+        first = [] if is_lifted else intended[:1]
+        every = [*first, *self.holds]
+        if len(every) <= len(self.releases):
+            return None
+        last = every[-1]
+        later = time_of(last) + timedelta(seconds=REORDERED_SECONDS)
+        return None if any(time > later for time in self.activations) else last
+
+    def announce(self, event: StoredEvent) -> None:
+        """Take sender and recipient of a line that smtpd wrote before there was a queue ID."""
+        if self.sender is None:
+            self.sender = event.get(SENDER)
+        self.announced_recipient = event.get(RECIPIENT)
+
+    def intend(self, event: StoredEvent, *, is_for_it: bool = True) -> None:
+        """Take a line about it without queue ID; its recipient may have been refused later."""
+        self.events.insert(0, event)
+        if is_for_it:
+            self.announce(event)
+            self.intents.append(event)
+        else:
+            self.intents.append({name: event[name] for name in event if name != RECIPIENT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,10 +310,18 @@ class FilterLine:
 
 @dataclass(slots=True)
 class Refusal:
-    """A mail or recipient that smtpd or postscreen did not take."""
+    """A mail or recipient that smtpd or postscreen did not take, or one to be held or discarded.
 
-    queue_id: str | None
+    The latter may not come after all, by the line ``broken_off``, or its recipient be refused later
+    (``is_overruled``); it ``is_told`` if the answer of a mail or another refusal does so.
+    """
+
+    queue: Queue | None
     event: StoredEvent
+    broken_off: StoredEvent | None = None
+    session_begin: StoredEvent | None = None
+    is_overruled: bool = False
+    is_told: bool = False
 
     @property
     def time(self) -> datetime:
@@ -275,7 +341,8 @@ class Refusal:
 
     @property
     def action(self) -> str:
-        return str(self.event[ACTION])
+        """smtpd's word for what it does; "" if only a warning tells that something is refused."""
+        return str(self.event.get(ACTION, ""))
 
     @property
     def outcome(self) -> Outcome | None:
@@ -292,11 +359,17 @@ class Refusal:
 
     @property
     def client_hostname(self) -> str | None:
-        return self.event.get(CLIENT_HOSTNAME)
+        return self._client.get(CLIENT_HOSTNAME)
 
     @property
     def client_ip(self) -> str | None:
-        return self.event.get(CLIENT_IP)
+        return self._client.get(CLIENT_IP)
+
+    @property
+    def _client(self) -> StoredEvent:
+        """The line that names the client."""
+        is_named = CLIENT_IP in self.event or CLIENT_HOSTNAME in self.event
+        return self.event if is_named else self.session_begin or {}
 
     @property
     def login(self) -> Login | None:
@@ -305,7 +378,7 @@ class Refusal:
     @property
     def is_in_advance(self) -> bool:
         """Whether it decides about a mail that is taken, and gets its queue ID, after this line."""
-        return self.action in ("hold", "discard")
+        return self.queue is None and is_intent(self.event)
 
 
 @dataclass(slots=True)
@@ -319,6 +392,20 @@ class Facts:
     refusals: list[Refusal] = field(default_factory=list)
     filter_lines: list[FilterLine] = field(default_factory=list)
     proxied: list[StoredEvent] = field(default_factory=list)
+
+
+def is_hold(event: StoredEvent) -> bool:
+    """Whether a line says that a mail is to be held when it is taken."""
+    return _what(event).endswith("hold")
+
+
+def is_intent(event: StoredEvent) -> bool:
+    """Whether a line says what is to become of a mail when it is taken, if it is."""
+    return _what(event).endswith(("hold", "discard"))
+
+
+def _what(event: StoredEvent) -> str:
+    return str(event.get(ACTION) or event.get(MILTER_RESULT) or "")
 
 
 def original_client_of(event: StoredEvent) -> Client | None:
@@ -361,7 +448,10 @@ def is_whole_mail_refused(event: StoredEvent) -> bool:
 
 def is_temporary(event: StoredEvent) -> bool:
     """Whether a refusal is one for the time being (RFC 5321 4.2.1, RFC 3463)."""
-    code = event.get(STATUS_CODE)
+    refusal = refusal_of(event)
+    if refusal is not None:
+        return refusal.is_temporary
+    code = event.get(STATUS_CODE, event.get(PROXY_STATUS_CODE))
     if code is not None:
         return bool(400 <= code < 500)
     enhanced = event.get(ENHANCED_STATUS_CODE)
@@ -372,6 +462,8 @@ def is_temporary(event: StoredEvent) -> bool:
 
 def refusal_reply(event: Mapping[str, Any]) -> str | None:
     """What the client was told; None if the line does not say it."""
+    if PROXY_MESSAGE in event:
+        return str(event[PROXY_MESSAGE])
     reply = reply_of(event)
     # Earlier versions did not store the reply of a milter by itself.
     return event.get(MILTER_MESSAGE) if reply is None else reply

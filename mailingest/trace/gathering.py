@@ -4,14 +4,22 @@ Pure.  An event is the document as stored.  When another mail begins under the s
 rule of `mailingest.postfix.lifecycle`, the same as when lines are enriched.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 
-from mailingest.postfix.lifecycle import BEGINNINGS, ENDS, Step, begins_another, step_of
+from mailingest.postfix.lifecycle import (
+    BEGINNINGS,
+    ENDS,
+    REORDERED_SECONDS,
+    Step,
+    begins_another,
+    step_of,
+)
 from mailingest.postfix.names import (
     ACTION,
     CLIENT_HOSTNAME,
     CLIENT_IP,
-    COMMANDS,
     FILTER_ID,
     LOST_CONNECTION,
     MESSAGE_ID,
@@ -20,9 +28,10 @@ from mailingest.postfix.names import (
     NOTIFICATION_KIND,
     ORIGINAL_QUEUE_ID,
     PROGRAM_KIND,
+    PROXY_RESULT,
     QUEUE_ID,
-    RECIPIENT,
     RECIPIENTS,
+    REFUSAL,
     REMOTE_QUEUE_ID,
     REQUEUED_FROM,
     SENDER,
@@ -30,6 +39,7 @@ from mailingest.postfix.names import (
     SMTP_STAGE,
     UID,
 )
+from mailingest.postfix.refusals import refusal_of
 from mailingest.stores.events import StoredEvent, time_of
 from mailingest.trace.facts import (
     Attempt,
@@ -38,18 +48,22 @@ from mailingest.trace.facts import (
     Key,
     Queue,
     Refusal,
-    Session,
     host_of,
     instance_of,
+    is_intent,
+    is_whole_mail_refused,
     login_of,
     original_client_of,
     service_of,
     session_of,
 )
+from mailingest.trace.sessions import Sessions, kind_of_edge
 
 # What smtpd and postscreen do instead of taking a recipient or mail.
-_REFUSING = frozenset({"reject", "milter-reject", "discard", "milter-discard", "hold", "abort"})
-_SESSION_EDGES = ("disconnect from ", "connect from ")
+_REFUSING = frozenset({"reject", "milter-reject", "abort"})
+_REORDERED = timedelta(seconds=REORDERED_SECONDS)
+# Commands of SMTP that are about a mail, as `postfix.refusals` names them.
+_OF_A_MAIL = frozenset({"MAIL", "RCPT", "DATA", "BDAT", "END-OF-MESSAGE"})
 
 
 def gather(events: Iterable[StoredEvent]) -> Facts:
@@ -58,7 +72,7 @@ def gather(events: Iterable[StoredEvent]) -> Facts:
     # Stable: events of one moment stay in the order in which they were given.
     for event in sorted(events, key=lambda event: str(event["@timestamp"])):
         gathering.add(event)
-    return gathering.facts
+    return gathering.finish()
 
 
 def is_accept(event: StoredEvent) -> bool:
@@ -68,84 +82,77 @@ def is_accept(event: StoredEvent) -> bool:
 
 class _Gathering:
     def __init__(self) -> None:
-        self.facts = Facts()
+        self._facts = Facts()
+        self._sessions = Sessions()
         self._latest: dict[Key, Queue] = {}
-        self._by_host: dict[tuple[str, str], Queue] = {}
+        self._by_host: dict[tuple[str, str], list[Queue]] = defaultdict(list)
         self._by_instance: dict[tuple[str, str], Queue] = {}
-        # smtpd logs HOLD and DISCARD of an access map before the queue ID is known.
-        self._in_advance: dict[Session, Refusal] = {}
-        # It logs there, too, to which filter or address a map sends the mail.
-        self._announced: dict[Session, StoredEvent] = {}
-        # The mail that a session is about; its end is logged without a queue ID.
-        self._open: dict[Session, Queue] = {}
+        self._of_others: list[StoredEvent] = []
 
     def add(self, event: StoredEvent) -> None:
         if event.get(PROGRAM_KIND) != "postfix":
-            self._attach(event)
+            self._of_others.append(event)
             return
         queue_id = event.get(QUEUE_ID)
-        if queue_id is None:
-            if service_of(event) == "smtpd":
-                self._end_session(event)
-                if REMOTE_QUEUE_ID in event:
-                    self.facts.proxied.append(event)
-            return
-        if SMTP_STAGE in event and event.get(ACTION) in _REFUSING:
-            self._refuse(event, None if queue_id == NOQUEUE else queue_id)
-        if SMTP_STAGE in event and queue_id == NOQUEUE:
+        queue = None
+        if queue_id is not None and queue_id != NOQUEUE:
+            queue = self._learn(event, queue_id)
+        elif (edge := kind_of_edge(event)) is not None:
+            self._sessions.add(edge, event)
+        elif REMOTE_QUEUE_ID in event and service_of(event) == "smtpd":
+            self._facts.proxied.append(event)
+        if _is_refusal(event):
+            self._refuse(event, queue)
+        elif queue_id == NOQUEUE and SMTP_STAGE in event:
             self._announce(event)
-        if queue_id != NOQUEUE:
-            self._learn(event, queue_id)
+
+    def finish(self) -> Facts:
+        """All that was learned, when all events were given."""
+        facts = self._facts
+        self._sessions.settle()
+        facts.refusals = [refusal for refusal in facts.refusals if not refusal.is_told]
+        for queue in facts.queues:
+            # Delivery events carry what was correlated when they were stored; it counts where
+            # the lines themselves are older than the store.
+            for attempt in queue.attempts:
+                _fill(queue, attempt.event)
+        for event in self._of_others:
+            self._attach(event)
+        return facts
 
     def _attach(self, event: StoredEvent) -> None:
         """A line of a filter or mail store belongs to a mail, and decides nothing about it."""
         if REMOTE_QUEUE_ID in event or FILTER_ID in event:
-            self.facts.filter_lines.append(FilterLine(event))
+            self._facts.filter_lines.append(FilterLine(event))
         name = event.get(QUEUE_ID) or event.get(REMOTE_QUEUE_ID, "")
-        queue = self._by_host.get((host_of(event), name))
+        latest = time_of(event) + _REORDERED
+        begun = (one for one in self._by_host[host_of(event), name] if one.created_at <= latest)
+        queue = max(begun, key=lambda one: one.created_at, default=None)
         if queue is not None:
             queue.events.append(event)
 
-    def _end_session(self, event: StoredEvent) -> None:
-        """A line without queue ID: a session that ends takes an unfinished mail along."""
-        is_end = LOST_CONNECTION in event or str(event.get("message", "")).startswith(
-            _SESSION_EDGES
-        )
-        if not is_end:
-            return
-        session = session_of(event)
-        self._in_advance.pop(session, None)
-        self._announced.pop(session, None)
-        queue = self._open.pop(session, None)
-        if (
-            queue is not None
-            and not queue.is_active
-            and queue.broken_off is None
-            and _may_break_off(event)
-        ):
-            queue.broken_off = event
-            queue.events.append(event)
+    def _refuse(self, event: StoredEvent, queue: Queue | None) -> None:
+        refusal = Refusal(queue, event)
+        if queue is not None and is_whole_mail_refused(event):
+            queue.refused_by_smtpd = event
+        self._facts.refusals.append(refusal)
+        self._sessions.add("refused", event, refusal=refusal)
 
     def _announce(self, event: StoredEvent) -> None:
-        """A line about a recipient to come; if it is refused after all, there is no mail to it."""
-        session = session_of(event)
-        if event.get(ACTION) in _REFUSING:
-            self._announced.pop(session, None)
-        else:
-            self._announced[session] = event
+        """A line about a recipient of a mail that has no queue ID yet."""
+        if not is_intent(event):
+            self._sessions.add("announced", event)
+            return
+        refusal = Refusal(None, event)
+        self._facts.refusals.append(refusal)
+        self._sessions.add("intent", event, refusal=refusal)
 
-    def _refuse(self, event: StoredEvent, queue_id: str | None) -> None:
-        refusal = Refusal(queue_id, event)
-        earlier = self._in_advance.get(refusal.session)
-        if earlier is not None and earlier.event.get("message") == event.get("message"):
-            return  # the line came twice
-        self.facts.refusals.append(refusal)
-        if refusal.is_in_advance:
-            self._in_advance[refusal.session] = refusal
-
-    def _learn(self, event: StoredEvent, queue_id: str) -> None:
+    def _learn(self, event: StoredEvent, queue_id: str) -> Queue:
         step = step_of(service_of(event), event)
         queue = self._queue(Key(host_of(event), instance_of(event), queue_id), event, step)
+        earliest = _earliest_after(queue, step)
+        if earliest is not None:
+            self._sessions.is_displaced(event, time_of(event) - earliest)
         queue.events.append(event)
         if step is not None:
             _take_step(queue, step, event)
@@ -153,29 +160,16 @@ class _Gathering:
             queue.notifications.append((str(event.get(NOTIFICATION_KIND, "")), event[NOTIFICATION]))
         elif LOST_CONNECTION in event:
             queue.broken_off = event
+        elif REFUSAL in event:
+            queue.failure = queue.failure or event
+        elif SMTP_STAGE in event and is_intent(event):
+            queue.intents.append(event)
         elif service_of(event) == "cleanup":
             _fill(queue, event)
         if step == "accepted":
-            session = session_of(event)
-            queue.session = session
-            self._open[session] = queue
-            self._apply_in_advance(queue, session)
-            announced = self._announced.pop(session, None)
-            # If lines are missing, what is announced may be of an earlier session.
-            if announced is not None and _is_of_client(announced, queue):
-                _take_envelope(queue, announced)
-
-    def _apply_in_advance(self, queue: Queue, session: Session) -> None:
-        refusal = self._in_advance.pop(session, None)
-        if refusal is None:
-            return
-        if refusal.action == "hold":
-            queue.held = refusal.event
-        else:
-            queue.discarded = refusal.event
-        queue.events.insert(0, refusal.event)
-        _take_envelope(queue, refusal.event)
-        self.facts.refusals.remove(refusal)
+            queue.session = session_of(event)
+            self._sessions.add("accepted", event, queue=queue)
+        return queue
 
     def _queue(self, key: Key, event: StoredEvent, step: Step | None) -> Queue:
         queue = self._latest.get(key)
@@ -183,10 +177,13 @@ class _Gathering:
         if queue is None and (renamed := self._of_renamed_host(key, event, step)) is not None:
             queue = self._latest[key] = renamed
         if queue is None or (step in BEGINNINGS and _is_another(queue, step, event)):
-            queue = self._latest[key] = Queue(key, time, time)
-            self._by_host[key.host, key.queue_id] = queue
+            before, queue = queue, Queue(key, time, time)
+            self._latest[key] = queue
+            if before is not None:
+                _give_back(before, queue)
+            self._by_host[key.host, key.queue_id].append(queue)
             self._by_instance[key.instance, key.queue_id] = queue
-            self.facts.queues.append(queue)
+            self._facts.queues.append(queue)
         if queue.ended is None and (step in BEGINNINGS or step in ENDS):
             queue.touched = time
         return queue
@@ -200,22 +197,47 @@ class _Gathering:
         return queue if is_same and step == "activated" else None
 
 
+def _give_back(before: Queue, queue: Queue) -> None:
+    """Deliveries of a mail that came before the line that began it, under an ID used before."""
+    if before.ended is None:
+        return
+    since = max(before.ended + _REORDERED, queue.created_at - _REORDERED)
+    for attempt in [one for one in before.attempts if one.time > since]:
+        before.attempts.remove(attempt)
+        before.events.remove(attempt.event)
+        queue.attempts.append(attempt)
+        queue.events.append(attempt.event)
+        queue.created_at = min(queue.created_at, attempt.time)
+
+
 def _is_another(queue: Queue, step: Step, event: StoredEvent) -> bool:
     gap = (time_of(event) - queue.touched).total_seconds()
     return begins_another(step, event, queue, gap=gap, is_over=queue.ended is not None)
 
 
-def _may_break_off(event: StoredEvent) -> bool:
-    """Whether a session may have left a mail behind that was not complete."""
-    if f"{COMMANDS}mail" not in event:
-        return event.get(SMTP_STAGE) != "END-OF-MESSAGE"
-    return _accepted(event, "data") + _accepted(event, "bdat") < _accepted(event, "mail")
+def _is_refusal(event: StoredEvent) -> bool:
+    """Whether a client was told that a mail or a recipient is not taken."""
+    if PROXY_RESULT in event:
+        return bool(event[PROXY_RESULT] == "reject")
+    if SMTP_STAGE in event and event.get(ACTION) in _REFUSING:
+        return True
+    refusal = refusal_of(event)
+    # At the end of a mail, it is about the mail; and so it is told.
+    return refusal is not None and refusal.stage in _OF_A_MAIL and _has_no_queue(event)
 
 
-def _accepted(event: StoredEvent, command: str) -> int:
-    """How often a command was accepted in a session; only those with failures tell it apart."""
-    every = event.get(f"{COMMANDS}{command}", 0)
-    return int(event.get(f"{COMMANDS}{command}_accepted", every))
+def _has_no_queue(event: StoredEvent) -> bool:
+    return bool(event.get(QUEUE_ID, NOQUEUE) == NOQUEUE)
+
+
+def _earliest_after(queue: Queue, step: Step | None) -> datetime | None:
+    """Of the lines that are there already, the first that must have been written later."""
+    later = [queue.ended] if queue.ended is not None else []
+    if step in BEGINNINGS and step != "activated":
+        later += [*queue.activations[:1], *(attempt.time for attempt in queue.attempts[:1])]
+    elif step != "activated" and step != "delivery":
+        return None
+    return min(later, default=None)
 
 
 def _take_step(queue: Queue, step: Step, event: StoredEvent) -> None:
@@ -223,9 +245,6 @@ def _take_step(queue: Queue, step: Step, event: StoredEvent) -> None:
     match step:
         case "delivery":
             queue.attempts.append(Attempt(event))
-            # Delivery events carry what was correlated when they were stored; the lines
-            # themselves may be older than the store.
-            _fill(queue, event)
         case "accepted":
             _fill(queue, event)
             queue.filtered_from = event.get(ORIGINAL_QUEUE_ID)
@@ -239,12 +258,15 @@ def _take_step(queue: Queue, step: Step, event: StoredEvent) -> None:
             queue.active_sender = event.get(SENDER)
             if queue.active_sender is not None:
                 queue.sender = queue.active_sender
-            queue.held = None
             _fill(queue, event)
         case "released":
-            queue.held = None
+            queue.releases.append(event)
         case "held":
-            queue.held = event
+            (queue.intents if is_intent(event) else queue.holds).append(event)
+        case "corrupt":
+            queue.corrupt = event
+        case "untold":
+            queue.notice_failed = event
         case "expired":
             queue.expired = event
             _fill(queue, event)
@@ -263,24 +285,14 @@ def _take_end(queue: Queue, step: Step, event: StoredEvent) -> None:
         case "rejected":
             queue.refused = event
         case "discarded":
-            queue.discarded = event
+            if is_intent(event):
+                queue.intents.append(event)
+            else:
+                queue.discarded = event
         case "deleted":
             queue.deleted = event
         case "requeued":
             queue.requeued = event
-            queue.held = None
-
-
-def _take_envelope(queue: Queue, event: StoredEvent) -> None:
-    """Sender and recipient of a line that smtpd wrote about a mail before it had a queue ID."""
-    if queue.sender is None:
-        queue.sender = event.get(SENDER)
-    queue.announced_recipient = event.get(RECIPIENT)
-
-
-def _is_of_client(event: StoredEvent, queue: Queue) -> bool:
-    client = (event.get(CLIENT_HOSTNAME), event.get(CLIENT_IP))
-    return client == (queue.client_hostname, queue.client_ip)
 
 
 def _fill(queue: Queue, event: StoredEvent) -> None:

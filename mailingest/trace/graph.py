@@ -9,7 +9,7 @@ a filter) and goes before what is concluded from the Message-ID.
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from mailingest.trace.facts import Attempt, Facts, Key, Queue
+from mailingest.trace.facts import Attempt, Facts, Queue
 from mailingest.trace.links import Guesses, Proofs
 
 # Postfix gives a mail up after 50 hops (hopcount_limit); each may have a filter on its way.
@@ -26,15 +26,10 @@ class QueueGraph:
         self._next: dict[int, Queue] = {}
         self._as_whole: dict[int, Queue] = {}
         self._circles: set[int] = set()
-        self._proofs = Proofs(facts)
         # As they came in, so that a link leads forward if both ways are possible.
         in_order = sorted(facts.queues, key=lambda one: (one.created_at, one.size or 0))
-        self._link_all(in_order, self._proofs)
+        self._link_all(in_order, Proofs(facts))
         self._link_all(in_order, Guesses(facts, self._is_taken))
-
-    def generations(self, key: Key) -> list[Queue]:
-        """The mails that had a queue ID, one after the other."""
-        return self._proofs.generations(key)
 
     def is_linked(self, queue: Queue) -> bool:
         """Whether a queue ID comes after another one."""

@@ -5,21 +5,21 @@ nothing more; `delivered` means that a mail store here took it; where a line is 
 verdict is `unknown`.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from mailingest.postfix.lifecycle import REORDERED_SECONDS
 from mailingest.postfix.names import RECIPIENT
 from mailingest.stores.events import StoredEvent, time_of
 from mailingest.trace.facts import (
     Attempt,
     Facts,
-    Key,
     Queue,
     Refusal,
+    is_hold,
     is_temporary,
-    is_whole_mail_refused,
 )
 from mailingest.trace.filters import FilterIds
 from mailingest.trace.graph import QueueGraph
@@ -43,7 +43,14 @@ Verdict = Literal[
 # Postfix tries a mail again at the latest after maximal_backoff_time (4000 s): a mail that was
 # active and of which nothing was heard for longer has lost its lines.
 SILENCE = timedelta(seconds=8000)
+# smtp(8) tries five addresses at most (smtp_mx_address_limit), each for 30 seconds
+# (smtp_connect_timeout); if for longer no line tells how a try ended, that line may be missing.
+ATTEMPT = timedelta(seconds=150)
+_REORDERED = timedelta(seconds=REORDERED_SECONDS)
 _LOCAL_AGENTS = frozenset({"local", "virtual", "pipe", "lmtp"})
+_BEING_TRIED = "no line tells yet how the try ended that has begun"
+_NO_END = "it was tried, and no line tells how that ended: it may still be in the queue or not"
+_ONLY_AN_OPERATOR = "its queue file is damaged and kept aside (corrupt): only an operator can help"
 _NOT_TOLD_ANEW = "requeued, and no line tells the new queue ID"
 # Statuses after which a recipient is not tried again.
 _DECIDING = ("sent", "bounced")
@@ -247,6 +254,8 @@ class _Builder:
         return _with(base, verdict="delivered" if final.service in _LOCAL_AGENTS else "handed_over")
 
     def _not_sent(self, queue: Queue, base: Story) -> Story:
+        if queue.corrupt is not None:
+            return _with(base, verdict="held", evidence=queue.corrupt, note=_ONLY_AN_OPERATOR)
         if queue.expired is not None:
             child = _notification(queue, "non-delivery")
             return _with(base, verdict="expired", notification=child, evidence=queue.expired)
@@ -262,7 +271,9 @@ class _Builder:
         if _is_passed_over(queue, base):
             note = "others were tried again, and no line tells of this recipient"
             return _with(base, note=note)
-        note = ""
+        if self._is_lost(queue, base):
+            return _with(base, note=_NO_END)
+        note = _BEING_TRIED if _is_being_tried(queue, base) else ""
         if queue.attempts and self._is_silent(queue):
             note = (
                 "it should be tried again, but no line tells of it any more: an operator may "
@@ -271,62 +282,70 @@ class _Builder:
         return _with(base, verdict="pending", note=note)
 
     def _without_attempt(self, queue: Queue, path: tuple[Queue, ...]) -> Iterator[Story]:
-        """A mail that no delivery was tried for; its recipients may not be known."""
-        decided: tuple[tuple[StoredEvent | None, Verdict], ...] = (
-            (queue.discarded, "discarded"),
-            (queue.refused, "rejected"),
-            (queue.deleted, "deleted"),
-            (queue.held, "held"),
-        )
-        for event, verdict in decided:
-            if event is not None:
-                temporary = is_temporary(event) if verdict == "rejected" else None
-                recipient = event.get(RECIPIENT) or queue.announced_recipient
-                yield Story(verdict, path, recipient, temporary=temporary, evidence=event)
-                return
+        """A mail that no delivery was tried for; its recipients may not be known.
+
+        What is to be held or discarded is so only if it was taken in the end.
+        """
         base = Story("unknown", path, None, evidence=queue.events[-1] if queue.events else None)
-        if queue.requeued is not None:
+        if queue.deleted is not None:
+            yield from _intended(queue, _with(base, verdict="deleted", evidence=queue.deleted))
+        elif queue.refused is not None:
+            yield _rejected(base, queue.refused)
+        elif queue.refused_by_smtpd is not None:
+            return
+        elif queue.failure is not None and not queue.is_active:
+            yield _rejected(base, queue.failure)
+        elif queue.requeued is not None:
             yield _with(base, note=_NOT_TOLD_ANEW)
         elif queue.expired is not None:
             child = _notification(queue, "non-delivery")
             yield _with(base, verdict="expired", notification=child, evidence=queue.expired)
-        elif self._is_refused(queue, is_whole_mail_refused):
-            return
         elif queue.broken_off is not None:
             yield _with(base, verdict="not_accepted", evidence=queue.broken_off)
+        elif queue.is_doubtful:
+            yield _with(base, note="its lines are out of order: whether it was taken is not told")
+        elif queue.corrupt is not None:
+            yield _with(base, verdict="held", evidence=queue.corrupt, note=_ONLY_AN_OPERATOR)
+        elif (discarded := _discarded(queue)) is not None:
+            yield from _intended(queue, _with(base, verdict="discarded", evidence=discarded))
+        elif queue.held is not None:
+            yield from _intended(queue, _with(base, verdict="held", evidence=queue.held))
         elif self._is_refused(queue):
             return
         elif queue.ended is not None:
             yield _with(base, note="removed, but no line tells of any recipient")
-        elif queue.is_active and not self._is_silent(queue):
-            yield _with(base, verdict="pending")
+        elif self._is_lost(queue, base):
+            yield _with(base, note=_NO_END)
+        elif queue.is_active:
+            yield _with(base, verdict="pending", note=_BEING_TRIED)
         else:
             yield _with(base, note="the lines end before anything was decided")
 
     def _of_refusals(self) -> Iterator[Story]:
         for refusal in self.facts.refusals:
-            queues: tuple[Queue, ...] = ()
-            if refusal.queue_id is not None:
-                key = Key(refusal.host, refusal.instance, refusal.queue_id)
-                queues = tuple(self._graph.generations(key)[-1:])
-            verdict = _verdict_of(refusal)
-            yield Story(
-                verdict,
-                queues,
+            base = Story(
+                "rejected",
+                (refusal.queue,) if refusal.queue is not None else (),
                 refusal.recipient,
-                temporary=is_temporary(refusal.event) if verdict == "rejected" else None,
                 refusal=refusal,
                 evidence=refusal.event,
             )
+            if refusal.is_in_advance:
+                yield _not_taken(base, refusal)
+            elif refusal.action == "abort":
+                yield _with(base, verdict="not_accepted")
+            else:
+                yield _with(base, temporary=is_temporary(refusal.event))
 
-    def _is_refused(
-        self, queue: Queue, counts: Callable[[StoredEvent], bool] = lambda _: True
-    ) -> bool:
-        """Whether smtpd refused something of this queue ID that counts.
+    def _is_refused(self, queue: Queue) -> bool:
+        """Whether smtpd refused something of this queue ID: that is a story of its own."""
+        return any(id(event) in self._refusing for event in queue.events)
 
-        A refusal is a story of its own.
-        """
-        return any(id(event) in self._refusing and counts(event) for event in queue.events)
+    def _is_lost(self, queue: Queue, story: Story) -> bool:
+        """Whether a try began so long ago that the line about its end must be missing."""
+        if self.until is None or not _is_being_tried(queue, story):
+            return False
+        return self.until - max(queue.activations) > ATTEMPT
 
     def _is_silent(self, queue: Queue) -> bool:
         last = max((time_of(event) for event in queue.events), default=queue.created_at)
@@ -341,10 +360,46 @@ def _by_recipient(attempts: Iterable[Attempt]) -> Iterable[list[Attempt]]:
     return groups.values()
 
 
-def _verdict_of(refusal: Refusal) -> Verdict:
-    if refusal.outcome == "rejected" or refusal.outcome == "discarded":
-        return refusal.outcome
-    return "held" if refusal.action == "hold" else "not_accepted"
+def _rejected(story: Story, event: StoredEvent) -> Story:
+    """A mail that was refused at its end."""
+    recipient = event.get(RECIPIENT) or _announced(story)
+    return _with(
+        story,
+        verdict="rejected",
+        recipient=recipient,
+        temporary=is_temporary(event),
+        evidence=event,
+    )
+
+
+def _announced(story: Story) -> str | None:
+    return story.queues[-1].announced_recipient
+
+
+def _discarded(queue: Queue) -> StoredEvent | None:
+    """The line that says that a mail is discarded."""
+    intended = (one for one in queue.intents if not is_hold(one))
+    return queue.discarded or next(intended, None)
+
+
+def _intended(queue: Queue, story: Story) -> Iterator[Story]:
+    """What was to become of a mail became of it, for each recipient that a line names."""
+    recipients = {str(one[RECIPIENT]).lower(): one for one in queue.intents if RECIPIENT in one}
+    for event in recipients.values():
+        is_proof = story.evidence is not None and RECIPIENT in story.evidence
+        evidence = event if is_proof else story.evidence
+        yield _with(story, recipient=event[RECIPIENT], evidence=evidence)
+    if not recipients:
+        yield _with(story, recipient=_announced(story))
+
+
+def _not_taken(story: Story, refusal: Refusal) -> Story:
+    """What was to be held or discarded, and has no queue ID."""
+    if refusal.broken_off is not None:
+        return _with(story, verdict="not_accepted", evidence=refusal.broken_off)
+    what = "held" if is_hold(refusal.event) else "discarded"
+    note = f"it was to be {what}, and no line tells whether it was taken"
+    return _with(story, verdict="unknown", note=note)
 
 
 def _is_taken_out(queue: Queue) -> bool:
@@ -352,10 +407,17 @@ def _is_taken_out(queue: Queue) -> bool:
     return queue.deleted is not None or queue.requeued is not None
 
 
+def _is_being_tried(queue: Queue, story: Story) -> bool:
+    """Whether the queue manager took it up, and no line tells how that ended."""
+    if not queue.activations:
+        return False
+    return story.attempt is None or max(queue.activations) > story.attempt.time + _REORDERED
+
+
 def _is_passed_over(queue: Queue, story: Story) -> bool:
     """Whether the mail was tried again, and that again, without this recipient."""
     last = story.attempt.time if story.attempt is not None else queue.created_at
-    return sum(time > last for time in queue.activations) > 1
+    return sum(time > last + _REORDERED for time in queue.activations) > 1
 
 
 def _times_named(attempts: Sequence[Attempt]) -> int:
@@ -450,6 +512,9 @@ def _notification(queue: Queue, reason: str) -> str | None:
 def _bounced(story: Story, queue: Queue) -> Story:
     notification = _notification(queue, "non-delivery")
     note = ""
+    if queue.notice_failed is not None and notification is None and queue.ended is None:
+        note = "it cannot be delivered; the sender could not be told yet, and the mail stays queued"
+        return _with(story, verdict="pending", note=note, evidence=queue.notice_failed)
     if queue.sender == "" and notification is None:
         note = "it cannot be delivered, and nobody is told: it is a notification itself"
     return _with(story, verdict="bounced", notification=notification, note=note)

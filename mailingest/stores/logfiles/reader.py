@@ -35,13 +35,14 @@ _LIFE: Final = timedelta(days=5)
 _OF_A_MAIL: Final = re.compile(
     rb"[:\-\]\[] +(?:\xef\xbb\xbf)?"
     rb"(?:(?:NOQUEUE|[0-9A-F]{6,}|[0-9B-DF-HJ-NP-TV-Zb-df-hj-np-tv-z]{12,})[: ]"
-    rb"|proxy-(?:accept|reject): |warning: (?:Illegal address|[A-Z][A-Za-z ]{1,60} limit exceeded))"
+    rb"|proxy-(?:accept|reject): "
+    rb"|warning: (?:Illegal address|[A-Z][A-Za-z ]{1,60} limit exceeded|proxy \S+ rejected))"
 )
 # What stands before a value in a line; before other values may be anything.
 _BEFORE: Final = {
     # A filter writes it in words.
-    "recipient": "(?:to=|to |for )<?",
-    "sender": "from=<?",
+    "recipient": "(?:to=|to |to:|command: |for )<?",
+    "sender": "(?:from=|from:|command: )<?",
     "sasl_user": "sasl_username=<?",
     "client": "client=|from ",
     "relay": "relay=",

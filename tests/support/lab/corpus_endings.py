@@ -20,7 +20,7 @@ _WITHOUT_COPY: Final[Mapping[str, str]] = {
     "ok@pipe.example.com": "delivered",
     "x@throw.example.com": "discarded",
     "command@mx1.example.com": "delivered",
-    "archive@mx1.example.com": "delivered",
+    "archive@mx1.example.com": "discarded",
 }
 _WITHOUT_NOTIFICATION: Final = {"bounced": "bounced"}
 

@@ -257,7 +257,7 @@ RUDENESSES: Final[Sequence[Rudeness]] = (
         "too-large",
         _too_large,
         {"postfix_cmd_data": 1, "postfix_cmd_data_accepted": 0},
-        verdict="not_accepted",
+        verdict="rejected",
     ),
     Rudeness("no-milter", _hello, {"postfix_action": "milter-reject"}, "nomilter"),
     Rudeness("too-early", _early, _violates("PREGREET"), "postscreen"),

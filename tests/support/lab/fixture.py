@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.lab import MailLab
 from tests.support.lab.corpus import Corpus, record_corpus
+from tests.support.lab.volume import Volume, record_volume
 
 
 @pytest.fixture(scope="session")
@@ -19,3 +20,9 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MailLab]:
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     """The corpus, recorded once for the whole test session."""
     return record_corpus(tmp_path_factory.mktemp("corpus"))
+
+
+@pytest.fixture(scope="session")
+def volume(tmp_path_factory: pytest.TempPathFactory) -> Volume:
+    """The log of some thousand mails, recorded once for the whole test session."""
+    return record_volume(tmp_path_factory.mktemp("volume"), seed=1)
