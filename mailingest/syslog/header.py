@@ -135,7 +135,12 @@ class RecordDecoder:
                 self._own_tags.clear()
             self._own_tags.add(record.program)
             return False
-        return may_have_header(record.msg) or record.program.endswith(".service")
+        # What begins a time stamp or an object looks like a tag.
+        return (
+            not record.program[:1].isalpha()
+            or may_have_header(record.msg)
+            or record.program.endswith(".service")
+        )
 
     def _unusual(self, text: str, reference: float, peer: str) -> Record:
         """The record of any other line; what stands in the header's place may be another one."""
@@ -143,14 +148,7 @@ class RecordDecoder:
         record = None if match is None else self._rfc3164(match, reference, peer)
         record = record or self._rfc5424(text, reference, peer)
         is_plain = record is not None and not is_level(record.hostname)
-        if (
-            record is not None
-            and is_plain
-            and record.program
-            # What begins another time stamp looks like a tag.
-            and not record.program[0].isdigit()
-            and not self._is_wrapper(record)
-        ):
+        if record is not None and is_plain and record.program and not self._is_wrapper(record):
             return record
         found = peel(text)
         if found is not None:

@@ -52,6 +52,8 @@ class LogFiles:
         self._files = list(files)
         # A pipe is read from a copy, and has its name all the same.
         self._names = [file.path for file in files]
+        # Files whose headers need no second look.
+        self.usual: set[int] = set()
         self._dated: set[int] = set()
         self._reading = reading
         self._kept: tempfile.TemporaryDirectory[str] | None = None
@@ -106,7 +108,9 @@ class LogFiles:
                 self.notes.append(str(error))
 
     def note_unread(self, number: int, read: CanonicalLines) -> None:
-        """Note how many lines of a file could not be read."""
+        """Note how many lines of a file could not be read, once all of it was."""
+        if read.is_usual:
+            self.usual.add(number)
         if read.unread:
             path = self._names[number]
             note = (

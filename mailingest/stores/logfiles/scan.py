@@ -104,7 +104,7 @@ class Scan:
         for text in self._files.texts(file, stop):
             self._progress((newer + text.progress) / every)
             raw = with_line_feeds(text)
-            block = canonical.block(raw)
+            block = raw if number in files.usual else canonical.block(raw)
             dating.decode(block[: block.find(b"\n")], reference=file.mtime)
             lowered = block.lower()
             tls_lines.begin(block)
