@@ -18,7 +18,7 @@ from mailingest.trace.answer import story_to_json
 from mailingest.trace.engine import TraceResult
 from mailingest.trace.facts import Attempt, Key, Queue, Refusal
 from mailingest.trace.questions import Question, read_criteria
-from mailingest.trace.stories import Story, Verdict
+from mailingest.trace.story import Story, Verdict
 from mailingest.wiring import build_pipeline, build_reader
 
 __all__ = [

@@ -13,7 +13,7 @@ import orjson
 
 from mailingest.escaping import escape_terminal, escape_terminal_json
 from mailingest.trace.answer import KEYS, line_of, story_to_json
-from mailingest.trace.stories import Story
+from mailingest.trace.story import Story
 
 TITLES = {
     "delivered": "DELIVERED",

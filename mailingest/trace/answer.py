@@ -10,7 +10,7 @@ from mailingest.postfix.names import ENHANCED_STATUS_CODE
 from mailingest.stores.events import StoredEvent
 from mailingest.trace.facts import Attempt, refusal_reply
 from mailingest.trace.origin import client_of, login_of, sender_of
-from mailingest.trace.stories import Story
+from mailingest.trace.story import Story
 
 KEYS = (
     "verdict",

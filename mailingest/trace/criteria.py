@@ -4,7 +4,7 @@ from mailingest.postfix.names import SASL_USERNAME, SENDER
 from mailingest.stores.criteria import FIELDS_OF, Criteria
 from mailingest.trace.facts import Attempt
 from mailingest.trace.origin import values_in
-from mailingest.trace.stories import Story
+from mailingest.trace.story import Story
 
 
 def meets(criteria: Criteria, story: Story) -> bool:

@@ -26,7 +26,8 @@ from mailingest.trace.facts import session_of
 from mailingest.trace.gathering import gather, is_accept
 from mailingest.trace.history import REACH as AGAIN
 from mailingest.trace.history import triples_of, with_history
-from mailingest.trace.stories import Story, build_stories
+from mailingest.trace.stories import build_stories
+from mailingest.trace.story import Story
 
 # A deferred mail lives for 5 days (maximal_queue_lifetime), and its bounce as long again.
 REACH: Final = timedelta(days=10)

@@ -12,7 +12,7 @@ from typing import Final
 
 from mailingest.trace.facts import Refusal, is_temporary
 from mailingest.trace.origin import client_of, sender_of
-from mailingest.trace.stories import Story
+from mailingest.trace.story import Story
 
 # As long as clients try (RFC 5321 4.5.4.1).
 REACH: Final = timedelta(days=5)

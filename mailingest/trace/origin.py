@@ -16,7 +16,7 @@ from mailingest.postfix.names import (
 )
 from mailingest.stores.events import StoredEvent
 from mailingest.trace.facts import Client, Login
-from mailingest.trace.stories import Story
+from mailingest.trace.story import Story
 
 
 def sender_of(story: Story) -> str | None:

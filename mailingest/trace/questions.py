@@ -7,7 +7,7 @@ from typing import get_args
 
 from mailingest.errors import QuestionError
 from mailingest.stores.criteria import Criteria, address_term, id_term, text_term
-from mailingest.trace.stories import Verdict
+from mailingest.trace.story import Verdict
 from mailingest.trace.times import read_time
 
 

@@ -14,7 +14,7 @@ from mailingest.stores.criteria import Criteria
 from mailingest.stores.protocol import CountingReader, Span
 from mailingest.trace.answer import story_to_json
 from mailingest.trace.engine import Backlog, TraceResult, trace
-from mailingest.trace.stories import Story
+from mailingest.trace.story import Story
 from mailingest.web.access import USER
 from mailingest.web.masking import is_about_parts, is_shown, mask, story_to_masked_json
 from mailingest.web.questions import LONGEST_VALUE

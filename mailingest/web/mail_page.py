@@ -9,7 +9,7 @@ from aiohttp import web
 
 from mailingest.stores.criteria import Criteria
 from mailingest.trace.engine import TraceResult
-from mailingest.trace.stories import Story
+from mailingest.trace.story import Story
 from mailingest.web.answers import Answers
 from mailingest.web.pages import UNANSWERED, Pages, explain, json_response, texts_of
 from mailingest.web.questions import LONGEST_VALUE

@@ -17,7 +17,7 @@ from mailingest.postfix.names import (
 from mailingest.stores.criteria import Criteria, Term
 from mailingest.stores.events import StoredEvent
 from mailingest.trace.answer import story_to_json
-from mailingest.trace.stories import Story
+from mailingest.trace.story import Story
 
 _ADDRESSES: Final = (
     *("recipient", "original_recipient", "sender"),

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from mailingest.stores.criteria import Criteria
-from mailingest.trace.stories import Verdict
+from mailingest.trace.story import Verdict
 from mailingest.web.answers import Answers
 from mailingest.web.masking import is_about_parts
 from mailingest.web.pages import UNANSWERED, Pages, explain, json_error, json_response, texts_of

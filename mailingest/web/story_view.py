@@ -10,7 +10,7 @@ from mailingest.escaping import escape_terminal
 from mailingest.stores.criteria import Criteria
 from mailingest.trace.answer import iso
 from mailingest.trace.engine import TraceResult
-from mailingest.trace.stories import Story
+from mailingest.trace.story import Story
 from mailingest.web.texts import Texts
 from mailingest.web.timeline import PARTS, Timeline, timeline
 

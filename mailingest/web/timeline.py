@@ -7,7 +7,7 @@ from typing import Final
 
 from mailingest.escaping import escape_terminal
 from mailingest.trace.facts import Attempt, Queue
-from mailingest.trace.stories import Story
+from mailingest.trace.story import Story
 from mailingest.web.geometry import Dot, Label, LegendEntry, Rectangle
 
 _WIDTH: Final = 760

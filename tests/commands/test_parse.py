@@ -78,10 +78,10 @@ def test_a_reader_that_goes_away_is_not_an_error() -> None:
 
 
 UNMATCHED = b"""\
-Nov 24 07:00:00 mx1 postfix/smtpd[7]: never seen from mx.example[192.0.2.5]
+Nov 24 07:00:00 mx1 postfix/flush[7]: never seen from mx.example[192.0.2.5]
 Nov 24 07:00:01 mx1 postfix/qmgr[8]: 4F2A11E0ABC: removed
 Nov 24 07:00:02 mx1 postfix/qmgr[8]: \x1b]0;title\x07 7
-Nov 24 07:00:03 mx1 postfix-in/smtpd[7]: never seen from b.example.net[2001:db8::5]
+Nov 24 07:00:03 mx1 postfix-in/flush[7]: never seen from b.example.net[2001:db8::5]
 Nov 24 07:00:04 mx1 dovecot: nothing of Postfix
 Nov 24 07:00:05 mx1 no program
 
@@ -95,7 +95,7 @@ def test_unmatched_lines_are_grouped_by_program_and_template(tmp_path: Path) -> 
 
     assert done.returncode == 0
     assert done.stdout.decode().splitlines() == [
-        "       2  smtpd: never seen from HOST[...]",
+        "       2  flush: never seen from HOST[...]",
         "                 never seen from mx.example[192.0.2.5]",
         r"       1  qmgr: \x1b]NUMBER;title\x07 NUMBER",
         r"                \x1b]0;title\x07 7",
@@ -127,7 +127,7 @@ def test_unmatched_lines_as_json_are_an_object_a_group(tmp_path: Path) -> None:
 
     assert [json.loads(line) for line in done.stdout.splitlines()] == [
         {
-            "program": "smtpd",
+            "program": "flush",
             "shape": "never seen from HOST[...]",
             "count": 2,
             "example": "never seen from mx.example[192.0.2.5]",

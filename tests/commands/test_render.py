@@ -14,7 +14,7 @@ from mailingest.commands.render import json_line, text_lines, write_csv
 from mailingest.escaping import escape_terminal
 from mailingest.trace.answer import story_to_json
 from mailingest.trace.history import with_history
-from mailingest.trace.stories import Story
+from mailingest.trace.story import Story
 from tests.support.logs import stories_of
 
 LOG = """

@@ -10,7 +10,8 @@ from mailingest.config import Settings
 from mailingest.documents import Document
 from mailingest.stores.events import StoredEvent
 from mailingest.trace.gathering import gather
-from mailingest.trace.stories import Story, build_stories
+from mailingest.trace.stories import build_stories
+from mailingest.trace.story import Story
 from mailingest.wiring import build_pipeline
 
 REFERENCE = datetime(2026, 12, 31, tzinfo=UTC).timestamp()

@@ -7,7 +7,8 @@ from mailingest.postfix.names import NOQUEUE, PROGRAM_KIND, QUEUE_ID
 from mailingest.stores.events import StoredEvent
 from mailingest.trace.facts import Attempt, Facts
 from mailingest.trace.gathering import gather
-from mailingest.trace.stories import Story, build_stories
+from mailingest.trace.stories import build_stories
+from mailingest.trace.story import Story
 
 Line = tuple[int, str, str]
 """A recipient line: a queue (by its identity), recipient and original recipient."""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mailingest.stores.criteria import Criteria, address_term, text_term
 from mailingest.trace.criteria import meets
 from mailingest.trace.history import with_history
-from mailingest.trace.stories import Story
+from mailingest.trace.story import Story
 from mailingest.web.masking import is_shown, mask, story_to_masked_json
 from mailingest.web.story_view import permalink
 from tests.support.logs import stories_of

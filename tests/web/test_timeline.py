@@ -4,7 +4,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from mailingest.trace.stories import Story
+from mailingest.trace.story import Story
 from mailingest.web.timeline import PARTS, timeline
 from tests.support.logs import stories_of
 from tests.trace.test_stories import CHAIN

@@ -1,0 +1,78 @@
+"""What became of one mail for one recipient.  Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Literal
+
+from mailingest.stores.events import StoredEvent, time_of
+from mailingest.trace.facts import Attempt, Queue, Refusal
+
+Verdict = Literal[
+    "delivered",
+    "handed_over",
+    "pending",
+    "bounced",
+    "expired",
+    "rejected",
+    "discarded",
+    "held",
+    "deleted",
+    "not_accepted",
+    "probe",
+    "unknown",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What became of one mail for one recipient.
+
+    ``queues`` are those that the mail passed, ``passed`` the deliveries that led on from one to the
+    next, and ``attempt`` is the one that decided.  ``refused_before`` are refusals for the time
+    being of the same mail, in earlier sessions.
+    """
+
+    verdict: Verdict
+    queues: Sequence[Queue]
+    recipient: str | None
+    original_recipient: str | None = None
+    temporary: bool | None = None
+    attempt: Attempt | None = None
+    attempts: int = 0
+    passed: Sequence[Attempt] = ()
+    refused_before: Sequence[Refusal] = ()
+    notification: str | None = None
+    refusal: Refusal | None = None
+    evidence: StoredEvent | None = None
+    note: str = ""
+
+    @property
+    def first(self) -> Queue | None:
+        """The queue ID under which the mail came in."""
+        return self.queues[0] if self.queues else None
+
+    @property
+    def received_at(self) -> datetime | None:
+        """When the mail came in."""
+        if self.queues:
+            return self.queues[0].created_at
+        return self.refusal.time if self.refusal else None
+
+    @property
+    def decided_at(self) -> datetime | None:
+        """When the line was written that proves the verdict."""
+        return time_of(self.evidence) if self.evidence is not None else None
+
+    @property
+    def proof(self) -> list[StoredEvent]:
+        """All lines of the story, in the order of time."""
+        events = [event for queue in self.queues for event in queue.events]
+        if self.refusal is not None and self.refusal.event not in events:
+            events.append(self.refusal.event)
+        return sorted(events, key=lambda event: str(event["@timestamp"]))
+
+
+def with_(story: Story, **changes: Any) -> Story:
+    """The same story but for some fields."""
+    return replace(story, **changes)
