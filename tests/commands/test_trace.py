@@ -251,11 +251,11 @@ def test_an_empty_store_says_so(tmp_path: Path) -> None:
         ),
         (
             [*LOG.splitlines()[:3], "some text"],
-            ["1 of 4 lines could not be read", "no such mail in what could be read of these files"],
+            ["1 of 4 lines could not be read", "no such mail in what could be read and understood"],
         ),
         (
             ["Nov 24 10:00:00 mx1 a text without a program"],
-            ["1 of 1 lines could not be read", "no such mail in what could be read of these files"],
+            ["1 of 1 lines could not be read", "no such mail in what could be read and understood"],
         ),
     ],
 )
