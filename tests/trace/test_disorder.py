@@ -4,7 +4,6 @@ What is expected are the answers from the log as it was recorded, and what was s
 """
 
 import random
-import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -161,36 +160,6 @@ def test_a_line_of_a_hundred_that_is_lost_makes_no_verdict_wrong(
         and (row["verdict"], (row["recipient"] or "").lower()) not in true[step["queue_id"]]
     ]
     assert not wrong
-
-
-_QUEUE_ID = re.compile(rb"(?<![-0-9A-Za-z])[0-9A-F]{10,11}(?![-0-9A-Za-z])")
-
-
-def with_reused_ids(lines: Sequence[bytes]) -> tuple[Lines, dict[str, str]]:
-    """The log as if short queue IDs came again soon: 7 seconds after a mail is gone."""
-    free: list[tuple[datetime, bytes]] = []
-    names: dict[bytes, bytes] = {}
-    found = []
-    for line in lines:
-        time = _time_of(line)
-        for one in _QUEUE_ID.findall(line):
-            if one not in names:
-                is_free = free and time - free[0][0] > timedelta(seconds=7)
-                names[one] = free.pop(0)[1] if is_free else one
-        if line.endswith(b": removed") and (one := _QUEUE_ID.search(line)) is not None:
-            free.append((time, names[one[0]]))
-        found.append(_QUEUE_ID.sub(lambda one: names[one[0]], line))
-    return found, {old.decode(): new.decode() for old, new in names.items()}
-
-
-def test_a_queue_id_that_comes_again_is_another_mail(lines: Lines, rows: list[Row]) -> None:
-    reused, names = with_reused_ids(lines)
-    assert len(set(names.values())) < len(names) - 100
-    expected: Answers = Counter()
-    for answer, count in answers_of(rows).items():
-        chain = tuple(names.get(one, one) for one in answer[0])  # type: ignore[attr-defined]
-        expected[chain, *answer[1:]] += count
-    assert not wrong_among(rows_of(reused), expected)
 
 
 async def test_the_same_by_udp_into_the_daemon_and_its_store(lines: Lines, tmp_path: Path) -> None:
