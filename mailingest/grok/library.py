@@ -137,11 +137,19 @@ class Library:
         has_prefix = any(
             source.startswith(QUEUE_ID_PREFIX) for group in sources for source in group
         )
-        flat = [source.removeprefix(QUEUE_ID_PREFIX) for group in sources for source in group]
-        prefix, *expanded = self._expand([QUEUE_ID_PREFIX if has_prefix else "", *flat])
+        # What any program may write stands in the patterns of many.
+        distinct = list(
+            dict.fromkeys(
+                source.removeprefix(QUEUE_ID_PREFIX) for group in sources for source in group
+            )
+        )
+        prefix, *expanded = self._expand([QUEUE_ID_PREFIX if has_prefix else "", *distinct])
         queue_id = self._pattern(prefix, QUEUE_ID_PREFIX)
-        rest = iter(expanded)
-        return [self._matcher(group, rest, queue_id) for group in sources]
+        alternatives = {
+            source: self._alternative(text, source)
+            for source, text in zip(distinct, expanded, strict=True)
+        }
+        return [self._matcher(group, alternatives, queue_id) for group in sources]
 
     def compile_search(self, pattern: str) -> GrokSearch:
         """The search for an expression such as ``^%{POSTFIX_SMTPD}$``; raises UsageError."""
@@ -180,13 +188,13 @@ class Library:
     def _matcher(
         self,
         sources: list[str],
-        expanded: Iterator[str],
+        compiled: Mapping[str, Alternative],
         queue_id: tuple[re.Pattern[str], frozenset[str]],
     ) -> Matcher:
         """Alternatives behind a queue ID that follow one another are one branch."""
         branches: list[Branch] = []
         for has_queue_id, group in groupby(sources, lambda one: one.startswith(QUEUE_ID_PREFIX)):
-            alternatives = [self._alternative(next(expanded), source) for source in group]
+            alternatives = [compiled[source.removeprefix(QUEUE_ID_PREFIX)] for source in group]
             if has_queue_id:
                 branches.append(QueueIdPrefix(*queue_id, alternatives))
             else:
