@@ -78,10 +78,10 @@ _POSTSUPER: Final[Mapping[str, Step]] = {
     "placed on hold": "held",
     "released from hold": "released",
 }
-# What a line about a client and a queue ID has if it does not begin a mail.
-_OF_A_SESSION: Final = frozenset(
+OF_A_SESSION: Final = frozenset(
     {"postfix_smtp_stage", "postfix_message", "postfix_smtpd_lostconn_data"}
 )
+"""What a line about a client and a queue ID has if it does not begin a mail."""
 
 
 class Known(Protocol):
@@ -136,7 +136,7 @@ def _step_of_cleanup(fields: Mapping[str, Any]) -> Step | None:
 
 def _is_accepted(fields: Mapping[str, Any]) -> bool:
     # Any other line is about something that happened later in the session.
-    return _OF_A_SESSION.isdisjoint(fields) and fields.get("postfix_queueid", NOQUEUE) != NOQUEUE
+    return OF_A_SESSION.isdisjoint(fields) and fields.get("postfix_queueid", NOQUEUE) != NOQUEUE
 
 
 def begins_another(

@@ -20,6 +20,7 @@ each try.  The outcomes:
 from collections.abc import Mapping
 from typing import Any, Final, Literal, get_args
 
+from mailingest.postfix.lifecycle import OF_A_SESSION
 from mailingest.postfix.names import NOQUEUE
 from mailingest.postfix.parser import POSTFIX_SUCCESS
 from mailingest.postfix.reasons import REJECTS
@@ -38,14 +39,7 @@ _THROWN_AWAY: Final = frozenset({"discarded", "blocked", "quarantined"})
 # The values of `postfix_action` that throw a mail away.
 _DISCARDS: Final = frozenset({"discard", "milter-discard"})
 # What a line about a client and a queue ID does not have if it begins a mail's way here.
-_NOT_OF_AN_ARRIVAL: Final = frozenset(
-    {
-        "postfix_smtp_stage",
-        "postfix_message",
-        "postfix_smtpd_lostconn_data",
-        "postfix_orig_queueid",
-    }
-)
+_NOT_OF_AN_ARRIVAL: Final = OF_A_SESSION | {"postfix_orig_queueid"}
 # What tells that a client on this machine does not give back what was counted before.  The second
 # is what a before-queue filter says of a mail that had no queue ID yet.
 _KNOWN_CLIENT: Final = ("postfix_sasl_username", "postfix_orig_client_hostname")
