@@ -1,5 +1,6 @@
 """What is known of mails: queues (a mail under one queue ID), attempts, and refusals.  Pure."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -51,6 +52,10 @@ Session = tuple[str, str, str]
 """Host, program and process id: one SMTP session at a time."""
 
 
+Address = tuple[str, str]
+"""A recipient and the one it was made from, which may be "", in lower case."""
+
+
 class Key(NamedTuple):
     """Where a queue ID is unique, at a time."""
 
@@ -80,6 +85,11 @@ class Attempt:
     @property
     def original_recipient(self) -> str | None:
         return self.event.get(ORIGINAL_RECIPIENT)
+
+    @property
+    def address(self) -> Address:
+        """What tells a recipient of a mail from the others."""
+        return self.recipient.lower(), (self.original_recipient or "").lower()
 
     @property
     def status(self) -> str:
@@ -205,12 +215,21 @@ class Queue:
     deleted: StoredEvent | None = None
     requeued: StoredEvent | None = None
     _values: dict[str, frozenset[Any]] = field(default_factory=dict, repr=False, compare=False)
+    _tries: Counter[Address] = field(default_factory=Counter, repr=False, compare=False)
 
     def values_of(self, name: str) -> frozenset[Any]:
         """All values of a field in the lines; asked for again and again when these are known."""
         if name not in self._values:
             self._values[name] = frozenset(e[name] for e in self.events if e.get(name) is not None)
         return self._values[name]
+
+    def tries(self) -> Counter[Address]:
+        """How often each recipient was tried; asked for when all attempts are known."""
+        if not self._tries:
+            # A line may have come twice.
+            tries = {(one.address, str(one.event.get("message"))) for one in self.attempts}
+            self._tries.update(address for address, _ in tries)
+        return self._tries
 
     @property
     def is_active(self) -> bool:

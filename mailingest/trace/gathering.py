@@ -109,7 +109,7 @@ class _Gathering:
     def finish(self) -> Facts:
         """All that was learned, when all events were given."""
         facts = self._facts
-        self._sessions.settle()
+        self._sessions.settle(facts.queues)
         facts.refusals = [refusal for refusal in facts.refusals if not refusal.is_told]
         for queue in facts.queues:
             # Delivery events carry what was correlated when they were stored; it counts where

@@ -10,7 +10,7 @@ about is concluded.
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Literal, NamedTuple, Self
@@ -29,6 +29,8 @@ from mailingest.stores.events import StoredEvent, time_of
 from mailingest.trace.facts import Queue, Refusal, Session, host_of, is_hold, session_of
 
 _REORDERED: Final = timedelta(seconds=REORDERED_SECONDS)
+# So long smtpd waits for a client's next command or line (smtpd_timeout).
+_SESSION: Final = timedelta(minutes=5)
 _MANY: Final = 50
 _BEGIN: Final = "connect from "
 _END: Final = "disconnect from "
@@ -103,8 +105,8 @@ class Sessions:
         displaced = (time_of(event).timestamp(), by.total_seconds())
         self._displaced[host_of(event)].append(displaced)
 
-    def settle(self) -> None:
-        """Write into mails and refusals what became of them."""
+    def settle(self, queues: Iterable[Queue]) -> None:
+        """Write into mails and refusals what became of them; ``queues`` are all mails."""
         visits = [visit for lines in self._lines.values() for visit in _visits(lines)]
         disorder = {host: _Disorder.of(found) for host, found in self._displaced.items()}
         doubtful: list[_Line] = []
@@ -117,6 +119,25 @@ class Sessions:
                 doubtful += visit.lines
         for lines in _by_client(doubtful, disorder):
             _settle_by_numbers(lines)
+        self._doubt_strays(queues)
+
+    def _doubt_strays(self, queues: Iterable[Queue]) -> None:
+        """Mails of no session whose client broke off a mail at that time: it may be this one."""
+        strays = [one for one in queues if one.session is None and one.intents and one.is_undecided]
+        if not strays:
+            return
+        broken = defaultdict(list)
+        for lines in self._lines.values():
+            for line in lines:
+                if line.kind == "lost" or _number(line.event, "mail") > _completed(line.event):
+                    broken[host_of(line.event), line.client].append(line.time)
+        for queue in strays:
+            event = queue.intents[0]
+            earliest = time_of(event) - _REORDERED
+            latest = time_of(event) + _SESSION
+            times = broken.get((queue.key.host, event.get(CLIENT_IP)), [])
+            if any(earliest <= time <= latest for time in times):
+                _doubt([queue])
 
 
 def _visits(lines: Sequence[_Line]) -> Iterator[_Visit]:
@@ -209,16 +230,36 @@ def _settle_in_order(visit: _Visit) -> None:
                 intent.is_overruled |= _is_same_recipient(intent.event, line.event)
         elif line.queue is not None:
             accepted.append(line.queue)
-            _intend([line.queue], waiting)
+            _intend([line.queue], [one for one in waiting if _may_be_of(one, line.queue, visit)])
             # If lines are missing, what is announced may be of an earlier session.
             if announced is not None and _is_same_client(announced, line.event):
                 line.queue.announce(announced)
             waiting, announced = [], None
         elif line.kind != "begin" or line is visit.after:
             _break_off(_broken_off(line, accepted), [line.event])
+            if line is visit.after:
+                _doubt(accepted[-1:])
             if not _counts(line.event) or _completed(line.event) <= len(accepted):
                 _never_came(waiting, line.event)
             waiting = []
+
+
+def _may_be_of(intent: Refusal, queue: Queue, visit: _Visit) -> bool:
+    """Whether what was said before a mail had a queue ID is about this one.
+
+    Canonical maps may change the sender.  Where the session had more mails than got a queue ID,
+    another sender tells that the line with the queue ID in between is missing.
+    """
+    if queue.sender is None or queue.sender == intent.sender:
+        return True
+    begun = sum(_number(line.event, "mail") for line in visit.lines if line.kind == "end")
+    return begun <= sum(line.kind == "accepted" for line in visit.lines)
+
+
+def _doubt(queues: Iterable[Queue]) -> None:
+    """What is to be held or discarded is not called so if the end of the session is missing."""
+    for queue in queues:
+        queue.is_doubtful |= queue.is_undecided and bool(queue.intents)
 
 
 def _broken_off(line: _Line, accepted: Sequence[Queue]) -> list[Queue]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from mailingest.stores.events import time_of
-from mailingest.trace.facts import Attempt, Facts, Queue
+from mailingest.trace.facts import Address, Attempt, Facts, Queue
 from mailingest.trace.filters import FilterIds
 from mailingest.trace.graph import QueueGraph
 from mailingest.trace.sharing import Recipient, share_out
@@ -127,10 +127,9 @@ class _Builder:
 
 
 def _by_recipient(attempts: Iterable[Attempt]) -> Iterable[list[Attempt]]:
-    groups: dict[tuple[str, str], list[Attempt]] = {}
+    groups: dict[Address, list[Attempt]] = {}
     for attempt in attempts:
-        original = attempt.original_recipient or ""
-        groups.setdefault((attempt.recipient.lower(), original.lower()), []).append(attempt)
+        groups.setdefault(attempt.address, []).append(attempt)
     return groups.values()
 
 

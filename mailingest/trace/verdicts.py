@@ -258,7 +258,13 @@ def _is_being_tried(queue: Queue, story: Story) -> bool:
 def _is_passed_over(queue: Queue, story: Story) -> bool:
     """Whether the mail was tried again, and that again, without this recipient."""
     last = story.attempt.time if story.attempt is not None else queue.created_at
-    return sum(time > last + _REORDERED for time in queue.activations) > 1
+    if sum(time > last + _REORDERED for time in queue.activations) > 1:
+        return True
+    if story.attempt is None:
+        return False
+    # Each round tries all who wait.  One less may be one that goes on, or was stopped by a reload.
+    tries = queue.tries()
+    return tries[story.attempt.address] + 1 < max(tries.values())
 
 
 def _notification(queue: Queue, reason: str) -> str | None:
