@@ -21,7 +21,7 @@ from typing import Any, Final
 
 import orjson
 
-from mailingest.postfix.lifecycle import ENDS, Step, begins_another, step_of
+from mailingest.postfix.lifecycle import ENDS, REORDERED_SECONDS, Step, begins_another, step_of
 from mailingest.postfix.parser import Event
 
 CORRELATION_NOMATCH: Final = "_correlation_nomatch"
@@ -250,6 +250,10 @@ class QueueMap:
         mail = self._entries.pop(key, None)
         if mail is not None:
             self._over[key] = _copy(mail, now)
+        elif key in self._over and now - self._over[key].touched > REORDERED_SECONDS:
+            # No mail ends twice: it is the next one, of which nothing is known yet.
+            del self._over[key]
+            self._over[key] = KnownMail(now)
 
     def _evict(self) -> None:
         while len(self) > self._capacity:

@@ -13,7 +13,7 @@ key (host, instance, queue ID) may stand for several mails, one after the other.
 * It ends with ``removed``, a reject or discard by cleanup, or an operator's postsuper.
 * A line begins another mail if it contradicts what is known: another client or user, another
   sender, another Message-ID; or if it repeats a beginning after the mail's end or a gap.  Within
-  `REORDERED_SECONDS`, the order of lines proves nothing.
+  `REORDERED_SECONDS`, the order of lines proves nothing.  A second end after that is another's.
 """
 
 from collections.abc import Mapping
@@ -148,16 +148,16 @@ def begins_another(
     ended the known mail, which ``is_over`` if it has ended.
     """
     is_late = gap < REORDERED_SECONDS
+    if is_over and not is_late:
+        return True
     if step == "activated":
-        sender = fields.get("postfix_from")
-        contradicts = known.active_sender is not None and sender != known.active_sender
-        return contradicts or (is_over and not is_late)
+        return known.active_sender is not None and fields.get("postfix_from") != known.active_sender
     if step == "identified":
         message_id = fields["postfix_message-id"]
         if known.message_id is not None:
             # A mail may have several Message-ID headers: their lines come together.
-            return bool(known.message_id != message_id) and (is_over or not is_late)
-        return (is_over or known.active_sender is not None) and not is_late
+            return known.message_id != message_id and (is_over or not is_late)
+        return known.active_sender is not None and not is_late
     is_known = known.client_hostname is not None or known.uid is not None
     return not is_late or (is_known and not _is_same_beginning(fields, known))
 

@@ -176,6 +176,7 @@ class Queue:
     line that smtpd wrote about the mail before it had the queue ID.  ``intents`` are the lines that
     say that the mail is to be held or discarded when it is taken; ``failure`` is a warning that it
     could not be taken; it ``is_doubtful`` if displaced lines leave open whether it was.
+    ``late`` are lines that came when it had ended, while it is open whether another mail begins.
     """
 
     key: Key
@@ -212,6 +213,7 @@ class Queue:
     is_doubtful: bool = False
     broken_off: StoredEvent | None = None
     ended: datetime | None = None
+    late: list[StoredEvent] = field(default_factory=list)
     deleted: StoredEvent | None = None
     requeued: StoredEvent | None = None
     _values: dict[str, frozenset[Any]] = field(default_factory=dict, repr=False, compare=False)

@@ -94,21 +94,23 @@ class _Gathering:
             self._of_others.append(event)
             return
         queue_id = event.get(QUEUE_ID)
-        queue = None
         if queue_id is not None and queue_id != NOQUEUE:
-            queue = self._learn(event, queue_id)
-        elif (edge := kind_of_edge(event)) is not None:
+            self._learn(event, queue_id)
+            return
+        if (edge := kind_of_edge(event)) is not None:
             self._sessions.add(edge, event)
         elif REMOTE_QUEUE_ID in event and service_of(event) == "smtpd":
             self._facts.proxied.append(event)
         if _is_refusal(event):
-            self._refuse(event, queue)
+            self._refuse(event, None)
         elif queue_id == NOQUEUE and SMTP_STAGE in event:
             self._announce(event)
 
     def finish(self) -> Facts:
         """All that was learned, when all events were given."""
         facts = self._facts
+        for queue in facts.queues:
+            self._take_late(queue, queue)
         self._sessions.settle(facts.queues)
         facts.refusals = [refusal for refusal in facts.refusals if not refusal.is_told]
         for queue in facts.queues:
@@ -147,9 +149,15 @@ class _Gathering:
         self._facts.refusals.append(refusal)
         self._sessions.add("intent", event, refusal=refusal)
 
-    def _learn(self, event: StoredEvent, queue_id: str) -> Queue:
+    def _learn(self, event: StoredEvent, queue_id: str) -> None:
         step = step_of(service_of(event), event)
         queue = self._queue(Key(host_of(event), instance_of(event), queue_id), event, step)
+        if _is_late(queue, event):
+            queue.late.append(event)
+        else:
+            self._take(queue, step, event)
+
+    def _take(self, queue: Queue, step: Step | None, event: StoredEvent) -> None:
         earliest = _earliest_after(queue, step)
         if earliest is not None:
             self._sessions.is_displaced(event, time_of(event) - earliest)
@@ -169,18 +177,29 @@ class _Gathering:
         if step == "accepted":
             queue.session = session_of(event)
             self._sessions.add("accepted", event, queue=queue)
-        return queue
+        if _is_refusal(event):
+            self._refuse(event, queue)
+
+    def _take_late(self, before: Queue, queue: Queue) -> None:
+        """Lines that came long after the end of a mail are of the next one, if there is one."""
+        since = queue.created_at - _REORDERED
+        for event in before.late:
+            time = time_of(event)
+            owner = queue if time > since else before
+            owner.created_at = min(owner.created_at, time)
+            self._take(owner, step_of(service_of(event), event), event)
+        before.late = []
 
     def _queue(self, key: Key, event: StoredEvent, step: Step | None) -> Queue:
         queue = self._latest.get(key)
         time = time_of(event)
         if queue is None and (renamed := self._of_renamed_host(key, event, step)) is not None:
             queue = self._latest[key] = renamed
-        if queue is None or (step in BEGINNINGS and _is_another(queue, step, event)):
+        if queue is None or (step is not None and _is_another(queue, step, event)):
             before, queue = queue, Queue(key, time, time)
             self._latest[key] = queue
             if before is not None:
-                _give_back(before, queue)
+                self._take_late(before, queue)
             self._by_host[key.host, key.queue_id].append(queue)
             self._by_instance[key.instance, key.queue_id] = queue
             self._facts.queues.append(queue)
@@ -197,20 +216,18 @@ class _Gathering:
         return queue if is_same and step == "activated" else None
 
 
-def _give_back(before: Queue, queue: Queue) -> None:
-    """Deliveries of a mail that came before the line that began it, under an ID used before."""
-    if before.ended is None:
-        return
-    since = max(before.ended + _REORDERED, queue.created_at - _REORDERED)
-    for attempt in [one for one in before.attempts if one.time > since]:
-        before.attempts.remove(attempt)
-        before.events.remove(attempt.event)
-        queue.attempts.append(attempt)
-        queue.events.append(attempt.event)
-        queue.created_at = min(queue.created_at, attempt.time)
+def _is_late(queue: Queue, event: StoredEvent) -> bool:
+    """Whether the mail was gone when a line was written; an operator deletes what is under way."""
+    if queue.ended is None or queue.deleted is not None:
+        return False
+    return time_of(event) > queue.ended + _REORDERED
 
 
 def _is_another(queue: Queue, step: Step, event: StoredEvent) -> bool:
+    if step in ENDS:
+        return _is_late(queue, event)
+    if step not in BEGINNINGS:
+        return False
     gap = (time_of(event) - queue.touched).total_seconds()
     return begins_another(step, event, queue, gap=gap, is_over=queue.ended is not None)
 
@@ -278,7 +295,7 @@ def _take_step(queue: Queue, step: Step, event: StoredEvent) -> None:
 
 def _take_end(queue: Queue, step: Step, event: StoredEvent) -> None:
     if step in ENDS:
-        queue.ended = time_of(event)
+        queue.ended = queue.ended or time_of(event)
     match step:
         case "canceled":
             queue.broken_off = event

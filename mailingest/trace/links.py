@@ -214,7 +214,8 @@ def _latest_before(candidates: Iterable[Queue], queue: Queue, attempt: Attempt) 
     ]
     # A queue ID that comes again soon is another mail: on one host no clock differs.
     begun = [one for one in fit if one.created_at <= attempt.time + _WITHIN]
-    return sorted(begun or fit, key=lambda one: one.created_at)[-1:]
+    others = [one for one in fit if one.key.host != queue.key.host]
+    return sorted(begun or others, key=lambda one: one.created_at)[-1:]
 
 
 def _can_be_same(child: Queue, queue: Queue) -> bool:
