@@ -239,6 +239,8 @@ def _settle_in_order(visit: _Visit) -> None:
             _break_off(_broken_off(line, accepted), [line.event])
             if line is visit.after:
                 _doubt(accepted[-1:])
+            elif _misses_a_mail(line, visit, accepted):
+                _doubt(accepted)
             if not _counts(line.event) or _completed(line.event) <= len(accepted):
                 _never_came(waiting, line.event)
             waiting = []
@@ -254,6 +256,13 @@ def _may_be_of(intent: Refusal, queue: Queue, visit: _Visit) -> bool:
         return True
     begun = sum(_number(line.event, "mail") for line in visit.lines if line.kind == "end")
     return begun <= sum(line.kind == "accepted" for line in visit.lines)
+
+
+def _misses_a_mail(end: _Line, visit: _Visit, accepted: Sequence[Queue]) -> bool:
+    """Whether a session had a mail that no line tells of, and one that was not completed."""
+    begun = _number(end.event, "mail")
+    refused = sum(line.kind == "refused" for line in visit.lines)
+    return begun > len(accepted) + refused and begun > _completed(end.event)
 
 
 def _doubt(queues: Iterable[Queue]) -> None:
