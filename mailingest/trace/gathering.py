@@ -57,7 +57,8 @@ from mailingest.trace.facts import (
     service_of,
     session_of,
 )
-from mailingest.trace.sessions import Sessions, kind_of_edge
+from mailingest.trace.session_lines import kind_of_edge
+from mailingest.trace.sessions import Sessions
 
 # What smtpd and postscreen do instead of taking a recipient or mail.
 _REFUSING = frozenset({"reject", "milter-reject", "abort"})
