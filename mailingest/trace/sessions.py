@@ -235,8 +235,9 @@ def _may_be_of(intent: Refusal, queue: Queue, visit: _Visit) -> bool:
 def _misses_a_mail(end: SessionLine, visit: _Visit, accepted: Sequence[Queue]) -> bool:
     """Whether a session had a mail that no line tells of, and one that was not completed."""
     begun = accepted_commands(end.event, "mail")
-    refused = sum(line.kind == "refused" for line in visit.lines)
-    return begun > len(accepted) + refused and begun > completed_mails(end.event)
+    refusals = [line.refusal for line in visit.lines if line.kind == "refused" and line.refusal]
+    refused = {refusal.sender for refusal in refusals if refusal.queue is None}
+    return begun > len(accepted) + len(refused) and begun > completed_mails(end.event)
 
 
 def _doubt(queues: Iterable[Queue]) -> None:
