@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from mailingest.config.places import default_state_directory
-from mailingest.config.values import Charset, Fingerprint, OwnFields, Port, Server, Zone
+from mailingest.config.values import Charset, Fingerprint, OwnFields, Port, Server, ServerName, Zone
 from mailingest.postfix.fields import Field as EventField
 
 
@@ -229,6 +229,9 @@ class Web(_Section):
     )
     proxies: tuple[str, ...] = Field(
         ("127.0.0.1", "::1"), description="addresses of the proxies that are trusted"
+    )
+    server_names: tuple[ServerName, ...] = Field(
+        (), description="names that the page is reached under, beside localhost and `host`"
     )
     mask_local_parts: bool = Field(
         False, description="true shows addresses as a***@example.net only"

@@ -16,6 +16,7 @@ from mailingest.service.systemd import notify
 from mailingest.spool.status import backlog
 from mailingest.web.access import Access
 from mailingest.web.app import application
+from mailingest.web.hosts import served_names
 from mailingest.web.users import Users
 from mailingest.wiring import build_store
 
@@ -47,6 +48,7 @@ def access_of(settings: Settings) -> Access:
         users=users,
         proxy_header=section.proxy_header,
         proxies=frozenset(section.proxies),
+        names=served_names(section.host, section.server_names),
         is_masked=section.mask_local_parts,
         questions_a_minute=section.questions_a_minute,
     )

@@ -118,6 +118,25 @@ _TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         "The overview shows {most} days at most.",
         "Der Überblick zeigt höchstens {most} Tage.",
     ),
+    "error_host": (
+        "The request has to name the server once, in the header Host.",
+        "Die Anfrage muss den Server im Header Host genau einmal nennen.",
+    ),
+    "error_421": (
+        "This page is not known under the name in its address. Whoever runs mailingest lists its "
+        "names in web.server_names.",
+        "Unter dem Namen in der Adresszeile ist diese Seite nicht bekannt. Wer mailingest "
+        "betreibt, trägt ihre Namen in web.server_names ein.",
+    ),
+    "error_user": (
+        "The proxy has to name one user, once. Whoever runs mailingest looks at web.proxy_header.",
+        "Der Proxy muss genau einen Namen nennen, und einmal. Wer mailingest betreibt, sieht bei "
+        "web.proxy_header nach.",
+    ),
+    "error_origin": (
+        "Another website asked for this. Please open the page itself.",
+        "Eine andere Website hat danach gefragt. Bitte die Seite selbst öffnen.",
+    ),
     "error_401": ("Please log in.", "Bitte anmelden."),
     "error_404": ("There is no such page.", "Diese Seite gibt es nicht."),
     "error_405": ("Nothing can be changed here.", "Hier lässt sich nichts ändern."),
