@@ -237,6 +237,12 @@ class Web(_Section):
         False, description="true shows addresses as a***@example.net only"
     )
     questions_a_minute: int = Field(60, ge=1, description="requests a minute and user")
+    question_seconds: float = Field(
+        20.0,
+        gt=0,
+        le=3600,
+        description="seconds after which a question is answered with what was found until then",
+    )
 
 
 class Log(_Section):

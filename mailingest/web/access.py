@@ -55,6 +55,7 @@ class Access:
     names: frozenset[str] = served_names("127.0.0.1")
     is_masked: bool = False
     questions_a_minute: int = 60
+    question_seconds: float = 20.0
 
 
 class Refused(Exception):

@@ -49,6 +49,18 @@ _TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         "Not all logs could be read, or are in the store yet: the log of this service says more.",
         "Nicht alle Logs waren lesbar oder sind schon im Speicher: Näheres im Log dieses Dienstes.",
     ),
+    "timed_out": (
+        "The search took too long and was ended: there may be more mails, and more may have "
+        "happened to those shown. Please ask for less time or for a whole address.",
+        "Die Suche dauerte zu lange und wurde beendet: Es kann mehr Mails geben, und mit den "
+        "gezeigten kann mehr geschehen sein. Bitte nach weniger Zeit oder einer ganzen Adresse "
+        "fragen.",
+    ),
+    "counts_timed_out": (
+        "Counting took too long and was ended: nothing is shown. Please ask for less time.",
+        "Das Zählen dauerte zu lange und wurde beendet: Es wird nichts gezeigt. Bitte nach weniger "
+        "Zeit fragen.",
+    ),
     "unmatched": (
         "Lines that may be about it and were not understood: {count}.",
         "Zeilen, die davon handeln können und nicht verstanden wurden: {count}.",
@@ -143,6 +155,10 @@ _TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "error_429": (
         "Too many questions. Please wait a minute.",
         "Zu viele Fragen. Bitte eine Minute warten.",
+    ),
+    "error_busy": (
+        "Other questions are still being answered. Please try again in a minute.",
+        "Andere Fragen sind noch in Arbeit. Bitte in einer Minute noch einmal versuchen.",
     ),
     "error_503": (
         "The store cannot be asked at the moment. Please try again later.",
