@@ -61,6 +61,14 @@ def access_of(settings: Settings) -> Access:
     )
 
 
+def runner_of(app: web.Application) -> web.AppRunner:
+    """What serves the pages, not set up yet."""
+    # Of a request that is not HTTP it would log a traceback; the pages log their own faults.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
+    # Who goes away ends a question, and can ask another one.
+    return web.AppRunner(app, access_log=None, handler_cancellation=True)
+
+
 async def _serve(settings: Settings, access: Access) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -71,10 +79,7 @@ async def _serve(settings: Settings, access: Access) -> None:
     store = build_store(settings).reader()
     zone = load_zone(settings.syslog.timezone)
     app = application(store, access, zone, partial(backlog, settings))
-    # Who goes away ends a question, and can ask another one.
-    runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
-    # Of a request that is not HTTP it would log a traceback; the pages log their own faults.
-    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
+    runner = runner_of(app)
     try:
         await runner.setup()
         section = settings.web
