@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from mailingest.config.places import default_state_directory
-from mailingest.config.values import Charset, Fingerprint, OwnFields, Port, Server, Zone
+from mailingest.config.values import Charset, Fingerprint, OwnFields, Port, Server, ServerName, Zone
 from mailingest.postfix.fields import Field as EventField
 
 
@@ -230,10 +230,19 @@ class Web(_Section):
     proxies: tuple[str, ...] = Field(
         ("127.0.0.1", "::1"), description="addresses of the proxies that are trusted"
     )
+    server_names: tuple[ServerName, ...] = Field(
+        (), description="names that the page is reached under, beside localhost and `host`"
+    )
     mask_local_parts: bool = Field(
         False, description="true shows addresses as a***@example.net only"
     )
     questions_a_minute: int = Field(60, ge=1, description="requests a minute and user")
+    question_seconds: float = Field(
+        20.0,
+        gt=0,
+        le=3600,
+        description="seconds after which a question is answered with what was found until then",
+    )
 
 
 class Log(_Section):

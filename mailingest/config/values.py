@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field
 
+from mailingest.config.host_names import address_name, host_name
 from mailingest.postfix.fields import NAMES
 
 _OWN_FIELD = re.compile(r"@?[A-Za-z_][\w-]*(?:\.[\w@-]+)*", re.ASCII)
@@ -68,6 +69,19 @@ def _server(url: str) -> str:
     return url
 
 
+def _server_name(name: str) -> str:
+    """As `host_name` writes it."""
+    found = address_name(name.removeprefix("[").removesuffix("]"))
+    if found is None and ":" not in name:
+        found = host_name(name)
+    if found is None:
+        raise ValueError(
+            "must be a name or an address as a browser shows it, without http:// and without a "
+            "port, such as trace.example.net"
+        )
+    return found
+
+
 def _fingerprint(digest: str) -> str:
     """Without the colons and capitals that ``openssl`` prints."""
     plain = digest.replace(":", "").lower()
@@ -93,6 +107,7 @@ def _own_fields(fields: dict[str, str]) -> dict[str, str]:
 OwnFields = Annotated[
     dict[str, Literal["keyword", "text", "integer", "float", "ip"]], AfterValidator(_own_fields)
 ]
+ServerName = Annotated[str, AfterValidator(_server_name)]
 Server = Annotated[str, AfterValidator(_server)]
 Fingerprint = Annotated[str, AfterValidator(_fingerprint)]
 Zone = Annotated[str, AfterValidator(_zone)]

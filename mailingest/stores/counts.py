@@ -47,7 +47,8 @@ class Counts:
 
     ``reasons`` has, by outcome, the most frequent reasons with their numbers.  ``sent_bytes`` is
     the size of what was sent.  With ``is_partial``, lines of that time are in the store that were
-    not counted, since an earlier version stored them; ``notes`` what could not be read.
+    not counted, since an earlier version stored them; ``notes`` what could not be read.  With
+    ``is_timed_out``, nothing was counted in the time that there was.
     """
 
     buckets: TimeBuckets
@@ -56,6 +57,7 @@ class Counts:
     sent_bytes: int = 0
     is_partial: bool = False
     notes: Sequence[str] = ()
+    is_timed_out: bool = False
 
     def __post_init__(self) -> None:
         self.volume = {outcome: [0] * self.buckets.count for outcome in OUTCOMES}

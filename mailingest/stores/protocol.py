@@ -79,12 +79,14 @@ class Found:
 
     An event is the document as stored, with its id as ``_id``.  Its ``_position``, an integer,
     orders events of one moment: the line that was written last has the greatest, as far as the
-    store knows.  ``notes`` name what could not be read, one line each.
+    store knows.  ``notes`` name what could not be read, one line each.  With ``is_timed_out``, the
+    time that there was for it was over first.
     """
 
     events: list[StoredEvent]
     is_cut: bool
     notes: list[str] = field(default_factory=list)
+    is_timed_out: bool = False
 
 
 Progress = Callable[[float], None]

@@ -1,11 +1,11 @@
 """Criteria and a source -> stories: finds the first lines, and all that is linked to them."""
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
-from mailingest.postfix.completion import completed
 from mailingest.postfix.lifecycle import REORDERED_SECONDS
 from mailingest.postfix.names import (
     FILTER_ID,
@@ -21,12 +21,12 @@ from mailingest.postfix.names import (
 from mailingest.stores.criteria import Criteria, Term, text_term
 from mailingest.stores.events import StoredEvent, time_of
 from mailingest.stores.protocol import Found, Reader, Span
+from mailingest.trace.collected import Apart, Collected, here
 from mailingest.trace.criteria import meets
 from mailingest.trace.facts import session_of
-from mailingest.trace.gathering import gather, is_accept
+from mailingest.trace.gathering import is_accept
 from mailingest.trace.history import REACH as AGAIN
 from mailingest.trace.history import triples_of, with_history
-from mailingest.trace.stories import build_stories
 from mailingest.trace.story import Story
 
 # A deferred mail lives for 5 days (maximal_queue_lifetime), and its bounce as long again.
@@ -67,6 +67,7 @@ _SHORTEST: Final = 8
 Backlog = Callable[[], Awaitable[Sequence[str]]]
 """Notes on lines that were accepted and are not in the source yet."""
 
+
 # Of the lines that no pattern matched, so many are looked at before "no such mail" is said.
 _MOST_UNMATCHED: Final = 10_000
 
@@ -77,7 +78,8 @@ class TraceResult:
 
     ``notes`` name what could not be read, one line each.  ``unmatched`` are lines that no pattern
     matched and that may be about what was asked for, newest first; they are only looked for if
-    there is no story.
+    there is no story.  With ``is_timed_out``, the time was over before all was found: mails may be
+    missing, and lines of those that are told.
     """
 
     stories: list[Story]
@@ -85,6 +87,7 @@ class TraceResult:
     is_cut: bool
     notes: list[str] = field(default_factory=list)
     unmatched: Sequence[StoredEvent] = ()
+    is_timed_out: bool = False
 
     @property
     def is_certain(self) -> bool:
@@ -92,7 +95,8 @@ class TraceResult:
 
         Only then does no story mean that there was no such mail.
         """
-        return not self.notes and not self.unmatched and not (self.is_cut and not self.stories)
+        is_whole = not self.notes and not self.unmatched and not self.is_timed_out
+        return is_whole and not (self.is_cut and not self.stories)
 
 
 async def trace(
@@ -102,11 +106,13 @@ async def trace(
     limit: int = 100,
     is_shown: Callable[[Story], bool] | None = None,
     backlog: Backlog | None = None,
+    most_events: int = MOST_EVENTS,
+    apart: Apart = here,
 ) -> TraceResult:
     """The stories that meet the criteria, the ``limit`` newest ones; 0 is all of them.
 
     ``is_shown`` says whether whoever asks may get to see a story; None shows all.  ``backlog``
-    is asked if there is no story.
+    is asked if there is no story.  Not many more than ``most_events`` lines are looked at.
 
     Raises StoreUnavailable if the source cannot be asked now.
     """
@@ -115,19 +121,30 @@ async def trace(
         # Of files there may be lines, but none that can be read.
         found = await source.find(criteria, 1)
         notes = [*found.notes, *(await backlog() if backlog is not None else ())]
-        return TraceResult([], None, is_cut=False, notes=notes)
-    most = min(MOST_EVENTS, _EVENTS_OF_A_STORY * limit) if limit else MOST_EVENTS
+        return TraceResult(
+            [], None, is_cut=found.is_timed_out, notes=notes, is_timed_out=found.is_timed_out
+        )
+
+    def seen(stories: Sequence[Story]) -> list[Story]:
+        met = (story for story in stories if meets(criteria, story))
+        return [story for story in met if is_shown is None or is_shown(story)]
+
+    most = min(most_events, _EVENTS_OF_A_STORY * limit) if limit else most_events
+    before: tuple[list[Story], Collected] | None = None
     while True:
         found = await source.find(criteria, most)
-        every, events = await _stories_of(source, found, span, criteria)
-        stories = [
-            story
-            for story in every
-            if meets(criteria, story) and (is_shown is None or is_shown(story))
-        ]
-        if not found.is_cut or most == MOST_EVENTS or _is_enough(stories, found, limit):
+        events = Collected(most_events, apart)
+        every = await _stories_of(source, found, span, criteria, events)
+        stories = await apart(partial(seen, every))
+        if events.is_timed_out and before is not None:
+            # All that belongs to these has been found.
+            stories, events = before
+            events.is_timed_out = events.is_cut = True
             break
-        most = min(MOST_EVENTS, _GROWTH * most)
+        if not found.is_cut or most == most_events or _is_enough(stories, found, limit):
+            break
+        before = stories, events
+        most = min(most_events, _GROWTH * most)
     is_cut = events.is_cut or 0 < limit < len(stories)
     unmatched: Sequence[StoredEvent] = ()
     if not stories:
@@ -135,24 +152,29 @@ async def trace(
         unmatched = doubtful.events
         is_cut |= doubtful.is_cut
         waiting = await backlog() if backlog is not None else ()
-        events.add(Found([], is_cut=False, notes=[*doubtful.notes, *waiting]))
+        notes = [*doubtful.notes, *waiting]
+        await events.add(Found([], is_cut=False, notes=notes, is_timed_out=doubtful.is_timed_out))
     return TraceResult(
-        stories[-limit:], span, is_cut=is_cut, notes=events.notes, unmatched=unmatched
+        stories[-limit:],
+        span,
+        is_cut=is_cut,
+        notes=events.notes,
+        unmatched=unmatched,
+        is_timed_out=events.is_timed_out,
     )
 
 
 async def _stories_of(
-    source: Reader, found: Found, span: Span, criteria: Criteria
-) -> "tuple[list[Story], _Events]":
-    """The stories that the events found lead to, oldest first."""
-    events = _Events()
-    events.add(found)
+    source: Reader, found: Found, span: Span, criteria: Criteria, events: Collected
+) -> list[Story]:
+    """The stories that the events found lead to, oldest first; the events are added."""
+    await events.add(found)
     if events.all:
         await _follow(source, events)
-    stories = build_stories(gather(events.in_order()), until=span.last)
+    stories = await events.stories(span.last)
     if await _follow_refusals(source, events, criteria, stories):
-        stories = build_stories(gather(events.in_order()), until=span.last)
-    return with_history(stories), events
+        stories = await events.stories(span.last)
+    return await events.apart(partial(with_history, stories))
 
 
 def _is_enough(stories: Sequence[Story], found: Found, limit: int) -> bool:
@@ -164,33 +186,7 @@ def _is_enough(stories: Sequence[Story], found: Found, limit: int) -> bool:
     return sum(time is not None and time > oldest for time in times) >= limit
 
 
-class _Events:
-    """Events, each once, and whether some were left out."""
-
-    def __init__(self) -> None:
-        self.all: list[StoredEvent] = []
-        self.is_cut = False
-        self.notes: list[str] = []
-        self._seen: set[str] = set()
-
-    def add(self, found: Found) -> list[StoredEvent]:
-        """Take events; those that were not there yet."""
-        new = []
-        for event in found.events:
-            if event["_id"] not in self._seen:
-                self._seen.add(event["_id"])
-                new.append(completed(event))
-        self.all += new
-        self.is_cut |= found.is_cut
-        self.notes += [note for note in found.notes if note not in self.notes]
-        return new
-
-    def in_order(self) -> list[StoredEvent]:
-        """All events as they were written; those of one moment were found in several steps."""
-        return sorted(self.all, key=lambda event: (event["@timestamp"], event["_position"]))
-
-
-async def _follow(source: Reader, events: _Events) -> None:
+async def _follow(source: Reader, events: Collected) -> None:
     """Fetch all that belongs to the same mails as the events."""
     await _follow_links(source, events, list(events.all))
     await _follow_sessions(source, events)
@@ -199,7 +195,7 @@ async def _follow(source: Reader, events: _Events) -> None:
         await _follow_links(source, events, accepted)
 
 
-async def _follow_links(source: Reader, events: _Events, new: list[StoredEvent]) -> None:
+async def _follow_links(source: Reader, events: Collected, new: list[StoredEvent]) -> None:
     """Fetch all that is linked to new events, step by step."""
     ids: set[str] = set()
     messages: set[str] = set()
@@ -213,16 +209,16 @@ async def _follow_links(source: Reader, events: _Events, new: list[StoredEvent])
             break
         ids |= new_ids
         messages |= new_messages
-        left = MOST_EVENTS - len(events.all)
+        left = events.most - len(events.all)
         if left <= 0:
             events.is_cut = True
             return
-        new = events.add(await source.of_mails(new_ids, new_messages, since, until, left))
+        new = await events.add(await source.of_mails(new_ids, new_messages, since, until, left))
 
 
-async def _follow_sessions(source: Reader, events: _Events) -> None:
+async def _follow_sessions(source: Reader, events: Collected) -> None:
     """Fetch the sessions of what has no end of its own: theirs says why, or who the client was."""
-    facts = gather(events.in_order())
+    facts = await events.facts()
     unfinished = [
         (queue.session, queue.created_at)
         for queue in facts.queues
@@ -238,15 +234,15 @@ async def _follow_sessions(source: Reader, events: _Events) -> None:
     since = min(time for _, time in unfinished) - _BEFORE
     until = max(time for _, time in unfinished) + _SESSION
     sessions = {session for session, _ in unfinished}
-    events.add(await source.of_sessions(sessions, since, until, MOST_EVENTS))
+    await events.add(await source.of_sessions(sessions, since, until, events.most))
 
 
-async def _accepted_after_all(source: Reader, events: _Events) -> list[StoredEvent]:
+async def _accepted_after_all(source: Reader, events: Collected) -> list[StoredEvent]:
     """The lines that give a queue ID to mails that are to be held or discarded.
 
     smtpd logs what an access map decides about such a mail before it has one.
     """
-    refusals = gather(events.in_order()).refusals
+    refusals = (await events.facts()).refusals
     in_advance = [one for one in refusals if one.is_in_advance]
     accepted: list[StoredEvent] = []
     for refusal in in_advance[-_MOST_IN_ADVANCE:]:
@@ -264,12 +260,14 @@ async def _accepted_after_all(source: Reader, events: _Events) -> list[StoredEve
         later = [one for one in same if one["_position"] > refusal.event["_position"]]
         # The newest comes first.  One that was displaced comes before.
         nearest = [*same[len(later) :][:1], *later[-1:]]
-        accepted += events.add(Found(nearest, found.is_cut and not later, found.notes))
+        accepted += await events.add(
+            Found(nearest, found.is_cut and not later, found.notes, found.is_timed_out)
+        )
     return accepted
 
 
 async def _follow_refusals(
-    source: Reader, events: _Events, criteria: Criteria, stories: Sequence[Story]
+    source: Reader, events: Collected, criteria: Criteria, stories: Sequence[Story]
 ) -> bool:
     """Fetch refusals of the same mails in earlier sessions, if what was asked does not find them.
 
@@ -292,7 +290,7 @@ async def _follow_refusals(
         )
         found = await source.find(question, _LINES_OF_A_CLIENT)
         refused = [event for event in found.events if event.get(OUTCOME) == "rejected"]
-        is_new |= bool(events.add(Found(refused, is_cut=False, notes=found.notes)))
+        is_new |= bool(await events.add(replace(found, events=refused, is_cut=False)))
     return is_new
 
 

@@ -1,6 +1,6 @@
 """Access control of the pages: who asks, whether they may, and what their browser must not do."""
 
-import asyncio
+import re
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -8,15 +8,13 @@ from typing import Final
 import structlog
 from aiohttp import web
 
+from mailingest.config.host_names import address_name
+from mailingest.web.hosts import asked_name, served_names
+from mailingest.web.logins import Logins, mark_device, too_many, unauthorized
 from mailingest.web.rate_limit import RateLimit
-from mailingest.web.users import Users, read_login
+from mailingest.web.users import Users
 
 _log = structlog.get_logger(__name__)
-
-# Wrong passwords of one address: more than anyone mistypes.
-_FAILURES_A_MINUTE: Final = 20
-# Passwords that are hashed at the same time.  Each takes a thread, and the store needs some too.
-_MOST_HASHED: Final = 2
 
 # Everything comes from this server; the pictures are part of the pages.
 HEADERS: Final[Mapping[str, str]] = {
@@ -33,6 +31,11 @@ HEADERS: Final[Mapping[str, str]] = {
 # Headers of aiohttp's errors that the pages in their place have to have.
 _ERROR_HEADERS: Final = ("Allow", "Retry-After", "WWW-Authenticate")
 
+# Proxies join repeated headers with commas.  Longer than any login; and nothing that is not text.
+_ONE_NAME: Final = re.compile(
+    r"[^\s,\x00-\x1f\x7f-\x9f\ud800-\udfff](?:[^,\x00-\x1f\x7f-\x9f\ud800-\udfff]{0,254}[^\s,\x00-\x1f\x7f-\x9f\ud800-\udfff])?"
+)
+
 USER: Final = web.RequestKey("user", str)
 """The name of who asks; "" if nobody has to log in."""
 
@@ -41,13 +44,27 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who may ask: users with passwords, or the user that a trusted proxy names in a header."""
+    """Who may ask: users with passwords, or the user that a trusted proxy names in a header.
+
+    Where there are no passwords, only requests for one of the ``names`` are answered.
+    """
 
     users: Users | None = None
     proxy_header: str | None = None
     proxies: frozenset[str] = frozenset()
+    names: frozenset[str] = served_names("127.0.0.1")
     is_masked: bool = False
     questions_a_minute: int = 60
+    question_seconds: float = 20.0
+
+
+class Refused(Exception):
+    """A request that is answered with an error; ``text`` is the key of its words in `Texts`."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(status, text)
+        self.status = status
+        self.text = text
 
 
 class AccessControl:
@@ -59,82 +76,108 @@ class AccessControl:
     def __init__(
         self,
         access: Access,
-        refusal: Callable[[web.Request, int], web.StreamResponse],
+        refusal: Callable[[web.Request, int, str], web.StreamResponse],
         public: Collection[Handler],
     ) -> None:
         self._access = access
         self._refusal = refusal
         self._public = public
         self._questions = RateLimit(access.questions_a_minute)
-        self._failures = RateLimit(_FAILURES_A_MINUTE)
-        self._hashing = asyncio.Semaphore(_MOST_HASHED)
+        self._logins = Logins(access.users) if access.users is not None else None
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Answer a request, with a page also where that is an error."""
         try:
+            self._check_name(request)
             if request.match_info.handler not in self._public:
+                _check_origin(request)
                 request[USER] = await self._permitted_user(request)
             response = await handler(request)
+        except Refused as error:
+            response = self._refusal(request, error.status, error.text)
         except web.HTTPException as error:
-            response = self._refusal(request, error.status)
+            response = self._refusal(request, error.status, "")
             kept = {name: error.headers[name] for name in _ERROR_HEADERS if name in error.headers}
             response.headers.update(kept)
         except Exception:
             _log.exception("fault of mailingest itself", path=request.path)
-            response = self._refusal(request, 500)
+            response = self._refusal(request, 500, "")
         response.headers.update(HEADERS)
+        mark_device(request, response)
         return response
 
+    def _check_name(self, request: web.Request) -> None:
+        """Raise Refused if a request is not for this server, as far as that can be told.
+
+        A login in a password file needs none of this: the browser does not send it to a page that
+        goes by another name.
+        """
+        # A request line mostly has a path; else the URL is what it has (RFC 9112, 3.2.2 to 3.2.4).
+        target = None if request.raw_path.startswith("/") else request.url.raw_authority
+        name = asked_name(request.headers.getall("Host", []), target)
+        if name is None:
+            raise Refused(400, "error_host")
+        if self._logins is None and name not in self._access.names and name != _local(request):
+            _log.warning(
+                "a name that is not in web.server_names was asked for",
+                name=name,
+                peer=request.remote,
+            )
+            raise Refused(421, "error_421")
+
     async def _permitted_user(self, request: web.Request) -> str:
-        """Who asks; raises HTTPUnauthorized or HTTPTooManyRequests."""
+        """Who asks; raises Refused, HTTPUnauthorized or HTTPTooManyRequests."""
         peer = request.remote or ""
         user = await self._user(request, peer)
         if not self._questions.allows(user or peer):
-            raise _too_many()
+            raise too_many()
         return user
 
     async def _user(self, request: web.Request, peer: str) -> str:
-        access = self._access
-        if access.proxy_header is not None:
-            name = request.headers.get(access.proxy_header)
-            if not name or peer not in access.proxies:
-                raise _unauthorized()
-            return name
-        if access.users is None:
+        if self._access.proxy_header is not None:
+            if peer not in self._access.proxies:
+                raise unauthorized()
+            return _named_user(request, self._access.proxy_header)
+        if self._logins is None:
             return ""
-        return await self._logged_in(access.users, request, peer)
-
-    async def _logged_in(self, users: Users, request: web.Request, peer: str) -> str:
-        """Check a login, whose failures are counted.
-
-        It is counted before the password is hashed, and given back if that is right: logins that
-        come at the same time are not more guesses than others.
-        """
-        if self._failures.is_spent(peer):
-            raise _too_many()
-        authorization = request.headers.get("Authorization")
-        if authorization is None:
-            raise _unauthorized()
-        login = read_login(authorization)
-        if login is not None and users.remembers(login):
-            return login.name
-        if not self._failures.allows(peer):
-            raise _too_many()
-        if login is not None:
-            async with self._hashing:
-                is_right = await asyncio.to_thread(users.verify, login)
-            if is_right:
-                self._failures.give_back(peer)
-                return login.name
-        _log.warning("login refused", peer=peer)
-        raise _unauthorized()
+        return await self._logins.user(request, peer)
 
 
-def _unauthorized() -> web.HTTPUnauthorized:
-    challenge = 'Basic realm="mailingest", charset="UTF-8"'
-    return web.HTTPUnauthorized(headers={"WWW-Authenticate": challenge})
+def _named_user(request: web.Request, header: str) -> str:
+    """The user that a proxy names; raises Refused if more than one name can be read from it.
+
+    What a browser sent beside it, in whatever spelling, may have been let through.
+    """
+    plain = header.lower().replace("_", "-")
+    given = [
+        (name, value)
+        for name, value in request.headers.items()
+        if name.lower().replace("_", "-") == plain
+    ]
+    if not any(value.strip() for _, value in given):
+        raise unauthorized()
+    [(name, value), *others] = given
+    if others or name.lower() != header.lower() or _ONE_NAME.fullmatch(value) is None:
+        _log.warning("a proxy does not name one user", header=header, peer=request.remote)
+        raise Refused(403, "error_user")
+    return value
 
 
-def _too_many() -> web.HTTPTooManyRequests:
-    return web.HTTPTooManyRequests(headers={"Retry-After": "60"})
+def _check_origin(request: web.Request) -> None:
+    """Raise Refused for what a page of somebody else asks for unseen.
+
+    It cannot read the answer, but its questions would be in the way of others.  A link to a page
+    may be anywhere (W3C Fetch Metadata; browsers leave it out without TLS, but not on localhost).
+    """
+    headers = request.headers
+    is_own = headers.get("Sec-Fetch-Site", "none") in ("none", "same-origin")
+    if not is_own and headers.get("Sec-Fetch-Dest") != "document":
+        raise Refused(403, "error_origin")
+
+
+def _local(request: web.Request) -> str | None:
+    """The address of this machine that the connection was made to."""
+    transport = request.transport
+    address = transport.get_extra_info("sockname") if transport is not None else None
+    return address_name(address[0]) if isinstance(address, tuple) else None

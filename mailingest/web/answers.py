@@ -1,10 +1,11 @@
 """The store as the pages ask it: questions are logged, and names masked where that is set."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from aiohttp import web
@@ -12,34 +13,56 @@ from aiohttp import web
 from mailingest.stores.counts import Counts, TimeBuckets
 from mailingest.stores.criteria import Criteria
 from mailingest.stores.protocol import CountingReader, Span
+from mailingest.stores.threads import in_thread
 from mailingest.trace.answer import story_to_json
 from mailingest.trace.engine import Backlog, TraceResult, trace
 from mailingest.trace.story import Story
-from mailingest.web.access import USER
+from mailingest.web.access import USER, Refused
 from mailingest.web.masking import is_about_parts, is_shown, mask, story_to_masked_json
 from mailingest.web.questions import LONGEST_VALUE
 from mailingest.web.story_view import StoryView
 from mailingest.web.texts import Texts
+from mailingest.web.timed_reader import TimedReader
+from mailingest.web.turns import Busy, Turns
 
 _log = structlog.get_logger(__name__)
 
 
+# A page shows fewer mails; of one to a thousand recipients there are some ten thousand.
+_MOST_LINES: Final = 50_000
+
+
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """Asks a store; raises StoreUnavailable, or UsageError if only the operator can help."""
+    """Asks a store; raises StoreUnavailable, or UsageError if only the operator can help.
+
+    A question of a user waits for the one before, and ends after ``seconds``: what was found until
+    then is the answer.  Raises Refused if too many wait.
+    """
 
     store: CountingReader
     zone: tzinfo
     is_masked: bool
+    seconds: float
+    turns: Turns
     backlog: Backlog | None = None
 
     async def stories(self, request: web.Request, criteria: Criteria, *, limit: int) -> TraceResult:
         """The newest stories that meet the criteria and that the reader may see."""
         _log_question(request)
         shown = partial(is_shown, criteria) if self.is_masked else None
-        result = await trace(
-            self.store, criteria, limit=limit, is_shown=shown, backlog=self.backlog
-        )
+        async with self._asked(request) as store:
+            result = await trace(
+                store,
+                criteria,
+                limit=limit,
+                is_shown=shown,
+                backlog=self.backlog,
+                most_events=_MOST_LINES,
+                apart=in_thread,
+            )
+        if result.is_timed_out:
+            _log.warning("a question took too long and was answered in part", seconds=self.seconds)
         if result.notes:
             _log.warning("an answer is not of all logs", notes=result.notes)
         if self.is_masked and is_about_parts(criteria):
@@ -52,7 +75,17 @@ class Answers:
     ) -> tuple[Counts, Span | None]:
         """The counts by time bucket, and the time that there are logs of."""
         _log_question(request)
-        return await self.store.counts(buckets), await self.store.span()
+        async with self._asked(request) as store:
+            return await store.counts(buckets), await store.span()
+
+    @asynccontextmanager
+    async def _asked(self, request: web.Request) -> AsyncIterator[TimedReader]:
+        """The store, for one question of a user."""
+        try:
+            async with self.turns.turn(request[USER] or request.remote or ""):
+                yield TimedReader(self.store, self.seconds)
+        except Busy:
+            raise Refused(503, "error_busy") from None
 
     def view(self, texts: Texts) -> StoryView:
         """Stories as a reader may see them."""
@@ -63,6 +96,7 @@ class Answers:
         return {
             "mails": [self._to_json(story) for story in result.stories],
             "is_cut": result.is_cut,
+            "is_timed_out": result.is_timed_out,
             "is_certain": result.is_certain,
             "unread": len(result.notes),
             "unmatched": len(result.unmatched),

@@ -12,6 +12,7 @@ from mailingest.web.mail_page import MailPage
 from mailingest.web.overview_page import OverviewPage
 from mailingest.web.pages import Pages, style
 from mailingest.web.search_page import SearchPage
+from mailingest.web.turns import Turns
 
 
 def application(
@@ -19,7 +20,8 @@ def application(
 ) -> web.Application:
     """The pages over one store; times are shown in ``zone``."""
     pages = Pages()
-    answers = Answers(store, zone, access.is_masked, backlog)
+    seconds = access.question_seconds
+    answers = Answers(store, zone, access.is_masked, seconds, Turns(seconds), backlog)
     # The style sheet says nothing, and the page that asks for a login needs it.
     control = AccessControl(access, pages.refusal, public={style})
     app = web.Application(middlewares=[control.middleware], client_max_size=16 * 1024)

@@ -4,7 +4,7 @@ Of a local part its first letter is shown.  Domains, times, servers and replies 
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from mailingest.postfix.names import (
@@ -15,16 +15,19 @@ from mailingest.postfix.names import (
     SENDER,
 )
 from mailingest.stores.criteria import Criteria, Term
-from mailingest.stores.events import StoredEvent
 from mailingest.trace.answer import story_to_json
 from mailingest.trace.story import Story
+from mailingest.web.known_names import KnownNames, first_letter
 
 _ADDRESSES: Final = (
     *("recipient", "original_recipient", "sender"),
     *("sasl_username", "sasl_sender"),
 )
-# Free text, in which names stand without a domain, too.
-_TEXTS: Final = ("reply", "note", "evidence", "proof", "refused_before")
+# Nobody outside writes these.
+_PLAIN: Final = (
+    *("verdict", "host", "instance", "queue_id", "chain", "notification", "sasl_method"),
+    *("received_at", "decided_at", "relay_ip", "dsn"),
+)
 _NAMES: Final = (
     RECIPIENT,
     ORIGINAL_RECIPIENT,
@@ -45,8 +48,6 @@ _LOCAL_PART = re.compile(
     """,
     re.VERBOSE,
 )
-_WORD = re.compile(r"""[^\s<>"'(),;:\[\]=/@]+""")
-_ENDS: Final = ".!?"
 
 
 def mask(text: str) -> str:
@@ -57,24 +58,26 @@ def mask(text: str) -> str:
 def story_to_masked_json(story: Story) -> dict[str, Any]:
     """What `mailingest.trace.answer.story_to_json` makes of a story, with the local parts masked.
 
-    Those of the mail are also masked where they stand alone, as in replies and paths.
+    Those of the mail are masked in whatever form they stand, in replies, paths and the names of
+    hosts.
     """
     values = story_to_json(story)
-    names = _names(story.proof)
+    names = KnownNames(_addresses(story, values))
 
-    def masked_text(text: str) -> str:
-        return _WORD.sub(lambda word: _masked_word(word[0], names), mask(text))
+    def masked(text: str) -> str:
+        return mask(names.masked(text))
 
     changes: dict[str, Callable[[str], str]] = {
         **dict.fromkeys(_ADDRESSES, _masked_address),
-        **dict.fromkeys(_TEXTS, masked_text),
+        **dict.fromkeys(_PLAIN, str),
     }
-    return {key: _changed(value, changes.get(key, mask)) for key, value in values.items()}
+    return {key: _changed(value, changes.get(key, masked)) for key, value in values.items()}
 
 
 def is_about_parts(criteria: Criteria) -> bool:
     """Whether anything is asked for that has to be shown; see `is_shown`."""
-    return any(map(_is_part, _asked(criteria)))
+    hosts = (criteria.client, criteria.relay)
+    return any(map(_is_part, (*_asked(criteria), *hosts)))
 
 
 def is_shown(criteria: Criteria, story: Story) -> bool:
@@ -92,6 +95,8 @@ def is_shown(criteria: Criteria, story: Story) -> bool:
         and _stands_in(criteria.sasl_user, [shown["sasl_username"]])
         and _stands_in(criteria.recipient, [shown["recipient"], shown["original_recipient"]])
         and _stands_in(criteria.text, shown["proof"])
+        and _stands_in(criteria.client, [shown["client"], *shown["proof"]])
+        and _stands_in(criteria.relay, [shown["relay"], *shown["proof"]])
     )
 
 
@@ -117,7 +122,7 @@ def _masked(match: re.Match[str]) -> str:
     )
     end = "" if found["of"] or found["by"] else "@"
     local = match[match.lastgroup or 0]
-    return f"{begin}{_first_letter(local)}{end}"
+    return f"{begin}{first_letter(local)}{end}"
 
 
 def _masked_address(address: str) -> str:
@@ -125,27 +130,14 @@ def _masked_address(address: str) -> str:
     if not address:
         return ""
     local, at, domain = address.rpartition("@")
-    return f"{_first_letter(local)}@{domain}" if at else _first_letter(domain)
+    return f"{first_letter(local)}@{domain}" if at else first_letter(domain)
 
 
-def _masked_word(word: str, names: Collection[str]) -> str:
-    bare = word.rstrip(_ENDS)
-    return f"{_first_letter(bare)}{word[len(bare) :]}" if bare.lower() in names else word
-
-
-def _first_letter(local: str) -> str:
-    first = next((character for character in local if character.isalnum()), "")
-    return f"{first}***"
-
-
-def _names(events: Collection[StoredEvent]) -> set[str]:
-    """The local parts in lines, in lower case, and what stands before an extension."""
-    addresses = {str(event[name]) for event in events for name in _NAMES if event.get(name)}
-    locals_ = {address.rpartition("@")[0] or address for address in addresses}
-    names = {local.strip('"').lower() for local in locals_}
-    names |= {name.partition("+")[0] for name in names}
-    # Of a single letter all is shown anyway.
-    return {name for name in names if len(name) > 1}
+def _addresses(story: Story, values: Mapping[str, Any]) -> set[str]:
+    """All addresses and logins that the lines of a story name."""
+    events = [*story.proof, *(refusal.event for refusal in story.refused_before)]
+    found = {str(event[name]) for event in events for name in _NAMES if event.get(name)}
+    return found | {values[key] for key in _ADDRESSES if values[key]}
 
 
 def _changed(value: Any, change: Callable[[str], str]) -> Any:

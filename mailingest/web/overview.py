@@ -111,7 +111,8 @@ class Overview:
                 if found
             },
             "is_partial": counts.is_partial,
-            "is_whole": not counts.notes,
+            "is_timed_out": counts.is_timed_out,
+            "is_whole": not counts.notes and not counts.is_timed_out,
             "logs_first": iso(span.first) if span else None,
             "logs_last": iso(span.last) if span else None,
         }

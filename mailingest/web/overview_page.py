@@ -54,7 +54,9 @@ class OverviewPage:
         time = self._answers.view(texts).time
         first, last = (time(span.first), time(span.last)) if span else ("", "")
         remark = ""
-        if values["is_empty"]:
+        if counts.is_timed_out:
+            remark = texts("counts_timed_out")
+        elif values["is_empty"]:
             remark = texts("nothing_counted", first=first, last=last) if span else texts("no_logs")
         return {
             "form": period,

@@ -67,9 +67,12 @@ class Pages:
             **values,
         )
 
-    def refusal(self, request: web.Request, status: int) -> web.Response:
-        """A page that says why there is none, with a way back; JSON where JSON was asked for."""
-        name = f"error_{status}" if status in _EXPLAINED else "error_400"
+    def refusal(self, request: web.Request, status: int, name: str = "") -> web.Response:
+        """A page that says why there is none, with a way back; JSON where JSON was asked for.
+
+        ``name`` is the key of the words, "" for those of the status.
+        """
+        name = name or (f"error_{status}" if status in _EXPLAINED else "error_400")
         if request.path.endswith(".json"):
             return json_response({"error": Texts("en")(name)}, status)
         texts = texts_of(request)

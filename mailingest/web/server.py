@@ -4,7 +4,9 @@ import asyncio
 import ipaddress
 import logging
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import Final
 
 import structlog
 from aiohttp import web
@@ -16,8 +18,13 @@ from mailingest.service.systemd import notify
 from mailingest.spool.status import backlog
 from mailingest.web.access import Access
 from mailingest.web.app import application
+from mailingest.web.hosts import served_names
+from mailingest.web.turns import MOST_AT_ONCE
 from mailingest.web.users import Users
 from mailingest.wiring import build_store
+
+# Passwords that are hashed, and looks at the backlog.
+_OTHER_THREADS: Final = 4
 
 _log = structlog.get_logger(__name__)
 
@@ -47,9 +54,19 @@ def access_of(settings: Settings) -> Access:
         users=users,
         proxy_header=section.proxy_header,
         proxies=frozenset(section.proxies),
+        names=served_names(section.host, section.server_names),
         is_masked=section.mask_local_parts,
         questions_a_minute=section.questions_a_minute,
+        question_seconds=section.question_seconds,
     )
+
+
+def runner_of(app: web.Application) -> web.AppRunner:
+    """What serves the pages, not set up yet."""
+    # Of a request that is not HTTP it would log a traceback; the pages log their own faults.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
+    # Who goes away ends a question, and can ask another one.
+    return web.AppRunner(app, access_log=None, handler_cancellation=True)
 
 
 async def _serve(settings: Settings, access: Access) -> None:
@@ -57,12 +74,12 @@ async def _serve(settings: Settings, access: Access) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    # Each question has a thread, whoever else asks.
+    loop.set_default_executor(ThreadPoolExecutor(MOST_AT_ONCE + _OTHER_THREADS))
     store = build_store(settings).reader()
     zone = load_zone(settings.syslog.timezone)
     app = application(store, access, zone, partial(backlog, settings))
-    runner = web.AppRunner(app, access_log=None)
-    # Of a request that is not HTTP it would log a traceback; the pages log their own faults.
-    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
+    runner = runner_of(app)
     try:
         await runner.setup()
         section = settings.web

@@ -49,7 +49,9 @@ class StoryView:
     def remarks(self, result: TraceResult, criteria: Criteria) -> list[str]:
         """What a reader has to know beside the stories, or instead of them."""
         remarks = []
-        if not result.stories:
+        if result.is_timed_out:
+            remarks.append(self.texts("timed_out"))
+        elif not result.stories:
             remarks.append(self._nothing_found(result, criteria))
         if result.notes:
             remarks.append(self.texts("unread"))

@@ -49,6 +49,18 @@ _TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         "Not all logs could be read, or are in the store yet: the log of this service says more.",
         "Nicht alle Logs waren lesbar oder sind schon im Speicher: Näheres im Log dieses Dienstes.",
     ),
+    "timed_out": (
+        "The search took too long and was ended: there may be more mails, and more may have "
+        "happened to those shown. Please ask for less time or for a whole address.",
+        "Die Suche dauerte zu lange und wurde beendet: Es kann mehr Mails geben, und mit den "
+        "gezeigten kann mehr geschehen sein. Bitte nach weniger Zeit oder einer ganzen Adresse "
+        "fragen.",
+    ),
+    "counts_timed_out": (
+        "Counting took too long and was ended: nothing is shown. Please ask for less time.",
+        "Das Zählen dauerte zu lange und wurde beendet: Es wird nichts gezeigt. Bitte nach weniger "
+        "Zeit fragen.",
+    ),
     "unmatched": (
         "Lines that may be about it and were not understood: {count}.",
         "Zeilen, die davon handeln können und nicht verstanden wurden: {count}.",
@@ -118,12 +130,35 @@ _TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         "The overview shows {most} days at most.",
         "Der Überblick zeigt höchstens {most} Tage.",
     ),
+    "error_host": (
+        "The request has to name the server once, in the header Host.",
+        "Die Anfrage muss den Server im Header Host genau einmal nennen.",
+    ),
+    "error_421": (
+        "This page is not known under the name in its address. Whoever runs mailingest lists its "
+        "names in web.server_names.",
+        "Unter dem Namen in der Adresszeile ist diese Seite nicht bekannt. Wer mailingest "
+        "betreibt, trägt ihre Namen in web.server_names ein.",
+    ),
+    "error_user": (
+        "The proxy has to name one user, once. Whoever runs mailingest looks at web.proxy_header.",
+        "Der Proxy muss genau einen Namen nennen, und einmal. Wer mailingest betreibt, sieht bei "
+        "web.proxy_header nach.",
+    ),
+    "error_origin": (
+        "Another website asked for this. Please open the page itself.",
+        "Eine andere Website hat danach gefragt. Bitte die Seite selbst öffnen.",
+    ),
     "error_401": ("Please log in.", "Bitte anmelden."),
     "error_404": ("There is no such page.", "Diese Seite gibt es nicht."),
     "error_405": ("Nothing can be changed here.", "Hier lässt sich nichts ändern."),
     "error_429": (
         "Too many questions. Please wait a minute.",
         "Zu viele Fragen. Bitte eine Minute warten.",
+    ),
+    "error_busy": (
+        "Other questions are still being answered. Please try again in a minute.",
+        "Andere Fragen sind noch in Arbeit. Bitte in einer Minute noch einmal versuchen.",
     ),
     "error_503": (
         "The store cannot be asked at the moment. Please try again later.",

@@ -19,6 +19,8 @@ _COST = {"n": 2**14, "r": 8, "p": 5}
 _MOST_MEMORY = 64 * 1024 * 1024
 _HASH = re.compile(r"scrypt\$([A-Za-z0-9+/=]+)\$([A-Za-z0-9+/=]+)")
 _NAME = re.compile(r"[^\s:]{1,64}")
+# Hexadecimal digits of what makes the token of a browser its own.
+_NONCE_LENGTH = 32
 # A right password is not hashed again for this time; a wrong one always is.
 _REMEMBERED_SECONDS = 300.0
 
@@ -42,6 +44,9 @@ def read_login(authorization: str) -> Login | None:
     try:
         decoded = BasicAuth.decode(authorization, encoding="utf-8")
     except ValueError:
+        return None
+    # No user has a name of another form, and what is counted by name has to be short.
+    if _NAME.fullmatch(decoded.login) is None:
         return None
     return Login(decoded.login, decoded.password)
 
@@ -74,6 +79,26 @@ class Users:
         """Whether this password was found right a short time ago; costs nothing."""
         digest, until = self._remembered.get(login.name, (b"", 0.0))
         return until > self._clock() and hmac.compare_digest(digest, _digest(login))
+
+    def has(self, name: str) -> bool:
+        """Whether there is such a user."""
+        return name in self._hashes
+
+    def new_device(self, name: str) -> str:
+        """A token that says that a browser has logged in as this user; see `knows_device`."""
+        nonce = secrets.token_hex(16)
+        return f"{nonce}.{self._device_digest(name, nonce)}"
+
+    def knows_device(self, name: str, token: str) -> bool:
+        """Whether the token was made for this user, whose password is still the same."""
+        nonce, _, digest = token.partition(".")
+        if not (self.has(name) and len(nonce) == _NONCE_LENGTH and token.isascii()):
+            return False
+        return hmac.compare_digest(digest, self._device_digest(name, nonce))
+
+    def _device_digest(self, name: str, nonce: str) -> str:
+        salt, derived = self._hashes[name]
+        return hmac.new(salt + derived, f"device {name} {nonce}".encode(), "sha256").hexdigest()
 
     def verify(self, login: Login) -> bool:
         """Whether the password is that of the user; costs memory and time, so call it in a thread.

@@ -8,6 +8,7 @@ from aiohttp import ClientSession, web
 from mailingest.stores.protocol import CountingReader
 from mailingest.web.access import Access
 from mailingest.web.app import application
+from mailingest.web.server import runner_of
 
 
 class Page:
@@ -27,7 +28,7 @@ class Page:
 
 async def served(source: CountingReader, access: Access) -> AsyncIterator[Page]:
     """Serve a source until the test is over."""
-    runner = web.AppRunner(application(source, access, ZoneInfo("UTC")))
+    runner = runner_of(application(source, access, ZoneInfo("UTC")))
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()

@@ -1,0 +1,68 @@
+"""The events that were found for a question, step by step, and what they tell."""
+
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from typing import Protocol, TypeVar
+
+from mailingest.postfix.completion import completed
+from mailingest.stores.events import StoredEvent
+from mailingest.stores.protocol import Found
+from mailingest.trace.facts import Facts
+from mailingest.trace.gathering import gather
+from mailingest.trace.stories import build_stories
+from mailingest.trace.story import Story
+
+T = TypeVar("T")
+
+
+class Apart(Protocol):
+    """Does long, pure work where it is in nobody's way."""
+
+    async def __call__(self, work: Callable[[], T]) -> T: ...
+
+
+async def here(work: Callable[[], T]) -> T:
+    """Does the work at once."""
+    return work()
+
+
+class Collected:
+    """Events, each once, and whether some were left out."""
+
+    def __init__(self, most: int, apart: Apart) -> None:
+        self.most = most
+        self.apart = apart
+        self.all: list[StoredEvent] = []
+        self.is_cut = False
+        self.is_timed_out = False
+        self.notes: list[str] = []
+        self._seen: set[str] = set()
+
+    async def add(self, found: Found) -> list[StoredEvent]:
+        """Take events; those that were not there yet."""
+        return await self.apart(partial(self._add, found))
+
+    async def facts(self) -> Facts:
+        """What they say."""
+        return await self.apart(lambda: gather(self.in_order()))
+
+    async def stories(self, until: datetime) -> list[Story]:
+        """What they tell up to a time, oldest first."""
+        return await self.apart(lambda: build_stories(gather(self.in_order()), until=until))
+
+    def _add(self, found: Found) -> list[StoredEvent]:
+        new = []
+        for event in found.events:
+            if event["_id"] not in self._seen:
+                self._seen.add(event["_id"])
+                new.append(completed(event))
+        self.all += new
+        self.is_cut |= found.is_cut
+        self.is_timed_out |= found.is_timed_out
+        self.notes += [note for note in found.notes if note not in self.notes]
+        return new
+
+    def in_order(self) -> list[StoredEvent]:
+        """All events as they were written; those of one moment were found in several steps."""
+        return sorted(self.all, key=lambda event: (event["@timestamp"], event["_position"]))
