@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import regex
@@ -179,6 +180,13 @@ def build_store(settings: Settings) -> Store:
     from mailingest.stores.sqlite.store import SqliteStore
 
     return SqliteStore(settings.sqlite_directory, prefix)
+
+
+def temporary_store(settings: Settings, directory: Path) -> Store:
+    """A store for as long as the directory is there."""
+    from mailingest.stores.sqlite.store import SqliteStore
+
+    return SqliteStore(directory, settings.index.prefix)
 
 
 def build_batcher(

@@ -74,11 +74,12 @@ def _json(values: Mapping[str, Any]) -> bytes:
     return f"{escape_terminal_json(orjson.dumps(values))}\n".encode()
 
 
-def write_csv(stories: Iterable[Story], out: TextIO) -> None:
-    """All but the proof as comma-separated values, with a header line (RFC 4180)."""
+def write_csv(stories: Iterable[Story], out: TextIO, *, with_names: bool = True) -> None:
+    """All but the proof as comma-separated values, with a header line of names (RFC 4180)."""
     names = [key for key in KEYS if key != "proof"]
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(names)
+    if with_names:
+        writer.writerow(names)
     for story in stories:
         row = story_to_json(story)
         writer.writerow([_cell(row[name]) for name in names])

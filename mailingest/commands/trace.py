@@ -2,22 +2,26 @@
 
 import asyncio
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from functools import partial
 from typing import Literal
 
+from mailingest.commands.log_copy import copied
 from mailingest.commands.progress import SearchProgress
 from mailingest.commands.render import json_line, json_of_nothing, text_lines, write_csv
 from mailingest.config import Settings, load_zone
 from mailingest.escaping import escape_terminal
 from mailingest.spool.status import backlog
 from mailingest.stores.criteria import Criteria
-from mailingest.stores.protocol import Span
+from mailingest.stores.protocol import Progress, Reader, Span
 from mailingest.trace.answer import line_of
 from mailingest.trace.engine import TraceResult, trace
 from mailingest.trace.questions import Question, read_criteria
+from mailingest.trace.story import Story
+from mailingest.trace.windows import EVENTS, trace_all
 from mailingest.wiring import build_reader
 
 EXIT_FOUND = 0
@@ -40,7 +44,7 @@ class Options:
 
 
 def run(settings: Settings, question: Question, options: Options) -> int:
-    """TraceResult on standard output; remarks go to standard error.
+    """Answers on standard output, as they are found; remarks go to standard error.
 
     The exit code is 0 if there is an answer, 1 if there is certainly none, and 3 if there is none
     in what could be read and understood.  Raises UsageError for a question that makes no sense,
@@ -48,23 +52,88 @@ def run(settings: Settings, question: Question, options: Options) -> int:
     """
     zone = load_zone(settings.syslog.timezone)
     criteria = read_criteria(question, now=datetime.now(UTC), zone=zone)
-    answer = asyncio.run(_ask(settings, criteria, options))
-    _show(answer, options, zone)
-    for remark in remarks(answer, criteria, options, zone):
+    count, last = asyncio.run(_answer(settings, criteria, options, zone))
+    for remark in remarks(last, count, criteria, options, zone):
         print(f"mailingest: {escape_terminal(remark)}", file=sys.stderr)
-    if answer.stories:
+    if count:
         return EXIT_FOUND
-    return EXIT_NOT_FOUND if answer.is_certain else EXIT_UNCERTAIN
+    return EXIT_NOT_FOUND if last.is_certain else EXIT_UNCERTAIN
 
 
-def remarks(answer: TraceResult, criteria: Criteria, options: Options, zone: tzinfo) -> list[str]:
+async def _answer(
+    settings: Settings, criteria: Criteria, options: Options, zone: tzinfo
+) -> tuple[int, TraceResult]:
+    """Show all results: how many stories there were, and the last result."""
+    answers = _Answers(options, zone)
+    with SearchProgress() as progress:
+        async for result in _results(settings, criteria, options, progress):
+            answers.show(result)
+    answers.finish(result)
+    return answers.count, result
+
+
+def _results(
+    settings: Settings, criteria: Criteria, options: Options, progress: Progress
+) -> AsyncIterator[TraceResult]:
+    if options.limit:
+        return _newest(settings, criteria, options, progress)
+    if options.files:
+        return _all_of_files(settings, criteria, options, progress)
+    return _all_of_store(settings, criteria, progress)
+
+
+async def _newest(
+    settings: Settings, criteria: Criteria, options: Options, progress: Progress
+) -> AsyncIterator[TraceResult]:
+    source = build_reader(settings, options.files, progress, year=options.year)
+    waiting = None if options.files else partial(backlog, settings)
+    async with _closed(source):
+        yield await trace(source, criteria, limit=options.limit, backlog=waiting)
+
+
+async def _all_of_store(
+    settings: Settings, criteria: Criteria, progress: Progress
+) -> AsyncIterator[TraceResult]:
+    source = build_reader(settings, progress=progress)
+    async with _closed(source):
+        async for result in trace_all(source, criteria, backlog=partial(backlog, settings)):
+            yield result
+
+
+async def _all_of_files(
+    settings: Settings, criteria: Criteria, options: Options, progress: Progress
+) -> AsyncIterator[TraceResult]:
+    source = build_reader(settings, options.files, progress, year=options.year)
+    async with _closed(source):
+        result = await trace(source, criteria, limit=0, most_events=EVENTS)
+        if not result.is_full:
+            yield result
+            return
+        # Every file is read to its end for this.
+        unread = (await source.unmatched(criteria, 1)).notes
+    async with copied(settings, options.files, options.year, progress) as copy:
+        async for result in trace_all(copy, criteria):
+            yield replace(result, notes=[*unread, *result.notes])
+
+
+@asynccontextmanager
+async def _closed(source: Reader) -> AsyncIterator[None]:
+    try:
+        yield
+    finally:
+        await source.close()
+
+
+def remarks(
+    answer: TraceResult, count: int, criteria: Criteria, options: Options, zone: tzinfo
+) -> list[str]:
     """What the user has to know beside the answer: limits, and what "nothing" means."""
     if answer.span is None:
         if not options.files:
             return [*answer.notes, "there are no logs at all: nothing has been stored yet"]
         missing = "no line that could be read" if answer.notes else "no line"
         return [*answer.notes, f"there is {missing} in these files"]
-    return [*incomplete(answer), *_limits(answer, answer.span, criteria, options, zone)]
+    return [*incomplete(answer), *_limits(answer, answer.span, count, criteria, options, zone)]
 
 
 def incomplete(answer: TraceResult) -> list[str]:
@@ -80,19 +149,24 @@ def incomplete(answer: TraceResult) -> list[str]:
 
 
 def _limits(
-    answer: TraceResult, covered: Span, criteria: Criteria, options: Options, zone: tzinfo
+    answer: TraceResult,
+    covered: Span,
+    count: int,
+    criteria: Criteria,
+    options: Options,
+    zone: tzinfo,
 ) -> list[str]:
     first, last = (
         f"{time.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}" for time in (covered.first, covered.last)
     )
     span = f"the logs reach from {first} to {last}"
-    if answer.is_cut and not answer.stories:
+    if answer.is_cut and not count:
         return [f"no such mail among the newest lines; --since and --until ask for others: {span}"]
     if answer.is_cut and not options.limit:
-        return [f"shown are the newest {len(answer.stories)}; there are more: ask for less time"]
+        return [f"shown are {count}; there are more: ask for less time"]
     if answer.is_cut:
-        return [f"shown are the newest {len(answer.stories)}; there are more: --limit 0 shows all"]
-    if answer.stories:
+        return [f"shown are the newest {count}; there are more: --limit 0 shows all"]
+    if count:
         return []
     if criteria.queue_id is not None:
         span = f"{span}; queue IDs are case-sensitive"
@@ -106,33 +180,41 @@ def _limits(
     return [f"no such mail in {where}: {span}"]
 
 
-async def _ask(settings: Settings, criteria: Criteria, options: Options) -> TraceResult:
-    with SearchProgress() as progress:
-        source = build_reader(settings, options.files, progress, year=options.year)
-        try:
-            return await trace(
-                source,
-                criteria,
-                limit=options.limit,
-                backlog=None if options.files else partial(backlog, settings),
-            )
-        finally:
-            await source.close()
+class _Answers:
+    """Shows the stories of one result after the other on standard output."""
 
+    def __init__(self, options: Options, zone: tzinfo) -> None:
+        self.count = 0
+        self._options = options
+        self._zone = zone
+        self._colour = sys.stdout.isatty()
 
-def _show(answer: TraceResult, options: Options, zone: tzinfo) -> None:
-    stories = answer.stories
-    if options.form == "json":
-        lines = [json_line(story, answer.notes) for story in stories]
-        if not stories and not answer.is_certain:
-            cut = ["only the newest lines were searched"] if answer.is_cut else []
-            lines.append(json_of_nothing([*incomplete(answer), *cut]))
+    def show(self, result: TraceResult) -> None:
+        """Show the stories of a result."""
+        form = self._options.form
+        if form == "json":
+            self._write(json_line(story, result.notes) for story in result.stories)
+        elif form == "csv":
+            if result.stories:
+                write_csv(result.stories, sys.stdout, with_names=not self.count)
+        else:
+            for story in result.stories:
+                print("\n".join(self._text(story)), end="\n\n")
+        self.count += len(result.stories)
+
+    def finish(self, last: TraceResult) -> None:
+        """Show what there is if there was no story."""
+        if self.count:
+            return
+        if self._options.form == "csv":
+            write_csv([], sys.stdout)
+        elif self._options.form == "json" and not last.is_certain:
+            cut = ["only the newest lines were searched"] if last.is_cut else []
+            self._write([json_of_nothing([*incomplete(last), *cut])])
+
+    def _text(self, story: Story) -> Iterator[str]:
+        return text_lines(story, zone=self._zone, raw=self._options.raw, colour=self._colour)
+
+    def _write(self, lines: Iterable[bytes]) -> None:
         sys.stdout.buffer.write(b"".join(lines))
         sys.stdout.buffer.flush()
-    elif options.form == "csv":
-        write_csv(stories, sys.stdout)
-    else:
-        colour = sys.stdout.isatty()
-        for story in stories:
-            print("\n".join(text_lines(story, zone=zone, raw=options.raw, colour=colour)))
-            print()

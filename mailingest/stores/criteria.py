@@ -119,6 +119,11 @@ def terms_of(criteria: Criteria) -> dict[str, Term]:
     return {name: term for name, term in terms.items() if term is not None}
 
 
+def asks_for_all(criteria: Criteria) -> bool:
+    """Whether every line about a mail within the time is found."""
+    return criteria.queue_id is None and not terms_of(criteria)
+
+
 def meets_term(event: StoredEvent, name: str, term: Term) -> bool:
     """Whether a field of an event meets the term."""
     return any(term.matches(event.get(field)) for field in FIELDS_OF[name])

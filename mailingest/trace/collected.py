@@ -6,6 +6,7 @@ from functools import partial
 from typing import Protocol, TypeVar
 
 from mailingest.postfix.completion import completed
+from mailingest.stores.criteria import Criteria
 from mailingest.stores.events import StoredEvent
 from mailingest.stores.protocol import Found
 from mailingest.trace.facts import Facts
@@ -36,8 +37,17 @@ class Collected:
         self.all: list[StoredEvent] = []
         self.is_cut = False
         self.is_timed_out = False
+        self.is_full = False
         self.notes: list[str] = []
+        self.whole: Criteria | None = None
         self._seen: set[str] = set()
+
+    def has_all(self, since: datetime, until: datetime) -> bool:
+        """Whether all lines about mails of a time are there: ``whole`` asked for all of its own."""
+        if self.whole is None:
+            return False
+        first, end = self.whole.since, self.whole.until
+        return (first is None or first <= since) and (end is None or until < end)
 
     async def add(self, found: Found) -> list[StoredEvent]:
         """Take events; those that were not there yet."""

@@ -18,7 +18,7 @@ from mailingest.postfix.names import (
     REMOTE_QUEUE_ID,
     REQUEUED_FROM,
 )
-from mailingest.stores.criteria import Criteria, Term, text_term
+from mailingest.stores.criteria import Criteria, Term, asks_for_all, text_term
 from mailingest.stores.events import StoredEvent, time_of
 from mailingest.stores.protocol import Found, Reader, Span
 from mailingest.trace.collected import Apart, Collected, here
@@ -78,8 +78,8 @@ class TraceResult:
 
     ``notes`` name what could not be read, one line each.  ``unmatched`` are lines that no pattern
     matched and that may be about what was asked for, newest first; they are only looked for if
-    there is no story.  With ``is_timed_out``, the time was over before all was found: mails may be
-    missing, and lines of those that are told.
+    there is no story.  ``is_full``: there are too many lines.  With ``is_timed_out``, the time was
+    over before all was found: mails may be missing, and lines of those that are told.
     """
 
     stories: list[Story]
@@ -88,6 +88,7 @@ class TraceResult:
     notes: list[str] = field(default_factory=list)
     unmatched: Sequence[StoredEvent] = ()
     is_timed_out: bool = False
+    is_full: bool = False
 
     @property
     def is_certain(self) -> bool:
@@ -112,18 +113,67 @@ async def trace(
     """The stories that meet the criteria, the ``limit`` newest ones; 0 is all of them.
 
     ``is_shown`` says whether whoever asks may get to see a story; None shows all.  ``backlog``
-    is asked if there is no story.  Not many more than ``most_events`` lines are looked at.
+    is asked if there is no story.  Not many more than ``most_events`` lines are looked at; for all
+    stories there is `mailingest.trace.windows`.
 
     Raises StoreUnavailable if the source cannot be asked now.
     """
     span = await source.span()
     if span is None:
-        # Of files there may be lines, but none that can be read.
-        found = await source.find(criteria, 1)
-        notes = [*found.notes, *(await backlog() if backlog is not None else ())]
-        return TraceResult(
-            [], None, is_cut=found.is_timed_out, notes=notes, is_timed_out=found.is_timed_out
-        )
+        return await of_nothing(source, criteria, backlog)
+    result = await find_stories(
+        source,
+        criteria,
+        span,
+        limit=limit,
+        is_shown=is_shown,
+        most_events=most_events,
+        apart=apart,
+    )
+    return result if result.stories else await without_stories(source, criteria, result, backlog)
+
+
+async def of_nothing(source: Reader, criteria: Criteria, backlog: Backlog | None) -> TraceResult:
+    """The result for a source that has no events; of files there may be lines that say nothing."""
+    found = await source.find(criteria, 1)
+    notes = [*found.notes, *(await backlog() if backlog is not None else ())]
+    return TraceResult(
+        [], None, is_cut=found.is_timed_out, notes=notes, is_timed_out=found.is_timed_out
+    )
+
+
+async def without_stories(
+    source: Reader, criteria: Criteria, result: TraceResult, backlog: Backlog | None
+) -> TraceResult:
+    """The result if there is no story: with what leaves open whether there is no such mail."""
+    doubtful = await source.unmatched(criteria, _MOST_UNMATCHED)
+    waiting = await backlog() if backlog is not None else ()
+    new = [note for note in (*doubtful.notes, *waiting) if note not in result.notes]
+    return replace(
+        result,
+        is_cut=result.is_cut or doubtful.is_cut,
+        notes=[*result.notes, *new],
+        unmatched=doubtful.events,
+        is_timed_out=result.is_timed_out or doubtful.is_timed_out,
+    )
+
+
+async def find_stories(
+    source: Reader,
+    criteria: Criteria,
+    span: Span,
+    *,
+    limit: int,
+    part: Criteria | None = None,
+    is_shown: Callable[[Story], bool] | None = None,
+    most_events: int = MOST_EVENTS,
+    apart: Apart = here,
+) -> TraceResult:
+    """What `trace` gives if there are stories; ``span`` is that of the source.
+
+    ``part`` is the same question for less time: only stories that have a line then are found, and
+    none if it has too many lines.
+    """
 
     def seen(stories: Sequence[Story]) -> list[Story]:
         met = (story for story in stories if meets(criteria, story))
@@ -132,8 +182,13 @@ async def trace(
     most = min(most_events, _EVENTS_OF_A_STORY * limit) if limit else most_events
     before: tuple[list[Story], Collected] | None = None
     while True:
-        found = await source.find(criteria, most)
+        found = await source.find(part or criteria, most)
+        if part is not None and found.is_cut and most < MOST_EVENTS:
+            # Less time is asked for then.
+            return TraceResult([], span, is_cut=True, notes=found.notes, is_full=True)
         events = Collected(most_events, apart)
+        if not found.is_cut and asks_for_all(criteria):
+            events.whole = part or criteria
         every = await _stories_of(source, found, span, criteria, events)
         stories = await apart(partial(seen, every))
         if events.is_timed_out and before is not None:
@@ -145,22 +200,13 @@ async def trace(
             break
         before = stories, events
         most = min(most_events, _GROWTH * most)
-    is_cut = events.is_cut or 0 < limit < len(stories)
-    unmatched: Sequence[StoredEvent] = ()
-    if not stories:
-        doubtful = await source.unmatched(criteria, _MOST_UNMATCHED)
-        unmatched = doubtful.events
-        is_cut |= doubtful.is_cut
-        waiting = await backlog() if backlog is not None else ()
-        notes = [*doubtful.notes, *waiting]
-        await events.add(Found([], is_cut=False, notes=notes, is_timed_out=doubtful.is_timed_out))
     return TraceResult(
         stories[-limit:],
         span,
-        is_cut=is_cut,
+        is_cut=events.is_cut or 0 < limit < len(stories),
         notes=events.notes,
-        unmatched=unmatched,
         is_timed_out=events.is_timed_out,
+        is_full=found.is_cut or events.is_full,
     )
 
 
@@ -211,9 +257,11 @@ async def _follow_links(source: Reader, events: Collected, new: list[StoredEvent
         messages |= new_messages
         left = events.most - len(events.all)
         if left <= 0:
-            events.is_cut = True
+            events.is_cut = events.is_full = True
             return
-        new = await events.add(await source.of_mails(new_ids, new_messages, since, until, left))
+        linked = await source.of_mails(new_ids, new_messages, since, until, left)
+        events.is_full |= linked.is_cut
+        new = await events.add(linked)
 
 
 async def _follow_sessions(source: Reader, events: Collected) -> None:
@@ -242,8 +290,11 @@ async def _accepted_after_all(source: Reader, events: Collected) -> list[StoredE
 
     smtpd logs what an access map decides about such a mail before it has one.
     """
-    refusals = (await events.facts()).refusals
-    in_advance = [one for one in refusals if one.is_in_advance]
+    in_advance = [
+        one
+        for one in (await events.facts()).refusals
+        if one.is_in_advance and not events.has_all(one.time - _REORDERED, one.time + _DECISION)
+    ]
     accepted: list[StoredEvent] = []
     for refusal in in_advance[-_MOST_IN_ADVANCE:]:
         criteria = Criteria(

@@ -1,0 +1,62 @@
+"""Log files -> a store of their own, in which all of their mails can be traced span by span.
+
+A question about all mails of a large file would have to read it once for each span.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from mailingest.config import Settings
+from mailingest.errors import StoreUnavailable
+from mailingest.inputs.files import DamagedFile
+from mailingest.stores.opening import opened
+from mailingest.stores.protocol import Progress, Reader, Writer
+from mailingest.wiring import build_pipeline, log_files, temporary_store
+
+
+@asynccontextmanager
+async def copied(
+    settings: Settings, arguments: Sequence[str], year: int | None, progress: Progress
+) -> AsyncIterator[Reader]:
+    """A reader of a temporary store with all events of the files, as long as the context lasts.
+
+    Damaged files are read as far as they go: who asks has been told by the reader of the files.
+    Raises StoreUnavailable if there is no room for it, some 700 bytes an event (TMPDIR).
+    """
+    with TemporaryDirectory(prefix="mailingest-") as directory:
+        store = temporary_store(settings, Path(directory))
+        try:
+            async with opened(store.writer()) as writer:
+                await _copy(settings, arguments, year, writer, progress)
+        except StoreUnavailable as error:
+            raise StoreUnavailable(f"the files are copied for this question: {error}") from None
+        yield store.reader()
+
+
+async def _copy(
+    settings: Settings,
+    arguments: Sequence[str],
+    year: int | None,
+    writer: Writer,
+    progress: Progress,
+) -> None:
+    pipeline = build_pipeline(settings, live=False, everything=True)
+    files = log_files(settings, arguments, year)
+    size = sum(file.size_bytes for file in files) or 1
+    done = 0
+    for file in files:
+        pipeline.begin_file()
+        try:
+            for block in file.blocks(0):
+                progress((done + block.progress) / size)
+                lines = block.lines
+                documents = [one for line in lines for one in pipeline.feed(line, file.mtime)]
+                await writer.write(documents)
+        except DamagedFile:
+            # What could be read counts.
+            continue
+        finally:
+            done += file.size_bytes
+    await writer.write(pipeline.flush())

@@ -1,0 +1,121 @@
+"""All stories that meet a question, one span of time after the other.
+
+A whole day has millions of lines.  Each span is asked for by itself, with all that belongs to the
+mails in it, and is as long as its lines fit into memory.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from mailingest.stores.criteria import Criteria
+from mailingest.stores.events import time_of
+from mailingest.stores.protocol import Reader, Span
+from mailingest.trace.engine import (
+    MOST_EVENTS,
+    Backlog,
+    TraceResult,
+    find_stories,
+    of_nothing,
+    without_stories,
+)
+from mailingest.trace.story import Story
+
+EVENTS: Final = 20_000
+"""So many lines are held at a time, but of a second that has more: some 7 KB each."""
+
+_FIRST: Final = timedelta(hours=1)
+_LEAST: Final = timedelta(seconds=1)
+# A mail that is to be held or discarded gets its queue ID soon after the line that says so.
+_MARGIN: Final = timedelta(seconds=2)
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
+_EVER: Final = datetime.max.replace(tzinfo=UTC)
+
+
+async def trace_all(
+    source: Reader, criteria: Criteria, *, backlog: Backlog | None = None, events: int = EVENTS
+) -> AsyncIterator[TraceResult]:
+    """Results whose stories are all that meet the criteria, by the time of their first line found.
+
+    There is one result at least.  Each has the notes so far; what leaves open whether there is no
+    such mail is in the last one, if there was no story.  Refusals before a mail was taken are its
+    history within one span.
+
+    Raises StoreUnavailable if the source cannot be asked now.
+    """
+    span = await source.span()
+    if span is None:
+        yield await of_nothing(source, criteria, backlog)
+        return
+    told = _Told()
+    notes: list[str] = []
+    has_stories = is_cut = False
+    start = first = max(criteria.since or span.first, span.first)
+    length = _FIRST
+    while True:
+        window, end = _window(criteria, span, start, length)
+        most = events if length > _LEAST else MOST_EVENTS
+        result = await find_stories(source, criteria, span, limit=0, part=window, most_events=most)
+        if result.is_full and length > _LEAST:
+            length = max(_LEAST, length / 4)
+            continue
+        is_cut |= result.is_full
+        notes += [note for note in result.notes if note not in notes]
+        stories = told.new(result.stories, start if start > first else _NEVER, end)
+        has_stories |= bool(stories)
+        if end == _EVER:
+            break
+        yield replace(result, stories=stories, is_cut=is_cut, notes=notes)
+        start, length = end, length * 2
+    last = replace(result, stories=stories, is_cut=is_cut, notes=notes)
+    yield last if has_stories else await without_stories(source, criteria, last, backlog)
+
+
+def _window(
+    criteria: Criteria, span: Span, start: datetime, length: timedelta
+) -> tuple[Criteria, datetime]:
+    """The question for one span, and where it ends; the last one is not shorter than was asked."""
+    first = max(criteria.since or span.first, span.first)
+    since = criteria.since if start <= first else start - _MARGIN
+    if start + length > min(span.last, criteria.until or span.last):
+        return replace(criteria, since=since), _EVER
+    return replace(criteria, since=since, until=start + length + _MARGIN), start + length
+
+
+class _Told:
+    """Stories that a later span finds again: those with a line after the end of theirs."""
+
+    def __init__(self) -> None:
+        self._until: dict[int, datetime] = {}
+
+    def new(self, stories: list[Story], start: datetime, end: datetime) -> list[Story]:
+        """Those with a line in the span that no earlier span had."""
+        self._until = {one: last for one, last in self._until.items() if last >= start}
+        found: list[Story] = []
+        last_of: dict[int, datetime] = {}
+        for story in stories:
+            identity = _identity(story)
+            last = _last_line(story, last_of)
+            is_then = last >= start and (story.received_at or last) < end
+            if not is_then or identity in self._until:
+                continue
+            found.append(story)
+            if last >= end:
+                self._until[identity] = last
+        return found
+
+
+def _last_line(story: Story, known: dict[int, datetime]) -> datetime:
+    """When the last line was written; a queue may have thousands of recipients."""
+    for queue in story.queues:
+        if id(queue) not in known:
+            known[id(queue)] = max(map(time_of, queue.events))
+    times = [known[id(queue)] for queue in story.queues]
+    return max(times) if story.refusal is None else max([*times, story.refusal.time])
+
+
+def _identity(story: Story) -> int:
+    keys = tuple(queue.key for queue in story.queues)
+    evidence = story.evidence["_id"] if story.evidence is not None else None
+    return hash((keys, story.recipient, story.original_recipient, evidence))
