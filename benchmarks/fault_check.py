@@ -3,10 +3,10 @@
 import re
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from benchmarks.fault_load import Sender
+from benchmarks.fault_load import Expected
 
 Event = dict[str, Any]
 
@@ -15,35 +15,35 @@ _LINE: Final = re.compile(r"<22>\S+ (\S+) postfix/\w+\[100\]: (.*)", re.DOTALL)
 
 def compare(
     events: Sequence[Event],
-    senders: Sequence[Sender],
+    accepted: Mapping[str, Expected],
     lost: Sequence[bytes],
     damaged: Sequence[bytes],
 ) -> dict[str, int]:
-    """The figures; frames that were ``lost`` with damaged records need not be in the store.
+    """The figures; ``accepted`` is by host.
 
+    Frames that were ``lost`` with damaged records need not be in the store.
     ``missing`` are lines that are not, though they were in no such record.  Of mails of which a
     line was ``damaged`` before a snapshot knew of it, their deliveries need not know anything.
     """
     missing = surplus = not_enriched = excused = 0
     # Lines that were cut by the end of their connection, some before the name of the host.
-    hosts = [sender.host for sender in senders]
-    fragments = sum(event["host"] not in hosts for event in events)
-    for sender in senders:
-        of_host = [event for event in events if event["host"] == sender.host]
+    fragments = sum(event["host"] not in accepted for event in events)
+    for host, expected in accepted.items():
+        of_host = [event for event in events if event["host"] == host]
         found = Counter(event["message"] for event in of_host)
-        absent = sender.expected.messages - found
-        excusable = Counter(_texts(lost, sender.host))
+        absent = expected.messages - found
+        excusable = Counter(_texts(lost, host))
         missing += (absent - excusable).total()
         excused += (absent & excusable).total()
-        more = found - sender.expected.messages
-        cut = _fragments(more, sender.expected.messages)
+        more = found - expected.messages
+        cut = _fragments(more, expected.messages)
         fragments += cut.total()
         surplus += (more - cut).total()
-        unknown = {_queue_id(text) for text in _texts(damaged, sender.host)}
+        unknown = {_queue_id(text) for text in _texts(damaged, host)}
         not_enriched += sum(
             event.get(name) != value
             for event in of_host
-            if (facts := sender.expected.deliveries.get(event["message"])) is not None
+            if (facts := expected.deliveries.get(event["message"])) is not None
             and _queue_id(event["message"]) not in unknown
             for name, value in facts.items()
         )

@@ -21,6 +21,7 @@ from mailingest.inputs.years import tell_doubt
 from mailingest.pipeline import Pipeline
 from mailingest.service import gc_tuning
 from mailingest.spool.files import make_directory
+from mailingest.stores.protocol import Writer
 from mailingest.wiring import build_batcher, build_pipeline, build_store, log_files
 
 _log = structlog.get_logger(__name__)
@@ -82,7 +83,7 @@ class Replay:
         try:
             async with asyncio.TaskGroup() as tasks:
                 writing = tasks.create_task(batcher.run())
-                reading = tasks.create_task(self._read(batcher))
+                reading = tasks.create_task(self._read(batcher, writer))
                 for number in (signal.SIGTERM, signal.SIGINT):
                     loop.add_signal_handler(number, self._interrupt, reading)
                 await asyncio.wait([reading])
@@ -99,7 +100,7 @@ class Replay:
             reading.cancel()
         self._interrupted = True
 
-    async def _read(self, batcher: Batcher) -> None:
+    async def _read(self, batcher: Batcher, writer: Writer) -> None:
         with progress_bar("{task.fields[rate]}") as progress:
             size = sum(file.size_bytes for file in self._files)
             task = progress.add_task("", total=size or None, rate="")
@@ -108,7 +109,7 @@ class Replay:
                 file = self._files[number]
                 progress.update(task, description=file.path.name)
                 try:
-                    await self._read_file(number, batcher, progress, task, done)
+                    await self._read_file(number, batcher, writer, progress, task, done)
                 except DamagedFile as error:
                     self._damaged += 1
                     _log.error("file is damaged; what could be read was", reason=str(error))
@@ -119,10 +120,17 @@ class Replay:
             for document in self._pipeline.flush():
                 await batcher.put(document)
             await batcher.drain()
+            await writer.sync()
             self._checkpoint.forget()
 
     async def _read_file(
-        self, number: int, batcher: Batcher, progress: Progress, task: TaskID, done: int
+        self,
+        number: int,
+        batcher: Batcher,
+        writer: Writer,
+        progress: Progress,
+        task: TaskID,
+        done: int,
     ) -> None:
         file = self._files[number]
         start = self._start.offset if number == self._start.file else 0
@@ -139,6 +147,7 @@ class Replay:
             is_due = self._interrupted or now - checkpointed >= _CHECKPOINT_SECONDS
             if is_due and not self._pipeline.queue_map.waiting:
                 await batcher.drain()
+                await writer.sync()
                 place = ResumePoint(number, block.offset_after)
                 await self._checkpoint.save(place, self._pipeline)
                 checkpointed = now

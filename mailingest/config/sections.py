@@ -212,6 +212,12 @@ class Spool(_Section):
     max_bytes: int = Field(
         4 * 1024**3, ge=16 * 1024**2, description="bytes kept while the store is down or slow"
     )
+    sync: Literal["never", "interval", "always"] = Field(
+        "interval",
+        description="when it is synced to the disk, for a power failure: `never`, each "
+        "`sync_interval`, or `always`, before a TCP sender learns that its lines are accepted",
+    )
+    sync_interval: float = Field(1.0, gt=0, le=3600, description="seconds between syncs")
 
 
 class Web(_Section):

@@ -16,6 +16,7 @@ import structlog
 
 from mailingest.documents import Document
 from mailingest.errors import StoreUnavailable
+from mailingest.spool.files import sync_directory
 from mailingest.stores.appending import append_whole, open_for_append
 from mailingest.stores.protocol import Rejection
 
@@ -72,8 +73,11 @@ class DeadLetters:
         descriptor = open_for_append(self._directory / f"dead-letters-{now:%Y.%m.%d}.ndjson")
         try:
             append_whole(descriptor, data)
+            # The spool lets go of a line once it is here.
+            os.fsync(descriptor)
         finally:
             os.close(descriptor)
+        sync_directory(self._directory)
 
     def _make_room(self, wanted: int) -> None:
         files = letter_files(self._directory)
@@ -176,6 +180,7 @@ def _replace(path: Path, lines: list[bytes]) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
+    sync_directory(path.parent)
 
 
 @contextmanager

@@ -4,10 +4,17 @@ The sockets are read directly, without asyncio's stream buffers: while `deliver`
 is read from that connection, the kernel's window closes and the sender waits too.  That is
 all the back-pressure there is, and the most that a connection holds in memory is one chunk
 and one unfinished frame.
+
+A sender may take the orderly end of its connection for the acceptance of all that it sent.  So
+there is one way to it: the sender has ended its side, and `deliver` has returned for all that came
+before.  In every other case, the death of this process included, the kernel resets the connection
+(SO_LINGER with a time of zero, socket(7)).  Of itself it would end it in order, though what was
+read and not delivered is gone with the process.
 """
 
 import asyncio
 import socket
+import struct
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import partial
@@ -30,6 +37,14 @@ _KEEPALIVE = (
     (socket.TCP_KEEPCNT, 5),
 )
 
+# struct linger of socket(7): switched on or off, and the seconds.
+_RESET_AT_CLOSE = struct.pack("ii", 1, 0)
+_END_AT_CLOSE = struct.pack("ii", 0, 0)
+
+# The first byte of struct tcp_info, tcp(7), and one of its values, from netinet/tcp.h: the peer has
+# ended its side, and everything that it sent before has arrived.
+_TCP_CLOSE_WAIT = 8
+
 # More than this cannot have arrived before `close`: Linux lets receive buffers grow to 6 MiB, new
 # kernels to 32 MiB (tcp_rmem).  A sender that goes on for ever is not waited for.
 _MOST_ARRIVED_BYTES = 32 * 1024 * 1024
@@ -48,9 +63,9 @@ class TcpInput:
     ``deliver(frames, peer, connection)`` may wait as long as it likes; if it raises, `serve` does
     too.  ``peer`` is the sender's IP address; ``connection`` is a number that no other connection
     of this process has.  ``framing`` makes what cuts a connection's bytes, and what the peer is
-    answered is sent when `deliver` has returned.  ``idle_timeout`` (seconds, None: never) closes a
+    answered is sent when `deliver` has returned.  ``idle_timeout`` (seconds, None: never) ends a
     connection that sends nothing.  Of more than ``max_connections`` at a time the later ones are
-    refused.
+    refused.  Both are resets, which no sender takes for an orderly end.
 
     ``frames`` counts the frames of all connections.  ``address`` is where the socket is bound,
     with a real port even if 0 was asked for.
@@ -114,6 +129,7 @@ class TcpInput:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for option, value in _KEEPALIVE:
             listener.setsockopt(socket.IPPROTO_TCP, option, value)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_CLOSE)
         self.address = address_text(*listener.getsockname()[:2])
         self._listener = listener
 
@@ -216,22 +232,33 @@ class TcpInput:
                     break
                 # Neither sock_recv() nor deliver() need to let the event loop go on.
                 await asyncio.sleep(0)
-        if rest := framing.close():
-            _log.warning("tcp connection ended within a frame", peer=peer)
-            await self._deliver(rest, peer, number)
+            if rest := framing.close():
+                _log.warning("tcp connection ended within a frame", peer=peer)
+                await self._deliver(rest, peer, number)
+            if _has_ended(connection):
+                # If something is still unread, the kernel resets the connection all the same.
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _END_AT_CLOSE)
 
     async def _chunk(self, connection: socket.socket, peer: str) -> bytes:
         """The next bytes; none when the connection is at its end, in whatever way."""
+        loop = asyncio.get_running_loop()
+        idle = self._idle_timeout and loop.call_later(
+            self._idle_timeout, self._end_idle, connection, peer
+        )
         try:
-            async with asyncio.timeout(self._idle_timeout) as limit:
-                return await asyncio.get_running_loop().sock_recv(connection, _CHUNK_BYTES)
+            return await loop.sock_recv(connection, _CHUNK_BYTES)
         except OSError as error:
-            if limit.expired():
-                self.connections_timed_out += 1
-                _log.info("tcp connection was idle", peer=peer, seconds=self._idle_timeout)
-            else:
-                self._failed(peer, error)
+            self._failed(peer, error)
             return b""
+        finally:
+            if idle:
+                idle.cancel()
+
+    def _end_idle(self, connection: socket.socket, peer: str) -> None:
+        """Have sock_recv() return; if it were cancelled, it might take bytes with it."""
+        self.connections_timed_out += 1
+        _log.info("tcp connection was idle", peer=peer, seconds=self._idle_timeout)
+        _shut_for_reading(connection)
 
     async def _send(self, connection: socket.socket, answer: bytes, peer: str) -> bool:
         """Send an answer; False if the connection is at its end."""
@@ -256,6 +283,12 @@ def _backlog_of(listener: socket.socket) -> list[tuple[socket.socket, Any]]:
             connection.setblocking(False)
             backlog.append((connection, address))
     return backlog
+
+
+def _has_ended(connection: socket.socket) -> bool:
+    """Whether the peer has ended its side: nothing can come after what has arrived."""
+    state: int = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
+    return state == _TCP_CLOSE_WAIT
 
 
 def _shut_for_reading(shut: socket.socket) -> None:

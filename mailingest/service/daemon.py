@@ -3,7 +3,7 @@
 Each task lives in a group that waits for its end.  The group of those that store holds the group of
 those that receive, so that what has been received can still be stored::
 
-    storing:   batcher, processor ------------------------------------> cancelled when drained
+    storing:   batcher, processor, syncing ---------------------------> cancelled when drained
       serving:   inputs ------------> closed by the signal
                  chores ------------> cancelled by the signal
 
@@ -61,7 +61,7 @@ class Daemon:
         self._snapshot = settings.state.directory / "queue-ids"
         self._parts = parts = build_parts(settings)
         self._snapshots = Snapshots(
-            self._snapshot, parts.pipeline, parts.spool, parts.batcher.receipts
+            self._snapshot, parts.pipeline, parts.spool, parts.batcher.receipts, parts.writer.sync
         )
         self._stop = asyncio.Event()
         self._stopped_by: tuple[signal.Signals, float] | None = None
@@ -78,6 +78,9 @@ class Daemon:
                     storing.create_task(parts.batcher.run()),
                     storing.create_task(parts.processor.run()),
                 ]
+                if self._settings.spool.sync != "never":
+                    syncing = _every(self._settings.spool.sync_interval, parts.spool.sync)
+                    tasks.append(storing.create_task(syncing))
                 end = await self._serve()
                 await self._drain(end)
                 for task in tasks:
@@ -152,6 +155,8 @@ class Daemon:
             # Nothing waits, so it is valid at once.
             await self._snapshots.take()
             _log.info("stopped")
+        if self._settings.spool.sync != "never":
+            await parts.spool.sync()
         self._look_at_spool()
         await self._report()
 

@@ -33,12 +33,14 @@ _CONNECTION_BITS: Final = 22
 class Intake:
     """Appends to the spool what inputs receive.
 
+    With ``syncs_first``, what a stream brought is on the disk before it counts as taken.
     ``datagrams_refused`` counts those that were taken from an input, and that the spool then had
     no room for.
     """
 
-    def __init__(self, spool: Spool) -> None:
+    def __init__(self, spool: Spool, *, syncs_first: bool = False) -> None:
         self.datagrams_refused = 0
+        self._syncs_first = syncs_first
         self._spool = spool
         self._streams = time.time_ns() // 1_000_000 << _CONNECTION_BITS
         self._datagrams: list[tuple[str, bytes]] = []
@@ -80,6 +82,8 @@ class Intake:
         except asyncio.CancelledError:
             _log.error("lines were read and not taken", peer=peer, frames=len(frames))
             raise
+        if self._syncs_first:
+            await self._spool.sync()
 
     async def let_datagrams_in(self) -> None:
         """Put into the spool what the kernel has: its buffer is small, and the spool is not."""

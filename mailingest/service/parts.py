@@ -35,7 +35,7 @@ def build_parts(settings: Settings) -> Parts:
     make_directory(state, "state.directory")
     make_directory(state / "spool", "state.directory")
     spool = Spool(state / "spool", max_bytes=settings.spool.max_bytes)
-    intake = Intake(spool)
+    intake = Intake(spool, syncs_first=settings.spool.sync == "always")
     pipeline = build_pipeline(settings, live=True)
     store = build_store(settings)
     writer = store.writer()

@@ -6,16 +6,19 @@ out as a duplicate.
 
 A snapshot is taken between two records, and becomes valid (by the rename of its file) only when the
 receipt for its place was given: until then the lines before it are needed in case of a crash, also
-those whose events wait for a line about their queue ID, which are not in the snapshot.
+those whose events wait for a line about their queue ID, which are not in the snapshot.  The store
+is synced before: after a power failure it must have what the spool has no more.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
 import structlog
 
 from mailingest.delivery.receipts import Receipts
+from mailingest.errors import MailingestError
 from mailingest.pipeline import Pipeline
 from mailingest.service.processor import spool_receipt
 from mailingest.spool.files import Replacement
@@ -29,13 +32,24 @@ _POLL_SECONDS: Final = 0.5
 
 
 class Snapshots:
-    """Writes snapshots to ``path`` and trims the spool accordingly."""
+    """Writes snapshots to ``path`` and trims the spool accordingly.
 
-    def __init__(self, path: Path, pipeline: Pipeline, spool: Spool, receipts: Receipts) -> None:
+    ``sync_store`` has what is stored survive a power failure, or raises MailingestError.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        pipeline: Pipeline,
+        spool: Spool,
+        receipts: Receipts,
+        sync_store: Callable[[], Awaitable[None]],
+    ) -> None:
         self._path = path
         self._pipeline = pipeline
         self._spool = spool
         self._receipts = receipts
+        self._sync_store = sync_store
 
     async def keep(self, interval: float) -> None:
         """Take one each ``interval`` seconds, and sooner if that makes room in a full spool."""
@@ -59,8 +73,9 @@ class Snapshots:
                 for row in rows:
                     await in_thread(lambda row=row: file.write(row))  # type: ignore[misc]
                 await self._receipts.wait_for(spool_receipt(position))
+                await self._sync_store()
                 await in_thread(file.commit)
-        except OSError as error:
-            _log.error("snapshot not written", path=str(self._path), reason=error.strerror)
+        except (OSError, MailingestError) as error:
+            _log.error("snapshot not written", path=str(self._path), reason=str(error))
         else:
             self._spool.forget(position)

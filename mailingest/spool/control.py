@@ -15,7 +15,7 @@ from zlib import crc32
 import orjson
 import structlog
 
-from mailingest.spool.files import FILE_MODE
+from mailingest.spool.files import FILE_MODE, sync_directory
 from mailingest.spool.losses import Losses
 from mailingest.spool.records import Position
 from mailingest.spool.segments import HEADER_BYTES, check_version, file_header
@@ -70,6 +70,15 @@ class ControlFile:
         content = orjson.dumps(self.losses.as_row())
         row = b"%08x %b\n" % (crc32(content), content)
         self._write(row.ljust(_FILE_BYTES - _LOSSES_AT), _LOSSES_AT)
+
+    def sync(self) -> None:
+        """Wait until it is on the disk, as it is; raises OSError.
+
+        Once is enough: what is written later is so small that a power failure leaves the old or the
+        new one, and the journal does with either.
+        """
+        os.fsync(self._descriptor)
+        sync_directory(self._path.parent)
 
     def close(self) -> None:
         if self._descriptor >= 0:

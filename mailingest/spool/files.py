@@ -20,11 +20,22 @@ _FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
 def make_directory(path: Path, key: str) -> None:
     """Make a directory of mailingest's; raises UsageError naming the setting."""
     try:
-        path.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
+        if not path.is_dir():
+            path.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
+            sync_directory(path.parent)
     except OSError as error:
         raise UsageError(f"{key}: cannot make {path}: {error.strerror}") from None
     if not os.access(path, os.W_OK | os.X_OK):
         raise UsageError(f"{key}: cannot write to {path}: make it writable for this user")
+
+
+def sync_directory(path: Path) -> None:
+    """Wait until the names in a directory are on the disk; raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 class Replacement:
@@ -60,11 +71,7 @@ class Replacement:
         self._file.flush()
         os.fsync(self._file.fileno())
         self._temporary.replace(self._path)
-        directory = os.open(self._path.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        sync_directory(self._path.parent)
 
 
 def replace_file(path: Path, lines: Iterable[bytes]) -> None:

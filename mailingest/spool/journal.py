@@ -2,7 +2,7 @@
 
 A journal is a sequence of records, in files of some megabytes each.  A place in it is the number of
 bytes before it since the journal began.  What is written is in the kernel's hands: it survives the
-death of the process, not a power failure.
+death of the process, and a power failure once it is synced (`mailingest.spool.syncing`).
 
 Whatever is damaged, cut or missing: what is intact is read, in order and once, and the numbers of
 the frames say how many are lost.
@@ -51,9 +51,9 @@ _FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
 class Journal:
     """The one that is written; the directory must be this process's own.
 
-    It holds at most ``max_bytes``.  ``begin`` and ``end`` are the places of its first byte and
-    behind its last record.  ``full`` says why there is no room for more, or is None.  ``damage``
-    has what this process found missing.
+    It holds at most ``max_bytes`` in its ``directory``.  ``begin`` and ``end`` are the places of
+    its first byte and behind its last record.  ``full`` says why there is no room for more, or is
+    None.  ``damage`` has what this process found missing.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Journal:
         self.segment_bytes = min(segment_bytes, max_bytes // _LEAST_SEGMENTS)
         self.full: str | None = None
         self.end = Position()
-        self._directory = directory
+        self.directory = directory
         self._control = ControlFile(directory)
         self.damage = DamageReport(self._control)
         self._segments: list[Segment] = []
@@ -87,7 +87,7 @@ class Journal:
         beginning.  A record that was being written when the process died is cut off.  Raises
         OSError, and UsageError if a newer mailingest wrote here.
         """
-        self._segments = find_segments(self._directory)
+        self._segments = find_segments(self.directory)
         self._control.open()
         if position is not None:
             self._control.losses.settle(position.frames)
@@ -100,6 +100,7 @@ class Journal:
         start = self._find_start(position)
         self._control.write_end(self.end)
         self._control.write_losses()
+        self._control.sync()
         return start
 
     def append(self, batches: Sequence[FrameBatch]) -> list[Position] | None:
@@ -164,6 +165,10 @@ class Journal:
         if gaps or number < self.end.frames:
             self.damage.missing(number, self.end.frames, gaps)
         self.damage.finish()
+
+    def segments_from(self, place: int) -> list[Segment]:
+        """The segments that have something behind a place."""
+        return [segment for segment in self._segments if segment.end > place]
 
     def settle(self, number: int) -> None:
         """The frames before a number are stored, and so they cannot be lost."""
@@ -238,7 +243,7 @@ class Journal:
         segment.size += len(data)
 
     def _look_for_space(self) -> None:
-        system = os.statvfs(self._directory)
+        system = os.statvfs(self.directory)
         size, free = system.f_blocks * system.f_frsize, system.f_bavail * system.f_frsize
         if free < min(_MOST_LEFT_FREE, size // _SHARE_LEFT_FREE):
             raise OSError(errno.ENOSPC, "the disk is full but for what a snapshot needs")
@@ -249,7 +254,7 @@ class Journal:
         if self._descriptor >= 0 and self._segments[-1].size < self.segment_bytes:
             return self._segments[-1]
         self._close_segment()
-        segment = new_segment(self._directory, self.end.bytes)
+        segment = new_segment(self.directory, self.end.bytes)
         self._descriptor = os.open(segment.path, _FLAGS, FILE_MODE)
         try:
             self._write(segment, segment_header())

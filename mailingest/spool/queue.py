@@ -19,6 +19,7 @@ from mailingest.errors import UsageError
 from mailingest.spool.files import FILE_MODE
 from mailingest.spool.journal import SEGMENT_BYTES, Journal
 from mailingest.spool.records import FrameBatch, JournalRecord, Position
+from mailingest.spool.syncing import GroupCommit
 
 _log = structlog.get_logger(__name__)
 
@@ -44,6 +45,7 @@ class Spool:
         self.position = Position()
         self._directory = directory
         self._journal = Journal(directory, max_bytes=max_bytes, segment_bytes=segment_bytes)
+        self._commit = GroupCommit(self._journal)
         self._tail: deque[tuple[Position, FrameBatch]] = deque()
         self._tail_bytes = 0
         # The tail has all batches from ``position`` to here.
@@ -116,6 +118,10 @@ class Spool:
             self._covered = begin + size
         self._arrived.set()
         return True
+
+    async def sync(self) -> None:
+        """Wait until all that was appended is on the disk; raises MailingestError if it fails."""
+        await self._commit.sync()
 
     def take(self) -> FrameBatch | None:
         """The next batch, None if there is none now."""

@@ -55,6 +55,9 @@ class Writer(Protocol):
         UsageError says the same, and that the operator has to fix it.
         """
 
+    async def sync(self) -> None:
+        """Wait until all that is stored survives a power failure; raises StoreUnavailable."""
+
     async def reopen(self) -> None:
         """Leave a file that log rotation has renamed; raises what ``open`` raises."""
 

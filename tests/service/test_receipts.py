@@ -224,7 +224,9 @@ async def test_a_snapshot_becomes_valid_with_the_receipt_of_its_position() -> No
     other = Frame(f"{HEADER}/smtpd[2]: connect from a.example.com[192.0.2.1]", 2)
     with rig(seed=1) as made, TemporaryDirectory() as directory:
         path = Path(directory, "queue-ids")
-        snapshots = Snapshots(path, made.pipeline, made.spool, made.batcher.receipts)
+        snapshots = Snapshots(
+            path, made.pipeline, made.spool, made.batcher.receipts, made.writer.sync
+        )
         async with asyncio.TaskGroup() as tasks:
             running = [
                 tasks.create_task(made.batcher.run()),

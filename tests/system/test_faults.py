@@ -29,8 +29,14 @@ def test_every_accepted_line_is_stored_once_with_all_that_is_known_of_its_mail(
     check(run_campaign(tmp_path, "sqlite", 9, seed, most=MOST), seed)
 
 
+def test_whatever_moment_the_daemon_is_killed_in_naive_senders_lose_nothing(
+    tmp_path: Path, seed: int
+) -> None:
+    check(run_campaign(tmp_path, "sqlite", 8, seed, mode="kills"), seed)
+
+
 def test_with_a_damaged_spool_exactly_what_is_counted_is_lost(tmp_path: Path, seed: int) -> None:
-    figures = run_campaign(tmp_path, "sqlite", 8, seed, most=MOST, damage=True)
+    figures = run_campaign(tmp_path, "sqlite", 8, seed, most=MOST, mode="damage")
     check(figures, seed)
     assert figures["spool damaged"] == 4
     assert figures["lines counted as lost"] == figures["lines of damaged records"]

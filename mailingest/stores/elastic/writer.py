@@ -90,6 +90,9 @@ class ElasticWriter:
         result.retry = [document for document, _ in postponed]
         return result
 
+    async def sync(self) -> None:
+        """Nothing to do: the server syncs before it answers (index.translog.durability)."""
+
     async def reopen(self) -> None:
         """Nothing to do: there is no file that log rotation could move away."""
 

@@ -1,6 +1,7 @@
 """Documents -> JSON lines in a file or on standard output, for jq, Filebeat and other programs."""
 
 import os
+import stat
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -8,6 +9,7 @@ from pathlib import Path
 
 from mailingest.documents import Document
 from mailingest.errors import StoreUnavailable, UsageError
+from mailingest.spool.files import sync_directory
 from mailingest.stores.appending import append_whole, open_for_append
 from mailingest.stores.protocol import WriteResult
 from mailingest.stores.threads import in_thread
@@ -19,7 +21,7 @@ class NdjsonWriter:
     ``path`` is a file, or None for standard output.  The file is not looked into, so nobody
     knows what it has: a batch that is written twice is there twice, and no duplicates are
     counted.  Each batch is handed to the kernel before it counts as stored: it survives the
-    death of the process, not a power failure.
+    death of the process, and a power failure after the next `sync`.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -40,6 +42,13 @@ class NdjsonWriter:
         delivered there any more, so the program should end, without a message.
         """
         return await in_thread(lambda: self._write(batch), executor=self._executor)
+
+    async def sync(self) -> None:
+        """Wait until the file is on the disk; raises StoreUnavailable.
+
+        What goes to standard output is in the hands of whoever reads it.
+        """
+        await in_thread(self._sync, executor=self._executor)
 
     async def reopen(self) -> None:
         """Leave a file that was renamed or removed, for log rotation: nothing more goes to it.
@@ -84,10 +93,25 @@ class NdjsonWriter:
             except OSError as error:
                 raise StoreUnavailable(f"{self._path}: {error.strerror}") from error
 
+    def _sync(self) -> None:
+        if self._path is None or self._descriptor < 0:
+            return
+        try:
+            # There is no disk behind a device or a pipe.
+            if stat.S_ISREG(os.fstat(self._descriptor).st_mode):
+                os.fsync(self._descriptor)
+                sync_directory(self._path.parent)
+        except OSError as error:
+            raise StoreUnavailable(f"{self._path}: {error.strerror}") from error
+
     def _leave(self) -> None:
+        """Close the file; what log rotation has renamed is synced, as nobody will do it later."""
         if self._path is not None and self._descriptor >= 0:
-            os.close(self._descriptor)
-        self._descriptor = -1
+            try:
+                self._sync()
+            finally:
+                os.close(self._descriptor)
+                self._descriptor = -1
 
 
 def _is_at(descriptor: int, path: Path) -> bool:

@@ -10,6 +10,7 @@ from typing import Final
 import structlog
 
 from mailingest.errors import StoreUnavailable, UsageError
+from mailingest.spool.files import sync_directory
 from mailingest.stores.days import day_of
 from mailingest.stores.sqlite.schema import bring_up_to_date, schema_version
 
@@ -24,7 +25,7 @@ DAMAGED: Final = ".damaged-"
 # Larger pages than the usual 4 KiB hold bodies of some 700 bytes with less waste.  The log is
 # folded into the database each 16 MiB, so that a page that many batches touch is copied once.
 # NORMAL in WAL mode: a commit survives the death of the process; a power failure may take the
-# commits since the last checkpoint, but never damages the file.
+# commits since the last checkpoint or `sync_log`, but never damages the file.
 _SETTINGS: Final = (
     "PRAGMA page_size = 8192",
     "PRAGMA journal_mode = WAL",
@@ -114,6 +115,24 @@ def open_for_reading(path: Path) -> sqlite3.Connection | None:
         connection.close()
         return None
     return connection
+
+
+def sync_log(path: Path) -> None:
+    """Wait until all commits into a day's file are on the disk; raises OSError.
+
+    They are in the log, since SQLite syncs what it folds into the database.  The database itself
+    must not be opened here: closing it would drop the locks that SQLite has on it (fcntl(2)).
+    """
+    try:
+        log = os.open(_log_of(path), os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        pass  # the last close folded it in
+    else:
+        try:
+            os.fsync(log)
+        finally:
+            os.close(log)
+    sync_directory(path.parent)
 
 
 def day_files(

@@ -28,7 +28,13 @@ from mailingest.postfix.names import (
     SENDER,
 )
 from mailingest.stores.protocol import WriteResult
-from mailingest.stores.sqlite.files import SUFFIX, OpenFile, open_for_writing, set_aside
+from mailingest.stores.sqlite.files import (
+    SUFFIX,
+    OpenFile,
+    open_for_writing,
+    set_aside,
+    sync_log,
+)
 from mailingest.stores.sqlite.summary import Summary
 from mailingest.stores.threads import in_thread
 
@@ -51,7 +57,8 @@ class SqliteWriter:
     """Stores each document in ``DIRECTORY/INDEX.sqlite``, once.
 
     All work with the database is done in one thread of its own.  ``write`` commits once per
-    batch and day.  If one of several days fails, the whole batch is reported unavailable;
+    batch and day; a commit survives the death of the process, and a power failure after the next
+    ``sync``.  If one of several days fails, the whole batch is reported unavailable;
     the days that were committed come out as duplicates when it is tried again.
     """
 
@@ -59,6 +66,7 @@ class SqliteWriter:
         self._directory = directory
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite-writer")
         self._days: dict[str, _Day] = {}  # least recently used first
+        self._unsynced: set[str] = set()  # days with commits since the last sync
 
     async def open(self) -> None:
         """Create the directory and open the newest day, so that a bad file shows at start.
@@ -70,6 +78,10 @@ class SqliteWriter:
     async def write(self, batch: Sequence[Document]) -> WriteResult:
         """Store a batch; raises StoreUnavailable (full, locked, damaged) or UsageError."""
         return await in_thread(lambda: self._write(batch), executor=self._executor)
+
+    async def sync(self) -> None:
+        """Wait until all commits are on the disk; raises StoreUnavailable."""
+        await in_thread(self._sync, executor=self._executor)
 
     async def reopen(self) -> None:
         """Nothing to do: each batch looks whether its files are still in place."""
@@ -112,6 +124,7 @@ class SqliteWriter:
                     new += _insert(connection, documents[start : start + _ROWS_PER_STATEMENT])
                 day.summary.add(new)
                 inserted += len(new)
+            self._unsynced |= by_index.keys()
             for index in by_index:
                 begun[index].execute("COMMIT")
         except BaseException as error:
@@ -122,6 +135,14 @@ class SqliteWriter:
             raise
         self._keep_open(_MAX_OPEN_DAYS)
         return WriteResult(stored=len(batch), duplicates=len(batch) - inserted)
+
+    def _sync(self) -> None:
+        for index in self._unsynced:
+            try:
+                sync_log(self._path(index))
+            except OSError as error:
+                raise StoreUnavailable(f"{self._path(index)}: {error.strerror}") from error
+        self._unsynced.clear()
 
     def _day(self, index: str) -> _Day:
         day = self._days.pop(index, None)

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -21,12 +22,13 @@ class Daemon:
 
     Or by `kill`, as by a crash, or `insist`, or of its own: then there is nothing left to end.
 
-    ``log`` is its standard error.
+    ``log`` is its standard error.  ``tracer`` is a command that runs it as the same process.
     """
 
-    def __init__(self, config: Path) -> None:
+    def __init__(self, config: Path, tracer: Sequence[str] = ()) -> None:
         self.log = config.with_suffix(".log")
         self._config = config
+        self._tracer = tracer
         self._has_ended = False
 
     def __enter__(self) -> Self:
@@ -36,7 +38,14 @@ class Daemon:
         self._notified.setblocking(False)
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                [*_ENDS_WITH_THE_TESTS, *_PROGRAM, "run", "--config", str(self._config)],
+                [
+                    *_ENDS_WITH_THE_TESTS,
+                    *self._tracer,
+                    *_PROGRAM,
+                    "run",
+                    "--config",
+                    str(self._config),
+                ],
                 env=os.environ | {"NOTIFY_SOCKET": f"@{self._config}"},
                 stderr=log,
             )
