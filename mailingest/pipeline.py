@@ -14,6 +14,7 @@ from mailingest.postfix.enrichment import QueueMap
 from mailingest.postfix.interpretation import interpret
 from mailingest.postfix.parser import Event, EventParser
 from mailingest.postfix.tls_sessions import TLS_AGENTS, TlsSessions
+from mailingest.syslog.arrival import TIME_IMPLAUSIBLE, BelievedTimes
 from mailingest.syslog.header import HEADER_NOMATCH, TIME_NOMATCH, RecordDecoder
 from mailingest.syslog.senders import NEAR_SECONDS, Senders
 from mailingest.syslog.timestamps import YEAR_TOLERANCE, FileSpan, moment_of
@@ -35,6 +36,7 @@ class PipelineCounters:
 
     Each frame is empty, or becomes one document, or is not wanted in the store:
     ``frames == empty + documents + left_out + waiting``.
+    ``filed_by_arrival`` counts those whose own time cannot be believed.
     ``unmatched`` counts those whose header or text matched nothing, by the tag that says so;
     where there are too many different ones, the rest is under ``other``.
     """
@@ -43,6 +45,7 @@ class PipelineCounters:
     frames_empty: int = 0
     documents: int = 0
     documents_left_out: int = 0
+    filed_by_arrival: int = 0
     unmatched: dict[str, int] = field(default_factory=dict)
 
     def count_unmatched(self, tag: str) -> None:
@@ -56,8 +59,12 @@ class Pipeline:
     """Turns frames into documents.
 
     Live, time is what the caller says; in a replay it is the time of the latest line, so that
-    both give the same documents.  An event that is not ``wanted`` is parsed and correlated like
-    any other, and counted, but no document is made of it; None wants all.
+    both give the same documents.  Only live a line has an arrival to be judged by: one whose time
+    is not among the ``believed`` ones is filed under its arrival, and keeps its own time, and the
+    id that is made of it, all the same.
+
+    An event that is not ``wanted`` is parsed and correlated like any other, and counted, but no
+    document is made of it; None wants all.
     """
 
     def __init__(
@@ -69,6 +76,7 @@ class Pipeline:
         *,
         live: bool,
         wanted: Callable[[Event], bool] | None = None,
+        believed: BelievedTimes = BelievedTimes(),  # noqa: B008  it is frozen
     ) -> None:
         self.counters = PipelineCounters()
         self.queue_map = queue_map
@@ -79,6 +87,7 @@ class Pipeline:
         self._maker = maker
         self._live = live
         self._wanted = wanted
+        self._believed = believed
         self._now = 0.0
         self._ticked = 0.0
 
@@ -96,12 +105,14 @@ class Pipeline:
             counters.frames_empty += 1
             return []
         record = self._decoder.decode(payload, reference=reference, peer=peer)
+        is_believed = True
         if self._live:
             self._now = reference
             if (
                 abs(record.moment.seconds - reference) > NEAR_SECONDS or "/" not in record.program
             ) and _UNTIMED.isdisjoint(record.problems):
                 self.senders.feed(record, reference)
+                is_believed = self._believed.include(record.moment.seconds, reference)
         elif not record.problems or _UNTIMED.isdisjoint(record.problems):
             # No line is newer than its file; a wrong clock must not make all else look old.
             if self._now < record.moment.seconds <= reference + YEAR_TOLERANCE:
@@ -114,6 +125,8 @@ class Pipeline:
             counters.count_unmatched(event.nomatch)
         if self._wanted is None or self._wanted(event):
             event.id = self._maker.identify(event, stream)
+        if not is_believed:
+            self._file_by_arrival(event, reference)
         if event.service in TLS_AGENTS:
             self._tls_sessions.feed(event)
         interpret(event)
@@ -176,6 +189,14 @@ class Pipeline:
             raise ValueError(f"a snapshot of another version: {error}") from None
         self.queue_map, self._tls_sessions, self._maker = queue_map, tls_sessions, maker
         self._now = now
+
+    def _file_by_arrival(self, event: Event, received_at: float) -> None:
+        """Give an event the time of its arrival, and keep its own beside it."""
+        self.counters.filed_by_arrival += 1
+        arrival, fields = moment_of(received_at), event.fields
+        fields["syslog_timestamp"] = fields["@timestamp"]
+        event.seconds, fields["@timestamp"] = arrival
+        fields["tags"].append(TIME_IMPLAUSIBLE)
 
     def _documents(self, events: Iterable[Event]) -> list[Document]:
         make = self._maker.make

@@ -21,6 +21,7 @@ from mailingest.postfix.fields import Field
 from mailingest.postfix.parser import EventParser
 from mailingest.postfix.selection import is_of_a_mail
 from mailingest.stores.protocol import Progress, Reader, Store, Writer, no_progress
+from mailingest.syslog.arrival import BelievedTimes
 from mailingest.syslog.header import HEADER_NOMATCH, RecordDecoder
 from mailingest.syslog.timestamps import YEAR_TOLERANCE, Clock
 
@@ -115,7 +116,15 @@ def build_pipeline(
         DocumentMaker(settings.index.prefix),
         live=live,
         wanted=is_of_a_mail if is_selecting else None,
+        believed=_believed_times(settings),
     )
+
+
+def _believed_times(settings: Settings) -> BelievedTimes:
+    """What is over when it comes in would be deleted with the next run of the retention."""
+    syslog = settings.syslog
+    behind = syslog.max_days_behind or settings.retention.days or BelievedTimes().days_behind
+    return BelievedTimes(syslog.max_days_ahead, behind)
 
 
 def line_reading(settings: Settings) -> "LineReading":

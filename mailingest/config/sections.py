@@ -53,6 +53,19 @@ class Syslog(_Section):
         "local", description="zone of time stamps without one: an IANA name, or `local`"
     )
     host_timezones: dict[str, Zone] = Field({}, description="zone by hostname of the sender")
+    max_days_ahead: float = Field(
+        3.0,
+        ge=0.1,
+        le=36_500,
+        description="days; a line that is dated further ahead is filed under its arrival",
+    )
+    max_days_behind: float | None = Field(
+        None,
+        ge=0.1,
+        le=36_500,
+        description="days; the same for a line that is older when it comes in; not set: "
+        "retention.days, or 366",
+    )
 
 
 class Grok(_Section):

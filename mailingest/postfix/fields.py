@@ -51,6 +51,8 @@ FIELDS: tuple[Field, ...] = (
           "loghost"),
     Field("syslog_structured_data", "keyword", "structured data of RFC 5424, as sent",
           '[meta sequenceId="29"]'),
+    Field("syslog_timestamp", "date", "time that the line itself gives, if it is too far from its "
+          "arrival to be believed; `@timestamp` is the arrival then", "2029-11-24T15:41:13.000Z"),
     Field("syslog_repeated", "integer", "how many more lines of this kind the line stands for",
           "3"),
     Field("message", "text", "text after the tag", "4F2A11E0ABC: removed"),

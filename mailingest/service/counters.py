@@ -113,6 +113,12 @@ COUNTERS: Final = (
         lambda parts: dict(parts.pipeline.counters.unmatched),
     ),
     Counter(
+        "lines_filed_by_arrival",
+        "counter",
+        "lines dated too far from their arrival to be believed (`_syslog_time_implausible`)",
+        lambda parts: parts.pipeline.counters.filed_by_arrival,
+    ),
+    Counter(
         "hosts_tags_cut",
         "gauge",
         "hosts whose rsyslog cuts Postfix's tags (RFC 5424); the log names them",
