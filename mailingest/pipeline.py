@@ -5,7 +5,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import chain
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
@@ -16,11 +16,17 @@ from mailingest.postfix.parser import Event, EventParser
 from mailingest.postfix.tls_sessions import TLS_AGENTS, TlsSessions
 from mailingest.syslog.arrival import TIME_IMPLAUSIBLE, BelievedTimes
 from mailingest.syslog.header import HEADER_NOMATCH, TIME_NOMATCH, RecordDecoder
+from mailingest.syslog.peers import Peers
 from mailingest.syslog.senders import NEAR_SECONDS, Senders
 from mailingest.syslog.timestamps import YEAR_TOLERANCE, FileSpan, moment_of
 
+FRAME_UNREAD: Final = "_frame_unread"
+"""Tags a frame that could not be worked on to its end; it is in the dead letters."""
+
 # What a record has whose line has no valid time.
 _UNTIMED: Final = frozenset({HEADER_NOMATCH, TIME_NOMATCH})
+# What a peer may have that nothing is set for.
+_MOST_HOSTS: Final = 5000
 # The names of programs are in the tags, and come from the lines.
 _MOST_TAGS_COUNTED: Final = 100
 _OTHER_TAGS: Final = "other"
@@ -77,10 +83,12 @@ class Pipeline:
         live: bool,
         wanted: Callable[[Event], bool] | None = None,
         believed: BelievedTimes = BelievedTimes(),  # noqa: B008  it is frozen
+        peers: Peers | None = None,
     ) -> None:
         self.counters = PipelineCounters()
         self.queue_map = queue_map
         self.senders = Senders()
+        self.peers = peers or Peers(_MOST_HOSTS)
         self._decoder = decoder
         self._parser = parser
         self._tls_sessions = TlsSessions()
@@ -121,6 +129,10 @@ class Pipeline:
             # The line before is nearer in time than the file.
             record.moment = moment_of(self._now)
         event = self._parser.parse(record)
+        if peer:
+            event.fields["syslog_peer"] = peer
+            if (peer, event.hostname) not in self.peers.usual:
+                self._judge_peer(event, peer)
         if event.nomatch:
             counters.count_unmatched(event.nomatch)
         if self._wanted is None or self._wanted(event):
@@ -136,9 +148,33 @@ class Pipeline:
             ready = [*ready, *self.queue_map.tick(self._now)]
         if len(ready) == 1 and event.id and ready[0] is event:
             # As with nearly all lines: neither held back nor left out.
+            document = self._maker.make(event)
             counters.documents += 1
-            return [self._maker.make(event)]
+            return [document]
         return self._documents(ready)
+
+    def unread(self, payload: bytes, received_at: float, peer: str, stream: int) -> Document:
+        """The document of a frame that nobody can read: its bytes, and when and whence they came.
+
+        The frame is one that `feed` did not come to an end with, or that it was not given.
+        """
+        moment = moment_of(received_at)
+        fields: dict[str, Any] = {
+            "@timestamp": moment.text,
+            "type": "mail",
+            "host": peer,
+            "program": "",
+            "message": payload.decode("iso-8859-1"),
+            "tags": [FRAME_UNREAD],
+            "raw": payload,
+        }
+        if peer:
+            fields["syslog_peer"] = peer
+        event = Event(moment.seconds, peer, "", "", None, "", fields)
+        event.id = self._maker.identify(event, stream)
+        document = self._maker.make(event)
+        self.counters.documents += 1
+        return document
 
     def begin_file(self) -> FileSpan:
         """Another file begins, in a replay; what its stamps without a year will say."""
@@ -166,6 +202,8 @@ class Pipeline:
                 self._tls_sessions.snapshot(),
                 [_SNAPSHOT_END_OF_PART],
                 self._maker.snapshot(),
+                [_SNAPSHOT_END_OF_PART],
+                self.peers.snapshot(),
             )
         )
 
@@ -177,18 +215,33 @@ class Pipeline:
         *_, expected = _with_checksum(rows)
         if checksum != expected:
             raise ValueError("not whole, or not as it was written")
-        first, second = (place for place, row in enumerate(rows) if row == _SNAPSHOT_END_OF_PART)
+        first, second, *third = (
+            place for place, row in enumerate(rows) if row == _SNAPSHOT_END_OF_PART
+        )
+        # Those of earlier versions have three parts.
+        end = third[0] if third else len(rows)
         # A part that refuses a row has taken those before it: so it is copies that take them.
-        queue_map, tls_sessions, maker = deepcopy((self.queue_map, self._tls_sessions, self._maker))
+        queue_map, tls_sessions, maker, peers = deepcopy(
+            (self.queue_map, self._tls_sessions, self._maker, self.peers)
+        )
         try:
             now = float(orjson.loads(rows[0]))
             queue_map.restore(rows[1:first])
             tls_sessions.restore(rows[first + 1 : second])
-            maker.restore(rows[second + 1 :])
+            maker.restore(rows[second + 1 : end])
+            peers.restore(rows[end + 1 :])
         except TypeError as error:
             raise ValueError(f"a snapshot of another version: {error}") from None
         self.queue_map, self._tls_sessions, self._maker = queue_map, tls_sessions, maker
+        self.peers = peers
         self._now = now
+
+    def _judge_peer(self, event: Event, peer: str) -> None:
+        tag = self.peers.judge(
+            peer, event.hostname, self._now, has_queue_id=event.queue_id is not None
+        )
+        if tag:
+            event.fields["tags"].append(tag)
 
     def _file_by_arrival(self, event: Event, received_at: float) -> None:
         """Give an event the time of its arrival, and keep its own beside it."""

@@ -23,6 +23,7 @@ from mailingest.postfix.selection import is_of_a_mail
 from mailingest.stores.protocol import Progress, Reader, Store, Writer, no_progress
 from mailingest.syslog.arrival import BelievedTimes
 from mailingest.syslog.header import HEADER_NOMATCH, RecordDecoder
+from mailingest.syslog.peers import Peers
 from mailingest.syslog.timestamps import YEAR_TOLERANCE, Clock
 
 if TYPE_CHECKING:
@@ -117,6 +118,7 @@ def build_pipeline(
         live=live,
         wanted=is_of_a_mail if is_selecting else None,
         believed=_believed_times(settings),
+        peers=Peers(settings.inputs.max_hosts_per_peer),
     )
 
 
