@@ -26,6 +26,7 @@ from mailingest.errors import MailingestError, UsageError, sole_error
 from mailingest.service import gc_tuning
 from mailingest.service.counters import Value, read_counters
 from mailingest.service.frame_limit import FrameLimit
+from mailingest.service.log_limit import log_limit
 from mailingest.service.parts import build_parts
 from mailingest.service.snapshots import Snapshots
 from mailingest.service.systemd import notify, watchdog_interval
@@ -94,6 +95,7 @@ class Daemon:
             raise error from None
         finally:
             self._frame_limit.stop()
+            log_limit.report(at_the_end=True)
             await parts.writer.close()
             parts.mark.close()
             parts.spool.close()
@@ -192,6 +194,7 @@ class Daemon:
         return chores
 
     async def _tick(self) -> None:
+        log_limit.report()
         self._look_at_spool()
         self._parts.processor.tick(time.time())
         pipeline = self._parts.pipeline

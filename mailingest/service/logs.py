@@ -9,6 +9,7 @@ import structlog
 
 from mailingest.config import Log
 from mailingest.escaping import escape_terminal_lines
+from mailingest.service.log_limit import log_limit
 
 
 def configure(log: Log) -> None:
@@ -28,6 +29,7 @@ def configure(log: Log) -> None:
     )
     structlog.configure(
         processors=[
+            log_limit,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
