@@ -9,6 +9,7 @@ import structlog
 from mailingest.delivery.batcher import Batcher
 from mailingest.delivery.receipts import Receipt
 from mailingest.documents import Document
+from mailingest.inputs.sockets import peer_text
 from mailingest.pipeline import Pipeline
 from mailingest.service.frame_limit import FrameTooSlow
 from mailingest.spool.frame_mark import FrameMark
@@ -99,7 +100,9 @@ class Processor:
     def _feed(self, received: FrameBatch, first: int) -> list[Document]:
         """The documents of a record, whose first frame has that number."""
         feed, cells = self._pipeline.feed, self._mark.cells
-        now, peer, stream = received.received_at, received.peer, received.stream
+        now, stream = received.received_at, received.stream
+        # What earlier versions wrote down may have an interface in it.
+        peer = peer_text(received.peer)
         given_up = self._mark.given_up
         documents: list[Document] = []
         for number, frame in enumerate(received.frames, first):
