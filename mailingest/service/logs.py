@@ -11,6 +11,8 @@ from mailingest.config import Log
 from mailingest.escaping import escape_terminal_lines
 from mailingest.service.log_limit import log_limit
 
+_log = structlog.get_logger(__name__)
+
 
 def configure(log: Log) -> None:
     """Set up structlog: text on a terminal, JSON lines elsewhere, unless set otherwise."""
@@ -39,8 +41,28 @@ def configure(log: Log) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
+    _take_in_libraries()
     # The Elasticsearch client logs each request; what matters is in the messages of mailingest.
     logging.getLogger("elastic_transport").setLevel(logging.CRITICAL)
+
+
+def _take_in_libraries() -> None:
+    """Have what libraries log, such as of a handshake, go the same way: bounded and escaped."""
+    root = logging.getLogger()
+    if not any(isinstance(handler, _OfLibraries) for handler in root.handlers):
+        root.addHandler(_OfLibraries(logging.WARNING))
+
+
+class _OfLibraries(logging.Handler):
+    """Hands entries of the standard library's logging on; their texts may be from outside."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _log.log(
+            record.levelno,
+            f"logged by {record.name}",
+            message=record.getMessage(),
+            exc_info=record.exc_info,
+        )
 
 
 def _clean_exception(_: Any, __: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
