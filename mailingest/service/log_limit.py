@@ -51,16 +51,22 @@ class LogLimit:
         message = str(entry.get("event"))
         if message in _UNBOUNDED or level == _UNBOUNDED_LEVEL:
             return entry
+        if self._is_suppressed((message, level)):
+            raise structlog.DropEvent
+        return entry
+
+    def _is_suppressed(self, key: tuple[str, str]) -> bool:
+        now = self._clock()
+        with self._lock:
+            window = self._windows.get(key)
+            if window is not None and window.logged >= _MOST and now < window.end:
+                # A flood comes no further than here.
+                window.suppressed += 1
+                return True
         self.report()
         with self._lock:
-            window = self._windows.get((message, level))
-            if window is None:
-                window = self._windows[message, level] = _Window(self._clock() + _SECONDS)
-            if window.logged >= _MOST:
-                window.suppressed += 1
-                raise structlog.DropEvent
-            window.logged += 1
-        return entry
+            self._windows.setdefault(key, _Window(now + _SECONDS)).logged += 1
+        return False
 
     def report(self, *, at_the_end: bool = False) -> None:
         """Log what was suppressed in the minutes that are over, or until now."""
