@@ -95,7 +95,6 @@ class Daemon:
             raise error from None
         finally:
             self._frame_limit.stop()
-            log_limit.report(at_the_end=True)
             await parts.writer.close()
             parts.mark.close()
             parts.spool.close()

@@ -1,5 +1,6 @@
 """mailingest's own log: structured lines on standard error."""
 
+import atexit
 import logging
 import sys
 from collections.abc import MutableMapping
@@ -42,8 +43,14 @@ def configure(log: Log) -> None:
         cache_logger_on_first_use=True,
     )
     _take_in_libraries()
+    atexit.unregister(_report_the_rest)
+    atexit.register(_report_the_rest)
     # The Elasticsearch client logs each request; what matters is in the messages of mailingest.
     logging.getLogger("elastic_transport").setLevel(logging.CRITICAL)
+
+
+def _report_the_rest() -> None:
+    log_limit.report(at_the_end=True)
 
 
 def _take_in_libraries() -> None:
