@@ -121,9 +121,12 @@ def run(config: ConfigOption = None) -> None:
     The counters go to standard error every minute.  What could not be stored before
     shutdown_timeout is in the spool, and is stored after the next start.
     """
+    from mailingest.commands.pattern_guard import refuse_slow_patterns
     from mailingest.service.daemon import run as run_daemon
 
-    raise typer.Exit(run_daemon(_start(config)))
+    settings = _start(config)
+    refuse_slow_patterns(settings)
+    raise typer.Exit(run_daemon(settings))
 
 
 @app.command()

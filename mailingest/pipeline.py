@@ -5,7 +5,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import chain
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
@@ -14,12 +14,19 @@ from mailingest.postfix.enrichment import QueueMap
 from mailingest.postfix.interpretation import interpret
 from mailingest.postfix.parser import Event, EventParser
 from mailingest.postfix.tls_sessions import TLS_AGENTS, TlsSessions
+from mailingest.syslog.arrival import TIME_IMPLAUSIBLE, BelievedTimes
 from mailingest.syslog.header import HEADER_NOMATCH, TIME_NOMATCH, RecordDecoder
+from mailingest.syslog.peers import Peers
 from mailingest.syslog.senders import NEAR_SECONDS, Senders
 from mailingest.syslog.timestamps import YEAR_TOLERANCE, FileSpan, moment_of
 
+FRAME_UNREAD: Final = "_frame_unread"
+"""Tags a frame that could not be worked on to its end; it is in the dead letters."""
+
 # What a record has whose line has no valid time.
 _UNTIMED: Final = frozenset({HEADER_NOMATCH, TIME_NOMATCH})
+# What a peer may have that nothing is set for.
+_MOST_HOSTS: Final = 5000
 # The names of programs are in the tags, and come from the lines.
 _MOST_TAGS_COUNTED: Final = 100
 _OTHER_TAGS: Final = "other"
@@ -35,6 +42,7 @@ class PipelineCounters:
 
     Each frame is empty, or becomes one document, or is not wanted in the store:
     ``frames == empty + documents + left_out + waiting``.
+    ``filed_by_arrival`` counts those whose own time cannot be believed.
     ``unmatched`` counts those whose header or text matched nothing, by the tag that says so;
     where there are too many different ones, the rest is under ``other``.
     """
@@ -43,6 +51,7 @@ class PipelineCounters:
     frames_empty: int = 0
     documents: int = 0
     documents_left_out: int = 0
+    filed_by_arrival: int = 0
     unmatched: dict[str, int] = field(default_factory=dict)
 
     def count_unmatched(self, tag: str) -> None:
@@ -56,8 +65,12 @@ class Pipeline:
     """Turns frames into documents.
 
     Live, time is what the caller says; in a replay it is the time of the latest line, so that
-    both give the same documents.  An event that is not ``wanted`` is parsed and correlated like
-    any other, and counted, but no document is made of it; None wants all.
+    both give the same documents.  Only live a line has an arrival to be judged by: one whose time
+    is not among the ``believed`` ones is filed under its arrival, and keeps its own time, and the
+    id that is made of it, all the same.
+
+    An event that is not ``wanted`` is parsed and correlated like any other, and counted, but no
+    document is made of it; None wants all.
     """
 
     def __init__(
@@ -69,16 +82,20 @@ class Pipeline:
         *,
         live: bool,
         wanted: Callable[[Event], bool] | None = None,
+        believed: BelievedTimes = BelievedTimes(),  # noqa: B008  it is frozen
+        peers: Peers | None = None,
     ) -> None:
         self.counters = PipelineCounters()
         self.queue_map = queue_map
         self.senders = Senders()
+        self.peers = peers or Peers(_MOST_HOSTS)
         self._decoder = decoder
         self._parser = parser
         self._tls_sessions = TlsSessions()
         self._maker = maker
         self._live = live
         self._wanted = wanted
+        self._believed = believed
         self._now = 0.0
         self._ticked = 0.0
 
@@ -96,12 +113,14 @@ class Pipeline:
             counters.frames_empty += 1
             return []
         record = self._decoder.decode(payload, reference=reference, peer=peer)
+        is_believed = True
         if self._live:
             self._now = reference
             if (
                 abs(record.moment.seconds - reference) > NEAR_SECONDS or "/" not in record.program
             ) and _UNTIMED.isdisjoint(record.problems):
                 self.senders.feed(record, reference)
+                is_believed = self._believed.include(record.moment.seconds, reference)
         elif not record.problems or _UNTIMED.isdisjoint(record.problems):
             # No line is newer than its file; a wrong clock must not make all else look old.
             if self._now < record.moment.seconds <= reference + YEAR_TOLERANCE:
@@ -110,10 +129,16 @@ class Pipeline:
             # The line before is nearer in time than the file.
             record.moment = moment_of(self._now)
         event = self._parser.parse(record)
+        if peer:
+            event.fields["syslog_peer"] = peer
+            if (peer, event.hostname) not in self.peers.usual:
+                self._judge_peer(event, peer)
         if event.nomatch:
             counters.count_unmatched(event.nomatch)
         if self._wanted is None or self._wanted(event):
             event.id = self._maker.identify(event, stream)
+        if not is_believed:
+            self._file_by_arrival(event, reference)
         if event.service in TLS_AGENTS:
             self._tls_sessions.feed(event)
         interpret(event)
@@ -123,9 +148,33 @@ class Pipeline:
             ready = [*ready, *self.queue_map.tick(self._now)]
         if len(ready) == 1 and event.id and ready[0] is event:
             # As with nearly all lines: neither held back nor left out.
+            document = self._maker.make(event)
             counters.documents += 1
-            return [self._maker.make(event)]
+            return [document]
         return self._documents(ready)
+
+    def unread(self, payload: bytes, received_at: float, peer: str, stream: int) -> Document:
+        """The document of a frame that nobody can read: its bytes, and when and whence they came.
+
+        The frame is one that `feed` did not come to an end with, or that it was not given.
+        """
+        moment = moment_of(received_at)
+        fields: dict[str, Any] = {
+            "@timestamp": moment.text,
+            "type": "mail",
+            "host": peer,
+            "program": "",
+            "message": payload.decode("iso-8859-1"),
+            "tags": [FRAME_UNREAD],
+            "raw": payload,
+        }
+        if peer:
+            fields["syslog_peer"] = peer
+        event = Event(moment.seconds, peer, "", "", None, "", fields)
+        event.id = self._maker.identify(event, stream)
+        document = self._maker.make(event)
+        self.counters.documents += 1
+        return document
 
     def begin_file(self) -> FileSpan:
         """Another file begins, in a replay; what its stamps without a year will say."""
@@ -153,6 +202,8 @@ class Pipeline:
                 self._tls_sessions.snapshot(),
                 [_SNAPSHOT_END_OF_PART],
                 self._maker.snapshot(),
+                [_SNAPSHOT_END_OF_PART],
+                self.peers.snapshot(),
             )
         )
 
@@ -164,18 +215,41 @@ class Pipeline:
         *_, expected = _with_checksum(rows)
         if checksum != expected:
             raise ValueError("not whole, or not as it was written")
-        first, second = (place for place, row in enumerate(rows) if row == _SNAPSHOT_END_OF_PART)
+        first, second, *third = (
+            place for place, row in enumerate(rows) if row == _SNAPSHOT_END_OF_PART
+        )
+        # Those of earlier versions have three parts.
+        end = third[0] if third else len(rows)
         # A part that refuses a row has taken those before it: so it is copies that take them.
-        queue_map, tls_sessions, maker = deepcopy((self.queue_map, self._tls_sessions, self._maker))
+        queue_map, tls_sessions, maker, peers = deepcopy(
+            (self.queue_map, self._tls_sessions, self._maker, self.peers)
+        )
         try:
             now = float(orjson.loads(rows[0]))
             queue_map.restore(rows[1:first])
             tls_sessions.restore(rows[first + 1 : second])
-            maker.restore(rows[second + 1 :])
+            maker.restore(rows[second + 1 : end])
+            peers.restore(rows[end + 1 :])
         except TypeError as error:
             raise ValueError(f"a snapshot of another version: {error}") from None
         self.queue_map, self._tls_sessions, self._maker = queue_map, tls_sessions, maker
+        self.peers = peers
         self._now = now
+
+    def _judge_peer(self, event: Event, peer: str) -> None:
+        tag = self.peers.judge(
+            peer, event.hostname, self._now, has_queue_id=event.queue_id is not None
+        )
+        if tag:
+            event.fields["tags"].append(tag)
+
+    def _file_by_arrival(self, event: Event, received_at: float) -> None:
+        """Give an event the time of its arrival, and keep its own beside it."""
+        self.counters.filed_by_arrival += 1
+        arrival, fields = moment_of(received_at), event.fields
+        fields["syslog_timestamp"] = fields["@timestamp"]
+        event.seconds, fields["@timestamp"] = arrival
+        fields["tags"].append(TIME_IMPLAUSIBLE)
 
     def _documents(self, events: Iterable[Event]) -> list[Document]:
         make = self._maker.make

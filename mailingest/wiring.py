@@ -22,7 +22,9 @@ from mailingest.postfix.fields import Field
 from mailingest.postfix.parser import EventParser
 from mailingest.postfix.selection import is_of_a_mail
 from mailingest.stores.protocol import Progress, Reader, Store, Writer, no_progress
+from mailingest.syslog.arrival import BelievedTimes
 from mailingest.syslog.header import HEADER_NOMATCH, RecordDecoder
+from mailingest.syslog.peers import Peers
 from mailingest.syslog.timestamps import YEAR_TOLERANCE, Clock
 
 if TYPE_CHECKING:
@@ -116,7 +118,16 @@ def build_pipeline(
         DocumentMaker(settings.index.prefix),
         live=live,
         wanted=is_of_a_mail if is_selecting else None,
+        believed=_believed_times(settings),
+        peers=Peers(settings.inputs.max_hosts_per_peer),
     )
+
+
+def _believed_times(settings: Settings) -> BelievedTimes:
+    """What is over when it comes in would be deleted with the next run of the retention."""
+    syslog = settings.syslog
+    behind = syslog.max_days_behind or settings.retention.days or BelievedTimes().days_behind
+    return BelievedTimes(syslog.max_days_ahead, behind)
 
 
 def line_reading(settings: Settings) -> "LineReading":

@@ -278,7 +278,7 @@ def test_the_environment_leaves_the_rest_of_a_section_to_the_file(
         pytest.param(
             "[[inputs.tcp]]\nprot = 1",
             "inputs.tcp.0.prot: no such setting, did you mean port?; there are host, port, "
-            "max_connections, idle_timeout",
+            "max_connections, idle_timeout, allow",
             id="misspelt, in a list of tables",
         ),
         pytest.param(

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import cache
+from hashlib import blake2b
 
 import pytest
 from hypothesis import example, given
@@ -13,7 +14,9 @@ from mailingest.documents import Document, DocumentMaker
 from mailingest.pipeline import Pipeline
 from mailingest.postfix.enrichment import WAIT, QueueMap
 from mailingest.postfix.parser import EventParser
+from mailingest.syslog.arrival import TIME_IMPLAUSIBLE
 from mailingest.syslog.header import HEADER_NOMATCH, TIME_NOMATCH
+from mailingest.syslog.peers import PEER_UNKNOWN
 from mailingest.wiring import build_decoder, read_definitions
 
 START = 1_795_500_000.0  # 2026-11-24 06:00:00 UTC
@@ -151,7 +154,26 @@ def test_live_and_replay_give_the_same_documents() -> None:
     assert len(received) == len(MAIL)
     by_id = {document.id: document for document in received}
     assert len(by_id) == len(MAIL)
-    assert {document.id: document for document in replayed} == by_id
+    assert {document.id: document.fields for document in replayed} == {
+        # A file has no peer.
+        document.id: {k: v for k, v in document.fields.items() if k != "syslog_peer"}
+        for document in received
+    }
+
+
+def test_a_snapshot_has_the_peers_of_hosts_and_one_of_an_earlier_version_may_have_none() -> None:
+    before = pipeline(live=True)
+    feed(before, MAIL)
+    *rows, _ = before.snapshot()
+    ends = [place for place, row in enumerate(rows) if row == b"--"]
+    for kept, tags in ((rows, 1), (rows[: ends[-1]], 0)):
+        after = pipeline(live=True)
+        after.restore(
+            [*kept, blake2b(b"".join(r + b"\n" for r in kept), digest_size=16).hexdigest().encode()]
+        )
+        (document,) = after.feed(line("cleanup", "message-id=<2@x>", 9), START + 9, "192.0.2.66")
+        assert document.fields["tags"].count(PEER_UNKNOWN) == tags
+        assert len(after.queue_map) == len(before.queue_map)
 
 
 def test_a_replay_tells_the_time_by_its_lines() -> None:
@@ -183,6 +205,64 @@ def test_live_a_line_without_a_time_has_that_of_its_arrival() -> None:
     (document,) = pipeline(live=True).feed(b"no header", START + 0.25, "192.0.2.1")
     assert document.fields["@timestamp"] == "2026-11-24T06:00:00.250Z"
     assert document.fields["host"] == "192.0.2.1"
+
+
+def stamped(stamp: str, text: str = "removed") -> bytes:
+    return f"<22>1 {stamp} mx1 postfix/qmgr 7 - - 4AB12CD34: {text}".encode()
+
+
+@pytest.mark.parametrize(
+    ("stamp", "is_believed"),
+    [
+        ("2026-11-24T06:00:00.5Z", True),
+        ("2026-11-27T05:59:59Z", True),
+        ("2026-11-27T06:00:01Z", False),
+        ("2029-08-20T00:00:00Z", False),
+        ("9999-12-31T23:59:59.999Z", False),
+        ("2025-11-23T06:00:01Z", True),
+        ("2025-11-23T05:59:59Z", False),
+        ("1970-01-01T00:00:00Z", False),
+    ],
+)
+def test_live_a_time_that_cannot_be_believed_is_kept_in_a_field(
+    stamp: str, is_believed: bool
+) -> None:
+    core = pipeline(live=True)
+    (document,) = core.feed(stamped(stamp), START, "192.0.2.1")
+    assert core.counters.filed_by_arrival == (not is_believed)
+    assert (TIME_IMPLAUSIBLE in document.fields["tags"]) is not is_believed
+    if is_believed:
+        assert "syslog_timestamp" not in document.fields
+        assert document.index == f"mail-{stamp[:10].replace('-', '.')}"
+    else:
+        assert document.fields["syslog_timestamp"][:19] == stamp[:19]
+        assert document.fields["@timestamp"] == "2026-11-24T06:00:00.000Z"
+        assert (document.index, document.seconds) == ("mail-2026.11.24", int(START))
+
+
+def test_a_line_is_judged_by_its_own_arrival_whenever_it_is_processed() -> None:
+    core = pipeline(live=True)
+    of_the_spool = core.feed(stamped("2026-11-24T06:00:00Z"), START + 1)
+    later = core.feed(stamped("2028-11-24T06:00:00Z"), START + 2 * 365.25 * 86_400)
+    assert core.counters.filed_by_arrival == 0
+    assert [one.index for one in (*of_the_spool, *later)] == ["mail-2026.11.24", "mail-2028.11.24"]
+
+
+def test_a_line_that_is_sent_again_has_its_id_again_though_it_arrives_later() -> None:
+    first, again = (
+        pipeline(live=True).feed(stamped("2029-08-20T00:00:00Z"), arrival)[0]
+        for arrival in (START, START + 5)
+    )
+    assert first.id == again.id
+    assert first.fields["@timestamp"] != again.fields["@timestamp"]
+
+
+def test_a_replay_believes_any_time() -> None:
+    core = pipeline(live=False)
+    documents = [*core.feed(stamped("1999-01-01T00:00:00Z"), START)]
+    documents += core.feed(stamped("2126-11-24T06:00:00Z"), START)
+    assert [one.index for one in documents] == ["mail-1999.01.01", "mail-2126.11.24"]
+    assert core.counters.filed_by_arrival == 0
 
 
 def test_a_line_from_the_future_does_not_make_a_replay_forget() -> None:

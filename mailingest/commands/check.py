@@ -84,6 +84,16 @@ def _senders(counters: Mapping[str, int | str | None], warnings: list[str]) -> s
             f"lines of {off} hosts are dated far from their arrival: look at their clocks, and at "
             "syslog.timezone and syslog.host_timezones; the daemon's log names them"
         )
+    if filed := counters.get("lines_filed_by_arrival"):
+        warnings.append(
+            f"{filed} lines were dated too far from their arrival to be believed, and are filed "
+            "under it (_syslog_time_implausible): somebody's clock is wrong, or forges them"
+        )
+    if unknown := counters.get("lines_peer_unknown"):
+        warnings.append(
+            f"{unknown} lines about queue IDs came from peers new to their hosts "
+            "(_syslog_peer_unknown): the daemon's log names them; `allow` says who may send"
+        )
     return "the running daemon was asked"
 
 

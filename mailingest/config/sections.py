@@ -7,7 +7,16 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from mailingest.config.places import default_state_directory
-from mailingest.config.values import Charset, Fingerprint, OwnFields, Port, Server, ServerName, Zone
+from mailingest.config.values import (
+    Charset,
+    Fingerprint,
+    Network,
+    OwnFields,
+    Port,
+    Server,
+    ServerName,
+    Zone,
+)
 from mailingest.postfix.fields import Field as EventField
 
 
@@ -23,6 +32,9 @@ class UdpListener(_Section):
     receive_buffer: int = Field(
         4 * 1024 * 1024, ge=4096, description="receive buffer asked of the kernel, bytes"
     )
+    allow: tuple[Network, ...] = Field(
+        (), description="networks that may send, such as 192.0.2.0/24; none: everybody"
+    )
 
 
 class TcpListener(_Section):
@@ -34,6 +46,9 @@ class TcpListener(_Section):
     idle_timeout: float | None = Field(
         None, gt=0, description="seconds without a byte after which a connection is closed"
     )
+    allow: tuple[Network, ...] = Field(
+        (), description="networks that may connect, such as 192.0.2.0/24; none: everybody"
+    )
 
 
 class Inputs(_Section):
@@ -41,6 +56,9 @@ class Inputs(_Section):
 
     udp: tuple[UdpListener, ...] = Field((UdpListener(),), description="UDP listeners")
     tcp: tuple[TcpListener, ...] = Field((TcpListener(),), description="TCP listeners")
+    max_hosts_per_peer: int = Field(
+        5000, ge=1, description="host names under which a peer may send before lines are tagged"
+    )
 
 
 class Syslog(_Section):
@@ -53,6 +71,19 @@ class Syslog(_Section):
         "local", description="zone of time stamps without one: an IANA name, or `local`"
     )
     host_timezones: dict[str, Zone] = Field({}, description="zone by hostname of the sender")
+    max_days_ahead: float = Field(
+        3.0,
+        ge=0.1,
+        le=36_500,
+        description="days; a line that is dated further ahead is filed under its arrival",
+    )
+    max_days_behind: float | None = Field(
+        None,
+        ge=0.1,
+        le=36_500,
+        description="days; the same for a line that is older when it comes in; not set: "
+        "retention.days, or 366",
+    )
 
 
 class Grok(_Section):
@@ -66,6 +97,12 @@ class Grok(_Section):
     )
     programs: dict[str, str] = Field(
         {}, description="pattern by syslog tag of further programs, which are not Postfix"
+    )
+
+    allow_slow_patterns: bool = Field(
+        False,
+        description="true starts with patterns of these directories that are slow with ReDoS "
+        "payloads",
     )
 
     @property

@@ -4,12 +4,13 @@ import codecs
 import os
 import re
 from datetime import UTC, tzinfo
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from mailingest.config.host_names import address_name, host_name
 from mailingest.postfix.fields import NAMES
@@ -54,6 +55,14 @@ def _charset(name: str) -> str:
     if not has_ascii:
         raise ValueError("must be `auto` or a charset that contains ASCII, such as iso-8859-1")
     return known
+
+
+def _network(text: Any) -> Any:
+    """The network of a text; an address stands for itself, and bits of a host are no mistake."""
+    try:
+        return ip_network(text, strict=False)
+    except (ValueError, TypeError):
+        raise ValueError("must be an address or a network, such as 192.0.2.0/24") from None
 
 
 def _server(url: str) -> str:
@@ -110,6 +119,7 @@ OwnFields = Annotated[
 ServerName = Annotated[str, AfterValidator(_server_name)]
 Server = Annotated[str, AfterValidator(_server)]
 Fingerprint = Annotated[str, AfterValidator(_fingerprint)]
+Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]
 Zone = Annotated[str, AfterValidator(_zone)]
 Charset = Annotated[str, AfterValidator(_charset)]
 Port = Annotated[int, Field(ge=0, le=65_535)]

@@ -113,6 +113,12 @@ class Batcher:
         self.pending += 1
         self._batches.add(document)
 
+    def reject(self, document: Document, reason: str) -> None:
+        """Take a document that goes to the dead letters and not to the store."""
+        self.pending += 1
+        self._rejections.append((self._batches.set_apart(), [Rejection(document, reason)]))
+        self._rejected.set()
+
     async def put(self, document: Document) -> None:
         """Take a document, as soon as there is room for it."""
         while not self.offer(document):

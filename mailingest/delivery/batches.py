@@ -72,6 +72,14 @@ class Batches:
         if len(documents) >= self._max_documents or self._gathered_bytes >= self._max_bytes:
             self._cut_one()
 
+    def set_apart(self) -> Batch:
+        """A batch of one document that is not to be written: what comes later is behind it."""
+        if self._gathering.documents:
+            self._cut_one()
+        batch = Batch(unsettled=1)
+        self._unsettled.append(batch)
+        return batch
+
     def carry(self, receipt: Receipt) -> None:
         """Take a receipt for all documents before it: the last batch that has one carries it."""
         if self._gathering.documents:

@@ -23,6 +23,7 @@ from typing import Any
 
 import structlog
 
+from mailingest.inputs.allowed import AllowedSenders
 from mailingest.inputs.protocol import Framing
 from mailingest.inputs.sockets import address_text, bound_socket, peer_text
 from mailingest.syslog.framing import FrameCounters, FrameReader
@@ -65,7 +66,8 @@ class TcpInput:
     of this process has.  ``framing`` makes what cuts a connection's bytes, and what the peer is
     answered is sent when `deliver` has returned.  ``idle_timeout`` (seconds, None: never) ends a
     connection that sends nothing.  Of more than ``max_connections`` at a time the later ones are
-    refused.  Both are resets, which no sender takes for an orderly end.
+    refused, and so are those from addresses that are not among the ``allowed`` ones.  All are
+    resets, which no sender takes for an orderly end.
 
     ``frames`` counts the frames of all connections.  ``address`` is where the socket is bound,
     with a real port even if 0 was asked for.
@@ -80,12 +82,14 @@ class TcpInput:
         idle_timeout: float | None,
         deliver: Callable[[list[bytes], str, int], Awaitable[None]],
         framing: Callable[[FrameCounters], Framing] = FrameReader,
+        allowed: AllowedSenders | None = None,
         reuse_port: bool = False,
     ) -> None:
         self.address = address_text(host, port)
         self.frames = FrameCounters()
         self.connections_accepted = 0
         self.connections_refused = 0
+        self.connections_not_allowed = 0
         self.connections_failed = 0
         self.connections_timed_out = 0
         self._host = host
@@ -94,6 +98,7 @@ class TcpInput:
         self._idle_timeout = idle_timeout
         self._deliver = deliver
         self._framing = framing
+        self._allowed = allowed or AllowedSenders()
         self._reuse_port = reuse_port
         self._listener: socket.socket | None = None
         self._connections: set[socket.socket] = set()
@@ -113,6 +118,7 @@ class TcpInput:
             "connections_open": self.connections_open,
             "connections_accepted": self.connections_accepted,
             "connections_refused": self.connections_refused,
+            "connections_not_allowed": self.connections_not_allowed,
             "connections_failed": self.connections_failed,
             "connections_timed_out": self.connections_timed_out,
             "frames_streamed": self.frames.received,
@@ -188,6 +194,11 @@ class TcpInput:
 
     def _take(self, connection: socket.socket, address: Any, tasks: asyncio.TaskGroup) -> None:
         peer = peer_text(address[0])
+        if peer not in self._allowed:
+            connection.close()
+            self.connections_not_allowed += 1
+            _log.warning("a connection of a sender that is not in allow", peer=peer)
+            return
         if len(self._connections) >= self._max_connections:
             self._refuse(connection, peer)
             return
@@ -208,7 +219,7 @@ class TcpInput:
     def _refuse(self, connection: socket.socket, peer: str) -> None:
         connection.close()
         self.connections_refused += 1
-        # A sender that tries again and again must not fill mailingest's own log.
+        # Once, until one is accepted again.
         if not self._refusing:
             self._refusing = True
             _log.warning("tcp connections refused", peer=peer, limit=self._max_connections)

@@ -17,6 +17,7 @@ import asyncio_dgram
 import structlog
 
 from mailingest.errors import MailingestError
+from mailingest.inputs.allowed import AllowedSenders
 from mailingest.inputs.sockets import address_text, bound_socket, peer_text
 from mailingest.syslog.framing import TRAILERS
 
@@ -46,6 +47,7 @@ class UdpInput:
     what the kernel granted (``net.core.rmem_max`` limits it without CAP_NET_ADMIN).
     ``deliver(payload, peer)`` takes a message without its trailer and the sender's IP
     address, and returns False if it had to refuse it; it is counted as ``datagrams_dropped``.
+    What comes from an address that is not among the ``allowed`` ones is counted, and goes nowhere.
     ``address`` is where the socket is bound, with a real port even if 0 was asked for.
     """
 
@@ -56,18 +58,21 @@ class UdpInput:
         *,
         receive_buffer: int,
         deliver: Callable[[bytes, str], bool],
+        allowed: AllowedSenders | None = None,
         reuse_port: bool = False,
     ) -> None:
         self.address = address_text(host, port)
         self.datagrams_received = 0
         self.datagrams_dropped = 0
         self.datagrams_empty = 0
+        self.datagrams_not_allowed = 0
         self.receive_errors = 0
         self.receive_buffer_got = 0
         self._host = host
         self._port = port
         self._receive_buffer = receive_buffer
         self._deliver = deliver
+        self._allowed = allowed or AllowedSenders()
         self._reuse_port = reuse_port
         self._socket: socket.socket | None = None
         self._stream: asyncio_dgram.aio.DatagramStream | None = None
@@ -87,6 +92,7 @@ class UdpInput:
         return {
             "datagrams_received": self.datagrams_received,
             "datagrams_empty": self.datagrams_empty,
+            "datagrams_not_allowed": self.datagrams_not_allowed,
             "datagrams_dropped": self.datagrams_dropped,
             "datagrams_dropped_by_kernel": self.kernel_drops,
             "receive_errors": self.receive_errors,
@@ -193,9 +199,13 @@ class UdpInput:
     def _take(self, data: bytes, peer: Any) -> None:
         self.datagrams_received += 1
         payload = data.rstrip(TRAILERS)
-        if not payload:
+        address = peer_text(peer[0])
+        if address not in self._allowed:
+            self.datagrams_not_allowed += 1
+            _log.warning("a datagram of a sender that is not in allow", peer=address)
+        elif not payload:
             self.datagrams_empty += 1
-        elif not self._deliver(payload, peer_text(peer[0])):
+        elif not self._deliver(payload, address):
             self.datagrams_dropped += 1
 
     def _failed(self, error: OSError) -> None:

@@ -49,8 +49,11 @@ FIELDS: tuple[Field, ...] = (
     Field("syslog_msgid", "keyword", "MSGID of RFC 5424", "ID47"),
     Field("syslog_relay", "keyword", "host that passed the line on, where another header says so",
           "loghost"),
+    Field("syslog_peer", "ip", "address that the line came from, over the network", "192.0.2.40"),
     Field("syslog_structured_data", "keyword", "structured data of RFC 5424, as sent",
           '[meta sequenceId="29"]'),
+    Field("syslog_timestamp", "date", "time that the line itself gives, if it is too far from its "
+          "arrival to be believed; `@timestamp` is the arrival then", "2029-11-24T15:41:13.000Z"),
     Field("syslog_repeated", "integer", "how many more lines of this kind the line stands for",
           "3"),
     Field("message", "text", "text after the tag", "4F2A11E0ABC: removed"),

@@ -38,6 +38,7 @@ def _sum(parts: Parts, name: str) -> int:
 COUNTERS: Final = (
     _of_inputs("datagrams_received", "datagrams read from UDP sockets"),
     _of_inputs("datagrams_empty", "of these, empty ones"),
+    _of_inputs("datagrams_not_allowed", "of these, of senders that are not in `allow`"),
     Counter(
         "datagrams_dropped",
         "counter",
@@ -51,6 +52,7 @@ COUNTERS: Final = (
     _of_inputs("connections_open", "TCP connections now", "gauge"),
     _of_inputs("connections_accepted", "TCP connections that were taken"),
     _of_inputs("connections_refused", "those over `max_connections`"),
+    _of_inputs("connections_not_allowed", "those of senders that are not in `allow`"),
     _of_inputs("connections_failed", "those that broke"),
     _of_inputs("connections_timed_out", "those that sent nothing for `idle_timeout`"),
     _of_inputs("frames_streamed", "lines that came over TCP"),
@@ -73,8 +75,14 @@ COUNTERS: Final = (
     Counter(
         "frames_failed",
         "counter",
-        "lines that met a fault of mailingest itself; they are in its log",
+        "lines that met a fault of mailingest itself; they are in its log and the dead letters",
         lambda parts: parts.processor.frames_failed,
+    ),
+    Counter(
+        "frames_set_aside",
+        "counter",
+        "lines that took too long, or that the process ended with twice; they are dead letters",
+        lambda parts: parts.processor.frames_set_aside,
     ),
     Counter(
         "spool_bytes",
@@ -111,6 +119,24 @@ COUNTERS: Final = (
         "counter",
         "by tag, lines that no pattern matched",
         lambda parts: dict(parts.pipeline.counters.unmatched),
+    ),
+    Counter(
+        "lines_filed_by_arrival",
+        "counter",
+        "lines dated too far from their arrival to be believed (`_syslog_time_implausible`)",
+        lambda parts: parts.pipeline.counters.filed_by_arrival,
+    ),
+    Counter(
+        "lines_peer_unknown",
+        "counter",
+        "lines about queue IDs of a host from a peer new to it (`_syslog_peer_unknown`)",
+        lambda parts: parts.pipeline.peers.lines_unknown,
+    ),
+    Counter(
+        "lines_peer_hosts_exceeded",
+        "counter",
+        "lines under more host names than `max_hosts_per_peer` (`_syslog_peer_hosts_exceeded`)",
+        lambda parts: parts.pipeline.peers.lines_exceeded,
     ),
     Counter(
         "hosts_tags_cut",
@@ -187,7 +213,7 @@ COUNTERS: Final = (
     Counter(
         "documents_rejected",
         "counter",
-        "refused by the store for good: see `mailingest deadletter list`",
+        "refused by the store for good, or set aside: see `mailingest deadletter list`",
         lambda parts: parts.batcher.documents_rejected,
     ),
     Counter(

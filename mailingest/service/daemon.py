@@ -22,12 +22,15 @@ import structlog
 import uvloop
 
 from mailingest.config import Settings
-from mailingest.errors import MailingestError, sole_error
+from mailingest.errors import MailingestError, UsageError, sole_error
 from mailingest.service import gc_tuning
 from mailingest.service.counters import Value, read_counters
+from mailingest.service.frame_limit import FrameLimit
+from mailingest.service.log_limit import log_limit
 from mailingest.service.parts import build_parts
 from mailingest.service.snapshots import Snapshots
 from mailingest.service.systemd import notify, watchdog_interval
+from mailingest.spool.records import Position
 from mailingest.spool.snapshot import restore
 from mailingest.syslog.senders import Notice
 
@@ -63,6 +66,7 @@ class Daemon:
         self._snapshots = Snapshots(
             self._snapshot, parts.pipeline, parts.spool, parts.batcher.receipts, parts.writer.sync
         )
+        self._frame_limit = FrameLimit(parts.mark)
         self._stop = asyncio.Event()
         self._stopped_by: tuple[signal.Signals, float] | None = None
         self._hangup = asyncio.Event()
@@ -71,7 +75,9 @@ class Daemon:
         """Start, serve, and drain; raises UsageError if it cannot start."""
         self._handle_signals()
         parts = self._parts
-        parts.spool.open(restore(parts.pipeline, self._snapshot))
+        position = restore(parts.pipeline, self._snapshot)
+        parts.spool.open(position)
+        self._open_mark(position)
         try:
             async with asyncio.TaskGroup() as storing:
                 tasks = [
@@ -91,13 +97,27 @@ class Daemon:
                 raise MailingestError("the reader of standard output has gone") from None
             raise error from None
         finally:
+            self._frame_limit.stop()
             await parts.writer.close()
+            parts.mark.close()
             parts.spool.close()
         return 0
 
     def counters(self) -> dict[str, Value]:
         """What came in, what became of it, and what was lost, since the start."""
         return read_counters(self._parts)
+
+    def _open_mark(self, position: Position | None) -> None:
+        mark = self._parts.mark
+        try:
+            mark.open()
+        except OSError as error:
+            raise UsageError(
+                f"state.directory: the mark of the spool: {error.strerror}: look after the disk"
+            ) from None
+        if position is not None:
+            mark.forget(position.frames)
+        self._frame_limit.start()
 
     async def _serve(self) -> float:
         """Receive until a signal comes, and take in what the kernel has received.
@@ -178,9 +198,11 @@ class Daemon:
         return chores
 
     async def _tick(self) -> None:
+        log_limit.report()
         self._look_at_spool()
         self._parts.processor.tick(time.time())
-        for notice in self._parts.pipeline.senders.take():
+        pipeline = self._parts.pipeline
+        for notice in (*pipeline.senders.take(), *pipeline.peers.take()):
             _tell(notice)
 
     def _look_at_spool(self) -> None:
@@ -239,6 +261,14 @@ def _tell(notice: Notice) -> None:
             "tags arrive cut at the slash, so that the Postfix daemon has to be guessed; "
             'set global(parser.permitSlashInProgramName="on") in the rsyslog that sends them',
             host=notice.host,
+        )
+        return
+    if notice.kind == "peer_unknown":
+        _log.warning(
+            "lines under the name of a host come from a peer that did not send for it before; "
+            "for a day, those about queue IDs are tagged _syslog_peer_unknown",
+            host=notice.host,
+            peer=notice.peer,
         )
         return
     _log.warning(

@@ -12,6 +12,7 @@ from typing import Final
 import structlog
 
 from mailingest.config import Settings
+from mailingest.inputs.allowed import AllowedSenders
 from mailingest.inputs.protocol import Input
 from mailingest.inputs.stream import TcpInput
 from mailingest.inputs.udp import UdpInput
@@ -100,7 +101,11 @@ def build_inputs(settings: Settings, intake: Intake) -> list[Input]:
     """The inputs that are set, which hand their frames to the intake."""
     udp = [
         UdpInput(
-            one.host, one.port, receive_buffer=one.receive_buffer, deliver=intake.take_datagram
+            one.host,
+            one.port,
+            receive_buffer=one.receive_buffer,
+            deliver=intake.take_datagram,
+            allowed=AllowedSenders(one.allow),
         )
         for one in settings.inputs.udp
     ]
@@ -111,6 +116,7 @@ def build_inputs(settings: Settings, intake: Intake) -> list[Input]:
             max_connections=one.max_connections,
             idle_timeout=one.idle_timeout,
             deliver=intake.take_frames,
+            allowed=AllowedSenders(one.allow),
         )
         for one in settings.inputs.tcp
     ]

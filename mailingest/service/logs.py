@@ -1,5 +1,6 @@
 """mailingest's own log: structured lines on standard error."""
 
+import atexit
 import logging
 import sys
 from collections.abc import MutableMapping
@@ -9,6 +10,9 @@ import structlog
 
 from mailingest.config import Log
 from mailingest.escaping import escape_terminal_lines
+from mailingest.service.log_limit import log_limit
+
+_log = structlog.get_logger(__name__)
 
 
 def configure(log: Log) -> None:
@@ -28,6 +32,7 @@ def configure(log: Log) -> None:
     )
     structlog.configure(
         processors=[
+            log_limit,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
@@ -37,8 +42,34 @@ def configure(log: Log) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
+    _take_in_libraries()
+    atexit.unregister(_report_the_rest)
+    atexit.register(_report_the_rest)
     # The Elasticsearch client logs each request; what matters is in the messages of mailingest.
     logging.getLogger("elastic_transport").setLevel(logging.CRITICAL)
+
+
+def _report_the_rest() -> None:
+    log_limit.report(at_the_end=True)
+
+
+def _take_in_libraries() -> None:
+    """Have what libraries log, such as of a handshake, go the same way: bounded and escaped."""
+    root = logging.getLogger()
+    if not any(isinstance(handler, _OfLibraries) for handler in root.handlers):
+        root.addHandler(_OfLibraries(logging.WARNING))
+
+
+class _OfLibraries(logging.Handler):
+    """Hands entries of the standard library's logging on; their texts may be from outside."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _log.log(
+            record.levelno,
+            f"logged by {record.name}",
+            message=record.getMessage(),
+            exc_info=record.exc_info,
+        )
 
 
 def _clean_exception(_: Any, __: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

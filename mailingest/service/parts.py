@@ -10,6 +10,7 @@ from mailingest.pipeline import Pipeline
 from mailingest.service.intake import Intake, build_inputs
 from mailingest.service.processor import SPOOL_STREAM, Processor
 from mailingest.spool.files import make_directory
+from mailingest.spool.frame_mark import FrameMark
 from mailingest.spool.queue import Spool
 from mailingest.stores.protocol import Writer
 from mailingest.wiring import build_batcher, build_pipeline, build_store
@@ -23,6 +24,7 @@ class Parts:
     intake: Intake
     spool: Spool
     processor: Processor
+    mark: FrameMark
     pipeline: Pipeline
     batcher: Batcher
     dead_letters: DeadLetters
@@ -47,12 +49,14 @@ def build_parts(settings: Settings) -> Parts:
         in_flight=store.in_flight,
         keep_trying=store.keep_trying,
     )
+    mark = FrameMark(state / "spool")
     batcher.receipts.follow(SPOOL_STREAM, spool.settle)
     return Parts(
         inputs=build_inputs(settings, intake),
         intake=intake,
         spool=spool,
-        processor=Processor(spool, pipeline, batcher, intake.let_datagrams_in),
+        processor=Processor(spool, pipeline, batcher, intake.let_datagrams_in, mark),
+        mark=mark,
         pipeline=pipeline,
         batcher=batcher,
         dead_letters=dead_letters,

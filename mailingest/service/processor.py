@@ -9,11 +9,18 @@ import structlog
 from mailingest.delivery.batcher import Batcher
 from mailingest.delivery.receipts import Receipt
 from mailingest.documents import Document
+from mailingest.inputs.sockets import peer_text
 from mailingest.pipeline import Pipeline
+from mailingest.service.frame_limit import FrameTooSlow
+from mailingest.spool.frame_mark import FrameMark
 from mailingest.spool.queue import Spool
 from mailingest.spool.records import FrameBatch, Position
 
 _log = structlog.get_logger(__name__)
+
+_NOW: Final = FrameMark.NOW
+_SHOWN_BYTES: Final = 2000
+_GIVEN_UP: Final = "earlier runs of mailingest ended while they worked on it, or it took too long"
 
 # Its positions are the numbers of frames.
 SPOOL_STREAM: Final = "spool"
@@ -31,8 +38,9 @@ class Processor:
     events wait for a line about their queue ID: then it is for the position before the first record
     that has one of them.
 
-    ``give_way`` is awaited after each record.  ``frames_failed`` counts lines that met a fault of
-    mailingest itself.
+    ``give_way`` is awaited after each record.  A frame is marked while it is worked on.
+    ``frames_failed`` counts lines that met a fault of mailingest itself, ``frames_set_aside`` those
+    that took too long, or that the process died with twice; all of them are dead letters.
     """
 
     def __init__(
@@ -41,8 +49,11 @@ class Processor:
         pipeline: Pipeline,
         batcher: Batcher,
         give_way: Callable[[], Awaitable[None]],
+        mark: FrameMark,
     ) -> None:
         self.frames_failed = 0
+        self.frames_set_aside = 0
+        self._mark = mark
         self._spool = spool
         self._pipeline = pipeline
         self._batcher = batcher
@@ -62,7 +73,7 @@ class Processor:
                 await spool.wait()
                 self._is_idle.clear()
                 continue
-            documents = self._feed(received)
+            documents = self._feed(received, spool.position.frames - len(received.frames))
             await self._batcher.put_many(documents, self._receipt())
             await self._give_way()
 
@@ -86,18 +97,53 @@ class Processor:
     def _is_caught_up(self) -> bool:
         return self._is_idle.is_set() and not self._spool.frames
 
-    def _feed(self, received: FrameBatch) -> list[Document]:
-        feed = self._pipeline.feed
-        now, peer, stream = received.received_at, received.peer, received.stream
+    def _feed(self, received: FrameBatch, first: int) -> list[Document]:
+        """The documents of a record, whose first frame has that number."""
+        feed, cells = self._pipeline.feed, self._mark.cells
+        now, stream = received.received_at, received.stream
+        # What earlier versions wrote down may have an interface in it.
+        peer = peer_text(received.peer)
+        given_up = self._mark.given_up
         documents: list[Document] = []
-        for frame in received.frames:
+        for number, frame in enumerate(received.frames, first):
+            if given_up and number in given_up:
+                self._pipeline.counters.frames += 1
+                self._set_aside(received, frame, _GIVEN_UP)
+                continue
             try:
+                cells[_NOW] = number + 1
                 documents += feed(frame, now, peer, stream)
-            except Exception:
-                # A fault of mailingest; it would come again after each start, and hold up all mail.
-                self.frames_failed += 1
-                _log.exception("a line made the pipeline fail", line=repr(frame[:2000]))
+                cells[_NOW] = 0
+            except Exception as error:
+                # It would come again after each start, and hold up all mail.
+                cells[_NOW] = 0
+                if isinstance(error, FrameTooSlow):
+                    self._mark.give_up(number)
+                self._failed(received, frame, error)
         return documents
+
+    def _failed(self, received: FrameBatch, frame: bytes, error: Exception) -> None:
+        if isinstance(error, FrameTooSlow):
+            self._set_aside(received, frame, f"{error}: `mailingest check` looks for slow patterns")
+            return
+        self.frames_failed += 1
+        _log.exception("a line made the pipeline fail", line=repr(frame[:_SHOWN_BYTES]))
+        self._put_away(received, frame, f"it made mailingest fail: {type(error).__name__}: {error}")
+
+    def _set_aside(self, received: FrameBatch, frame: bytes, reason: str) -> None:
+        self.frames_set_aside += 1
+        _log.error(
+            "a line is set aside: see `mailingest deadletter list`",
+            reason=reason,
+            line=repr(frame[:_SHOWN_BYTES]),
+        )
+        self._put_away(received, frame, reason)
+
+    def _put_away(self, received: FrameBatch, frame: bytes, reason: str) -> None:
+        document = self._pipeline.unread(
+            frame, received.received_at, received.peer, received.stream
+        )
+        self._batcher.reject(document, reason)
 
     def _hand_on(self, documents: list[Document]) -> None:
         for document in documents:

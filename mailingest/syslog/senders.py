@@ -25,11 +25,15 @@ _MOST_HOSTS: Final = 4096
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What to tell of a host; ``offset`` is by how many seconds its lines are dated ahead."""
+    """What to tell of a host; ``offset`` is by how many seconds its lines are dated ahead.
+
+    ``peer`` is the address of one that sends for the host and did not before.
+    """
 
     host: str
-    kind: Literal["tags_cut", "clock_off"]
+    kind: Literal["tags_cut", "clock_off", "peer_unknown"]
     offset: float = 0.0
+    peer: str = ""
 
 
 @dataclass(slots=True)

@@ -259,7 +259,8 @@ def test_what_a_running_daemon_noticed_about_its_senders_is_a_warning(
     (tmp_path / "state" / "spool").mkdir(parents=True)
     spool = Spool(tmp_path / "state" / "spool", max_bytes=2**24)
     spool.open(None)
-    spool.look({"hosts_tags_cut": 2, "hosts_clock_off": 1})
+    noticed = {"lines_filed_by_arrival": 7, "lines_peer_unknown": 8}
+    spool.look({"hosts_tags_cut": 2, "hosts_clock_off": 1, **noticed})
     try:
         assert not check(Settings.model_validate(sections))
     finally:
@@ -268,3 +269,5 @@ def test_what_a_running_daemon_noticed_about_its_senders_is_a_warning(
     assert "ok     senders: the running daemon was asked\n" in out
     assert "warn   senders: tags of 2 hosts arrive cut at the slash: set global(parser." in out
     assert "warn   senders: lines of 1 hosts are dated far from their arrival" in out
+    assert "warn   senders: 7 lines were dated too far from their arrival to be believed" in out
+    assert "warn   senders: 8 lines about queue IDs came from peers new to their hosts" in out

@@ -15,6 +15,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from mailingest.config import load
+from mailingest.delivery.deadletters import read_letters
 from mailingest.documents import Document
 from mailingest.pipeline import Pipeline
 from mailingest.service.daemon import Daemon as InProcess
@@ -284,7 +285,11 @@ async def test_a_line_that_makes_the_pipeline_fail_holds_up_no_other(
         os.kill(os.getpid(), signal.SIGTERM)
         assert await asyncio.wait_for(serving, PATIENCE) == 0
     assert site.messages() == texts([*numbered(0, 3), *numbered(4, 2)])
-    assert daemon.counters()["frames_failed"] == 1
+    counters = daemon.counters()
+    assert counters["frames_failed"] == counters["documents_rejected"] == 1
+    [letter] = read_letters(site.state)
+    assert "number 3" in str(letter.fields["message"])
+    assert letter.reason == "it made mailingest fail: RuntimeError: a fault"
     [logged] = [log for log in logs if log["event"] == "a line made the pipeline fail"]
     assert "number 3" in logged["line"]
 

@@ -9,6 +9,7 @@ import pytest
 import structlog
 
 from mailingest.config import Log
+from mailingest.service.log_limit import log_limit
 from mailingest.service.logs import configure
 
 
@@ -16,7 +17,10 @@ from mailingest.service.logs import configure
 def _as_before() -> Iterator[None]:
     before = structlog.get_config()
     level = logging.getLogger("elastic_transport").level
+    handlers = list(logging.getLogger().handlers)
+    log_limit.report(at_the_end=True)
     yield
+    logging.getLogger().handlers = handlers
     structlog.configure(**before)
     logging.getLogger("elastic_transport").setLevel(level)
 
@@ -106,3 +110,20 @@ def test_the_requests_of_the_elasticsearch_client_are_not_logged(
     configure(Log())
     logging.getLogger("elastic_transport.transport").warning("POST / [status:429]")
     assert capsys.readouterr() == ("", "")
+
+
+def test_what_libraries_log_goes_the_same_way(capsys: pytest.CaptureFixture[str]) -> None:
+    configure(Log(format="text"))
+    for number in range(30):
+        try:
+            raise ValueError("\x1b[2J")
+        except ValueError:
+            logging.getLogger("asyncio").exception("handshake of %s\n\x1b[2J failed", number)
+        logging.getLogger("asyncio").info("nobody needs to know")
+    log_limit.report(at_the_end=True)
+    lines = capsys.readouterr().err.split("\n")
+    assert [line for line in lines if not line.isprintable()] == []
+    logged_lines = [line for line in lines if "logged by asyncio" in line]
+    assert len(logged_lines) == 11
+    assert r"handshake of 0\n\x1b[2J failed" in logged_lines[0]
+    assert "count=20" in logged_lines[-1]

@@ -21,6 +21,7 @@ from mailingest.documents import Document
 from mailingest.pipeline import Pipeline
 from mailingest.service.processor import Processor, spool_receipt
 from mailingest.service.snapshots import Snapshots
+from mailingest.spool.frame_mark import FrameMark
 from mailingest.spool.queue import Spool
 from mailingest.spool.records import FrameBatch
 from mailingest.spool.snapshot import read_position
@@ -145,7 +146,11 @@ class Rig:
         )
         self.receipts = self.batcher._batches.receipts = Watched(self.writer, self.letters)
         self.processor = Processor(
-            self.spool, self.pipeline, self.batcher, lambda: asyncio.sleep(0)
+            self.spool,
+            self.pipeline,
+            self.batcher,
+            lambda: asyncio.sleep(0),
+            FrameMark(directory),
         )
         self._wants_others = events == "all"
 

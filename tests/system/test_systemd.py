@@ -142,6 +142,36 @@ def test_it_starts_receives_restarts_and_stops(host: SystemdHost) -> None:
     assert host.show("mailingest", "Result") == "success"
 
 
+def test_the_watchdog_ends_what_a_line_holds_up_until_the_line_is_set_aside(
+    host: SystemdHost,
+) -> None:
+    """A pattern that probing does not find; the daemon's own limit is later than this watchdog."""
+    unit = "/run/systemd/system/mailingest.service.d"
+    drop_in = (
+        "[Service]",
+        "WatchdogSec=4s",
+        """Environment='MAILINGEST_GROK__PATTERNS_DIRS=["/run/patterns"]'""",
+        """Environment='MAILINGEST_GROK__PROGRAMS={"myfilter": "MYFILTER"}'""",
+    )
+    host.run("mkdir", "-p", unit, "/run/patterns")
+    host.run("sh", "-c", """printf '%s\\n' "$@" > $0""", f"{unit}/endless.conf", *drop_in)
+    pattern = r"MYFILTER (?=x1y2)(?:x1y2)?(?:a+)+\z"
+    host.run("sh", "-c", """printf '%s\\n' "$1" > $0""", "/run/patterns/mine.grok", pattern)
+    host.run("systemctl", "daemon-reload")
+    started = host.run("systemctl", "start", "mailingest")
+    assert started.returncode == 0, started.stderr + host.log()
+    before = int(host.show("mailingest", "NRestarts"))
+    line = f"<22>Nov 24 15:41:22 mx1 myfilter[1]: x1y2{'a' * 40}!"
+    host.run("bash", "-c", f"printf '{line}' > /dev/udp/127.0.0.1/5000")
+    letters = "cat /var/lib/private/mailingest/dead-letters-*"
+    wait_until(lambda: "x1y2" in host.run("sh", "-c", letters).stdout, "it is a dead letter")
+    assert "earlier runs of mailingest ended" in host.run("sh", "-c", letters).stdout
+    assert int(host.show("mailingest", "NRestarts")) - before == 2
+    host.run("rm", "-r", unit)
+    host.run("systemctl", "daemon-reload")
+    assert host.run("systemctl", "stop", "mailingest").returncode == 0
+
+
 def test_retention_deletes_old_days_of_its_user_and_its_timer_waits(host: SystemdHost) -> None:
     state = "/var/lib/private/mailingest"
     directory = f"{state}/mail"

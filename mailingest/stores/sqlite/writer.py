@@ -56,10 +56,11 @@ class _Day:
 class SqliteWriter:
     """Stores each document in ``DIRECTORY/INDEX.sqlite``, once.
 
-    All work with the database is done in one thread of its own.  ``write`` commits once per
-    batch and day; a commit survives the death of the process, and a power failure after the next
-    ``sync``.  If one of several days fails, the whole batch is reported unavailable;
-    the days that were committed come out as duplicates when it is tried again.
+    All work with the database is done in one thread of its own.  ``write`` commits day by day, once
+    per batch and day, and holds no more than a few days open; a commit survives the death of the
+    process, and a power failure after the next ``sync``.  If one of several days fails, the whole
+    batch is reported unavailable; the days that were committed come out as duplicates when it is
+    tried again.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -112,29 +113,31 @@ class SqliteWriter:
         for document in batch:
             by_index.setdefault(document.index, []).append(document)
         inserted = 0
-        begun: dict[str, sqlite3.Connection] = {}
-        index = ""
-        try:
-            for index, documents in by_index.items():
-                day = self._day(index)
-                connection = begun[index] = day.file.connection
-                connection.execute("BEGIN IMMEDIATE")
-                new: list[Document] = []
-                for start in range(0, len(documents), _ROWS_PER_STATEMENT):
-                    new += _insert(connection, documents[start : start + _ROWS_PER_STATEMENT])
-                day.summary.add(new)
-                inserted += len(new)
-            self._unsynced |= by_index.keys()
-            for index in by_index:
-                begun[index].execute("COMMIT")
-        except BaseException as error:
-            # Closing rolls back whatever was begun and leaves no half-failed connection.
-            self._keep_open(0)
-            if isinstance(error, sqlite3.DatabaseError):
-                raise self._failure(index, error) from error
-            raise
-        self._keep_open(_MAX_OPEN_DAYS)
+        for index, documents in by_index.items():
+            try:
+                inserted += self._write_day(index, documents)
+            except BaseException as error:
+                # Closing rolls back whatever was begun and leaves no half-failed connection.
+                self._keep_open(0)
+                if isinstance(error, sqlite3.DatabaseError):
+                    raise self._failure(index, error) from error
+                raise
+            # A batch may be of any number of days, and each open one takes three descriptors.
+            self._keep_open(_MAX_OPEN_DAYS)
         return WriteResult(stored=len(batch), duplicates=len(batch) - inserted)
+
+    def _write_day(self, index: str, documents: Sequence[Document]) -> int:
+        """Commit the documents of a day; how many of them were new."""
+        day = self._day(index)
+        connection = day.file.connection
+        connection.execute("BEGIN IMMEDIATE")
+        new: list[Document] = []
+        for start in range(0, len(documents), _ROWS_PER_STATEMENT):
+            new += _insert(connection, documents[start : start + _ROWS_PER_STATEMENT])
+        day.summary.add(new)
+        self._unsynced.add(index)
+        connection.execute("COMMIT")
+        return len(new)
 
     def _sync(self) -> None:
         for index in self._unsynced:

@@ -1,6 +1,7 @@
 """The SQLite store: faults of disk and files, and the questions of the reader."""
 
 import os
+import resource
 import shutil
 import sqlite3
 import stat
@@ -141,7 +142,7 @@ async def test_a_full_disk_puts_the_whole_batch_off_and_the_retry_stores_it(
         assert len(numbers(tmp_path, limit=9999)) == 4010
 
 
-async def test_a_fault_in_the_second_day_leaves_the_first_untouched(
+async def test_a_fault_in_the_second_day_leaves_the_first_stored_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_LOCK_TIMEOUT_SECONDS", 0.01)
@@ -152,10 +153,22 @@ async def test_a_fault_in_the_second_day_leaves_the_first_untouched(
             other.execute("BEGIN IMMEDIATE")
             with pytest.raises(StoreUnavailable, match=r"2026\.11\.25.*locked"):
                 await writer.write(batch)
-            assert numbers(tmp_path) == [0, 0]
+            assert numbers(tmp_path) == [0, 1, 0]
         result = await writer.write(batch)
-        assert (result.stored, result.duplicates) == (2, 0)
+        assert (result.stored, result.duplicates) == (2, 1)
         assert numbers(tmp_path) == [2, 0, 1, 0]
+
+
+async def test_a_batch_of_many_days_holds_few_of_them_open(tmp_path: Path) -> None:
+    batch = [document(n, day=f"20{n % 20:02d}.{1 + n // 20:02d}.03") for n in range(200)]
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    async with opened(tmp_path) as writer:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 20, hard))
+        try:
+            assert (await writer.write(batch)).stored == 200
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert len(numbers(tmp_path, limit=500)) == 200
 
 
 async def test_readers_do_not_hold_up_the_writer(tmp_path: Path) -> None:
@@ -256,13 +269,13 @@ async def test_a_place_that_may_come_right_by_itself_is_unavailable(tmp_path: Pa
             pass
 
 
-async def test_a_refused_second_day_leaves_nothing_begun_in_the_first(tmp_path: Path) -> None:
+async def test_a_refused_second_day_leaves_nothing_half_done_in_the_first(tmp_path: Path) -> None:
     async with opened(tmp_path) as writer:
         with closing(sqlite3.connect(tmp_path / "mail-2026.11.25.sqlite")) as connection:
             connection.execute("PRAGMA user_version = 99")
         with pytest.raises(UsageError, match="newer"):
             await writer.write([document(1), document(2, day="2026.11.25")])
-        assert (await writer.write([document(1)])).duplicates == 0
+        assert (await writer.write([document(1)])).duplicates == 1
 
 
 async def test_a_file_with_another_name_is_not_touched(tmp_path: Path) -> None:

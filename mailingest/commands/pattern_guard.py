@@ -1,0 +1,89 @@
+"""Before the daemon starts: are the site's own patterns open to ReDoS?
+
+The shipped patterns are probed by the tests; a start looks at others only, and at those that refer
+to them, and once: what was found to be all right is remembered by its hash.
+"""
+
+import sys
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Final
+
+import orjson
+import structlog
+
+from mailingest.commands.redos_probe import Probe, find_slow
+from mailingest.config import Settings, data_directory
+from mailingest.errors import UsageError
+from mailingest.grok.library import Definition, Library
+from mailingest.spool.files import make_directory, replace_file
+from mailingest.wiring import build_parser, read_definitions
+
+_log = structlog.get_logger(__name__)
+
+_CACHE: Final = "patterns-probed"
+
+
+def refuse_slow_patterns(settings: Settings) -> None:
+    """Raises UsageError if one that lines are matched against is slow with ReDoS payloads."""
+    if not settings.grok.patterns_dirs or settings.grok.allow_slow_patterns:
+        return
+    definitions = list(read_definitions(settings))
+    digest = _digest(settings, definitions)
+    path = settings.state.directory / _CACHE
+    make_directory(settings.state.directory, "state.directory")
+    try:
+        if path.exists() and path.read_bytes().strip() == digest:
+            return
+    except OSError as error:
+        _log.warning("what was probed before cannot be read", path=str(path), reason=error.strerror)
+    _probe(settings, definitions)
+    try:
+        replace_file(path, [digest])
+    except OSError as error:
+        _log.warning("what was probed cannot be noted", path=str(path), reason=error.strerror)
+
+
+def own_probes(settings: Settings, definitions: Sequence[Definition]) -> list[Probe]:
+    """What to try of the patterns that lines are matched against and that the site has changed."""
+    shipped = str(data_directory("patterns"))
+    library = Library(definitions, {})
+    own = {one.name for one in definitions if not one.file.startswith(f"{shipped}/")}
+    used = build_parser(settings).patterns
+    used = used.union(*map(library.references, used))
+    return [
+        Probe(definition.name, library.references(definition.name), pattern)
+        for definition, pattern in library.alternatives()
+        if definition.name in used
+        and not own.isdisjoint({definition.name, *library.references(definition.name)})
+    ]
+
+
+def _probe(settings: Settings, definitions: Sequence[Definition]) -> None:
+    probes = own_probes(settings, definitions)
+    if not probes:
+        return
+    _log.info("the site's own patterns are probed, once", patterns=len(probes))
+    slow, undecided = find_slow(probes)
+    if slow:
+        places = {one.name: one.place for one in definitions}
+        raise UsageError(
+            "\n".join(
+                [
+                    *(f"{places[one.name]} {one}" for one in slow),
+                    "anybody who sends such a line can hold up all mail: make its repetitions "
+                    "exclude one another (docs/patterns.md), or set grok.allow_slow_patterns",
+                ]
+            )
+        )
+    if undecided:
+        _log.warning("no time was left to look whether patterns are slow", patterns=undecided)
+
+
+def _digest(settings: Settings, definitions: Sequence[Definition]) -> bytes:
+    content = [
+        sys.version,
+        [[one.name, one.pattern, one.file] for one in definitions],
+        dict(settings.grok.programs),
+    ]
+    return blake2b(orjson.dumps(content), digest_size=16).hexdigest().encode("ascii")
