@@ -27,6 +27,8 @@ HEADERS: Final[Mapping[str, str]] = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
+    # Not which version of what library is to be attacked.
+    "Server": "mailingest",
 }
 # Headers of aiohttp's errors that the pages in their place have to have.
 _ERROR_HEADERS: Final = ("Allow", "Retry-After", "WWW-Authenticate")
