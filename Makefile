@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 
-.PHONY: run test lock
+.PHONY: run test lock audit
 
 CONFIG = $(if $(wildcard mailingest.toml),--config mailingest.toml)
 
@@ -22,6 +22,9 @@ test: $(VENV)/dev
 lock:
 	.ci/lock
 
+audit: $(VENV)/audit/done
+	PATH="$(CURDIR)/$(VENV)/audit/bin:$$PATH" .ci/audit
+
 $(VENV)/bin/pip:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mailingest needs Python 3.11 or later")'
 	$(PYTHON) -m venv $(VENV) || { echo 'Install venv first: apt-get install python3-venv' >&2; exit 1; }
@@ -29,6 +32,11 @@ $(VENV)/bin/pip:
 $(VENV)/run: $(VENV)/bin/pip requirements/run.txt pyproject.toml
 	$(VENV)/bin/pip install --quiet --require-hashes -r requirements/run.txt
 	$(VENV)/bin/pip install --quiet --no-deps --editable .
+	touch $@
+
+$(VENV)/audit/done: $(VENV)/bin/pip requirements/audit.txt
+	$(PYTHON) -m venv $(VENV)/audit
+	$(VENV)/audit/bin/pip install --quiet --require-hashes -r requirements/audit.txt
 	touch $@
 
 $(VENV)/dev: $(VENV)/bin/pip requirements/dev.txt pyproject.toml

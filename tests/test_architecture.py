@@ -42,7 +42,7 @@ def test_only_the_postfix_room_spells_the_names_of_its_fields() -> None:
 def test_tests_mirror_the_rooms() -> None:
     rooms = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
     of_tests = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir()}
-    others = {"support", "system", "docs", "benchmarks", "goldens", "data", "__pycache__"}
+    others = {"audit", "support", "system", "docs", "benchmarks", "goldens", "data", "__pycache__"}
     assert of_tests - others <= rooms
 
 

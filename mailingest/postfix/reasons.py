@@ -44,6 +44,9 @@ _REPLIES: Final = (
     "postfix_error_response",
 )
 
+_ADDRESSES: Final = ("postfix_to", "postfix_orig_to", "postfix_from", "postfix_sasl_username")
+_SHORTEST_NAME: Final = 3
+
 
 def add_reason(fields: dict[str, Any]) -> None:
     """Write `postfix_reason` into an event that was deferred, bounced, expired or rejected."""
@@ -69,7 +72,24 @@ def add_reason(fields: dict[str, Any]) -> None:
     else:
         return
     if found := reason(text):
-        fields["postfix_reason"] = found
+        fields["postfix_reason"] = _without_names(found, fields)
+
+
+def _without_names(found: str, fields: Mapping[str, Any]) -> str:
+    """A reason without the names of those whom the line is about: they differ, and are personal."""
+    folded = found.lower()
+    for key in _ADDRESSES:
+        address = fields.get(key)
+        if not address:
+            continue
+        local = (address.rpartition("@")[0] or address).strip('"')
+        # A shorter one is rather a word, and one without a letter a status code.
+        for name in (local, local.partition("+")[0]):
+            is_name = len(name) >= _SHORTEST_NAME and any(map(str.isalpha, name))
+            if is_name and name.lower() in folded:
+                alone = rf"(?<![^\W_]){re.escape(name)}(?![^\W_])"
+                found = re.sub(alone, "*", found, flags=re.IGNORECASE)
+    return found
 
 
 def _refusal(fields: Mapping[str, Any]) -> str:

@@ -27,6 +27,8 @@ HEADERS: Final[Mapping[str, str]] = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
+    # Not which version of what library is to be attacked.
+    "Server": "mailingest",
 }
 # Headers of aiohttp's errors that the pages in their place have to have.
 _ERROR_HEADERS: Final = ("Allow", "Retry-After", "WWW-Authenticate")
@@ -89,8 +91,9 @@ class AccessControl:
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Answer a request, with a page also where that is an error."""
         try:
-            self._check_name(request)
+            name = _name_of(request)
             if request.match_info.handler not in self._public:
+                self._check_name(request, name)
                 _check_origin(request)
                 request[USER] = await self._permitted_user(request)
             response = await handler(request)
@@ -107,17 +110,12 @@ class AccessControl:
         mark_device(request, response)
         return response
 
-    def _check_name(self, request: web.Request) -> None:
+    def _check_name(self, request: web.Request, name: str) -> None:
         """Raise Refused if a request is not for this server, as far as that can be told.
 
         A login in a password file needs none of this: the browser does not send it to a page that
         goes by another name.
         """
-        # A request line mostly has a path; else the URL is what it has (RFC 9112, 3.2.2 to 3.2.4).
-        target = None if request.raw_path.startswith("/") else request.url.raw_authority
-        name = asked_name(request.headers.getall("Host", []), target)
-        if name is None:
-            raise Refused(400, "error_host")
         if self._logins is None and name not in self._access.names and name != _local(request):
             _log.warning(
                 "a name that is not in web.server_names was asked for",
@@ -142,6 +140,16 @@ class AccessControl:
         if self._logins is None:
             return ""
         return await self._logins.user(request, peer)
+
+
+def _name_of(request: web.Request) -> str:
+    """The name that a request is for; raises Refused if it has none or several."""
+    # A request line mostly has a path; else the URL is what it has (RFC 9112, 3.2.2 to 3.2.4).
+    target = None if request.raw_path.startswith("/") else request.url.raw_authority
+    name = asked_name(request.headers.getall("Host", []), target)
+    if name is None:
+        raise Refused(400, "error_host")
+    return name
 
 
 def _named_user(request: web.Request, header: str) -> str:

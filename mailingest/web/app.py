@@ -8,6 +8,7 @@ from mailingest.stores.protocol import CountingReader
 from mailingest.trace.engine import Backlog
 from mailingest.web.access import Access, AccessControl
 from mailingest.web.answers import Answers
+from mailingest.web.connections import Connections
 from mailingest.web.mail_page import MailPage
 from mailingest.web.overview_page import OverviewPage
 from mailingest.web.pages import Pages, style
@@ -16,7 +17,11 @@ from mailingest.web.turns import Turns
 
 
 def application(
-    store: CountingReader, access: Access, zone: tzinfo, backlog: Backlog | None = None
+    store: CountingReader,
+    access: Access,
+    zone: tzinfo,
+    backlog: Backlog | None = None,
+    connections: Connections | None = None,
 ) -> web.Application:
     """The pages over one store; times are shown in ``zone``."""
     pages = Pages()
@@ -24,7 +29,10 @@ def application(
     answers = Answers(store, zone, access.is_masked, seconds, Turns(seconds), backlog)
     # The style sheet says nothing, and the page that asks for a login needs it.
     control = AccessControl(access, pages.refusal, public={style})
-    app = web.Application(middlewares=[control.middleware], client_max_size=16 * 1024)
+    middlewares = [control.middleware]
+    if connections is not None:
+        middlewares.insert(0, connections.middleware)
+    app = web.Application(middlewares=middlewares, client_max_size=16 * 1024)
     search, mail, overview = (page(answers, pages) for page in (SearchPage, MailPage, OverviewPage))
     app.router.add_get("/", search.html)
     app.router.add_get("/search.json", search.json)

@@ -56,6 +56,7 @@ class MailPage:
         page = {
             "rows": [(view.row(story), view.timeline(story)) for story in stories],
             "queue_id": request.query.get("queue_id", "")[:LONGEST_VALUE],
+            "is_timed_out": result.is_timed_out,
             "remark": " ".join(view.remarks(result, Criteria())),
             "link": permalink(stories[0]) if stories else ".",
             "json_link": "mail.json?" + urlencode(dict(request.query)),

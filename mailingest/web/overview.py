@@ -207,7 +207,7 @@ class Overview:
     def _link(self, outcome: Outcome, reason: str) -> str:
         """The search for mails with a reason; "" if too little of it stands in the lines."""
         # The reason of what expired is the status itself, which the verdict finds.
-        text = "" if outcome == "expired" else literal(reason)[:_LONGEST_SEARCH].strip()
+        text = "" if outcome == "expired" else literal(self.mask(reason))[:_LONGEST_SEARCH].strip()
         if not text and outcome != "expired":
             return ""
         buckets = self.counts.buckets

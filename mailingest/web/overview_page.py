@@ -30,6 +30,7 @@ class OverviewPage:
             "view": None,
             "error": "",
             "remark": "",
+            "is_timed_out": False,
         }
         status = 200
         try:
@@ -67,6 +68,7 @@ class OverviewPage:
             "logs_last": last,
             "json_link": "overview.json?" + urlencode(period.query),
             "remark": remark,
+            "is_timed_out": counts.is_timed_out,
         }
 
     def _period(self, request: web.Request) -> Period:

@@ -12,9 +12,9 @@ from functools import lru_cache
 from html import unescape
 from typing import Final
 
-# Postfix, mail stores and people put one of these for another (Cyrus: ^ for .).
+# Mail stores, forms and people put one of these for another (Cyrus: ^ for a dot).
 _SEPARATORS: Final = str.maketrans(
-    dict.fromkeys("_-^ ", ".") | dict.fromkeys("\u2018\u2019\u02bc`\xb4", "'")
+    dict.fromkeys("_-^+ ", ".") | dict.fromkeys("\u2018\u2019\u02bc`\xb4", "'")
 )
 
 

@@ -39,6 +39,7 @@ class SearchPage:
             "error": "",
             "remark": "",
             "is_cut": False,
+            "is_timed_out": False,
             "json_link": "search.json?" + urlencode({k: v for k, v in form.items() if v}),
         }
         status = 200
@@ -71,6 +72,7 @@ class SearchPage:
         return {
             "rows": [view.row(story) for story in reversed(result.stories)],
             "is_cut": result.is_cut,
+            "is_timed_out": result.is_timed_out,
             "remark": " ".join(remarks),
         }
 

@@ -18,6 +18,7 @@ from mailingest.service.systemd import notify
 from mailingest.spool.status import backlog
 from mailingest.web.access import Access
 from mailingest.web.app import application
+from mailingest.web.connections import Connections
 from mailingest.web.hosts import served_names
 from mailingest.web.turns import MOST_AT_ONCE
 from mailingest.web.users import Users
@@ -78,7 +79,8 @@ async def _serve(settings: Settings, access: Access) -> None:
     loop.set_default_executor(ThreadPoolExecutor(MOST_AT_ONCE + _OTHER_THREADS))
     store = build_store(settings).reader()
     zone = load_zone(settings.syslog.timezone)
-    app = application(store, access, zone, partial(backlog, settings))
+    connections = Connections()
+    app = application(store, access, zone, partial(backlog, settings), connections)
     runner = runner_of(app)
     try:
         await runner.setup()
@@ -91,7 +93,10 @@ async def _serve(settings: Settings, access: Access) -> None:
         host, port = runner.addresses[0][:2]
         notify("READY=1")
         _log.info("trace page is served", url=f"http://{address_text(host, port)}/")
-        await stop.wait()
+        async with asyncio.TaskGroup() as group:
+            watching = group.create_task(connections.watch(runner))
+            await stop.wait()
+            watching.cancel()
     finally:
         notify("STOPPING=1")
         await runner.cleanup()

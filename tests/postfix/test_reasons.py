@@ -124,6 +124,16 @@ def test_the_longest_piece_is_searched_for_if_it_tells_something(told: str, foun
             id="bounced by local(8)",
         ),
         pytest.param(
+            "smtp: AAAAAA1: to=<carla+news@example.net>, relay=none, delay=1, delays=0/0/0/1, dsn=4.2.2, status=deferred (host mx[192.0.2.9] said: 452 4.2.2 Mailbox Carla is full, carlas is not)",
+            "452 4.2.2 Mailbox * is full, carlas is not",
+            id="the name of the recipient",
+        ),
+        pytest.param(
+            "smtp: AAAAAA1: to=<452@example.net>, relay=none, delay=1, delays=0/0/0/1, dsn=4.2.2, status=deferred (host mx[192.0.2.9] said: 452 4.2.2 full)",
+            "452 4.2.2 full",
+            id="a name that looks like a status",
+        ),
+        pytest.param(
             f"pipe: {DELIVERY}, status=deferred (temporary failure)",
             "temporary failure",
             id="deferred by pipe(8)",
