@@ -113,6 +113,7 @@ def build_pipeline(
         QueueMap(
             wait=wait,
             capacity=settings.correlation.max_queue_ids,
+            max_bytes=settings.correlation.max_bytes,
             lifetime=settings.correlation.lifetime_days * SECONDS_OF_A_DAY,
         ),
         DocumentMaker(settings.index.prefix),

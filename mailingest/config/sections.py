@@ -118,6 +118,9 @@ class Correlation(_Section):
     """How long and how many queue IDs are remembered."""
 
     max_queue_ids: int = Field(750_000, ge=1000, description="queue IDs at a time, 700 bytes each")
+    max_bytes: int = Field(
+        512 * 1024 * 1024, ge=1024 * 1024, description="bytes that they may take, by all hosts"
+    )
     lifetime_days: float = Field(
         6.0, gt=0, description="days; more than Postfix's maximal_queue_lifetime"
     )

@@ -21,8 +21,10 @@ from typing import Any, Final
 
 import orjson
 
+from mailingest.postfix.known_mails import KnownMail, KnownMails
 from mailingest.postfix.lifecycle import ENDS, REORDERED_SECONDS, Step, begins_another, step_of
 from mailingest.postfix.parser import Event
+from mailingest.syslog.peers import HOSTS_EXCEEDED
 
 CORRELATION_NOMATCH: Final = "_correlation_nomatch"
 
@@ -31,10 +33,16 @@ LIFETIME: Final = 6 * 86_400.0
 # UDP and rsyslog's workers displace lines by milliseconds; a document should not wait for long.
 WAIT: Final = 2.0
 LINGER: Final = 60.0
-# Some 600 bytes each: half a gigabyte at the very most.
+# With usual lengths, some 700 bytes each.
 CAPACITY: Final = 750_000
-# Two seconds of 10,000 deliveries each.
+MOST_BYTES: Final = 512 * 1024 * 1024
+# Two seconds of 10,000 deliveries each; a line may have 60 KB.
 MOST_WAITING: Final = 20_000
+MOST_WAITING_BYTES: Final = 64 * 1024 * 1024
+# Longer ones are not kept.  A path has 256 octets (RFC 5321 4.5.3.1.3), and a line of a header 998
+# (RFC 5322 2.1.1).
+_LONGEST_FACT: Final = 1024
+_LONGEST_KEY: Final = 512
 
 # What is learned of a mail: the field of an event, and the slot of a `KnownMail`.
 _FACTS: Final = {
@@ -62,28 +70,9 @@ _LEARNED: Final[Mapping[Step, Sequence[str]]] = {
 }
 _SHARED = frozenset({"postfix_client_hostname", "postfix_client_ip", "postfix_sasl_username"})
 _facts = attrgetter(*_FACTS.values())
+_VERSION: Final = ["by host", *_FACTS]
 # Mails in one line of a snapshot: a few milliseconds of work.
 _SNAPSHOT_MAILS: Final = 500
-
-
-@dataclass(slots=True)
-class KnownMail:
-    """What is known of a mail, and when a line last began or ended it, in seconds since 1970."""
-
-    touched: float
-    sender: str | None = None
-    size: int | None = None
-    nrcpt: int | None = None
-    message_id: str | None = None
-    client_hostname: str | None = None
-    client_ip: str | None = None
-    sasl_username: str | None = None
-    uid: int | None = None
-
-    @property
-    def active_sender(self) -> str | None:
-        """Only qmgr's word is kept as the sender."""
-        return self.sender
 
 
 @dataclass(slots=True)
@@ -92,6 +81,7 @@ class EnrichmentCounters:
 
     entries_evicted: int = 0
     entries_expired: int = 0
+    facts_too_long: int = 0
     deliveries_enriched: int = 0
     deliveries_unmatched: int = 0
 
@@ -100,12 +90,17 @@ class QueueMap:
     """The queue IDs of all hosts.
 
     ``wait`` is how long, in seconds, a delivery event may be held back for its qmgr line; with 0
-    every event comes out at once and in order.  At most ``capacity`` mails are remembered, each for
-    ``lifetime`` seconds after the last line that began it.
+    every event comes out at once and in order.  At most ``capacity`` mails are remembered, in
+    about ``max_bytes``, each for ``lifetime`` seconds after the last line that began it.
     """
 
     def __init__(
-        self, *, wait: float = WAIT, capacity: int = CAPACITY, lifetime: float = LIFETIME
+        self,
+        *,
+        wait: float = WAIT,
+        capacity: int = CAPACITY,
+        max_bytes: int = MOST_BYTES,
+        lifetime: float = LIFETIME,
     ) -> None:
         self.counters = EnrichmentCounters()
         self.waiting = 0
@@ -116,16 +111,19 @@ class QueueMap:
         An event that is held back keeps it: see `held_since`.
         """
         self._wait = wait
-        self._capacity = capacity
         self._lifetime = lifetime
-        # Both have the mail that was touched first at their beginning.
-        self._entries: OrderedDict[str, KnownMail] = OrderedDict()
-        self._over: OrderedDict[str, KnownMail] = OrderedDict()
+        self._mails = KnownMails(capacity, max_bytes)
+        self._waiting_bytes = 0
         # By key: the mark of the first event, its time, and all of them.
         self._waiting: OrderedDict[str, tuple[int, float, list[Event]]] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._entries) + len(self._over)
+        return len(self._mails)
+
+    @property
+    def size_bytes(self) -> int:
+        """About how much memory the mails take."""
+        return self._mails.size_bytes
 
     def feed(self, event: Event, now: float) -> Sequence[Event]:
         """Take an event, and give those that are ready; ``now`` is in seconds since 1970."""
@@ -135,13 +133,17 @@ class QueueMap:
         step = step_of(event.service, fields)
         if step is None:
             return (event,)
+        host = _share_of(event)
         key = f"{event.hostname} {event.instance} {event.queue_id}"
+        if len(key) > _LONGEST_KEY:
+            self.counters.facts_too_long += 1
+            return (event,)
         if step == "delivery":
-            return self._deliver(key, event, now)
+            return self._deliver(host, key, event, now)
         if step in ENDS:
-            self._end(key, now)
+            self._end(host, key, now)
         elif step in _LEARNED:
-            self._learn(key, step, fields, now)
+            self._learn(host, key, step, fields, now)
             if step == "activated" and key in self._waiting:
                 return (event, *self._stop_waiting(key))
         return (event,)
@@ -155,8 +157,8 @@ class QueueMap:
             if now - self._wait < since <= now:
                 break
             ready += self._stop_waiting(key)
-        _forget(self._over, now - LINGER)
-        self.counters.entries_expired += _forget(self._entries, now - self._lifetime)
+        expired = self._mails.forget(live=now - self._lifetime, over=now - LINGER)
+        self.counters.entries_expired += expired
         return ready
 
     def flush(self) -> list[Event]:
@@ -173,45 +175,47 @@ class QueueMap:
 
         Events may be fed in between.
         """
-        return chain(
-            [orjson.dumps(list(_FACTS))],
-            _rows(list(self._entries), list(self._entries.values()), is_over=False),
-            _rows(list(self._over), list(self._over.values()), is_over=True),
-        )
+        return chain([orjson.dumps(_VERSION)], _rows(self._mails.rows()))
 
     def restore(self, lines: Iterable[bytes]) -> None:
         """Take the mails of a snapshot; raises ValueError if another version made it."""
-        names, *parts = map(orjson.loads, lines)
-        if names != list(_FACTS):
+        version, *rows = map(orjson.loads, lines)
+        if version != _VERSION:
             raise ValueError("a snapshot of another version")
-        for key, is_over, touched, *facts in chain.from_iterable(parts):
-            (self._over if is_over else self._entries)[key] = KnownMail(touched, *facts)
-        self._evict()
+        for host, is_over, mails in rows:
+            known = ((key, KnownMail(*facts)) for key, *facts in mails)
+            self._mails.restore(host, known, is_over=is_over)
+        self.counters.entries_evicted = self._mails.evicted
 
-    def _deliver(self, key: str, event: Event, now: float) -> Sequence[Event]:
-        if not self._wait or self.waiting >= MOST_WAITING or self._knows_sender(key):
-            self._enrich(key, event)
+    def _deliver(self, host: str, key: str, event: Event, now: float) -> Sequence[Event]:
+        if not self._wait or self._is_full() or self._knows_sender(host, key):
+            self._enrich(host, key, event)
             return (event,)
         if key not in self._waiting:
             self._waiting[key] = (self.mark, now, [])
         self._waiting[key][2].append(event)
         self.waiting += 1
+        self._waiting_bytes += _length(event)
         return ()
+
+    def _is_full(self) -> bool:
+        return self.waiting >= MOST_WAITING or self._waiting_bytes >= MOST_WAITING_BYTES
 
     def _stop_waiting(self, key: str) -> list[Event]:
         _, _, events = self._waiting.pop(key)
         self.waiting -= len(events)
         for event in events:
-            self._enrich(key, event)
+            self._waiting_bytes -= _length(event)
+            self._enrich(_share_of(event), key, event)
         return events
 
-    def _knows_sender(self, key: str) -> bool:
-        mail = self._entries.get(key) or self._over.get(key)
+    def _knows_sender(self, host: str, key: str) -> bool:
+        mail = self._mails.find(host, key)
         return mail is not None and mail.sender is not None
 
-    def _enrich(self, key: str, event: Event) -> None:
+    def _enrich(self, host: str, key: str, event: Event) -> None:
         fields = event.fields
-        mail = self._entries.get(key) or self._over.get(key)
+        mail = self._mails.find(host, key)
         if mail is not None:
             for name, value in zip(_FACTS, _facts(mail), strict=True):
                 if value is not None and name not in fields:
@@ -222,80 +226,65 @@ class QueueMap:
             fields["tags"].append(CORRELATION_NOMATCH)
             self.counters.deliveries_unmatched += 1
 
-    def _learn(self, key: str, step: Step, fields: dict[str, Any], now: float) -> None:
+    def _learn(self, host: str, key: str, step: Step, fields: dict[str, Any], now: float) -> None:
         """Learn from a line that begins a mail: the one that is known, or a new one."""
-        known = self._entries.get(key)
-        over = self._over.get(key) if known is None else None
+        known = self._mails.live(host, key)
+        over = self._mails.over(host, key) if known is None else None
         mail = known or over
-        if mail is None or begins_another(
+        is_another = mail is None or begins_another(
             step, fields, mail, gap=now - mail.touched, is_over=over is not None
-        ):
-            mail = self._begin(key, now)
-        elif known is not None:
-            mail = self._entries[key] = _copy(mail, now)
-            self._entries.move_to_end(key)
-        else:
-            # Its end does not move, though a line came after it.
-            mail = self._over[key] = _copy(mail, mail.touched)
-        _take(mail, _LEARNED[step], fields)
-
-    def _begin(self, key: str, now: float) -> KnownMail:
-        self._over.pop(key, None)
-        mail = self._entries[key] = KnownMail(now)
-        self._entries.move_to_end(key)
-        self._evict()
-        return mail
-
-    def _end(self, key: str, now: float) -> None:
-        mail = self._entries.pop(key, None)
-        if mail is not None:
-            self._over[key] = _copy(mail, now)
-        elif key in self._over and now - self._over[key].touched > REORDERED_SECONDS:
-            # No mail ends twice: it is the next one, of which nothing is known yet.
-            del self._over[key]
-            self._over[key] = KnownMail(now)
-
-    def _evict(self) -> None:
-        while len(self) > self._capacity:
-            if self._over:
-                self._over.popitem(last=False)
-            else:
-                self._entries.popitem(last=False)
-                self.counters.entries_evicted += 1
-
-
-def _copy(mail: KnownMail, touched: float) -> KnownMail:
-    """An mail to write into: a snapshot that is being taken keeps the old one as it was."""
-    return KnownMail(touched, *_facts(mail))
-
-
-def _rows(keys: list[str], entries: list[KnownMail], *, is_over: bool) -> Iterator[bytes]:
-    for start in range(0, len(keys), _SNAPSHOT_MAILS):
-        part = slice(start, start + _SNAPSHOT_MAILS)
-        yield orjson.dumps(
-            [
-                [key, is_over, mail.touched, *_facts(mail)]
-                for key, mail in zip(keys[part], entries[part], strict=True)
-            ]
         )
+        if mail is None or is_another:
+            mail = KnownMail(now)
+        else:
+            # The end of a mail does not move, though a line came after it.  A snapshot that is
+            # being taken keeps the old one as it was.
+            mail = KnownMail(now if known is not None else mail.touched, *_facts(mail))
+        self._take(mail, _LEARNED[step], fields)
+        if over is not None and not is_another:
+            self._mails.replace_over(host, key, mail)
+        else:
+            self._mails.put_live(host, key, mail)
+        self.counters.entries_evicted = self._mails.evicted
+
+    def _end(self, host: str, key: str, now: float) -> None:
+        mail = self._mails.live(host, key)
+        if mail is not None:
+            self._mails.put_over(host, key, KnownMail(now, *_facts(mail)))
+            return
+        over = self._mails.over(host, key)
+        if over is not None and now - over.touched > REORDERED_SECONDS:
+            # No mail ends twice: it is the next one, of which nothing is known yet.
+            self._mails.put_over(host, key, KnownMail(now))
+
+    def _take(self, mail: KnownMail, names: Iterable[str], fields: dict[str, Any]) -> None:
+        for name in names:
+            value = fields.get(name)
+            if value is None:
+                continue
+            slot = _FACTS[name]
+            if slot == "message_id" and mail.message_id is not None:
+                continue  # the first of several headers counts
+            if isinstance(value, str) and len(value) > _LONGEST_FACT:
+                self.counters.facts_too_long += 1
+                continue
+            # Most mail comes from few clients: their names are kept once.
+            setattr(mail, slot, intern(value) if name in _SHARED else value)
 
 
-def _forget(entries: OrderedDict[str, KnownMail], until: float) -> int:
-    """Drop the mails that were touched last then or before; how many there were."""
-    count = 0
-    while entries and next(iter(entries.values())).touched <= until:
-        entries.popitem(last=False)
-        count += 1
-    return count
+def _share_of(event: Event) -> str:
+    """Which part of the memory a line's mail takes; host names that a peer makes up share one."""
+    return "" if HOSTS_EXCEEDED in event.fields.get("tags", ()) else event.hostname
 
 
-def _take(mail: KnownMail, names: Iterable[str], fields: dict[str, Any]) -> None:
-    for name in names:
-        value = fields.get(name)
-        if value is None:
-            continue
-        slot = _FACTS[name]
-        if slot == "message_id" and mail.message_id is not None:
-            continue  # the first of several headers counts
-        # Most mail comes from few clients: their names are kept once.
-        setattr(mail, slot, intern(value) if name in _SHARED else value)
+def _length(event: Event) -> int:
+    """About how many bytes an event takes whose line is long."""
+    return 2 * len(event.fields.get("message", ""))
+
+
+def _rows(parts: Iterator[tuple[str, bool, list[tuple[str, KnownMail]]]]) -> Iterator[bytes]:
+    for host, is_over, mails in parts:
+        for start in range(0, len(mails), _SNAPSHOT_MAILS):
+            some = mails[start : start + _SNAPSHOT_MAILS]
+            rows = [[key, mail.touched, *_facts(mail)] for key, mail in some]
+            yield orjson.dumps([host, is_over, rows])

@@ -159,8 +159,20 @@ COUNTERS: Final = (
     Counter(
         "queue_ids_evicted",
         "counter",
-        "queue IDs that had to go for want of room (`max_queue_ids`)",
+        "queue IDs that had to go for want of room (`max_queue_ids`, `max_bytes`)",
         lambda parts: parts.pipeline.queue_map.counters.entries_evicted,
+    ),
+    Counter(
+        "queue_ids_bytes",
+        "gauge",
+        "bytes that the queue IDs take, about",
+        lambda parts: parts.pipeline.queue_map.size_bytes,
+    ),
+    Counter(
+        "facts_too_long",
+        "counter",
+        "addresses, Message-IDs and other facts of more than 1,024 characters, which are not kept",
+        lambda parts: parts.pipeline.queue_map.counters.facts_too_long,
     ),
     Counter(
         "queue_ids_expired",

@@ -1,0 +1,180 @@
+"""What is known of mails, by host and queue ID, in bounded memory that the hosts share fairly.
+
+Where there is no room any more, the host that takes most of it loses a mail: whoever floods under
+one name cannot make another host's mail forgotten.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from heapq import nlargest
+from typing import Final
+
+# An entry with its key, without the texts that are only its own.
+_ENTRY_BYTES: Final = 500
+_HOST_BYTES: Final = 1000
+# After so many, the host that takes most is looked for again.
+_EVICTIONS: Final = 1000
+
+
+@dataclass(slots=True)
+class KnownMail:
+    """What is known of a mail, and when a line last began or ended it, in seconds since 1970."""
+
+    touched: float
+    sender: str | None = None
+    size: int | None = None
+    nrcpt: int | None = None
+    message_id: str | None = None
+    client_hostname: str | None = None
+    client_ip: str | None = None
+    sasl_username: str | None = None
+    uid: int | None = None
+
+    @property
+    def active_sender(self) -> str | None:
+        """Only qmgr's word is kept as the sender."""
+        return self.sender
+
+    @property
+    def size_bytes(self) -> int:
+        """About how much memory it takes."""
+        return _ENTRY_BYTES + len(self.sender or "") + len(self.message_id or "")
+
+
+class _Host:
+    """The mails of a host; in both parts, the one that was touched first is at the beginning."""
+
+    __slots__ = ("live", "over", "size_bytes")
+
+    def __init__(self) -> None:
+        self.live: OrderedDict[str, KnownMail] = OrderedDict()
+        self.over: OrderedDict[str, KnownMail] = OrderedDict()
+        self.size_bytes = _HOST_BYTES
+
+
+class KnownMails:
+    """The mails of all hosts, at most ``most`` and about ``most_bytes``.
+
+    A mail is ``live`` until it ends, and ``over`` then.
+    """
+
+    def __init__(self, most: int, most_bytes: int) -> None:
+        self.evicted = 0
+        """How many live mails had to go for want of room."""
+        self.size_bytes = 0
+        self._most = most
+        self._most_bytes = most_bytes
+        self._count = 0
+        self._hosts: dict[str, _Host] = {}
+        # The largest one, the size of the second at that time, and for how long it counts as such.
+        self._found: tuple[str, int, int] = ("", 0, 0)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def live(self, host: str, key: str) -> KnownMail | None:
+        """The mail that has this queue ID now."""
+        mails = self._hosts.get(host)
+        return mails.live.get(key) if mails is not None else None
+
+    def over(self, host: str, key: str) -> KnownMail | None:
+        """The mail that had it last, if there is no other one."""
+        mails = self._hosts.get(host)
+        return mails.over.get(key) if mails is not None else None
+
+    def find(self, host: str, key: str) -> KnownMail | None:
+        """Either of them."""
+        mails = self._hosts.get(host)
+        return (mails.live.get(key) or mails.over.get(key)) if mails is not None else None
+
+    def put_live(self, host: str, key: str, mail: KnownMail) -> None:
+        """Take a mail that was touched now, in place of what is known under the queue ID."""
+        self._put(host, key, mail, is_over=False)
+
+    def put_over(self, host: str, key: str, mail: KnownMail) -> None:
+        """Take a mail that ended now, in place of what is known under the queue ID."""
+        self._put(host, key, mail, is_over=True)
+
+    def replace_over(self, host: str, key: str, mail: KnownMail) -> None:
+        """Take more about a mail that is over, whose end does not move."""
+        mails = self._hosts[host]
+        self._grow(mails, mail.size_bytes - mails.over[key].size_bytes)
+        mails.over[key] = mail
+        self._evict()
+
+    def forget(self, *, live: float, over: float) -> int:
+        """Drop mails that were touched last at these times or before; how many were live."""
+        expired = 0
+        for name, mails in list(self._hosts.items()):
+            self._drop_until(mails, mails.over, over)
+            expired += self._drop_until(mails, mails.live, live)
+            self._forget_if_empty(name, mails)
+        return expired
+
+    def rows(self) -> Iterator[tuple[str, bool, list[tuple[str, KnownMail]]]]:
+        """All mails at the time of the call: host, whether they are over, key and mail each."""
+        parts = [
+            (name, mails is one.over, list(mails.items()))
+            for name, one in self._hosts.items()
+            for mails in (one.live, one.over)
+        ]
+        return iter(parts)
+
+    def restore(self, host: str, mails: Iterable[tuple[str, KnownMail]], *, is_over: bool) -> None:
+        """Take mails of `rows`, as they were."""
+        for key, mail in mails:
+            self._put(host, key, mail, is_over=is_over)
+
+    def _put(self, host: str, key: str, mail: KnownMail, *, is_over: bool) -> None:
+        mails = self._hosts.get(host)
+        if mails is None:
+            mails = self._hosts[host] = _Host()
+            self.size_bytes += _HOST_BYTES
+        self._pop(mails, mails.live, key)
+        self._pop(mails, mails.over, key)
+        (mails.over if is_over else mails.live)[key] = mail
+        self._count += 1
+        self._grow(mails, mail.size_bytes)
+        self._evict()
+
+    def _pop(self, mails: _Host, part: OrderedDict[str, KnownMail], key: str) -> None:
+        mail = part.pop(key, None)
+        if mail is not None:
+            self._count -= 1
+            self._grow(mails, -mail.size_bytes)
+
+    def _grow(self, mails: _Host, by: int) -> None:
+        mails.size_bytes += by
+        self.size_bytes += by
+
+    def _drop_until(self, mails: _Host, part: OrderedDict[str, KnownMail], until: float) -> int:
+        count = 0
+        while part and next(iter(part.values())).touched <= until:
+            self._pop(mails, part, next(iter(part)))
+            count += 1
+        return count
+
+    def _forget_if_empty(self, name: str, mails: _Host) -> None:
+        if not mails.live and not mails.over:
+            del self._hosts[name]
+            self.size_bytes -= mails.size_bytes
+
+    def _evict(self) -> None:
+        """Make room if there is none."""
+        while self._count and (self.size_bytes > self._most_bytes or self._count > self._most):
+            name, mails = self._largest()
+            part = mails.over or mails.live
+            self.evicted += part is mails.live
+            self._pop(mails, part, next(iter(part)))
+            self._forget_if_empty(name, mails)
+
+    def _largest(self) -> tuple[str, _Host]:
+        """The host that takes most of the memory; it is looked for now and then only."""
+        name, second, left = self._found
+        mails = self._hosts.get(name)
+        if mails is None or mails.size_bytes < second or not left:
+            sizes = nlargest(2, ((one.size_bytes, host) for host, one in self._hosts.items()))
+            name, second, left = sizes[0][1], sizes[-1][0], _EVICTIONS
+        self._found = (name, second, left - 1)
+        return name, self._hosts[name]

@@ -1,0 +1,141 @@
+"""The memory of the queue-ID map is bounded in bytes, and hosts share it fairly."""
+
+import gc
+import tracemalloc
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailingest.postfix import enrichment
+from mailingest.postfix.enrichment import QueueMap
+from mailingest.postfix.known_mails import KnownMail, KnownMails
+from mailingest.postfix.parser import Event
+from mailingest.syslog.peers import HOSTS_EXCEEDED
+
+NOW = 1.0
+
+
+def active(host: str, queue_id: str, sender: str = "ann@example.org", tag: str = "") -> Event:
+    fields = {"postfix_from": sender, "postfix_size": 1, "postfix_nrcpt": 1, "tags": [tag]}
+    return Event(0, host, "postfix", "qmgr", queue_id, "", fields)
+
+
+def delivery(host: str, queue_id: str, message: str = "") -> Event:
+    fields = {"postfix_to": "bob@example.net", "postfix_status": "sent", "tags": []}
+    return Event(0, host, "postfix", "smtp", queue_id, "", {**fields, "message": message})
+
+
+def knows(queue_map: QueueMap, host: str, queue_id: str) -> bool:
+    [event] = queue_map.feed(delivery(host, queue_id), NOW)
+    return "postfix_from" in event.fields
+
+
+def feed(queue_map: QueueMap, events: Iterable[Event]) -> None:
+    for event in events:
+        queue_map.feed(event, NOW)
+
+
+def test_a_flood_under_one_name_evicts_no_mail_of_another() -> None:
+    queue_map = QueueMap(wait=0, capacity=1000)
+    feed(queue_map, (active("mx1", f"AAAAA{number:03X}") for number in range(200)))
+    feed(queue_map, (active("flood", f"BBB{number:05X}") for number in range(5000)))
+    assert len(queue_map) == 1000
+    assert all(knows(queue_map, "mx1", f"AAAAA{number:03X}") for number in range(200))
+    assert queue_map.counters.entries_evicted == 4200
+
+
+def test_made_up_host_names_of_a_peer_take_the_room_of_one_host() -> None:
+    queue_map = QueueMap(wait=0, capacity=1000)
+    feed(queue_map, (active("mx1", f"AAAAA{number:03X}") for number in range(400)))
+    made_up = (active(f"h{number}", "BBBBBBB1", tag=HOSTS_EXCEEDED) for number in range(5000))
+    feed(queue_map, made_up)
+    assert all(knows(queue_map, "mx1", f"AAAAA{number:03X}") for number in range(400))
+
+
+def test_long_facts_of_one_host_are_bounded_by_bytes() -> None:
+    queue_map = QueueMap(wait=0, max_bytes=1024 * 1024)
+    feed(queue_map, (active("mx1", f"AAAAA{number:03X}") for number in range(100)))
+    long = "x" * 1000
+    feed(
+        queue_map,
+        (active("flood", f"BBB{number:05X}", f"{number}{long}") for number in range(5000)),
+    )
+    assert queue_map.size_bytes <= 1024 * 1024
+    assert all(knows(queue_map, "mx1", f"AAAAA{number:03X}") for number in range(100))
+    assert not knows(queue_map, "flood", "BBB00000")
+    assert knows(queue_map, "flood", f"BBB{4999:05X}")
+
+
+@pytest.mark.parametrize("field", ["postfix_from", "postfix_message-id"])
+def test_a_fact_that_no_mail_can_have_is_not_kept(field: str) -> None:
+    queue_map = QueueMap(wait=0)
+    for size, known in ((1024, True), (1025, False)):
+        fields = {field: "x" * size, "postfix_size": 1, "postfix_nrcpt": 1, "tags": []}
+        service = "qmgr" if field == "postfix_from" else "cleanup"
+        queue_id = f"AAAA{size:05X}"
+        queue_map.feed(Event(0, "mx1", "postfix", service, queue_id, "", fields), NOW)
+        [event] = queue_map.feed(delivery("mx1", queue_id), NOW)
+        assert (field in event.fields) is known
+    assert queue_map.counters.facts_too_long == 1
+
+
+def test_a_key_that_no_mail_can_have_is_not_kept() -> None:
+    queue_map = QueueMap(wait=0)
+    feed(queue_map, [active("h" * 600, "AAAAAAA1")])
+    assert len(queue_map) == 0
+    assert queue_map.counters.facts_too_long == 1
+
+
+def test_events_that_wait_are_bounded_by_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(enrichment, "MOST_WAITING_BYTES", 1_000_000)
+    queue_map = QueueMap()
+    ready: list[Event] = []
+    for number in range(100):
+        ready += queue_map.feed(delivery("mx1", f"AAAAA{number:03X}", "x" * 60_000), NOW)
+    assert queue_map.waiting == 9
+    assert len(ready) == 91
+    assert len(queue_map.flush()) == 9
+    assert queue_map.feed(delivery("mx1", "AAAAA001", "x"), NOW) == ()
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["put_live", "put_over", "forget"]),
+            st.sampled_from(["mx1", "mx2", "mx3"]),
+            st.integers(0, 5),
+            st.text("x", max_size=40),
+        ),
+        max_size=60,
+    )
+)
+def test_its_counts_are_those_of_what_it_has(
+    steps: list[tuple[str, str, int, str]],
+) -> None:
+    mails = KnownMails(7, 7 * 600)
+    for time, (step, host, number, sender) in enumerate(steps):
+        if step == "forget":
+            mails.forget(live=time - 20, over=time - 10)
+        else:
+            getattr(mails, step)(host, f"Q{number}", KnownMail(float(time), sender=sender))
+        rows = [(host, mail) for host, _, some in mails.rows() for _, mail in some]
+        assert len(mails) == len(rows) <= 7
+        sizes = sum(mail.size_bytes for _, mail in rows)
+        assert mails.size_bytes == sizes + 1000 * len({host for host, _ in rows})
+        assert mails.size_bytes <= 7 * 600
+
+
+def test_what_it_counts_is_about_what_it_takes() -> None:
+    queue_map = QueueMap(wait=0)
+    gc.collect()
+    tracemalloc.start()
+    try:
+        for number in range(2000):
+            sender = f"{number:05}" + "x" * 900
+            queue_map.feed(active("mx1", f"AAAA{number:05X}", sender), NOW)
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert taken < queue_map.size_bytes * 1.3
