@@ -210,12 +210,14 @@ class QueueMap:
         return events
 
     def _knows_sender(self, host: str, key: str) -> bool:
-        mail = self._mails.find(host, key)
+        live, over = self._mails.get(host, key)
+        mail = live or over
         return mail is not None and mail.sender is not None
 
     def _enrich(self, host: str, key: str, event: Event) -> None:
         fields = event.fields
-        mail = self._mails.find(host, key)
+        live, over = self._mails.get(host, key)
+        mail = live or over
         if mail is not None:
             for name, value in zip(_FACTS, _facts(mail), strict=True):
                 if value is not None and name not in fields:
@@ -228,34 +230,28 @@ class QueueMap:
 
     def _learn(self, host: str, key: str, step: Step, fields: dict[str, Any], now: float) -> None:
         """Learn from a line that begins a mail: the one that is known, or a new one."""
-        known = self._mails.live(host, key)
-        over = self._mails.over(host, key) if known is None else None
-        mail = known or over
-        is_another = mail is None or begins_another(
-            step, fields, mail, gap=now - mail.touched, is_over=over is not None
-        )
-        if mail is None or is_another:
+        live, over = self._mails.get(host, key)
+        known = live or over
+        if known is None or begins_another(
+            step, fields, known, gap=now - known.touched, is_over=live is None
+        ):
             mail = KnownMail(now)
-        else:
-            # The end of a mail does not move, though a line came after it.  A snapshot that is
-            # being taken keeps the old one as it was.
-            mail = KnownMail(now if known is not None else mail.touched, *_facts(mail))
+            self._take(mail, _LEARNED[step], fields)
+            self._mails.begin(host, key, mail)
+            self.counters.entries_evicted = self._mails.evicted
+            return
+        # The end of a mail does not move, though a line came after it.
+        mail = _copy(known, known.touched if live is None else now)
         self._take(mail, _LEARNED[step], fields)
-        if over is not None and not is_another:
-            self._mails.replace_over(host, key, mail)
-        else:
-            self._mails.put_live(host, key, mail)
-        self.counters.entries_evicted = self._mails.evicted
+        self._mails.update(host, key, mail, is_over=live is None)
 
     def _end(self, host: str, key: str, now: float) -> None:
-        mail = self._mails.live(host, key)
-        if mail is not None:
-            self._mails.put_over(host, key, KnownMail(now, *_facts(mail)))
-            return
-        over = self._mails.over(host, key)
-        if over is not None and now - over.touched > REORDERED_SECONDS:
+        live, over = self._mails.get(host, key)
+        if live is not None:
+            self._mails.end(host, key, _copy(live, now))
+        elif over is not None and now - over.touched > REORDERED_SECONDS:
             # No mail ends twice: it is the next one, of which nothing is known yet.
-            self._mails.put_over(host, key, KnownMail(now))
+            self._mails.end(host, key, KnownMail(now))
 
     def _take(self, mail: KnownMail, names: Iterable[str], fields: dict[str, Any]) -> None:
         for name in names:
@@ -268,8 +264,19 @@ class QueueMap:
             if isinstance(value, str) and len(value) > _LONGEST_FACT:
                 self.counters.facts_too_long += 1
                 continue
-            # Most mail comes from few clients: their names are kept once.
-            setattr(mail, slot, intern(value) if name in _SHARED else value)
+            if name in _SHARED:
+                # Most mail comes from few clients: their names are kept once.
+                value = intern(value)
+            elif isinstance(value, str):
+                mail.size_bytes += len(value) - len(getattr(mail, slot) or "")
+            setattr(mail, slot, value)
+
+
+def _copy(mail: KnownMail, touched: float) -> KnownMail:
+    """A mail to write into: a snapshot that is being taken keeps the old one as it was."""
+    copy = KnownMail(touched, *_facts(mail))
+    copy.size_bytes = mail.size_bytes
+    return copy
 
 
 def _share_of(event: Event) -> str:
@@ -286,5 +293,5 @@ def _rows(parts: Iterator[tuple[str, bool, list[tuple[str, KnownMail]]]]) -> Ite
     for host, is_over, mails in parts:
         for start in range(0, len(mails), _SNAPSHOT_MAILS):
             some = mails[start : start + _SNAPSHOT_MAILS]
-            rows = [[key, mail.touched, *_facts(mail)] for key, mail in some]
+            rows = [[key, mail.touched, *_facts(mail), mail.size_bytes] for key, mail in some]
             yield orjson.dumps([host, is_over, rows])

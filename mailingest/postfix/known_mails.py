@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from heapq import nlargest
 from typing import Final
 
-# An entry with its key, without the texts that are only its own.
-_ENTRY_BYTES: Final = 500
+ENTRY_BYTES: Final = 500
+"""What a mail takes with its key, without the texts that are only its own."""
+
 _HOST_BYTES: Final = 1000
 # After so many, the host that takes most is looked for again.
 _EVICTIONS: Final = 1000
@@ -19,7 +20,10 @@ _EVICTIONS: Final = 1000
 
 @dataclass(slots=True)
 class KnownMail:
-    """What is known of a mail, and when a line last began or ended it, in seconds since 1970."""
+    """What is known of a mail, and when a line last began or ended it, in seconds since 1970.
+
+    ``size_bytes`` is about how much memory it takes.
+    """
 
     touched: float
     sender: str | None = None
@@ -30,16 +34,12 @@ class KnownMail:
     client_ip: str | None = None
     sasl_username: str | None = None
     uid: int | None = None
+    size_bytes: int = ENTRY_BYTES
 
     @property
     def active_sender(self) -> str | None:
         """Only qmgr's word is kept as the sender."""
         return self.sender
-
-    @property
-    def size_bytes(self) -> int:
-        """About how much memory it takes."""
-        return _ENTRY_BYTES + len(self.sender or "") + len(self.message_id or "")
 
 
 class _Host:
@@ -73,35 +73,35 @@ class KnownMails:
     def __len__(self) -> int:
         return self._count
 
-    def live(self, host: str, key: str) -> KnownMail | None:
-        """The mail that has this queue ID now."""
+    def get(self, host: str, key: str) -> tuple[KnownMail | None, KnownMail | None]:
+        """The mail that has a queue ID now, or else the one that had it last and is over."""
         mails = self._hosts.get(host)
-        return mails.live.get(key) if mails is not None else None
+        if mails is None:
+            return None, None
+        mail = mails.live.get(key)
+        return (mail, None) if mail is not None else (None, mails.over.get(key))
 
-    def over(self, host: str, key: str) -> KnownMail | None:
-        """The mail that had it last, if there is no other one."""
-        mails = self._hosts.get(host)
-        return mails.over.get(key) if mails is not None else None
-
-    def find(self, host: str, key: str) -> KnownMail | None:
-        """Either of them."""
-        mails = self._hosts.get(host)
-        return (mails.live.get(key) or mails.over.get(key)) if mails is not None else None
-
-    def put_live(self, host: str, key: str, mail: KnownMail) -> None:
-        """Take a mail that was touched now, in place of what is known under the queue ID."""
+    def begin(self, host: str, key: str, mail: KnownMail) -> None:
+        """Take a mail that begins now, in place of what is known under the queue ID."""
         self._put(host, key, mail, is_over=False)
 
-    def put_over(self, host: str, key: str, mail: KnownMail) -> None:
+    def update(self, host: str, key: str, mail: KnownMail, *, is_over: bool) -> None:
+        """Take more about a mail; one that is over does not count as touched."""
+        mails = self._hosts[host]
+        if is_over:
+            grown = mail.size_bytes - mails.over[key].size_bytes
+            mails.over[key] = mail
+        else:
+            grown = mail.size_bytes - mails.live[key].size_bytes
+            mails.live[key] = mail
+            mails.live.move_to_end(key)
+        if grown:
+            self._grow(mails, grown)
+            self._evict()
+
+    def end(self, host: str, key: str, mail: KnownMail) -> None:
         """Take a mail that ended now, in place of what is known under the queue ID."""
         self._put(host, key, mail, is_over=True)
-
-    def replace_over(self, host: str, key: str, mail: KnownMail) -> None:
-        """Take more about a mail that is over, whose end does not move."""
-        mails = self._hosts[host]
-        self._grow(mails, mail.size_bytes - mails.over[key].size_bytes)
-        mails.over[key] = mail
-        self._evict()
 
     def forget(self, *, live: float, over: float) -> int:
         """Drop mails that were touched last at these times or before; how many were live."""
@@ -131,18 +131,19 @@ class KnownMails:
         if mails is None:
             mails = self._hosts[host] = _Host()
             self.size_bytes += _HOST_BYTES
-        self._pop(mails, mails.live, key)
-        self._pop(mails, mails.over, key)
+        if key in mails.live:
+            self._pop(mails, mails.live, key)
+        elif key in mails.over:
+            self._pop(mails, mails.over, key)
         (mails.over if is_over else mails.live)[key] = mail
         self._count += 1
         self._grow(mails, mail.size_bytes)
         self._evict()
 
     def _pop(self, mails: _Host, part: OrderedDict[str, KnownMail], key: str) -> None:
-        mail = part.pop(key, None)
-        if mail is not None:
-            self._count -= 1
-            self._grow(mails, -mail.size_bytes)
+        mail = part.pop(key)
+        self._count -= 1
+        self._grow(mails, -mail.size_bytes)
 
     def _grow(self, mails: _Host, by: int) -> None:
         mails.size_bytes += by

@@ -42,10 +42,11 @@ _RFC3164 = re.compile(
 )
 # Nearly all lines: with a host, which is neither a level nor a year, and a tag.
 _USUAL = re.compile(
-    rf"(?:<(\d{{1,3}})>)?{_STAMP} "
-    r"((?!\d{4} |[A-Z]+ |[<(]|\w+\.(?:emerg|alert|crit|err|warn|notice|info|debug))[^ :\[\]]++) "
-    r"([^ :\[]++)(?:\[([^\] ]*+)\])?: (.*)",
+    rf"(?:<(\d{{1,3}})>)?{_STAMP} ([^ :\[\]]++) ([^ :\[]++)(?:\[([^\] ]*+)\])?: (.*)",
     re.DOTALL | re.ASCII,
+)
+_NO_HOST = re.compile(
+    r"\d{4}\Z|[A-Z]+\Z|[<(]|\w+\.(?:emerg|alert|crit|err|warn|notice|info|debug)", re.ASCII
 )
 # Section 6.3: quotes, backslashes and brackets are escaped within a parameter's value.
 # Atomic groups, since possessive ones are not sound in each Python (see grok/oniguruma.py).
@@ -102,8 +103,8 @@ class RecordDecoder:
     def __init__(self, clock: Clock, *, charset: str = "auto") -> None:
         self._clock = clock
         self._charset = charset
-        # Tags of Postfix, which nobody has to look at again.
-        self._own_tags: set[str] = set()
+        # Hosts with tags of Postfix, which nobody has to look at again.
+        self._usual: set[tuple[str, str]] = set()
 
     def begin_file(self) -> FileSpan:
         """Another file begins; see `Clock.begin_file`."""
@@ -120,7 +121,9 @@ class RecordDecoder:
         text = text.rstrip("\r\n\0 ")
         usual = _USUAL.match(text)
         record = None if usual is None else self._rfc3164(usual, reference, peer)
-        if record is None or (record.program not in self._own_tags and self._is_wrapper(record)):
+        if record is None or (
+            (record.hostname, record.program) not in self._usual and not self._is_usual(record)
+        ):
             record = self._unusual(text, reference, peer)
         if not lossless:
             record.problems += (CHARSET_MISMATCH,)
@@ -128,19 +131,15 @@ class RecordDecoder:
             record.raw = payload
         return record
 
-    def _is_wrapper(self, record: Record) -> bool:
-        """Whether a tag may be that of what only passes the line on."""
-        if is_own_tag(record.program):
-            if len(self._own_tags) >= _MOST_NAMES:
-                self._own_tags.clear()
-            self._own_tags.add(record.program)
+    def _is_usual(self, record: Record) -> bool:
+        """Whether host and tag are what they seem."""
+        if _NO_HOST.match(record.hostname) or _is_wrapper(record):
             return False
-        # What begins a time stamp or an object looks like a tag.
-        return (
-            not record.program[:1].isalpha()
-            or may_have_header(record.msg)
-            or record.program.endswith(".service")
-        )
+        if is_own_tag(record.program):
+            if len(self._usual) >= _MOST_NAMES:
+                self._usual.clear()
+            self._usual.add((record.hostname, record.program))
+        return True
 
     def _unusual(self, text: str, reference: float, peer: str) -> Record:
         """The record of any other line; what stands in the header's place may be another one."""
@@ -148,7 +147,7 @@ class RecordDecoder:
         record = None if match is None else self._rfc3164(match, reference, peer)
         record = record or self._rfc5424(text, reference, peer)
         is_plain = record is not None and not is_level(record.hostname)
-        if record is not None and is_plain and record.program and not self._is_wrapper(record):
+        if record is not None and is_plain and record.program and not _is_wrapper(record):
             return record
         found = peel(text)
         if found is not None:
@@ -254,6 +253,16 @@ class RecordDecoder:
         if "message repeated " in msg:
             _unwrap(record)
         return record
+
+
+def _is_wrapper(record: Record) -> bool:
+    """Whether a tag may be that of what only passes the line on."""
+    # What begins a time stamp or an object looks like a tag.
+    return not is_own_tag(record.program) and (
+        not record.program[:1].isalpha()
+        or may_have_header(record.msg)
+        or record.program.endswith(".service")
+    )
 
 
 def _is_same(record: Record, found: Peeled) -> bool:

@@ -103,23 +103,29 @@ def test_events_that_wait_are_bounded_by_bytes(monkeypatch: pytest.MonkeyPatch) 
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from(["put_live", "put_over", "forget"]),
+            st.sampled_from(["begin", "end", "update", "forget"]),
             st.sampled_from(["mx1", "mx2", "mx3"]),
             st.integers(0, 5),
-            st.text("x", max_size=40),
+            st.integers(1, 40),
         ),
         max_size=60,
     )
 )
 def test_its_counts_are_those_of_what_it_has(
-    steps: list[tuple[str, str, int, str]],
+    steps: list[tuple[str, str, int, int]],
 ) -> None:
     mails = KnownMails(7, 7 * 600)
-    for time, (step, host, number, sender) in enumerate(steps):
+    for time, (step, host, number, size) in enumerate(steps):
+        mail = KnownMail(float(time), size_bytes=500 + size)
+        live, over = mails.get(host, f"Q{number}")
         if step == "forget":
             mails.forget(live=time - 20, over=time - 10)
-        else:
-            getattr(mails, step)(host, f"Q{number}", KnownMail(float(time), sender=sender))
+        elif step == "begin":
+            mails.begin(host, f"Q{number}", mail)
+        elif step == "end":
+            mails.end(host, f"Q{number}", mail)
+        elif live or over:
+            mails.update(host, f"Q{number}", mail, is_over=live is None)
         rows = [(host, mail) for host, _, some in mails.rows() for _, mail in some]
         assert len(mails) == len(rows) <= 7
         sizes = sum(mail.size_bytes for _, mail in rows)
