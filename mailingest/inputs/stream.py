@@ -89,6 +89,7 @@ class TcpInput:
         self.frames = FrameCounters()
         self.connections_accepted = 0
         self.connections_refused = 0
+        self.accepts_failed = 0
         self.connections_not_allowed = 0
         self.connections_failed = 0
         self.connections_timed_out = 0
@@ -106,6 +107,7 @@ class TcpInput:
         self._serving = False
         self._closing = False
         self._refusing = False
+        self._accept_fails = False
 
     @property
     def connections_open(self) -> int:
@@ -119,6 +121,7 @@ class TcpInput:
             "connections_accepted": self.connections_accepted,
             "connections_refused": self.connections_refused,
             "connections_not_allowed": self.connections_not_allowed,
+            "accepts_failed": self.accepts_failed,
             "connections_failed": self.connections_failed,
             "connections_timed_out": self.connections_timed_out,
             "frames_streamed": self.frames.received,
@@ -188,6 +191,7 @@ class TcpInput:
                 if not self._closing:
                     await self._accept_failed(error)
                 continue
+            self._accept_fails = False
             self._take(connection, address, tasks)
         for connection, address in self._backlog:
             self._take(connection, address, tasks)
@@ -213,7 +217,11 @@ class TcpInput:
     async def _accept_failed(self, error: OSError) -> None:
         if isinstance(error, ConnectionError):
             return  # that peer gave up before it was accepted
-        _log.warning("tcp accept failed", address=self.address, error=str(error))
+        self.accepts_failed += 1
+        # The kernel keeps the connections, and it is tried each second.
+        if not self._accept_fails:
+            self._accept_fails = True
+            _log.warning("tcp accept failed", address=self.address, error=str(error))
         await asyncio.sleep(_ACCEPT_PAUSE_SECONDS)
 
     def _refuse(self, connection: socket.socket, peer: str) -> None:

@@ -53,6 +53,7 @@ COUNTERS: Final = (
     _of_inputs("connections_accepted", "TCP connections that were taken"),
     _of_inputs("connections_refused", "those over `max_connections`"),
     _of_inputs("connections_not_allowed", "those of senders that are not in `allow`"),
+    _of_inputs("accepts_failed", "tries to take one that failed, for want of descriptors mostly"),
     _of_inputs("connections_failed", "those that broke"),
     _of_inputs("connections_timed_out", "those that sent nothing for `idle_timeout`"),
     _of_inputs("frames_streamed", "lines that came over TCP"),

@@ -25,6 +25,7 @@ from mailingest.config import Settings
 from mailingest.errors import MailingestError, UsageError, sole_error
 from mailingest.service import gc_tuning
 from mailingest.service.counters import Value, read_counters
+from mailingest.service.descriptors import within_limits
 from mailingest.service.frame_limit import FrameLimit
 from mailingest.service.log_limit import log_limit
 from mailingest.service.parts import build_parts
@@ -50,6 +51,7 @@ def run(settings: Settings) -> int:
 
     A second signal ends the process at once.  Raises UsageError if it cannot start.
     """
+    settings = within_limits(settings)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         daemon = Daemon(settings)
         gc_tuning.tune()

@@ -56,9 +56,14 @@ class ControlFile:
                 path=str(self._path),
             )
         self.losses, self.knows_losses = losses or Losses(), losses is not None
-        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
-        self._write(file_header(_MAGIC), 0)
-        self.write_losses()
+        self._create()
+
+    def make_again(self, end: Position) -> None:
+        """Write all that it says into a new file, in place of one that is gone; raises OSError."""
+        self.close()
+        self._create()
+        self.write_end(end)
+        self.sync()
 
     def write_end(self, end: Position) -> None:
         """The journal ends there now."""
@@ -84,6 +89,11 @@ class ControlFile:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+    def _create(self) -> None:
+        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+        self._write(file_header(_MAGIC), 0)
+        self.write_losses()
 
     def _write(self, content: bytes, offset: int) -> None:
         try:

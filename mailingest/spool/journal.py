@@ -68,6 +68,7 @@ class Journal:
         self.damage = DamageReport(self._control)
         self._segments: list[Segment] = []
         self._descriptor = -1
+        self._inode = -1
         self._since_look = _LOOK_EVERY_BYTES
 
     @property
@@ -130,6 +131,19 @@ class Journal:
         self.end = ends[-1]
         self._control.write_end(self.end)
         return ends
+
+    def begin_anew(self) -> None:
+        """The directory is another one, and empty: go on in it.  Raises OSError.
+
+        What was in the files that are gone is missing when it is to be read.
+        """
+        self._close_segment()
+        self._control.make_again(self.end)
+
+    def refuse(self, reason: str) -> None:
+        """Take nothing until `probe` finds that all is well again."""
+        self.full = reason
+        self._since_look = _LOOK_EVERY_BYTES
 
     def probe(self) -> None:
         """Find out whether there is room again."""
@@ -223,8 +237,7 @@ class Journal:
         return Position(self.begin, min(number, self._control.losses.settled))
 
     def _refuse(self, error: OSError) -> None:
-        self.full = error.strerror or str(error)
-        self._since_look = _LOOK_EVERY_BYTES
+        self.refuse(error.strerror or str(error))
 
     def _write(self, segment: Segment, data: bytes) -> None:
         if self.size + len(data) > self.max_bytes:
@@ -236,6 +249,9 @@ class Journal:
             written = os.pwrite(self._descriptor, data, segment.size)
             while written < len(data):
                 written += os.pwrite(self._descriptor, data[written:], segment.size + written)
+            # What is in a file without its name is found by no later process.
+            if segment.path.stat().st_ino != self._inode:
+                raise OSError(errno.ENOENT, "the file of the spool was replaced")
         except OSError:
             # Nothing of it may be read later: whoever sent it was told that it was refused.
             self._cut(segment)
@@ -256,11 +272,12 @@ class Journal:
         self._close_segment()
         segment = new_segment(self.directory, self.end.bytes)
         self._descriptor = os.open(segment.path, _FLAGS, FILE_MODE)
+        self._inode = os.fstat(self._descriptor).st_ino
         try:
             self._write(segment, segment_header())
         except OSError:
             self._close_segment()
-            segment.path.unlink()
+            segment.path.unlink(missing_ok=True)
             raise
         self._segments.append(segment)
         self.end = Position(segment.end, self.end.frames)

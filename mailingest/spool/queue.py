@@ -16,7 +16,7 @@ import orjson
 import structlog
 
 from mailingest.errors import UsageError
-from mailingest.spool.files import FILE_MODE
+from mailingest.spool.files import FILE_MODE, make_directory
 from mailingest.spool.journal import SEGMENT_BYTES, Journal
 from mailingest.spool.records import FrameBatch, JournalRecord, Position
 from mailingest.spool.syncing import GroupCommit
@@ -54,6 +54,7 @@ class Spool:
         self._arrived = asyncio.Event()
         self._has_room = asyncio.Event()
         self._state = -1
+        self._is_gone = False
 
     @property
     def full(self) -> str | None:
@@ -82,16 +83,8 @@ class Spool:
     def open(self, position: Position | None) -> None:
         """Go on at a position, None for the beginning; raises UsageError."""
         try:
-            self._state = os.open(
-                self._directory / STATE_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE
-            )
-            fcntl.flock(self._state, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._take_hold()
             self.position = self._journal.open(position)
-        except BlockingIOError:
-            raise UsageError(
-                f"state.directory: another mailingest works in {self._directory.parent}: stop it, "
-                f"or set another directory"
-            ) from None
         except OSError as error:
             raise UsageError(f"{self._directory}: {error.strerror}") from None
         self._covered = self.position.bytes
@@ -173,7 +166,11 @@ class Spool:
 
         ``counters`` are those of the whole service, for its operators.
         """
-        if self.full is not None:
+        if self._is_in_place():
+            self._is_gone = False  # it may have come back
+        else:
+            self._go_on_elsewhere()
+        if self.full is not None and not self._is_gone:
             self._journal.probe()
             if self.full is None:
                 _log.info("the spool has room again")
@@ -198,6 +195,51 @@ class Spool:
         if self._state >= 0:
             os.close(self._state)
             self._state = -1
+
+    def _take_hold(self) -> None:
+        """Have the directory for this process alone; raises OSError and UsageError."""
+        path = self._directory / STATE_FILE
+        state = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+        try:
+            fcntl.flock(state, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(state)
+            raise UsageError(
+                f"state.directory: another mailingest works in {self._directory.parent}: stop it, "
+                f"or set another directory"
+            ) from None
+        if self._state >= 0:
+            os.close(self._state)
+        self._state = state
+
+    def _is_in_place(self) -> bool:
+        """Whether the directory is still the one that this process has hold of."""
+        try:
+            path = self._directory / STATE_FILE
+            return os.path.samestat(os.fstat(self._state), path.stat())
+        except OSError:
+            return False
+
+    def _go_on_elsewhere(self) -> None:
+        """The directory was deleted or renamed: nothing is accepted until there is another one."""
+        if not self._is_gone:
+            _log.error(
+                "the directory of the spool was deleted or renamed; lines in it that are not "
+                "stored are lost, and nothing is accepted until it is there again",
+                path=str(self._directory),
+            )
+        self._is_gone = True
+        self._journal.refuse("its directory was deleted or renamed")
+        try:
+            make_directory(self._directory.parent, "state.directory")
+            make_directory(self._directory, "state.directory")
+            self._take_hold()
+            self._journal.begin_anew()
+        except (OSError, UsageError) as error:
+            self._journal.refuse(str(error))
+            return
+        self._is_gone = False
+        _log.warning("the directory of the spool is made anew", path=str(self._directory))
 
     def _end_reading(self) -> None:
         """What follows is in the tail, which begins where the reader stands."""

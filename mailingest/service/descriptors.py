@@ -1,0 +1,65 @@
+"""How many files and connections the process may have open, known before it accepts anything.
+
+Without descriptors neither a connection nor the file for what it brings can be opened.  So some are
+left for files, and connections have the rest: those over it are refused, and counted.
+"""
+
+import resource
+from typing import Final
+
+import structlog
+
+from mailingest.config import Settings
+from mailingest.errors import UsageError
+
+_log = structlog.get_logger(__name__)
+
+# Spool, snapshot, dead letters and three days of SQLite are some 25 at a time, the event loop, the
+# listeners and standard input to error some 15, a cluster's connections 10 for each of its nodes.
+_FOR_FILES: Final = 100
+# With fewer it does not start; half of so few is for files.
+_LEAST: Final = 80
+
+
+def within_limits(settings: Settings) -> Settings:
+    """The settings with as many connections as the process may have open.
+
+    The limit is raised as far as that is allowed.  Raises UsageError if there are too few
+    descriptors to work at all.
+    """
+    wanted = sum(one.max_connections for one in settings.inputs.tcp)
+    files = _raised(wanted + _FOR_FILES)
+    if files >= wanted + _FOR_FILES:
+        return settings
+    if files < _LEAST:
+        raise UsageError(
+            f"only {files} files and connections may be open (ulimit -n), and mailingest needs "
+            f"{_LEAST} at least: raise LimitNOFILE= of the systemd unit, or `ulimit -n`"
+        )
+    allowed = files - min(_FOR_FILES, files // 2)
+    if wanted <= allowed:
+        return settings
+    _log.warning(
+        "fewer connections can be open than max_connections says; raise LimitNOFILE= of the "
+        "systemd unit, or `ulimit -n`",
+        connections=allowed,
+        max_connections=wanted,
+        files=files,
+    )
+    tcp = tuple(
+        one.model_copy(update={"max_connections": max(1, one.max_connections * allowed // wanted)})
+        for one in settings.inputs.tcp
+    )
+    inputs = settings.inputs.model_copy(update={"tcp": tcp})
+    return settings.model_copy(update={"inputs": inputs})
+
+
+def _raised(wanted: int) -> int:
+    """The limit of descriptors, raised to what is wanted if that is allowed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return wanted
+    if soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return soft
