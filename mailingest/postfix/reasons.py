@@ -80,15 +80,18 @@ def _without_names(found: str, fields: Mapping[str, Any]) -> str:
     folded = found.lower()
     for key in _ADDRESSES:
         address = fields.get(key)
-        if not address:
-            continue
-        local = (address.rpartition("@")[0] or address).strip('"')
+        if address and address.partition("@")[0].partition("+")[0].strip('"').lower() in folded:
+            found = _without_name(found, address)
+    return found
+
+
+def _without_name(found: str, address: str) -> str:
+    local = (address.rpartition("@")[0] or address).strip('"')
+    for name in (local, local.partition("+")[0]):
         # A shorter one is rather a word, and one without a letter a status code.
-        for name in (local, local.partition("+")[0]):
-            is_name = len(name) >= _SHORTEST_NAME and any(map(str.isalpha, name))
-            if is_name and name.lower() in folded:
-                alone = rf"(?<![^\W_]){re.escape(name)}(?![^\W_])"
-                found = re.sub(alone, "*", found, flags=re.IGNORECASE)
+        if len(name) >= _SHORTEST_NAME and any(map(str.isalpha, name)):
+            alone = rf"(?<![^\W_]){re.escape(name)}(?![^\W_])"
+            found = re.sub(alone, "*", found, flags=re.IGNORECASE)
     return found
 
 

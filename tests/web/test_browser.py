@@ -275,3 +275,14 @@ def test_a_store_that_is_away_is_shown_as_such(visit: Visit, store: Path) -> Non
         for path in ("?to=bob@example.net", "overview"):
             assert visitor.go(path) == 503
             expect(visitor.page.get_by_role("alert")).to_contain_text("cannot be asked")
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_a_name_that_was_made_to_lead_here_shows_nothing(
+    visit: Visit, url: str, language: str
+) -> None:
+    # Browsers take all names of this top-level domain to this machine, as DNS rebinding does.
+    visitor = visit(url.replace("127.0.0.1", "evil.localhost"), locale=language)
+    assert visitor.go("?from=ann@example.com") == 421
+    expect(visitor.page.get_by_role("heading")).to_contain_text("web.server_names")
+    assert visitor.page.locator(".story").count() == 0

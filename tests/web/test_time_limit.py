@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
+from typing import cast
 
 import pytest
 from hypothesis import given
@@ -22,7 +23,7 @@ from mailingest.web.turns import MOST_AT_ONCE, Busy, Turns
 from mailingest.wiring import build_store
 from tests.support.lab.polling import PATIENCE
 from tests.support.logs import documents_of, lines_of
-from tests.support.stores import MakeCountingReader, sqlite_reader
+from tests.support.stores import MakeCountingReader, log_file_reader, sqlite_reader
 from tests.web import serving
 
 # Long lines are log lines.
@@ -239,6 +240,16 @@ async def test_without_time_every_store_says_so(make_counting_reader: MakeCounti
     assert not result.is_certain
     whole = await trace(TimedReader(reader, PATIENCE), Criteria(text=text_term("removed")))
     assert len(whole.stories) == 15
+
+
+async def test_log_files_are_left_in_time_too(tmp_path: Path) -> None:
+    files = log_file_reader(tmp_path / "mail.log", lines_of(LOG))
+    criteria = Criteria(text=text_term("removed"))
+    for seconds, count in ((0.0, 0), (PATIENCE, 15)):
+        timed = TimedReader(cast(CountingReader, files), seconds)
+        result = await trace(timed, criteria)
+        assert (len(result.stories), result.is_timed_out) == (count, not count)
+    await files.close()
 
 
 async def test_a_server_that_never_answers_is_not_waited_for() -> None:
