@@ -15,12 +15,15 @@ from mailingest.commands.progress import progress_bar
 from mailingest.config import Settings
 from mailingest.delivery.batcher import Batcher
 from mailingest.delivery.deadletters import DeadLetters
+from mailingest.documents import Document
 from mailingest.errors import sole_error
 from mailingest.inputs.files import DamagedFile, LogFile
 from mailingest.inputs.years import tell_doubt
 from mailingest.pipeline import Pipeline
 from mailingest.service import gc_tuning
+from mailingest.service.frame_limit import FrameLimit, FrameTooSlow
 from mailingest.spool.files import make_directory
+from mailingest.spool.frame_mark import FrameMark
 from mailingest.stores.protocol import Writer
 from mailingest.wiring import build_batcher, build_pipeline, build_store, log_files
 
@@ -64,6 +67,8 @@ class Replay:
         self._began = time.monotonic()
         self._damaged = 0
         self._interrupted = False
+        # In memory only: a replay that is killed is not started again by itself.
+        self._mark = FrameMark(settings.state.directory)
         make_directory(settings.state.directory, "state.directory")
         self._checkpoint = Checkpoint(settings.state.directory, files)
         if restart:
@@ -80,6 +85,8 @@ class Replay:
         dead_letters = DeadLetters(state.directory, max_bytes=state.max_dead_letter_bytes)
         batcher = build_batcher(self._settings, writer, dead_letters)
         loop = asyncio.get_running_loop()
+        limit = FrameLimit(self._mark)
+        limit.start()
         try:
             async with asyncio.TaskGroup() as tasks:
                 writing = tasks.create_task(batcher.run())
@@ -91,6 +98,7 @@ class Replay:
         except ExceptionGroup as group:
             raise sole_error(group) from None
         finally:
+            limit.stop()
             await writer.close()
         return self._conclude(batcher)
 
@@ -134,11 +142,10 @@ class Replay:
     ) -> None:
         file = self._files[number]
         start = self._start.offset if number == self._start.file else 0
-        feed, reference = self._pipeline.feed, file.mtime
         span = self._pipeline.begin_file()
         checkpointed = time.monotonic()
         for block in file.blocks(start):
-            documents = [document for line in block.lines for document in feed(line, reference)]
+            documents = self._feed(block.lines, file.mtime, batcher)
             self._lines += len(block.lines)
             await batcher.put_many(documents)
             now = time.monotonic()
@@ -154,6 +161,21 @@ class Replay:
                 if self._interrupted:
                     return
         tell_doubt(file, span)
+
+    def _feed(self, lines: Sequence[bytes], reference: float, batcher: Batcher) -> list[Document]:
+        """The documents of lines; one that takes too long is set aside, as by the daemon."""
+        feed, cells = self._pipeline.feed, self._mark.cells
+        documents: list[Document] = []
+        for number, line in enumerate(lines, self._lines + 1):
+            try:
+                cells[FrameMark.NOW] = number
+                documents += feed(line, reference)
+                cells[FrameMark.NOW] = 0
+            except FrameTooSlow as error:
+                cells[FrameMark.NOW] = 0
+                _log.error("a line is set aside", reason=str(error), line=repr(line[:2000]))
+                batcher.reject(self._pipeline.unread(line, reference, "", 0), str(error))
+        return documents
 
     def _conclude(self, batcher: Batcher) -> int:
         counters = self._pipeline.counters

@@ -59,6 +59,24 @@ def test_a_line_that_takes_too_long_is_set_aside_and_the_daemon_lives_on(site: S
     assert counters["frames_set_aside"] == counters["documents_rejected"] == 1
 
 
+def test_a_replay_sets_such_a_line_aside_as_well(site: Site, tmp_path: Path) -> None:
+    others = numbered(0, 4)
+    file = tmp_path / "mail.log"
+    file.write_text("".join(f"{line}\n" for line in (*others[:2], ENDLESS, *others[2:])))
+    done = subprocess.run(
+        [sys.executable, "-m", "mailingest", "replay", "--config", str(site.config), str(file)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
+    )
+    assert done.returncode == 1, done.stderr
+    assert site.messages() == texts(others)
+    [letter] = letters(site)
+    assert letter.fields["message"] == ENDLESS
+    assert "syslog_peer" not in letter.fields
+
+
 def test_a_line_that_the_process_died_with_twice_is_set_aside(site: Site) -> None:
     others = numbered(0, 20)
     for life in range(2):
