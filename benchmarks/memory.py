@@ -20,7 +20,7 @@ from random import Random
 from typing import Final
 
 from benchmarks import store
-from benchmarks.measure import MeasurementError, daemon, free_port, show
+from benchmarks.measure import daemon, free_port, resident_bytes, show
 from benchmarks.population import Population
 from mailingest.config import Settings
 from mailingest.wiring import build_pipeline
@@ -50,21 +50,14 @@ def mails(count: int, seed: int) -> Iterator[bytes]:
         ).encode()
 
 
-def _resident() -> int:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) * 1024
-    raise MeasurementError("the kernel tells no VmRSS")
-
-
 def _map_alone(count: int, seed: int, result: Connection) -> None:
     """Tell by how many bytes a process grows that only keeps the queue IDs in mind."""
     pipeline = build_pipeline(Settings(), live=False, wait=0.0)
-    before = _resident()
+    before = resident_bytes()
     for mail in mails(count, seed):
         for line in mail.splitlines():
             pipeline.feed(line, time.time())
-    result.send(_resident() - before)
+    result.send(resident_bytes() - before)
 
 
 def _measure_map(count: int, seed: int) -> int:
