@@ -1,6 +1,7 @@
 """Questions end in time, and none is in the way of another user's."""
 
 import asyncio
+import json
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -89,24 +90,28 @@ def access(seconds: float) -> Access:
     )
 
 
-@pytest.mark.parametrize(("holds", "mails"), [("span", 0), ("find", 0), ("of_mails", 15)])
-async def test_an_answer_that_is_not_whole_says_so(store: Held, holds: str, mails: int) -> None:
+# Half of the time is for finding, which a busy machine needs for what takes milliseconds elsewhere.
+@pytest.mark.parametrize(
+    ("holds", "seconds", "mails"), [("span", 0.2, 0), ("find", 0.2, 0), ("of_mails", 8.0, 15)]
+)
+async def test_an_answer_that_is_not_whole_says_so(
+    store: Held, holds: str, seconds: float, mails: int
+) -> None:
     store.holds = holds
-    async for page in serving.served(store, access(0.2)):
-        async with page.session.get(
-            page.url + "search.json?from=ann@example.com", headers=user("ann")
-        ) as response:
-            assert response.status == 200
-            found = await response.json()
+    path = "?from=ann@example.com"
+    async for page in serving.served(store, access(seconds)):
+        answers = await asyncio.gather(
+            page.get(f"search.json{path}", headers=user("ann")),
+            page.get(f"{path}&lang=en", headers=user("bob")),
+            page.get(f"{path}&lang=de", headers=user("carla")),
+        )
+        assert [status for status, _ in answers] == [200, 200, 200]
+        found = json.loads(answers[0][1])
         assert (found["is_timed_out"], found["is_cut"], found["is_certain"]) == (True, True, False)
         assert len(found["mails"]) == mails
-        for language, words in (("en", "took too long"), ("de", "dauerte zu lange")):
-            status, html = await page.get(
-                f"?from=ann@example.com&lang={language}", headers=user("ann")
-            )
-            assert status == 200
-            assert words in html
-            assert "No such mail" not in html
+        assert "took too long" in answers[1][1]
+        assert "dauerte zu lange" in answers[2][1]
+        assert "No such mail" not in answers[1][1]
         assert store.held == 0
 
 
@@ -167,7 +172,7 @@ async def test_who_goes_away_can_ask_again(store: Held) -> None:
 
 async def test_a_user_s_questions_wait_for_a_time_and_in_a_short_queue(store: Held) -> None:
     store.holds = "find"
-    async for page in serving.served(store, access(0.4)):
+    async for page in serving.served(store, access(3.0)):
         answers = await asyncio.gather(
             *(page.get("?to=bob@example.net", headers=user("ann")) for _ in range(20))
         )
