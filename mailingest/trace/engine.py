@@ -23,10 +23,10 @@ from mailingest.stores.events import StoredEvent, time_of
 from mailingest.stores.protocol import Found, Reader, Span
 from mailingest.trace.collected import Apart, Collected, here
 from mailingest.trace.criteria import meets
-from mailingest.trace.facts import session_of
 from mailingest.trace.gathering import is_accept
 from mailingest.trace.history import REACH as AGAIN
 from mailingest.trace.history import triples_of, with_history
+from mailingest.trace.lines import session_of
 from mailingest.trace.story import Story
 
 # A deferred mail lives for 5 days (maximal_queue_lifetime), and its bounce as long again.

@@ -41,13 +41,8 @@ from mailingest.postfix.names import (
 )
 from mailingest.postfix.refusals import refusal_of
 from mailingest.stores.events import StoredEvent, time_of
-from mailingest.trace.facts import (
-    Attempt,
-    Facts,
-    FilterLine,
-    Key,
-    Queue,
-    Refusal,
+from mailingest.trace.facts import Attempt, Facts, FilterLine, Key, Queue, Refusal
+from mailingest.trace.lines import (
     host_of,
     instance_of,
     is_intent,

@@ -10,7 +10,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from mailingest.trace.facts import Refusal, is_temporary
+from mailingest.trace.facts import Refusal
+from mailingest.trace.lines import is_temporary
 from mailingest.trace.origin import client_of, sender_of
 from mailingest.trace.story import Story
 

@@ -15,7 +15,7 @@ from mailingest.postfix.names import (
     SENDER,
 )
 from mailingest.stores.events import StoredEvent
-from mailingest.trace.facts import Client, Login
+from mailingest.trace.lines import Client, Login
 from mailingest.trace.story import Story
 
 

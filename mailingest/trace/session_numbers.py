@@ -6,7 +6,8 @@ from typing import Final, NamedTuple, Self
 
 from mailingest.postfix.lifecycle import REORDERED_SECONDS
 from mailingest.stores.events import StoredEvent
-from mailingest.trace.facts import Queue, Refusal, is_hold
+from mailingest.trace.facts import Queue, Refusal
+from mailingest.trace.lines import is_hold
 from mailingest.trace.session_lines import (
     SessionLine,
     accepted_commands,

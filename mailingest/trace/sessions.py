@@ -18,7 +18,8 @@ from typing import Final, NamedTuple, Self
 from mailingest.postfix.lifecycle import REORDERED_SECONDS
 from mailingest.postfix.names import CLIENT_IP, SMTP_STAGE
 from mailingest.stores.events import StoredEvent, time_of
-from mailingest.trace.facts import Queue, Refusal, Session, host_of, session_of
+from mailingest.trace.facts import Queue, Refusal
+from mailingest.trace.lines import Session, host_of, session_of
 from mailingest.trace.session_lines import (
     Kind,
     SessionLine,

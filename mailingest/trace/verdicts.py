@@ -12,9 +12,10 @@ from datetime import datetime, timedelta
 from mailingest.postfix.lifecycle import REORDERED_SECONDS
 from mailingest.postfix.names import RECIPIENT
 from mailingest.stores.events import StoredEvent, time_of
-from mailingest.trace.facts import Attempt, Queue, Refusal, is_hold, is_temporary
+from mailingest.trace.facts import Attempt, Queue, Refusal
 from mailingest.trace.filters import FilterIds
 from mailingest.trace.graph import QueueGraph
+from mailingest.trace.lines import is_hold, is_temporary
 from mailingest.trace.story import Story, with_
 
 # Postfix tries a mail again at the latest after maximal_backoff_time (4000 s): a mail that was
