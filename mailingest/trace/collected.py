@@ -41,6 +41,7 @@ class Collected:
         self.notes: list[str] = []
         self.whole: Criteria | None = None
         self._seen: set[str] = set()
+        self._facts: Facts | None = None
 
     def has_all(self, since: datetime, until: datetime) -> bool:
         """Whether all lines about mails of a time are there: ``whole`` asked for all of its own."""
@@ -55,11 +56,16 @@ class Collected:
 
     async def facts(self) -> Facts:
         """What they say."""
-        return await self.apart(lambda: gather(self.in_order()))
+        return await self.apart(self._gathered)
 
     async def stories(self, until: datetime) -> list[Story]:
         """What they tell up to a time, oldest first."""
-        return await self.apart(lambda: build_stories(gather(self.in_order()), until=until))
+        return await self.apart(lambda: build_stories(self._gathered(), until=until))
+
+    def _gathered(self) -> Facts:
+        if self._facts is None:
+            self._facts = gather(self.in_order())
+        return self._facts
 
     def _add(self, found: Found) -> list[StoredEvent]:
         new = []
@@ -68,6 +74,8 @@ class Collected:
                 self._seen.add(event["_id"])
                 new.append(completed(event))
         self.all += new
+        if new:
+            self._facts = None
         self.is_cut |= found.is_cut
         self.is_timed_out |= found.is_timed_out
         self.notes += [note for note in found.notes if note not in self.notes]

@@ -28,7 +28,7 @@ EVENTS: Final = 20_000
 _FIRST: Final = timedelta(hours=1)
 _LEAST: Final = timedelta(seconds=1)
 # A mail that is to be held or discarded gets its queue ID soon after the line that says so.
-_MARGIN: Final = timedelta(seconds=2)
+_MARGIN: Final = timedelta(seconds=1)
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 _EVER: Final = datetime.max.replace(tzinfo=UTC)
 
