@@ -5,13 +5,17 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from zlib import crc32
 
 import orjson
+import structlog
 
 from mailingest.errors import UsageError
 from mailingest.inputs.files import LogFile, identity
 from mailingest.pipeline import Pipeline
 from mailingest.spool.files import replace_file
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,29 +39,69 @@ class Checkpoint:
         self._path = directory / f"replay-{digest}" if len(names) == len(files) else None
 
     async def save(self, place: ResumePoint, pipeline: Pipeline) -> None:
-        """Keep it, in place of the one before."""
-        if self._path is not None:
-            rows = [orjson.dumps([place.file, place.offset]), *pipeline.snapshot()]
+        """Keep it, in place of the one before; a failure is logged.
+
+        Then an interruption costs more work, but no line.
+        """
+        if self._path is None:
+            return
+        rows = [_place_row(place), *pipeline.snapshot()]
+        try:
             await asyncio.to_thread(replace_file, self._path, rows)
+        except OSError as error:
+            _log.error(
+                "the checkpoint cannot be written; the replay goes on without a new one",
+                path=str(self._path),
+                reason=error.strerror,
+            )
 
     def restore(self, pipeline: Pipeline) -> ResumePoint | None:
         """Give the pipeline what it knew, and say where to go on; None if nothing is kept.
 
-        Raises UsageError if it is damaged.
+        One that is damaged is set aside: beginning anew stores nothing twice.  Raises UsageError if
+        it can be neither read nor set aside.
         """
         if self._path is None or not self._path.exists():
             return None
-        first, *rows = self._path.read_bytes().splitlines()
         try:
-            place = ResumePoint(*orjson.loads(first))
+            first, *rows = self._path.read_bytes().splitlines()
+            place = _read_place(first)
             pipeline.restore(rows)
-        except (ValueError, TypeError) as error:
-            raise UsageError(
-                f"{self._path}: the checkpoint is damaged ({error}): use --restart"
-            ) from None
+        except (OSError, ValueError, TypeError) as error:
+            _set_aside(self._path, error)
+            return None
         return place
 
     def forget(self) -> None:
         """Begin anew the next time."""
         if self._path is not None:
             self._path.unlink(missing_ok=True)
+
+
+def _place_row(place: ResumePoint) -> bytes:
+    """The first line; the others have a checksum of their own."""
+    numbers = [place.file, place.offset]
+    return orjson.dumps([*numbers, crc32(orjson.dumps(numbers))])
+
+
+def _read_place(row: bytes) -> ResumePoint:
+    file, offset, checksum = orjson.loads(row)
+    if checksum != crc32(orjson.dumps([file, offset])):
+        raise ValueError("not as it was written")
+    return ResumePoint(file, offset)
+
+
+def _set_aside(path: Path, reason: Exception) -> None:
+    aside = path.with_name(f"{path.name}.damaged")
+    try:
+        path.replace(aside)
+    except OSError as error:
+        raise UsageError(
+            f"{path}: the checkpoint is damaged and cannot be set aside "
+            f"({error.strerror}): make its directory writable, or remove it"
+        ) from None
+    _log.warning(
+        "the checkpoint is damaged and set aside; the replay begins anew, and stores nothing twice",
+        path=str(aside),
+        reason=str(reason),
+    )

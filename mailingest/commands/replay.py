@@ -18,6 +18,7 @@ from mailingest.delivery.deadletters import DeadLetters
 from mailingest.documents import Document
 from mailingest.errors import sole_error
 from mailingest.inputs.files import DamagedFile, LogFile
+from mailingest.inputs.pipes import BlockReader
 from mailingest.inputs.years import tell_doubt
 from mailingest.pipeline import Pipeline
 from mailingest.service import gc_tuning
@@ -69,6 +70,7 @@ class Replay:
         self._interrupted = False
         # In memory only: a replay that is killed is not started again by itself.
         self._mark = FrameMark(settings.state.directory)
+        self._reader = BlockReader()
         make_directory(settings.state.directory, "state.directory")
         self._checkpoint = Checkpoint(settings.state.directory, files)
         if restart:
@@ -107,6 +109,7 @@ class Replay:
         if self._interrupted:
             reading.cancel()
         self._interrupted = True
+        self._reader.stop()
 
     async def _read(self, batcher: Batcher, writer: Writer) -> None:
         with progress_bar("{task.fields[rate]}") as progress:
@@ -122,14 +125,20 @@ class Replay:
                     self._damaged += 1
                     _log.error("file is damaged; what could be read was", reason=str(error))
                 if self._interrupted:
+                    if not file.is_regular:
+                        # It cannot be read again.
+                        await self._store_all(batcher, writer)
                     return
                 done += file.size_bytes
                 progress.update(task, completed=done)
-            for document in self._pipeline.flush():
-                await batcher.put(document)
-            await batcher.drain()
-            await writer.sync()
+            await self._store_all(batcher, writer)
             self._checkpoint.forget()
+
+    async def _store_all(self, batcher: Batcher, writer: Writer) -> None:
+        for document in self._pipeline.flush():
+            await batcher.put(document)
+        await batcher.drain()
+        await writer.sync()
 
     async def _read_file(
         self,
@@ -144,7 +153,7 @@ class Replay:
         start = self._start.offset if number == self._start.file else 0
         span = self._pipeline.begin_file()
         checkpointed = time.monotonic()
-        for block in file.blocks(start):
+        async for block in self._reader.blocks(file, start):
             documents = self._feed(block.lines, file.mtime, batcher)
             self._lines += len(block.lines)
             await batcher.put_many(documents)

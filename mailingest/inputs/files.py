@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import cast
 
 from mailingest.errors import MailingestError, UsageError
 from mailingest.inputs.compressed import DAMAGE, RawFile, decompressed, written_at
@@ -166,7 +165,9 @@ class LogFile:
     @contextmanager
     def _source(self) -> Iterator[io.BufferedReader]:
         if self.path == STANDARD_INPUT:
-            yield cast(io.BufferedReader, sys.stdin.buffer)
+            # Not sys.stdin: a thread that reads it would be in the way of the interpreter's end.
+            with open(sys.stdin.fileno(), "rb", closefd=False) as source:
+                yield source
         else:
             with self.path.open("rb") as source:
                 yield source

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from mailingest.service.log_output import log_output
 from mailingest.service.parts import Parts
 
 Kind = Literal["counter", "gauge", "state"]
@@ -252,6 +253,12 @@ COUNTERS: Final = (
         "counter",
         "dead letters that had to go for want of room (`max_dead_letter_bytes`)",
         lambda parts: parts.dead_letters.documents_removed,
+    ),
+    Counter(
+        "log_lines_lost",
+        "counter",
+        "lines of mailingest's own log that could not be written, for want of disk space mostly",
+        lambda _: log_output.lines_lost,
     ),
 )
 

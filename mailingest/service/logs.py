@@ -4,13 +4,14 @@ import atexit
 import logging
 import sys
 from collections.abc import MutableMapping
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
 
 from mailingest.config import Log
 from mailingest.escaping import escape_terminal_lines
 from mailingest.service.log_limit import log_limit
+from mailingest.service.log_output import log_output
 
 _log = structlog.get_logger(__name__)
 
@@ -30,6 +31,7 @@ def configure(log: Log) -> None:
         if as_text
         else [structlog.processors.JSONRenderer()]
     )
+    log_output.use(sys.stderr)
     structlog.configure(
         processors=[
             log_limit,
@@ -39,7 +41,7 @@ def configure(log: Log) -> None:
             *renderers,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(log.level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, log_output)),
         cache_logger_on_first_use=True,
     )
     _take_in_libraries()

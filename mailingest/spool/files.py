@@ -59,8 +59,10 @@ class Replacement:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._file.close()
-        self._temporary.unlink(missing_ok=True)
+        try:
+            self._file.close()  # it may be the disk that has no room for the rest
+        finally:
+            self._temporary.unlink(missing_ok=True)
 
     def write(self, line: bytes) -> None:
         """Write a line, given without its end."""

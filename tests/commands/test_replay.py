@@ -160,3 +160,49 @@ def test_an_interrupted_replay_goes_on_with_what_it_knew(
     assert len(deliveries) == 9_999
     assert all("postfix_from" in event for event in deliveries)
     assert not list(backfill.state.glob("replay-*"))
+
+
+def listens_to(number: signal.Signals, process: subprocess.Popen[bytes]) -> bool:
+    """Whether a process has a handler for a signal."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    caught = int(status.partition("SigCgt:")[2].split()[0], 16)
+    return bool(caught >> (number - 1) & 1)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_a_replay_that_waits_for_a_pipe_that_nobody_writes(
+    backfill: Backfill, tmp_path: Path, number: signal.Signals
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with subprocess.Popen(backfill.command(str(pipe)), stderr=subprocess.PIPE) as process:
+        # Python has one for SIGINT from its beginning.
+        wait_until(lambda: listens_to(signal.SIGTERM, process), "it listens to signals")
+        process.send_signal(number)
+        assert process.wait(PATIENCE) == 130
+        assert process.stderr is not None
+        assert b"Traceback" not in process.stderr.read()
+
+
+@pytest.mark.parametrize("is_named", [True, False])
+def test_what_came_through_a_pipe_before_a_signal_is_stored(
+    backfill: Backfill, tmp_path: Path, is_named: bool
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    command = backfill.command(str(pipe) if is_named else "-")
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        with pipe.open("wb") if is_named else process.stdin as writing:
+            writing.write(as_bytes([*mail(1, 0), *mail(2, 0)[:4]]))
+            writing.flush()
+            wait_until(lambda: len(backfill.deliveries()) == 2, "the first lines are stored")
+            writing.write(as_bytes(mail(3, 0)))
+            writing.flush()
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(PATIENCE) == 130
+        assert process.stderr is not None
+        said = process.stderr.read()
+    assert b"Traceback" not in said
+    assert b"Fatal" not in said
+    assert all("postfix_from" in event for event in backfill.deliveries())

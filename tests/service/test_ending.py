@@ -11,6 +11,7 @@ import pytest
 
 from mailingest.config import load
 from mailingest.delivery.batcher import Batcher
+from mailingest.errors import MailingestError
 from mailingest.inputs.stream import TcpInput
 from mailingest.inputs.udp import UdpInput
 from mailingest.service.daemon import Daemon as InProcess
@@ -144,3 +145,19 @@ def test_a_reader_of_standard_output_that_goes_ends_it_in_one_line(tmp_path: Pat
         if process.stderr is not None:
             process.stderr.close()
     assert complaints == ["mailingest: the reader of standard output has gone\n"]
+
+
+async def test_a_disk_that_cannot_sync_ends_it_and_nobody_takes_lines_for_accepted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(_descriptor: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    site = Site(tmp_path, '[spool]\nsync = "always"\n')
+    monkeypatch.setattr(os, "fdatasync", failing)
+    running = asyncio.create_task(InProcess(load(site.config)).main())
+    await asyncio.to_thread(wait_until, lambda: listens_at(site.tcp), "it listens")
+    with pytest.raises(ConnectionResetError):
+        await asyncio.to_thread(site.hand_over, *numbered(0, 3))
+    with pytest.raises(MailingestError, match=r"the disk cannot sync the spool"):
+        await asyncio.wait_for(running, PATIENCE)

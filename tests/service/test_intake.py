@@ -1,6 +1,8 @@
 """Frames into the spool: what is one record, and what happens when there is no room."""
 
 import asyncio
+import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from structlog.testing import capture_logs
 from mailingest.service.intake import Intake
 from mailingest.spool.queue import Spool
 from mailingest.spool.records import FrameBatch
+from tests.support.lab.polling import until
 
 
 @pytest.fixture
@@ -97,3 +100,22 @@ async def test_frames_that_are_given_up_are_logged(spool: Spool) -> None:
         "peer": "192.0.2.1",
         "frames": 2,
     }
+
+
+async def test_lines_of_a_stream_count_as_taken_when_they_are_synced_if_so_set(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_go_on = threading.Event()
+    fdatasync = os.fdatasync
+
+    def slow(descriptor: int) -> None:
+        may_go_on.wait()
+        fdatasync(descriptor)
+
+    monkeypatch.setattr(os, "fdatasync", slow)
+    await Intake(spool).take_frames([b"1"], "a", 1)
+    taking = asyncio.create_task(Intake(spool, syncs_first=True).take_frames([b"2"], "a", 1))
+    await until(lambda: spool.frames == 2)
+    assert not taking.done()
+    may_go_on.set()
+    await taking

@@ -12,12 +12,14 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from mailingest.config import Settings
 from mailingest.delivery import batcher as module
 from mailingest.delivery.batcher import Batcher
 from mailingest.delivery.receipts import Receipt, Receipts
 from mailingest.documents import Document
+from mailingest.errors import StoreUnavailable
 from mailingest.pipeline import Pipeline
 from mailingest.service.processor import Processor, spool_receipt
 from mailingest.service.snapshots import Snapshots
@@ -258,3 +260,20 @@ async def test_a_snapshot_becomes_valid_with_the_receipt_of_its_position() -> No
             assert read_position(path.read_bytes().splitlines()[0]).frames == third
             for task in running:
                 task.cancel()
+
+
+async def test_a_snapshot_is_not_valid_before_the_store_is_synced() -> None:
+    async def fails() -> None:
+        raise StoreUnavailable("the disk cannot sync")
+
+    with rig(seed=1) as made, TemporaryDirectory() as directory:
+        path = Path(directory, "queue-ids")
+        receipts = made.batcher.receipts
+        with capture_logs() as events:
+            await Snapshots(path, made.pipeline, made.spool, receipts, fails).take()
+        assert not path.exists()
+        assert [(one["event"], one["reason"]) for one in events] == [
+            ("snapshot not written", "the disk cannot sync")
+        ]
+        await Snapshots(path, made.pipeline, made.spool, receipts, made.writer.sync).take()
+        assert path.exists()

@@ -235,12 +235,13 @@ def test_udp_and_tcp_give_the_same_documents(run: SqliteRun) -> None:
     assert by_udp == by_tcp
 
 
-def test_a_replay_gives_the_same_documents_but_for_the_priority(run: SqliteRun) -> None:
+def test_a_replay_gives_the_same_documents_but_for_priority_and_peer(run: SqliteRun) -> None:
     by_tcp = {document.id: document.fields for document in in_sqlite(run.directory / "tcp")}
     replayed = {document.id: document.fields for document in in_sqlite(run.directory / "replay")}
     for fields in by_tcp.values():
         assert fields.pop("syslog_facility") == 2
         assert fields.pop("syslog_severity") in (4, 6)
+        assert fields.pop("syslog_peer") == "127.0.0.1"
     assert replayed == by_tcp
 
 
