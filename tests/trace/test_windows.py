@@ -28,8 +28,8 @@ from tests.support.logs import documents_of
 pytest_plugins = ["tests.support.lab.fixture"]
 pytestmark = pytest.mark.lab
 
-_LINES = 12_000
-_EVENTS = 3000
+_LINES = 8000
+_EVENTS = 2000
 
 QUESTIONS = [
     Criteria(),
