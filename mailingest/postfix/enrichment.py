@@ -21,7 +21,7 @@ from typing import Any, Final
 
 import orjson
 
-from mailingest.postfix.known_mails import KnownMail, KnownMails
+from mailingest.postfix.known_mails import ENTRY_BYTES, KnownMail, KnownMails
 from mailingest.postfix.lifecycle import ENDS, REORDERED_SECONDS, Step, begins_another, step_of
 from mailingest.postfix.parser import Event
 from mailingest.syslog.peers import HOSTS_EXCEEDED
@@ -180,7 +180,9 @@ class QueueMap:
     def restore(self, lines: Iterable[bytes]) -> None:
         """Take the mails of a snapshot; raises ValueError if another version made it."""
         version, *rows = map(orjson.loads, lines)
-        if version != _VERSION:
+        if version == list(_FACTS):
+            rows = [_of_first_version(row) for row in chain.from_iterable(rows)]
+        elif version != _VERSION:
             raise ValueError("a snapshot of another version")
         for host, is_over, mails in rows:
             known = ((key, KnownMail(*facts)) for key, *facts in mails)
@@ -287,6 +289,14 @@ def _share_of(event: Event) -> str:
 def _length(event: Event) -> int:
     """About how many bytes an event takes whose line is long."""
     return 2 * len(event.fields.get("message", ""))
+
+
+def _of_first_version(row: list[Any]) -> list[Any]:
+    """A row as it is now: it had no host, which its key begins with, and no size."""
+    key, is_over, touched, *facts = row
+    mail = KnownMail(touched, *facts)
+    size = ENTRY_BYTES + len(mail.sender or "") + len(mail.message_id or "")
+    return [key.partition(" ")[0], is_over, [[key, touched, *facts, size]]]
 
 
 def _rows(parts: Iterator[tuple[str, bool, list[tuple[str, KnownMail]]]]) -> Iterator[bytes]:

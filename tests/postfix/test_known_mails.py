@@ -4,6 +4,7 @@ import gc
 import tracemalloc
 from collections.abc import Iterable
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -131,6 +132,20 @@ def test_its_counts_are_those_of_what_it_has(
         sizes = sum(mail.size_bytes for _, mail in rows)
         assert mails.size_bytes == sizes + 1000 * len({host for host, _ in rows})
         assert mails.size_bytes <= 7 * 600
+
+
+def test_a_snapshot_of_the_first_version_is_restored() -> None:
+    queue_map = QueueMap(wait=0)
+    names = ["postfix_from", "postfix_size", "postfix_nrcpt", "postfix_message-id"]
+    names += ["postfix_client_hostname", "postfix_client_ip", "postfix_sasl_username"]
+    facts = ["ann@example.org", 1, 1, None, None, None, None, None]
+    rows = [["mx1 postfix AAAAAAA1", False, NOW, *facts], ["mx1 postfix B1", True, NOW, *facts]]
+    queue_map.restore([orjson.dumps([*names, "postfix_uid"]), orjson.dumps(rows)])
+    assert knows(queue_map, "mx1", "AAAAAAA1")
+    assert queue_map.size_bytes == 2 * (500 + len("ann@example.org")) + 1000
+    again = QueueMap(wait=0)
+    again.restore(list(queue_map.snapshot()))
+    assert list(again.snapshot()) == list(queue_map.snapshot())
 
 
 def test_what_it_counts_is_about_what_it_takes() -> None:

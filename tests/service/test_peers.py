@@ -73,7 +73,8 @@ def test_only_networks_that_are_allowed_may_send(tmp_path: Path) -> None:
         site.config.read_text().replace("port =", 'allow = ["127.0.0.8/29"]\nport =')
     )
     with Daemon(site.config) as daemon:
-        send_from("127.0.0.2", site, *numbered(0, 300))
+        # No more than the socket of a busy daemon holds.
+        send_from("127.0.0.2", site, *numbered(0, 50))
         send_from("127.0.0.9", site, *numbered(1000, 2))
         with connected_from("127.0.0.10", site) as connection:
             connection.sendall(f"{numbered(2000, 1)[0]}\n".encode())
@@ -85,7 +86,7 @@ def test_only_networks_that_are_allowed_may_send(tmp_path: Path) -> None:
         wait_until(lambda: len(site.stored()) == 3, "what is allowed is stored")
     assert {str(one["syslog_peer"]) for one in site.stored()} == {"127.0.0.9", "127.0.0.10"}
     counters = site.counters(daemon.log)
-    assert (counters["datagrams_not_allowed"], counters["connections_not_allowed"]) == (300, 1)
+    assert (counters["datagrams_not_allowed"], counters["connections_not_allowed"]) == (50, 1)
     rows = [json.loads(line) for line in daemon.log.read_text().splitlines()]
     told = [row for row in rows if row["event"] == "a datagram of a sender that is not in allow"]
     assert 1 <= len(told) <= 10
