@@ -132,4 +132,8 @@ def _read_losses(content: bytes) -> Losses | None:
     checksum, _, row = row.partition(b" ")
     if checksum != b"%08x" % crc32(row):
         return None
-    return Losses.from_row(orjson.loads(row))
+    # Nothing has the checksum 0, as blanks and zeros may say.
+    try:
+        return Losses.from_row(orjson.loads(row))
+    except ValueError:
+        return None

@@ -97,7 +97,9 @@ class FrameMark:
         cells = self.cells
         if not cells[_NOW]:
             return
-        cells[_DEATHS] = cells[_DEATHS] + 1 if cells[_SUSPECT] == cells[_NOW] else 1
+        # After damage it may be any number: one that is higher has no place in a cell.
+        before = min(cells[_DEATHS], _MOST_DEATHS) if cells[_SUSPECT] == cells[_NOW] else 0
+        cells[_DEATHS] = before + 1
         cells[_SUSPECT], cells[_NOW] = cells[_NOW], 0
         _log.warning(
             "the process before ended while it worked on a line",

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, Final, Self
+from typing import Final, Self
 
 # Far more than a disk damages between two snapshots; they have to fit into the control file.
 _MOST_GAPS: Final = 64
@@ -54,10 +54,19 @@ class Losses:
         return [self.frames, self.bytes, self.settled, self.gaps]
 
     @classmethod
-    def from_row(cls, row: list[Any]) -> Self:
-        """What `as_row` gave."""
-        frames, size, settled, gaps = row
-        return cls(frames, size, settled, [tuple(gap) for gap in gaps])
+    def from_row(cls, row: object) -> Self:
+        """What `as_row` gave; raises ValueError for anything else."""
+        match row:
+            case [int(frames), int(size), int(settled), list(gaps)] if all(map(_is_gap, gaps)):
+                return cls(frames, size, settled, [(begin, end) for begin, end in gaps])
+        raise ValueError("no row of losses")
+
+
+def _is_gap(value: object) -> bool:
+    match value:
+        case [int(), int()]:
+            return True
+    return False
 
 
 def _joined(gaps: list[tuple[int, int]]) -> list[tuple[int, int]]:

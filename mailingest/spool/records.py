@@ -32,6 +32,8 @@ from zlib import crc32
 MARKER_BYTES: Final = 8
 # What callers may put into one record; more is refused, since a larger length is not believed.
 MAX_BODY_BYTES: Final = 1024 * 1024
+# No journal comes to that many frames.
+NUMBERS_END: Final = 1 << 48
 
 _CRC: Final = struct.Struct("<I")
 _HEADER: Final = struct.Struct("<IIQdQIHB")
@@ -139,12 +141,12 @@ class RecordDecoder:
         if end > len(data):
             return None
         body = data[begin:end]
-        if crc32(body) != checksum:
+        if crc32(body) != checksum or number >= NUMBERS_END:
             raise DamagedRecord
         lengths_at = peer + more
         frames = cut_frames(body, lengths_at, count)
-        batch = FrameBatch(received_at, body[:peer].decode(), stream, frames, body[peer:lengths_at])
-        return end, number, batch
+        text, metadata = peer_text(body[:peer]), body[peer:lengths_at]
+        return end, number, FrameBatch(received_at, text, stream, frames, metadata)
 
     def find(self, data: bytes, at: int) -> int:
         place = data.find(self._marker, at)
@@ -152,10 +154,25 @@ class RecordDecoder:
 
 
 def cut_frames(body: bytes, at: int, count: int) -> list[bytes]:
-    """The frames of a body: at a place their lengths, behind them the frames themselves."""
+    """The frames of a body: at a place their lengths, behind them the frames themselves.
+
+    Raises DamagedRecord if that is not so: memory may be damaged before a checksum is made of it.
+    """
     place = at + _LENGTH.size * count
+    if not count or place > len(body):
+        raise DamagedRecord
     frames = []
     for length in struct.unpack_from(f"<{count}I", body, at):
         frames.append(body[place : place + length])
         place += length
+    if place != len(body):
+        raise DamagedRecord
     return frames
+
+
+def peer_text(peer: bytes) -> str:
+    """The address in a body; raises DamagedRecord."""
+    try:
+        return peer.decode()
+    except UnicodeDecodeError:
+        raise DamagedRecord from None

@@ -13,7 +13,14 @@ import struct
 from typing import Final
 from zlib import crc32
 
-from mailingest.spool.records import MAX_BODY_BYTES, DamagedRecord, FrameBatch, cut_frames
+from mailingest.spool.records import (
+    MAX_BODY_BYTES,
+    NUMBERS_END,
+    DamagedRecord,
+    FrameBatch,
+    cut_frames,
+    peer_text,
+)
 
 _CRC: Final = struct.Struct("<I")
 _HEADER: Final = struct.Struct("<IQdQIB")
@@ -50,10 +57,10 @@ class Version1Decoder:
         if end > len(data):
             return None
         body = data[begin:end]
-        if crc32(body, crc32(header)) != checksum:
+        if crc32(body, crc32(header)) != checksum or number >= NUMBERS_END:
             raise DamagedRecord
         frames = cut_frames(body, peer, count)
-        return end, number, FrameBatch(received_at, body[:peer].decode(), stream, frames)
+        return end, number, FrameBatch(received_at, peer_text(body[:peer]), stream, frames)
 
     def find(self, data: bytes, at: int) -> int:
         found = _MAYBE_RECORD.search(data, at)

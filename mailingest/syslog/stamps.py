@@ -28,10 +28,14 @@ _ZONES: Final = {
     **{"EST": -5.0, "EDT": -4.0, "CST": -6.0, "CDT": -5.0, "MST": -7.0, "MDT": -6.0},
     **{"PST": -8.0, "PDT": -7.0},
 }
-_TIME = r"(?P<time>\d\d:\d\d:\d\d)(?:[.,](?P<fraction>\d{1,9})\d{0,9})?"
+# Digits are those of ASCII: what they say goes into the time of a document as it is.
+_TIME = r"(?P<time>(?a:\d\d:\d\d:\d\d))(?:[.,](?P<fraction>(?a:\d{1,9}))(?a:\d{0,9}))?"
 _NAMED_ZONE = "|".join(sorted(_ZONES, key=len, reverse=True))
-_ZONE = rf"(?: ?(?P<offset>[+-]\d\d(?::?\d\d)?|Z))?(?: (?P<zone>{_NAMED_ZONE}))?(?![\w+])"
-_YEAR = r"(?:19[7-9]\d|20\d\d)"
+_ZONE = (
+    rf"(?: ?(?P<offset>(?a:[+-]\d\d(?::?\d\d)?)|Z))?(?: (?P<zone>{_NAMED_ZONE}))?"
+    r"(?![\w+]|[.,](?u:\d))"
+)
+_YEAR = r"(?a:19[7-9]\d|20\d\d)"
 # A word of letters in whatever language; East Asian ones begin with the month's number.
 _WORD = r"(?:[^\W\d_][^\s\d:\[\]<>(){}|=\"',;/.-]{0,24}|\d{1,2}[月월])"
 _WEEKDAY = r"(?P<weekday>[^\W\d_][^\s\d:\[\]<>(){}|=\"';/-]{0,12},? )?"
@@ -45,18 +49,20 @@ _ISO = re.compile(
 # Not ASCII only: the months' names are not.
 _MONTH_FIRST = re.compile(
     rf"\[?{_WEEKDAY}(?:(?P<before>{_YEAR})[ -])?(?P<name>{_WORD})\.?[ -]{{1,2}}"
-    rf"(?P<day>\d{{1,2}})\.?,?[ -](?:(?P<year>{_YEAR}),?[ -])?{_TIME}{_ZONE}"
+    rf"(?P<day>(?a:\d{{1,2}}))\.?,?[ -](?:(?P<year>{_YEAR}),?[ -])?{_TIME}{_ZONE}"
     rf"(?: (?P<after>{_YEAR})(?![^\s\]]))?\]?"
 )
 _DAY_FIRST = re.compile(
-    rf"\[?{_WEEKDAY}(?P<day>\d{{1,2}})\.?[ /-](?P<name>{_WORD})\.?(?:[ /-](?P<year>{_YEAR}))?,?[ :]"
-    rf"{_TIME}{_ZONE}\]?"
+    rf"\[?{_WEEKDAY}(?P<day>(?a:\d{{1,2}}))\.?[ /-](?P<name>{_WORD})\.?"
+    rf"(?:[ /-](?P<year>{_YEAR}))?,?[ :]{_TIME}{_ZONE}\]?"
 )
 # Seconds with a fraction, or an integer in seconds, milli-, micro- or nanoseconds.
 _EPOCH = re.compile(r"\[?(\d{10})(?:\.(\d{1,9})|(\d{3}|\d{6}|\d{9}))?(?=[\]\s])\]?", re.ASCII)
 # daemontools' multilog; the label is 2^62 + 10 seconds ahead of Unix time.
 _TAI64N = re.compile(r"@4([0-9a-f]{15})([0-9a-f]{8})(?=\s)")
 _TAI_AHEAD: Final = 10
+# In the year 5138: what is more was not counted in seconds, and from 10000 on there is no date.
+_LAST_SECONDS: Final = 1e11
 # The kernel's and journalctl's short-monotonic: seconds since a start that nobody knows.
 _MONOTONIC = re.compile(r"\[ *\d{1,9}\.\d{6}\](?=\s)", re.ASCII)
 _BEGINS: Final = (_ISO, _MONTH_FIRST, _DAY_FIRST)
@@ -90,19 +96,19 @@ def read_stamp(text: str, at: int = 0) -> Stamp | None:
             return stamp
     if (match := _EPOCH.match(text, at)) is not None:
         seconds, fraction, unit = match.groups()
-        return Stamp(match.end(), _exact(int(seconds), fraction or unit or ""))
+        return _exact(int(seconds), fraction or unit or "", match.end())
     if (match := _TAI64N.match(text, at)) is not None:
         seconds, nanoseconds = (int(part, 16) for part in match.groups())
-        if seconds < 1 << 40 and nanoseconds < 1_000_000_000:
-            return Stamp(match.end(), _exact(seconds - _TAI_AHEAD, f"{nanoseconds:09d}"))
+        if nanoseconds < 1_000_000_000:
+            return _exact(seconds - _TAI_AHEAD, f"{nanoseconds:09d}", match.end())
     if (match := _MONOTONIC.match(text, at)) is not None:
         return Stamp(match.end())
     return None
 
 
-def epoch_stamp(seconds: float) -> Stamp:
-    """A stamp of seconds since 1970."""
-    return Stamp(0, moment_of(seconds))
+def epoch_stamp(seconds: float) -> Stamp | None:
+    """A stamp of seconds since 1970; None if they are those of no log."""
+    return Stamp(0, moment_of(seconds)) if 0 <= seconds < _LAST_SECONDS else None
 
 
 def moment_of_stamp(stamp: Stamp, clock: Clock, hostname: str, reference: float) -> Moment | None:
@@ -184,8 +190,11 @@ def _zone(offset: str | None, name: str | None) -> tzinfo | None:
     return timezone(-delta if offset[0] == "-" else delta)
 
 
-def _exact(seconds: int, fraction: str) -> Moment:
-    return _with_fraction(moment_of(seconds), fraction)
+def _exact(seconds: int, fraction: str, end: int) -> Stamp | None:
+    stamp = epoch_stamp(seconds)
+    if stamp is None or stamp.moment is None:
+        return None
+    return Stamp(end, _with_fraction(stamp.moment, fraction))
 
 
 def _with_fraction(moment: Moment, fraction: str) -> Moment:

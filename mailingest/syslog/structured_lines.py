@@ -140,8 +140,7 @@ def _stamp(values: Mapping[str, Any]) -> Stamp | None:
 
 def _numeric(value: float) -> Stamp | None:
     unit = next((unit for least, unit in _UNITS if value >= least), 1.0)
-    seconds = value / unit
-    return epoch_stamp(seconds) if seconds < 1e11 else None
+    return epoch_stamp(value / unit)
 
 
 def _pri(values: Mapping[str, Any]) -> int | None:

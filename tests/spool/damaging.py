@@ -8,7 +8,7 @@ from zlib import crc32
 
 from mailingest.spool.journal import Journal
 from mailingest.spool.records import FrameBatch, Position
-from tests.spool.version1_writer import write_version_1
+from tests.support.version1_writer import write_version_1
 
 SEGMENT_BYTES = 250
 HEADER_BYTES = 16

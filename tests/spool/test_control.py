@@ -3,6 +3,7 @@
 import os
 import tempfile
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 from hypothesis import given
@@ -95,6 +96,19 @@ def test_of_a_file_that_was_cut_what_is_left_is_believed(tmp_path: Path, size: i
         control.open()
     control.close()
     assert [log["log_level"] for log in logs] == ["warning"]
+
+
+@pytest.mark.parametrize(
+    "row", [b"", b"{}", b"[]", b"[1,2,3]", b'[1,2,3,[["a"]]]', b'["a",0,0,[]]', b"[0,0,0,[1]]"]
+)
+def test_losses_with_a_right_checksum_that_make_no_sense_are_not_believed(
+    tmp_path: Path, row: bytes
+) -> None:
+    path = write(tmp_path)
+    content = bytearray(path.read_bytes())
+    content[64:] = b"%08x %b\n" % (crc32(row), row)
+    path.write_bytes(content)
+    assert read_control(tmp_path) == (END, None)
 
 
 def test_a_newer_one_is_refused(tmp_path: Path) -> None:

@@ -70,3 +70,13 @@ def test_what_is_no_mark_is_written_anew(tmp_path: Path, content: bytes) -> None
     (tmp_path / "frame").write_bytes(content)
     assert list(died_with(tmp_path, 3, 3).given_up) == [3]
     assert (tmp_path / "frame").stat().st_size == 4096
+
+
+def test_a_mark_that_is_damaged_does_not_stop_the_start(tmp_path: Path) -> None:
+    died_with(tmp_path, 3)
+    content = (tmp_path / "frame").read_bytes()
+    (tmp_path / "frame").write_bytes(content[:8] + b"\xff" * 4088)
+    mark = died_with(tmp_path, 3, 3)
+    assert 3 in mark.given_up
+    mark.forget(1 << 62)
+    mark.give_up(5)

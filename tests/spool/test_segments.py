@@ -1,9 +1,11 @@
 """The files of a journal: which versions are read, and how what is intact is found."""
 
 import os
+import struct
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 from structlog.testing import capture_logs
@@ -14,7 +16,7 @@ from mailingest.spool.records import FrameBatch, encode
 from mailingest.spool.segments import Segment, find_segments, read_records
 from mailingest.spool.version1 import Version1Decoder
 from tests.spool.damaging import file_header
-from tests.spool.version1_writer import encode_version_1, write_version_1
+from tests.support.version1_writer import encode_version_1, write_version_1
 
 MEGABYTE = 1024 * 1024
 
@@ -112,6 +114,55 @@ def test_a_record_within_a_line_is_not_taken_for_one_of_the_journal(tmp_path: Pa
     records = list(journal.read(start))
     assert [record.batch for record in records] == [batch(b"first"), batch(b"third")]
     assert records[1].begin.bytes == end
+    assert journal.damage.frames == 1
+    journal.close()
+
+
+def sealed(marker: bytes, body: bytes, *, number: int, count: int, more: int, peer: int) -> bytes:
+    """A record of format 2 with right checksums, whatever it says."""
+    content = struct.pack("<IIQdQIHB", crc32(body), len(body), number, 1.0, 0, count, more, peer)
+    return marker + struct.pack("<I", crc32(content)) + content + body
+
+
+def sealed_version_1(body: bytes, *, number: int, count: int, peer: int) -> bytes:
+    content = struct.pack("<IQdQIB", len(body), number, 1.0, 0, count, peer)
+    return struct.pack("<I", crc32(body, crc32(content))) + content + body
+
+
+ONE_FRAME = struct.pack("<I", 4) + b"line"
+NONSENSE = [
+    pytest.param(ONE_FRAME, {"count": 2}, id="more frames than there are lengths"),
+    pytest.param(ONE_FRAME, {"count": 0xFFFFFFFF}, id="more frames than memory has room for"),
+    pytest.param(ONE_FRAME, {"count": 0}, id="no frame"),
+    pytest.param(b"", {"count": 0}, id="nothing"),
+    pytest.param(ONE_FRAME, {"peer": 200}, id="a peer longer than all"),
+    pytest.param(ONE_FRAME + b"more", {}, id="more than the frames"),
+    pytest.param(ONE_FRAME[:-1], {}, id="less than the frames"),
+    pytest.param(b"\xff\xfe" + ONE_FRAME, {"peer": 2}, id="a peer that is no text"),
+    pytest.param(ONE_FRAME, {"number": (1 << 64) - 1}, id="a number that nothing comes after"),
+]
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize(("body", "wrong"), NONSENSE)
+def test_a_record_with_right_checksums_that_makes_no_sense_is_damaged(
+    tmp_path: Path, body: bytes, wrong: dict[str, int], version: int
+) -> None:
+    said = {"number": 1, "count": 1, "peer": 0, **wrong}
+    written = [batch(b"first"), batch(b"third")]
+    if version == 1:
+        write_version_1(tmp_path, written[:1], MEGABYTE)
+        [segment] = find_segments(tmp_path)
+        added = sealed_version_1(body, **said) + encode_version_1(written[1], 2)
+    else:
+        segment = write(tmp_path, written[0])
+        added = sealed(segment.marker, body, more=0, **said)
+        added += encode(written[1], 2, segment.marker)
+    with segment.path.open("ab") as file:
+        file.write(added)
+    journal = Journal(tmp_path, max_bytes=MEGABYTE)
+    start = journal.open(None)
+    assert [record.batch for record in journal.read(start)] == written
     assert journal.damage.frames == 1
     journal.close()
 

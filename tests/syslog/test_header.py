@@ -16,6 +16,7 @@ from mailingest.syslog.header import (
     Record,
     RecordDecoder,
 )
+from mailingest.syslog.levels import is_level
 from mailingest.syslog.timestamps import Clock, Moment, moment_of
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -388,7 +389,8 @@ messages = st.text(st.characters(codec="utf-8")).map(lambda text: text.strip(" \
 
 
 @given(
-    hostname=tokens,
+    # A word such as ALERT is a level.
+    hostname=tokens.filter(lambda text: not is_level(text)),
     program=tokens,
     procid=st.from_regex(r"\A[0-9]{1,7}\Z"),
     msg=messages.filter(
