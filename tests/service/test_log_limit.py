@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import structlog
 
+from mailingest.service import log_limit
 from mailingest.service.log_limit import LogLimit
 from tests.support.lab.daemon import Daemon
 from tests.support.lab.polling import PATIENCE, wait_until
@@ -39,7 +40,7 @@ def limit(clock: Clock) -> LogLimit:
 
 
 @pytest.fixture
-def entries(limit: LogLimit) -> Iterator[list[dict[str, Any]]]:
+def entries(limit: LogLimit, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
     before = structlog.get_config()
     seen: list[dict[str, Any]] = []
 
@@ -48,6 +49,8 @@ def entries(limit: LogLimit) -> Iterator[list[dict[str, Any]]]:
         raise structlog.DropEvent
 
     structlog.configure(processors=[limit, keep], cache_logger_on_first_use=False)
+    # Another test may have had it write to a stream that is closed now.
+    monkeypatch.setattr(log_limit, "_log", structlog.get_logger())
     yield seen
     structlog.configure(**before)
 
