@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Literal
 
-from mailingest.commands.redos_probe import Probe, find_slow
+from mailingest.commands.pattern_guard import own_probes
+from mailingest.commands.redos_probe import find_slow
 from mailingest.config import Settings
 from mailingest.errors import MailingestError, UsageError
 from mailingest.grok.library import Library
@@ -42,17 +43,10 @@ def check(settings: Settings) -> bool:
 
 def _patterns(settings: Settings, warnings: list[str]) -> str:
     definitions = list(read_definitions(settings))
-    library = Library(definitions, {})
-    alternatives = list(library.alternatives())
-    places = {definition.name: definition.place for definition, _ in alternatives}
-    probes = [
-        Probe(definition.name, library.references(definition.name), pattern)
-        for definition, pattern in alternatives
-    ]
-    used = build_parser(settings).patterns
-    used = used.union(*map(library.references, used))
-    # Those that lines are matched against come first, lest the time is spent on others.
-    slow, undecided = find_slow(sorted(probes, key=lambda one: one.name not in used))
+    # Also that what lines are not matched against compiles.
+    places = {one.name: one.place for one, _ in Library(definitions, {}).alternatives()}
+    build_parser(settings)
+    slow, undecided = find_slow(own_probes(settings, definitions))
     warnings += [f"{places[one.name]} {one}" for one in slow]
     if undecided:
         warnings.append(f"no time was left to look whether {undecided} parts of them are slow")

@@ -5,7 +5,7 @@ to them, and once: what was found to be all right is remembered by its hash.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from hashlib import blake2b
 from typing import Final
 
@@ -45,22 +45,33 @@ def refuse_slow_patterns(settings: Settings) -> None:
 
 
 def own_probes(settings: Settings, definitions: Sequence[Definition]) -> list[Probe]:
-    """What to try of the patterns that lines are matched against and that the site has changed."""
+    """What to try of the patterns that the site has changed, and of those that refer to them.
+
+    Those that lines are matched against come first, lest the time is spent on others.
+    """
     shipped = str(data_directory("patterns"))
     library = Library(definitions, {})
     own = {one.name for one in definitions if not one.file.startswith(f"{shipped}/")}
-    used = build_parser(settings).patterns
-    used = used.union(*map(library.references, used))
-    return [
+    if not own:
+        return []
+    used = used_patterns(settings, library)
+    probes = [
         Probe(definition.name, library.references(definition.name), pattern)
         for definition, pattern in library.alternatives()
-        if definition.name in used
-        and not own.isdisjoint({definition.name, *library.references(definition.name)})
+        if not own.isdisjoint({definition.name, *library.references(definition.name)})
     ]
+    return sorted(probes, key=lambda one: one.name not in used)
+
+
+def used_patterns(settings: Settings, library: Library) -> Set[str]:
+    """The names of the patterns that lines are matched against, and of those in them."""
+    used = build_parser(settings).patterns
+    return used.union(*map(library.references, used))
 
 
 def _probe(settings: Settings, definitions: Sequence[Definition]) -> None:
-    probes = own_probes(settings, definitions)
+    used = used_patterns(settings, Library(definitions, {}))
+    probes = [one for one in own_probes(settings, definitions) if one.name in used]
     if not probes:
         return
     _log.info("the site's own patterns are probed, once", patterns=len(probes))
