@@ -13,10 +13,6 @@ class Choices:
         self._data = data
         self._at = 0
 
-    def __bool__(self) -> bool:
-        """Whether something is left."""
-        return self._at < len(self._data)
-
     def byte(self) -> int:
         """A number from 0 to 255."""
         self._at += 1

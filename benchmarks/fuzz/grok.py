@@ -31,6 +31,8 @@ _PEERS: Final = ("", "192.0.2.1")
 _TAGS: Final = (*sorted(f"postfix/{name}" for name in PROGRAMS), "postfix", *sorted(COMPANIONS))
 _FIRST_TAG: Final = 0x80
 _USUAL: Final = re.compile(rb"\S+ +\d+ [\d:]{8} \S+ ([\w/-]+)\[\d+\]: (.*)", re.DOTALL)
+_ADDRESS: Final = re.compile(rb"\[[0-9.]+\]")
+_NUMBER: Final = re.compile(rb"=[0-9.]+")
 
 _TYPES: Final = {field.name: field.type for field in FIELDS}
 _INDEX: Final = re.compile(r"mail-\d{4}\.\d\d\.\d\d")
@@ -68,6 +70,10 @@ def seeds() -> Iterator[bytes]:
         flags = number % 4
         yield bytes([flags, 0]) + b"\n".join(map(_short, lines))
         yield bytes([flags, 1]) + lines[0]
+        # Values that do not fit their fields.
+        yield bytes([flags, 0]) + _ADDRESS.sub(b"[fe80::1%eth0]", _short(lines[-1]))
+        value = (b"=nan", b"=-1", b"=99999999999999999999", b"=1e999")[number // 4 % 4]
+        yield bytes([flags, 0]) + _NUMBER.sub(value, _short(lines[-1]))
 
 
 @cache
@@ -115,6 +121,7 @@ def _check_document(document: Document) -> Iterator[str]:
     _check_fields(body)
     # Not what is made of a name in the line: there is always another one.
     yield from body
+    yield from ("unfit " + one.partition("=")[0] for one in body.get("unfit", ()))
     service = body.get("service", "")
     yield f"{service if service in PROGRAMS else 'other'} {body.get('outcome')}"
     yield from (tag for tag in body["tags"] if service in PROGRAMS or "_nomatch" not in tag)

@@ -15,8 +15,9 @@ _NOW: Final = 1_795_000_000.0
 _CHARSETS: Final = ("auto", "utf-8", "iso-8859-1", "ascii")
 _PEERS: Final = ("", "192.0.2.1", "2001:db8::1")
 _HIGHEST_PRI: Final = 191
-# Of what is lossless.
-_CODECS: Final = ("utf-8", "iso-8859-1")
+# Each byte is a character of it.
+_ANY: Final = "iso-8859-1"
+_CODECS: Final = ("utf-8", _ANY)
 _IN_ORDER, _LENGTHENED = 1, 2
 
 
@@ -36,6 +37,7 @@ def check(data: bytes) -> Iterable[str]:
         assert record.raw == payload
     else:
         assert record.raw is None
+        payload.decode(_ANY if charset == "auto" else charset)
         # An object's text has escapes.
         assert b"{" in payload or any(
             record.msg.encode(one, "replace") in payload for one in _CODECS
@@ -43,7 +45,10 @@ def check(data: bytes) -> Iterable[str]:
     if not flags & _IN_ORDER:
         # What the decoder remembers of a host and a tag changes nothing.
         assert decoder.decode(payload, reference=_NOW, peer=peer) == record
-    return [*record.problems, *(f.name for f in fields(record) if getattr(record, f.name))]
+    return [
+        f"{charset} {record.problems}",
+        *(f.name for f in fields(record) if getattr(record, f.name)),
+    ]
 
 
 def seeds() -> Iterator[bytes]:
