@@ -1,8 +1,8 @@
 """Fuzzes a target with atheris: ``python -m benchmarks.fuzz TARGET [--seconds N]``.
 
 It begins with the corpus, with the target's own seeds, and with what earlier runs found (in
-``var/fuzz/TARGET``).  A broken promise does not end the run: each kind is printed once, and its
-first input is kept in ``var/fuzz/TARGET-broken``; the exit code is 1 then.
+``var/fuzz/TARGET``).  A broken promise does not end the run: each kind is printed once, as
+``BROKEN``, and its first input is kept in ``var/fuzz/TARGET-broken``.
 
 ``--minimise`` writes the corpus anew, of all these inputs that keep the promises: the fewest that
 together reach the same, ``--keep`` at most; files named ``found-*`` stay.  It needs no atheris.
