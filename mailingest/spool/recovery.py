@@ -4,7 +4,7 @@ With the control file and the snapshot both ends are known, and little is read. 
 missing, or do not agree with the segments, the numbers of the frames decide.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -54,8 +54,7 @@ def _end_behind(segments: Sequence[Segment], mark: Position) -> Position:
     end = mark
     for segment in segments:
         if segment.end > mark.bytes:
-            for record in read_records(segment, max(mark.bytes, segment.begin)):
-                end = record.end
+            end = _end_of(read_records(segment, max(mark.bytes, segment.begin)), end)
     return end
 
 
@@ -63,12 +62,23 @@ def _last_end(segments: Sequence[Segment], start: Position) -> Position:
     """The end of the last record that is whole, found from a place on if it is a good one."""
     for segment in reversed(segments):
         begin = start.bytes if _has_record(segment, start) else segment.begin
-        end = None
-        for record in read_records(segment, begin):
-            end = record.end
-        if end is not None:
-            return end
+        records = read_records(segment, begin)
+        first = next(records, None)
+        if first is not None:
+            return _end_of(records, first.end)
     return start
+
+
+def _end_of(records: Iterable[JournalRecord], end: Position) -> Position:
+    """The end of the last of these records that goes on from an end.
+
+    Numbers only grow: a lower one is that of a record that was written long before, and that damage
+    has brought there.
+    """
+    for record in records:
+        if record.begin.frames >= end.frames:
+            end = record.end
+    return end
 
 
 def find_start(segments: Sequence[Segment], position: Position) -> Position:

@@ -167,6 +167,40 @@ def test_a_record_with_right_checksums_that_makes_no_sense_is_damaged(
     journal.close()
 
 
+@pytest.mark.parametrize("knows_end", [True, False])
+@pytest.mark.parametrize("version", [1, 2])
+def test_older_records_behind_the_end_do_not_turn_the_numbers_back(
+    tmp_path: Path, version: int, knows_end: bool
+) -> None:
+    # As a block that the file system took from elsewhere in the file, or from a file of format 1.
+    written = [batch(b"%d" % number) for number in range(3)]
+    if version == 1:
+        write_version_1(tmp_path, written, MEGABYTE)
+        journal = Journal(tmp_path, max_bytes=MEGABYTE)
+        journal.open(None)
+        journal.close()
+        [segment] = find_segments(tmp_path)
+    else:
+        segment = write(tmp_path, *written)
+    first, second, third = read_records(segment, 0)
+    content = bytearray(segment.path.read_bytes())
+    older = content[first.begin.bytes : second.end.bytes]
+    content[third.begin.bytes + 5] ^= 1
+    if not knows_end:
+        content[third.begin.bytes + 5] ^= 1
+        (tmp_path / "control").unlink()
+    segment.path.write_bytes(content + older)
+    left = written if not knows_end else written[:2]
+    journal = Journal(tmp_path, max_bytes=MEGABYTE)
+    start = journal.open(None)
+    assert journal.end.frames == 3
+    assert [record.batch for record in journal.read(start)] == left
+    assert journal.damage.frames == 3 - len(left)
+    assert journal.append([batch(b"new")])
+    assert [record.batch for record in journal.read(start)] == [*left, batch(b"new")]
+    journal.close()
+
+
 def test_the_old_files_are_searched_for_the_next_record_after_damage(tmp_path: Path) -> None:
     # As after a power failure: zeros, and what stood there before; more than is read at once.
     old = [batch(b"line %d" % number, frames=400) for number in range(400)]
