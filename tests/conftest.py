@@ -33,21 +33,6 @@ MAX_REQUEST = 262_144
 
 _SERVERS = pytest.StashKey[Servers]()
 
-# What is started once a run: the servers, and the mail servers of the lab.
-_STARTED_ONCE = {"search_servers", "lab", "corpus", "volume"}
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Share the tests among the processes of pytest-xdist, so that nothing is started twice.
-
-    The tests of a module stay together, and so do all that use what is started once.
-    """
-    for item in items:
-        module = item.nodeid.partition("::")[0]
-        fixtures = getattr(item, "fixturenames", ())
-        is_shared = item.get_closest_marker("servers") or not _STARTED_ONCE.isdisjoint(fixtures)
-        item.add_marker(pytest.mark.xdist_group("servers" if is_shared else module))
-
 
 def pytest_report_header() -> str | None:
     """Names the servers that this run leaves out."""
