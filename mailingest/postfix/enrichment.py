@@ -13,7 +13,6 @@
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from operator import attrgetter
 from sys import intern
@@ -21,7 +20,7 @@ from typing import Any, Final
 
 import orjson
 
-from mailingest.postfix.known_mails import ENTRY_BYTES, KnownMail, KnownMails
+from mailingest.postfix.known_mails import EnrichmentCounters, KnownMail, KnownMails
 from mailingest.postfix.lifecycle import ENDS, REORDERED_SECONDS, Step, begins_another, step_of
 from mailingest.postfix.parser import Event
 from mailingest.syslog.peers import HOSTS_EXCEEDED
@@ -75,17 +74,6 @@ _VERSION: Final = ["by host", *_FACTS]
 _SNAPSHOT_MAILS: Final = 500
 
 
-@dataclass(slots=True)
-class EnrichmentCounters:
-    """What happened to mails and delivery events since the start."""
-
-    entries_evicted: int = 0
-    entries_expired: int = 0
-    facts_too_long: int = 0
-    deliveries_enriched: int = 0
-    deliveries_unmatched: int = 0
-
-
 class QueueMap:
     """The queue IDs of all hosts.
 
@@ -112,7 +100,7 @@ class QueueMap:
         """
         self._wait = wait
         self._lifetime = lifetime
-        self._mails = KnownMails(capacity, max_bytes)
+        self._mails = KnownMails(capacity, max_bytes, self.counters)
         self._waiting_bytes = 0
         # By key: the mark of the first event, its time, and all of them.
         self._waiting: OrderedDict[str, tuple[int, float, list[Event]]] = OrderedDict()
@@ -157,8 +145,7 @@ class QueueMap:
             if now - self._wait < since <= now:
                 break
             ready += self._stop_waiting(key)
-        expired = self._mails.forget(live=now - self._lifetime, over=now - LINGER)
-        self.counters.entries_expired += expired
+        self._mails.forget(live=now - self._lifetime, over=now - LINGER)
         return ready
 
     def flush(self) -> list[Event]:
@@ -187,7 +174,6 @@ class QueueMap:
         for host, is_over, mails in rows:
             known = ((key, KnownMail(*facts)) for key, *facts in mails)
             self._mails.restore(host, known, is_over=is_over)
-        self.counters.entries_evicted = self._mails.evicted
 
     def _deliver(self, host: str, key: str, event: Event, now: float) -> Sequence[Event]:
         if not self._wait or self._is_full() or self._knows_sender(host, key):
@@ -212,14 +198,12 @@ class QueueMap:
         return events
 
     def _knows_sender(self, host: str, key: str) -> bool:
-        live, over = self._mails.get(host, key)
-        mail = live or over
+        mail, _ = self._mails.get(host, key)
         return mail is not None and mail.sender is not None
 
     def _enrich(self, host: str, key: str, event: Event) -> None:
         fields = event.fields
-        live, over = self._mails.get(host, key)
-        mail = live or over
+        mail, _ = self._mails.get(host, key)
         if mail is not None:
             for name, value in zip(_FACTS, _facts(mail), strict=True):
                 if value is not None and name not in fields:
@@ -232,26 +216,26 @@ class QueueMap:
 
     def _learn(self, host: str, key: str, step: Step, fields: dict[str, Any], now: float) -> None:
         """Learn from a line that begins a mail: the one that is known, or a new one."""
-        live, over = self._mails.get(host, key)
-        known = live or over
+        known, is_over = self._mails.get(host, key)
         if known is None or begins_another(
-            step, fields, known, gap=now - known.touched, is_over=live is None
+            step, fields, known, gap=now - known.touched, is_over=is_over
         ):
             mail = KnownMail(now)
             self._take(mail, _LEARNED[step], fields)
             self._mails.begin(host, key, mail)
-            self.counters.entries_evicted = self._mails.evicted
             return
         # The end of a mail does not move, though a line came after it.
-        mail = _copy(known, known.touched if live is None else now)
+        mail = _copy(known, known.touched if is_over else now)
         self._take(mail, _LEARNED[step], fields)
-        self._mails.update(host, key, mail, is_over=live is None)
+        self._mails.update(host, key, mail, is_over=is_over)
 
     def _end(self, host: str, key: str, now: float) -> None:
-        live, over = self._mails.get(host, key)
-        if live is not None:
-            self._mails.end(host, key, _copy(live, now))
-        elif over is not None and now - over.touched > REORDERED_SECONDS:
+        mail, is_over = self._mails.get(host, key)
+        if mail is None:
+            return
+        if not is_over:
+            self._mails.end(host, key, _copy(mail, now))
+        elif now - mail.touched > REORDERED_SECONDS:
             # No mail ends twice: it is the next one, of which nothing is known yet.
             self._mails.end(host, key, KnownMail(now))
 
@@ -276,9 +260,7 @@ class QueueMap:
 
 def _copy(mail: KnownMail, touched: float) -> KnownMail:
     """A mail to write into: a snapshot that is being taken keeps the old one as it was."""
-    copy = KnownMail(touched, *_facts(mail))
-    copy.size_bytes = mail.size_bytes
-    return copy
+    return KnownMail(touched, *_facts(mail))
 
 
 def _share_of(event: Event) -> str:
@@ -292,16 +274,14 @@ def _length(event: Event) -> int:
 
 
 def _of_first_version(row: list[Any]) -> list[Any]:
-    """A row as it is now: it had no host, which its key begins with, and no size."""
-    key, is_over, touched, *facts = row
-    mail = KnownMail(touched, *facts)
-    size = ENTRY_BYTES + len(mail.sender or "") + len(mail.message_id or "")
-    return [key.partition(" ")[0], is_over, [[key, touched, *facts, size]]]
+    """A row as it is now: its host was only in the key, which begins with it."""
+    key, is_over, *known = row
+    return [key.partition(" ")[0], is_over, [[key, *known]]]
 
 
 def _rows(parts: Iterator[tuple[str, bool, list[tuple[str, KnownMail]]]]) -> Iterator[bytes]:
     for host, is_over, mails in parts:
         for start in range(0, len(mails), _SNAPSHOT_MAILS):
             some = mails[start : start + _SNAPSHOT_MAILS]
-            rows = [[key, mail.touched, *_facts(mail), mail.size_bytes] for key, mail in some]
+            rows = [[key, mail.touched, *_facts(mail)] for key, mail in some]
             yield orjson.dumps([host, is_over, rows])

@@ -6,24 +6,31 @@ one name cannot make another host's mail forgotten.
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from heapq import nlargest
 from typing import Final
 
-ENTRY_BYTES: Final = 500
-"""What a mail takes with its key, without the texts that are only its own."""
-
+# A mail with its key, without the texts that are only its own.
+_ENTRY_BYTES: Final = 500
 _HOST_BYTES: Final = 1000
 # After so many, the host that takes most is looked for again.
 _EVICTIONS: Final = 1000
 
 
 @dataclass(slots=True)
-class KnownMail:
-    """What is known of a mail, and when a line last began or ended it, in seconds since 1970.
+class EnrichmentCounters:
+    """What happened to mails and delivery events since the start."""
 
-    ``size_bytes`` is about how much memory it takes.
-    """
+    entries_evicted: int = 0
+    entries_expired: int = 0
+    facts_too_long: int = 0
+    deliveries_enriched: int = 0
+    deliveries_unmatched: int = 0
+
+
+@dataclass(slots=True)
+class KnownMail:
+    """What is known of a mail, and when a line last began or ended it, in seconds since 1970."""
 
     touched: float
     sender: str | None = None
@@ -34,7 +41,11 @@ class KnownMail:
     client_ip: str | None = None
     sasl_username: str | None = None
     uid: int | None = None
-    size_bytes: int = ENTRY_BYTES
+    size_bytes: int = field(init=False)
+    """About how much memory it takes: who writes longer texts into it adds their length."""
+
+    def __post_init__(self) -> None:
+        self.size_bytes = _ENTRY_BYTES + len(self.sender or "") + len(self.message_id or "")
 
     @property
     def active_sender(self) -> str | None:
@@ -59,10 +70,10 @@ class KnownMails:
     A mail is ``live`` until it ends, and ``over`` then.
     """
 
-    def __init__(self, most: int, most_bytes: int) -> None:
-        self.evicted = 0
-        """How many live mails had to go for want of room."""
+    def __init__(self, most: int, most_bytes: int, counters: EnrichmentCounters) -> None:
+        """``counters`` are told of live mails that had to go."""
         self.size_bytes = 0
+        self._counters = counters
         self._most = most
         self._most_bytes = most_bytes
         self._count = 0
@@ -73,13 +84,13 @@ class KnownMails:
     def __len__(self) -> int:
         return self._count
 
-    def get(self, host: str, key: str) -> tuple[KnownMail | None, KnownMail | None]:
-        """The mail that has a queue ID now, or else the one that had it last and is over."""
+    def get(self, host: str, key: str) -> tuple[KnownMail | None, bool]:
+        """The mail that has a queue ID, or had it last, and whether it is over."""
         mails = self._hosts.get(host)
         if mails is None:
-            return None, None
+            return None, False
         mail = mails.live.get(key)
-        return (mail, None) if mail is not None else (None, mails.over.get(key))
+        return (mail, False) if mail is not None else (mails.over.get(key), True)
 
     def begin(self, host: str, key: str, mail: KnownMail) -> None:
         """Take a mail that begins now, in place of what is known under the queue ID."""
@@ -103,14 +114,12 @@ class KnownMails:
         """Take a mail that ended now, in place of what is known under the queue ID."""
         self._put(host, key, mail, is_over=True)
 
-    def forget(self, *, live: float, over: float) -> int:
-        """Drop mails that were touched last at these times or before; how many were live."""
-        expired = 0
+    def forget(self, *, live: float, over: float) -> None:
+        """Drop mails that were touched last at these times or before."""
         for name, mails in list(self._hosts.items()):
             self._drop_until(mails, mails.over, over)
-            expired += self._drop_until(mails, mails.live, live)
+            self._counters.entries_expired += self._drop_until(mails, mails.live, live)
             self._forget_if_empty(name, mails)
-        return expired
 
     def rows(self) -> Iterator[tuple[str, bool, list[tuple[str, KnownMail]]]]:
         """All mails at the time of the call: host, whether they are over, key and mail each."""
@@ -166,7 +175,7 @@ class KnownMails:
         while self._count and (self.size_bytes > self._most_bytes or self._count > self._most):
             name, mails = self._largest()
             part = mails.over or mails.live
-            self.evicted += part is mails.live
+            self._counters.entries_evicted += part is mails.live
             self._pop(mails, part, next(iter(part)))
             self._forget_if_empty(name, mails)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mailingest.postfix import enrichment
 from mailingest.postfix.enrichment import QueueMap
-from mailingest.postfix.known_mails import KnownMail, KnownMails
+from mailingest.postfix.known_mails import EnrichmentCounters, KnownMail, KnownMails
 from mailingest.postfix.parser import Event
 from mailingest.syslog.peers import HOSTS_EXCEEDED
 
@@ -115,18 +115,18 @@ def test_events_that_wait_are_bounded_by_bytes(monkeypatch: pytest.MonkeyPatch) 
 def test_its_counts_are_those_of_what_it_has(
     steps: list[tuple[str, str, int, int]],
 ) -> None:
-    mails = KnownMails(7, 7 * 600)
+    mails = KnownMails(7, 7 * 600, EnrichmentCounters())
     for time, (step, host, number, size) in enumerate(steps):
-        mail = KnownMail(float(time), size_bytes=500 + size)
-        live, over = mails.get(host, f"Q{number}")
+        mail = KnownMail(float(time), sender="x" * size)
+        known, is_over = mails.get(host, f"Q{number}")
         if step == "forget":
             mails.forget(live=time - 20, over=time - 10)
         elif step == "begin":
             mails.begin(host, f"Q{number}", mail)
         elif step == "end":
             mails.end(host, f"Q{number}", mail)
-        elif live or over:
-            mails.update(host, f"Q{number}", mail, is_over=live is None)
+        elif known is not None:
+            mails.update(host, f"Q{number}", mail, is_over=is_over)
         rows = [(host, mail) for host, _, some in mails.rows() for _, mail in some]
         assert len(mails) == len(rows) <= 7
         sizes = sum(mail.size_bytes for _, mail in rows)
