@@ -8,11 +8,10 @@ from mailingest.commands.pattern_guard import own_probes
 from mailingest.commands.redos_probe import find_slow
 from mailingest.config import Settings
 from mailingest.errors import MailingestError, UsageError
-from mailingest.grok.library import Library
 from mailingest.inputs.sockets import address_text, bound_socket
 from mailingest.spool.files import make_directory
 from mailingest.spool.status import spool_status
-from mailingest.wiring import build_parser, build_store, read_definitions
+from mailingest.wiring import build_store, read_definitions
 
 
 def check(settings: Settings) -> bool:
@@ -43,10 +42,10 @@ def check(settings: Settings) -> bool:
 
 def _patterns(settings: Settings, warnings: list[str]) -> str:
     definitions = list(read_definitions(settings))
-    # Also that what lines are not matched against compiles.
-    places = {one.name: one.place for one, _ in Library(definitions, {}).alternatives()}
-    build_parser(settings)
-    slow, undecided = find_slow(own_probes(settings, definitions))
+    places = {one.name: one.place for one in definitions}
+    own = own_probes(settings, definitions)
+    # Those that lines are matched against come first, lest the time is spent on others.
+    slow, undecided = find_slow([*own.used, *own.others])
     warnings += [f"{places[one.name]} {one}" for one in slow]
     if undecided:
         warnings.append(f"no time was left to look whether {undecided} parts of them are slow")

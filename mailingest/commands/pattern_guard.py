@@ -5,9 +5,9 @@ to them, and once: what was found to be all right is remembered by its hash.
 """
 
 import sys
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from hashlib import blake2b
-from typing import Final
+from typing import Final, NamedTuple
 
 import orjson
 import structlog
@@ -44,34 +44,36 @@ def refuse_slow_patterns(settings: Settings) -> None:
         _log.warning("what was probed cannot be noted", path=str(path), reason=error.strerror)
 
 
-def own_probes(settings: Settings, definitions: Sequence[Definition]) -> list[Probe]:
+class OwnProbes(NamedTuple):
     """What to try of the patterns that the site has changed, and of those that refer to them.
 
-    Those that lines are matched against come first, lest the time is spent on others.
+    ``used`` are those that lines are matched against, and those in them.
     """
+
+    used: Sequence[Probe]
+    others: Sequence[Probe]
+
+
+def own_probes(settings: Settings, definitions: Sequence[Definition]) -> OwnProbes:
+    """Those of all definitions, which are compiled, used or not; raises UsageError."""
     shipped = str(data_directory("patterns"))
-    library = Library(definitions, {})
     own = {one.name for one in definitions if not one.file.startswith(f"{shipped}/")}
-    if not own:
-        return []
-    used = used_patterns(settings, library)
+    library = Library(definitions, {})
+    used = build_parser(settings).patterns
+    used = used.union(*map(library.references, used))
     probes = [
         Probe(definition.name, library.references(definition.name), pattern)
         for definition, pattern in library.alternatives()
         if not own.isdisjoint({definition.name, *library.references(definition.name)})
     ]
-    return sorted(probes, key=lambda one: one.name not in used)
-
-
-def used_patterns(settings: Settings, library: Library) -> Set[str]:
-    """The names of the patterns that lines are matched against, and of those in them."""
-    used = build_parser(settings).patterns
-    return used.union(*map(library.references, used))
+    return OwnProbes(
+        [one for one in probes if one.name in used],
+        [one for one in probes if one.name not in used],
+    )
 
 
 def _probe(settings: Settings, definitions: Sequence[Definition]) -> None:
-    used = used_patterns(settings, Library(definitions, {}))
-    probes = [one for one in own_probes(settings, definitions) if one.name in used]
+    probes = own_probes(settings, definitions).used
     if not probes:
         return
     _log.info("the site's own patterns are probed, once", patterns=len(probes))
