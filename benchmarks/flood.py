@@ -7,7 +7,7 @@ curve is flat in the end.
 
 import argparse
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Final
@@ -61,17 +61,11 @@ def _flood(kind: str, lines: int, max_bytes: int, result: Connection) -> None:
     settings = Settings(correlation=Correlation(max_bytes=max_bytes))
     pipeline = build_pipeline(settings, live=True)
     make = _FLOODS[kind]
-    for _ in range(_PARTS):
-        for number in _numbers(lines // _PARTS):
+    size = lines // _PARTS
+    for part in range(_PARTS):
+        for number in range(part * size, (part + 1) * size):
             pipeline.feed(make(number), time.time(), _PEER)
         result.send(resident_bytes())
-
-
-_counter = iter(range(1 << 40))
-
-
-def _numbers(count: int) -> Iterator[int]:
-    return (next(_counter) for _ in range(count))
 
 
 def _measure(kind: str, lines: int, max_bytes: int) -> list[int]:

@@ -5,6 +5,7 @@ A question about all mails of a large file would have to read it once for each s
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -51,9 +52,8 @@ async def _copy(
         try:
             for block in file.blocks(0):
                 progress((done + block.progress) / size)
-                lines = block.lines
-                documents = [one for line in lines for one in pipeline.feed(line, file.mtime)]
-                await writer.write(documents)
+                found = (pipeline.feed(line, file.mtime) for line in block.lines)
+                await writer.write(list(chain.from_iterable(found)))
         except DamagedFile:
             # What could be read counts.
             continue

@@ -40,7 +40,8 @@ def settle_by_numbers(lines: Sequence[SessionLine]) -> None:
     ends = _Ends.of(lines, len(every) - len(accepted))
     incomplete = ends.incomplete(accepted, undecided) if is_whole else None
     # What smtpd discards, cleanup never sees: the mail has no line about its Message-ID.
-    seen = [queue for queue in plain if queue.message_id and not any(map(_is_hold, intents))]
+    has_holds = any(is_hold(intent.event) for intent in intents)
+    seen = [queue for queue in plain if queue.message_id and not has_holds]
     if is_whole and intents and ends.last and len(seen) <= ends.most_missing:
         break_off(seen, ends.last)
         undecided = [queue for queue in undecided if queue.is_undecided]
@@ -116,10 +117,6 @@ class _Ends(NamedTuple):
         # Others may have lines that are not here.
         are_all = len(accepted) >= self.begun or not self.lost
         return max(0, len(accepted) - completed) if are_all else None
-
-
-def _is_hold(intent: Refusal) -> bool:
-    return is_hold(intent.event)
 
 
 def _each_once(intents: Sequence[Refusal]) -> list[Refusal]:

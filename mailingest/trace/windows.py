@@ -54,14 +54,15 @@ async def trace_all(
     start = first = max(criteria.since or span.first, span.first)
     length = _FIRST
     while True:
-        window, end = _window(criteria, span, start, length)
+        since = start - _MARGIN if start > first else criteria.since
+        window, end = _window(replace(criteria, since=since), span, start + length)
         most = events if length > _LEAST else MOST_EVENTS
         result = await find_stories(source, criteria, span, limit=0, part=window, most_events=most)
         if result.is_full and length > _LEAST:
             length = max(_LEAST, length / 4)
             continue
         is_cut |= result.is_full
-        notes += [note for note in result.notes if note not in notes]
+        notes = [*notes, *(note for note in result.notes if note not in notes)]
         stories = told.new(result.stories, start if start > first else _NEVER, end)
         has_stories |= bool(stories)
         if end == _EVER:
@@ -72,15 +73,11 @@ async def trace_all(
     yield last if has_stories else await without_stories(source, criteria, last, backlog)
 
 
-def _window(
-    criteria: Criteria, span: Span, start: datetime, length: timedelta
-) -> tuple[Criteria, datetime]:
-    """The question for one span, and where it ends; the last one is not shorter than was asked."""
-    first = max(criteria.since or span.first, span.first)
-    since = criteria.since if start <= first else start - _MARGIN
-    if start + length > min(span.last, criteria.until or span.last):
-        return replace(criteria, since=since), _EVER
-    return replace(criteria, since=since, until=start + length + _MARGIN), start + length
+def _window(criteria: Criteria, span: Span, end: datetime) -> tuple[Criteria, datetime]:
+    """The question up to an end, and that end; the last one is not shorter than was asked."""
+    if end > min(span.last, criteria.until or span.last):
+        return criteria, _EVER
+    return replace(criteria, until=end + _MARGIN), end
 
 
 class _Told:
