@@ -36,14 +36,20 @@ def test_too_few_are_told_with_the_remedy(tmp_path: Path, files: int) -> None:
     )
 
 
+def connected(site: Site, stack: ExitStack) -> socket.socket | None:
+    """A connection to the daemon; none where its reset was faster than our own return."""
+    try:
+        connection = socket.create_connection(("127.0.0.1", site.tcp), PATIENCE)
+    except ConnectionResetError:
+        return None
+    return stack.enter_context(connection)
+
+
 def test_with_few_all_that_is_accepted_is_stored_and_the_rest_is_refused(tmp_path: Path) -> None:
     site = Site(tmp_path)
     with Daemon(site.config, limited(80)) as daemon, ExitStack() as stack:
         assert '"max_connections": 1000' in daemon.log.read_text()
-        idle = [
-            stack.enter_context(socket.create_connection(("127.0.0.1", site.tcp), PATIENCE))
-            for _ in range(100)
-        ]
+        idle = [connection for _ in range(100) if (connection := connected(site, stack))]
         for connection in idle[60:]:
             with pytest.raises(ConnectionResetError):
                 connection.recv(1)

@@ -81,7 +81,7 @@ def test_only_networks_that_are_allowed_may_send(tmp_path: Path) -> None:
             connection.shutdown(socket.SHUT_WR)
             assert connection.recv(1) == b""
         # A reset: what it has sent is not to be taken for accepted.
-        with connected_from("127.0.0.3", site) as connection, pytest.raises(ConnectionResetError):
+        with pytest.raises(ConnectionResetError), connected_from("127.0.0.3", site) as connection:
             connection.recv(1)
         wait_until(lambda: len(site.stored()) == 3, "what is allowed is stored")
     assert {str(one["syslog_peer"]) for one in site.stored()} == {"127.0.0.9", "127.0.0.10"}
