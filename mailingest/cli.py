@@ -214,6 +214,14 @@ def setup(
             show_default=False,
         ),
     ] = None,
+    grafana: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Only write the dashboard for Grafana; - is stdout.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Put index template and lifecycle policy on Elasticsearch or OpenSearch.
 
@@ -223,14 +231,14 @@ def setup(
     if dry_run and diff:
         raise UsageError("setup: --dry-run or --diff, not both")
     settings = _start(config)
+    from mailingest.commands import setup as setting_up
+
     if saved_objects is not None:
-        from mailingest.commands.setup import write_saved_objects
-
-        write_saved_objects(settings, saved_objects)
-        return
-    from mailingest.commands.setup import run as run_setup
-
-    run_setup(settings, "diff" if diff else "requests" if dry_run else None)
+        setting_up.write_saved_objects(settings, saved_objects)
+    if grafana is not None:
+        setting_up.write_grafana(settings, grafana)
+    if saved_objects is None and grafana is None:
+        setting_up.run(settings, "diff" if diff else "requests" if dry_run else None)
 
 
 @app.command()
