@@ -353,7 +353,7 @@ def show_spool_status(
 ) -> None:
     """Show what is in the spool and whether it has room, while the daemon runs or not.
 
-    Exit code 1: it is full.
+    Exit code 1: it is full, or an operator has to do something before lines can be stored.
     """
     from mailingest.commands.spool import as_json as show_json
     from mailingest.commands.spool import as_text
@@ -361,7 +361,7 @@ def show_spool_status(
 
     status = spool_status(_start(config))
     print(show_json(status) if as_json else as_text(status, datetime.now(UTC)))
-    raise typer.Exit(0 if status.full is None else EXIT_FAILED)
+    raise typer.Exit(0 if status.full is None and status.held is None else EXIT_FAILED)
 
 
 @app.command()

@@ -11,6 +11,7 @@ from datetime import date, datetime
 from typing import Final, Literal, Protocol
 
 from mailingest.documents import Document
+from mailingest.errors import MailingestError
 from mailingest.stores.counts import Counts, TimeBuckets
 from mailingest.stores.criteria import Criteria
 from mailingest.stores.events import StoredEvent
@@ -20,7 +21,7 @@ from mailingest.stores.events import StoredEvent
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """A document that the store will never take as it is, and the store's reason."""
+    """A document that the store does not take, and the store's reason."""
 
     document: Document
     reason: str
@@ -31,13 +32,18 @@ class WriteResult:
     """What became of a batch: ``stored`` counts documents that are in the store now.
 
     A document that was there already (same index and id) counts as stored and as
-    ``duplicates``.  ``stored + len(rejected) + len(retry)`` is the size of the batch.
+    ``duplicates``.  Those ``held`` are refused for what is wrong with their index or file, and are
+    taken when an operator has set it right; the reason names place and fix.  Those to ``retry`` are
+    for another try whatever their index, and ``why`` is the reason of the first of them.
+    ``stored + len(rejected) + len(held) + len(retry)`` is the size of the batch.
     """
 
     stored: int = 0
     duplicates: int = 0
     rejected: list[Rejection] = field(default_factory=list)
+    held: list[Rejection] = field(default_factory=list)
     retry: list[Document] = field(default_factory=list)
+    why: MailingestError | None = None
 
 
 class Writer(Protocol):

@@ -7,7 +7,7 @@ from elastic_transport import ConnectionTimeout, SerializationError
 from elasticsearch import ApiError, TransportError
 
 from mailingest.errors import MailingestError, StoreUnavailable, UsageError
-from mailingest.stores.elastic.bulk import REASON_LENGTH, reason
+from mailingest.stores.elastic.refusals import REASON_LENGTH, Refusal, block_hint, judge, reason
 from mailingest.stores.elastic.tls import tls_hint
 
 
@@ -51,11 +51,21 @@ def _explain_answer(error: ApiError, needed: str) -> MailingestError:
             "bearer_token_file, and that the server knows them"
         )
     said = refusal_reason(error)
+    if hint := block_hint(error_object(error)):
+        return UsageError(f"{where}: {hint} ({said})")
     if status == 403:
         return UsageError(f"{where} denies access: give the user's role {needed} ({said})")
     if status == 429 or status >= 500:
         return StoreUnavailable(f"{where} is not ready: {said}")
     return UsageError(f"{where} refuses the request: {said}; check hosts")
+
+
+def refusal_of(error: ApiError, index: str) -> Refusal:
+    """What it says of the one document of a request, which is for that index."""
+    if error.status_code == 413:
+        limit = "raise http.max_content_length of the server, or the limit of the proxy before it"
+        return Refusal("document", refusal_reason(error), limit, kind="413")
+    return judge(error.status_code, error_object(error) or error.message, index)
 
 
 def refusal_reason(error: ApiError) -> str:

@@ -13,7 +13,6 @@ import orjson
 from elasticsearch import ApiError, AsyncElasticsearch
 
 from mailingest.errors import UsageError
-from mailingest.stores.elastic.bulk import error_type
 from mailingest.stores.elastic.connection import ElasticConnection
 from mailingest.stores.elastic.errors import refusal_reason
 from mailingest.stores.elastic.lifecycle import (
@@ -24,6 +23,7 @@ from mailingest.stores.elastic.lifecycle import (
     plain_template,
     policy_name,
 )
+from mailingest.stores.elastic.refusals import error_type
 from mailingest.stores.elastic.template import IndexTemplate, lifecycle_of, read_template
 from mailingest.stores.protocol import Show
 
