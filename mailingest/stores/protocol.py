@@ -12,6 +12,7 @@ from typing import Final, Literal, Protocol
 
 from mailingest.documents import Document
 from mailingest.errors import MailingestError
+from mailingest.gaps import Gap
 from mailingest.stores.counts import Counts, TimeBuckets
 from mailingest.stores.criteria import Criteria
 from mailingest.stores.events import StoredEvent
@@ -88,14 +89,12 @@ class Found:
 
     An event is the document as stored, with its id as ``_id``.  Its ``_position``, an integer,
     orders events of one moment: the line that was written last has the greatest, as far as the
-    store knows.  ``notes`` name what could not be read, one line each.  With ``is_timed_out``, the
-    time that there was for it was over first.
+    store knows.  ``gaps`` are what could not be read of all that was asked for.
     """
 
     events: list[StoredEvent]
     is_cut: bool
-    notes: list[str] = field(default_factory=list)
-    is_timed_out: bool = False
+    gaps: list[Gap] = field(default_factory=list)
 
 
 Progress = Callable[[float], None]
@@ -116,7 +115,10 @@ class Reader(Protocol):
     """
 
     async def span(self) -> Span | None:
-        """The time that there are events for; None if there are none."""
+        """The time that there are events for; None if there are none.
+
+        Raises StoreUnavailable if there are none in what can be read, and something cannot.
+        """
 
     async def find(self, criteria: Criteria, limit: int) -> Found:
         """Events that may belong to an answer: any line that meets one of the criteria's terms.

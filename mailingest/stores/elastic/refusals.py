@@ -322,6 +322,11 @@ def reason(status: int, error: object) -> str:
     ...              "caused_by": {"type": "number_format_exception", "reason": "no number"}})
     '400 mapper_parsing_exception: failed to parse; number_format_exception: no number'
     """
+    return " ".join(f"{status} {causes_of(error)}".split())[:REASON_LENGTH]
+
+
+def causes_of(error: object) -> str:
+    """The error and the causes that it gives, without bounds on its length and lines."""
     causes: list[str] = []
     while isinstance(error, Mapping):
         # Where JSON cannot be parsed, Elasticsearch 7 repeats the request, with its headers
@@ -331,4 +336,4 @@ def reason(status: int, error: object) -> str:
         error = error.get("caused_by")
     if isinstance(error, str):
         causes.append(error)
-    return " ".join(f"{status} {'; '.join(causes)}".split())[:REASON_LENGTH]
+    return "; ".join(causes)
