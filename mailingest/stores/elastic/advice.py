@@ -105,30 +105,26 @@ def _about_numbers(figures: Figures, layout: Layout) -> list[str]:
     a_day = layout.shards * (1 + (layout.replicas or 0))
     others = max(0, figures.shards - figures.day_shards)
     planned = figures.shards if layout.days is None else others + layout.days * a_day
+    shards = _number(figures.shards, "shard")
+    if planned > figures.shards:
+        shards += f" now, and {planned:,} when all days of retention.days are there"
+    nodes = _number(figures.data_nodes, "data node")
     lines = []
-    limit = figures.max_shards_per_node * figures.data_nodes
     if figures.heap_bytes is not None:
         gigabytes = figures.heap_bytes / 2**30
         room = int(SHARDS_A_GB * gigabytes)
         if room < max(planned, figures.shards):
             lines.append(
-                f"{_shards(figures, planned)} and {gigabytes:.1f} GB of heap on "
-                f"{_number(figures.data_nodes, 'data node')}, which is enough for {room:,} "
-                f"({SHARDS_A_GB} a GB): {_fewer(room, others, a_day, layout)}"
+                f"{shards}: {gigabytes:.1f} GB of heap on {nodes} are enough for {room:,} "
+                f"({SHARDS_A_GB} a GB); {_fewer(room, others, a_day, layout)}"
             )
+    limit = figures.max_shards_per_node * figures.data_nodes
     if limit < max(planned, figures.shards + a_day):
         lines.append(
-            f"{_shards(figures, planned)}, and the server makes no new index above {limit:,} "
-            f"(cluster.max_shards_per_node): {_fewer(limit, others, a_day, layout)}"
+            f"{shards}: the server makes no new index above {limit:,} "
+            f"(cluster.max_shards_per_node); {_fewer(limit, others, a_day, layout)}"
         )
     return lines
-
-
-def _shards(figures: Figures, planned: int) -> str:
-    now = _number(figures.shards, "shard")
-    if planned <= figures.shards:
-        return now
-    return f"{now} now, {planned:,} with all days of retention.days"
 
 
 def _fewer(room: int, others: int, a_day: int, layout: Layout) -> str:

@@ -69,8 +69,9 @@ async def set_up(
     """
     async with connection.opened(_PRIVILEGES) as client:
         there = await read_template(client, template)
-        if there.is_foreign and not force and show is None:
-            raise foreign(template)
+        refused = foreign(template) if there.is_foreign and not force else None
+        if refused is not None and show is None:
+            raise refused
         plan = await _plan(connection, client, prefix, template, there, days)
         for step in plan.steps:
             if show == "requests":
@@ -80,7 +81,7 @@ async def set_up(
             else:
                 await step.send(client)
                 report(f"{step.what}: {step.state}")
-    for note in plan.notes:
+    for note in (*([refused] if refused else []), *plan.notes):
         report(f"note: {note}")
 
 
@@ -105,21 +106,10 @@ async def _plan(
         [*([policy] if policy else []), *template_steps(template, there, lifecycle)],
         [
             *_about_policy(policy, days, is_opensearch=is_opensearch),
-            *await _about_others(client, template, there),
+            *(await read_rivals(client)).lines(template, datetime.now(UTC).date()),
             *await _about_sizes(connection, template, there, days),
         ],
     )
-
-
-async def _about_others(
-    client: AsyncElasticsearch, template: IndexTemplate, there: OnServer
-) -> Sequence[str]:
-    """What others have there that concerns new indices."""
-    rivals = await read_rivals(client)
-    return [
-        *([str(foreign(template))] if there.is_foreign else []),
-        *rivals.lines(template, datetime.now(UTC).date()),
-    ]
 
 
 async def _about_sizes(
@@ -131,7 +121,10 @@ async def _about_sizes(
     except ApiError as error:
         if error.status_code != 403:
             raise
-        return [f"no advice about shards and replicas: {refusal_reason(error)}"]
+        return [
+            "no advice about shards and replicas: that takes monitor on the cluster and on the "
+            f"indices ({refusal_reason(error)})"
+        ]
     return advise(figures, there.layout(template, days))
 
 
