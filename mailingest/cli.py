@@ -206,6 +206,10 @@ def setup(
     diff: Annotated[
         bool, typer.Option("--diff", help="Show what would change on the server; change nothing.")
     ] = False,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Replace a template of that name that others have made."),
+    ] = False,
     saved_objects: Annotated[
         str | None,
         typer.Option(
@@ -226,7 +230,9 @@ def setup(
     """Put index template and lifecycle policy on Elasticsearch or OpenSearch.
 
     What is there already is left alone, so that this may be repeated.  The policy deletes indices
-    after retention.days, if that is set and the server can (ILM, ISM).
+    after retention.days, if that is set and the server can (ILM, ISM).  Notes say what the cluster
+    and its indices want set otherwise: shards, replicas, other templates.  Settings of your own
+    belong into the component template PREFIX@custom.
     """
     if dry_run and diff:
         raise UsageError("setup: --dry-run or --diff, not both")
@@ -238,7 +244,7 @@ def setup(
     if grafana is not None:
         setting_up.write_grafana(settings, grafana)
     if saved_objects is None and grafana is None:
-        setting_up.run(settings, "diff" if diff else "requests" if dry_run else None)
+        setting_up.run(settings, "diff" if diff else "requests" if dry_run else None, force=force)
 
 
 @app.command()

@@ -23,7 +23,7 @@ def check(settings: Settings) -> bool:
         ("state", lambda: _state(settings)),
         *(("udp", _listener("udp", one.host, one.port)) for one in settings.inputs.udp),
         *(("tcp", _listener("tcp", one.host, one.port)) for one in settings.inputs.tcp),
-        ("store", lambda: asyncio.run(build_store(settings).check())),
+        ("store", lambda: asyncio.run(build_store(settings).check(warnings.append))),
     ]
     status = _status(settings)
     if status is not None and (counters := status.counters) is not None:

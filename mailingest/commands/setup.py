@@ -10,12 +10,13 @@ from mailingest.stores.protocol import Show
 from mailingest.wiring import build_store
 
 
-def run(settings: Settings, show: Show | None = None) -> None:
+def run(settings: Settings, show: Show | None = None, *, force: bool = False) -> None:
     """Set the store up, or show what that would do; prints.
 
+    With ``force``, replaces what others have made there under the same name.
     Raises UsageError or StoreUnavailable; a second run changes nothing.
     """
-    asyncio.run(build_store(settings).set_up(settings.retention.days, show, print))
+    asyncio.run(build_store(settings).set_up(settings.retention.days, show, print, force=force))
 
 
 def write_saved_objects(settings: Settings, place: str) -> None:

@@ -196,7 +196,8 @@ class Elasticsearch(_Section):
     )
     compress: bool = Field(False, description="true sends requests compressed (gzip)")
     timeout: float = Field(60.0, gt=0, description="seconds for a request")
-    replicas: int = Field(1, ge=0, le=10, description="copies of each index in the template")
+    shards: int = Field(1, ge=1, le=100, description="shards of each day; 10 to 50 GB a shard")
+    replicas: int = Field(1, ge=0, le=10, description="copies of each shard")
 
     @model_validator(mode="after")
     def _one_way_to_log_in(self) -> "Elasticsearch":

@@ -221,8 +221,12 @@ class Store(Protocol):
         ``progress`` hears of what this process reads itself.
         """
 
-    async def check(self) -> str:
-        """Try what a writer needs, and say in a line what is well; raises what ``open`` raises."""
+    async def check(self, warn: Callable[[str], None]) -> str:
+        """Try what a writer needs, and say in a line what is well; raises what ``open`` raises.
+
+        Nothing is changed on a server.  What is wrong, and keeps nothing from being stored, is
+        warned of in a line each.
+        """
 
     async def delete_old(
         self, days: int, *, today: date, dry_run: bool, report: Callable[[Expired], None]
@@ -234,10 +238,15 @@ class Store(Protocol):
         """
 
     async def set_up(
-        self, days: int | None, show: Show | None, report: Callable[[str], None]
+        self,
+        days: int | None,
+        show: Show | None,
+        report: Callable[[str], None],
+        *,
+        force: bool = False,
     ) -> None:
         """Put what a server needs to be written to, or show it; a second run changes nothing.
 
-        ``days`` are those of retention.days.  The lines to show are reported.  Raises UsageError
-        or StoreUnavailable.
+        ``days`` are those of retention.days.  The lines to show are reported.  What others have
+        made there is only replaced with ``force``.  Raises UsageError or StoreUnavailable.
         """

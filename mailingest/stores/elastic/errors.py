@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Final
 
 from elastic_transport import ConnectionTimeout, SerializationError
 from elasticsearch import ApiError, TransportError
@@ -9,6 +10,29 @@ from elasticsearch import ApiError, TransportError
 from mailingest.errors import MailingestError, StoreUnavailable, UsageError
 from mailingest.stores.elastic.refusals import REASON_LENGTH, Refusal, block_hint, judge, reason
 from mailingest.stores.elastic.tls import tls_hint
+
+# What a server says of a request, and what an operator does about it: for causes that the status
+# does not tell.  Blocks are among the refusals of documents.
+_FIXES: Final = (
+    (
+        "license is non-compliant",
+        "the server's license does not cover it or has expired: renew it, or switch that feature "
+        "off there",
+    ),
+    (
+        "that have the same priority",
+        "another index template has the same priority: give it another one",
+    ),
+    (
+        "after composition with component templates",
+        "the component template PREFIX@custom does not go together with mailingest's mappings and "
+        "settings: change it",
+    ),
+    (
+        "results in invalid composable template",
+        "settings do not go together with those of the component template PREFIX@custom: change it",
+    ),
+)
 
 
 @contextmanager
@@ -51,13 +75,25 @@ def _explain_answer(error: ApiError, needed: str) -> MailingestError:
             "bearer_token_file, and that the server knows them"
         )
     said = refusal_reason(error)
-    if hint := block_hint(error_object(error)):
-        return UsageError(f"{where}: {hint} ({said})")
+    fix = block_hint(error_object(error)) or (fix_of(said) if status < 500 else None)
+    if fix is not None:
+        return UsageError(f"{where} refuses the request: {fix} ({said})")
     if status == 403:
         return UsageError(f"{where} denies access: give the user's role {needed} ({said})")
     if status == 429 or status >= 500:
         return StoreUnavailable(f"{where} is not ready: {said}")
-    return UsageError(f"{where} refuses the request: {said}; check hosts")
+    hint = "" if error_object(error) else "; check hosts"
+    return UsageError(f"{where} refuses the request: {said}{hint}")
+
+
+def fix_of(said: str) -> str | None:
+    """What is wrong and what to do, for what a server says of a request; None if unknown.
+
+    >>> fix_of("400 illegal_argument_exception: ... that have the same priority [205] ...")
+    'another index template has the same priority: give it another one'
+    >>> fix_of("403 security_exception: action [indices:admin/...] is unauthorized")
+    """
+    return next((fix for cause, fix in _FIXES if cause in said), None)
 
 
 def refusal_of(error: ApiError, index: str) -> Refusal:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import ClassVar
 
 from mailingest.config import Elasticsearch, read_secret
@@ -10,13 +10,14 @@ from mailingest.postfix.fields import Field
 from mailingest.stores.elastic.connection import ElasticConnection, Login
 from mailingest.stores.elastic.lifecycle import index_patterns
 from mailingest.stores.elastic.reader import ElasticReader
+from mailingest.stores.elastic.refusals import PRIVILEGES
 from mailingest.stores.elastic.retention import delete_indices
+from mailingest.stores.elastic.rivals import read_rivals
 from mailingest.stores.elastic.schema import index_template
 from mailingest.stores.elastic.setup import set_up
-from mailingest.stores.elastic.template import IndexTemplate
+from mailingest.stores.elastic.template import IndexTemplate, foreign, read_template
 from mailingest.stores.elastic.tls import Tls
 from mailingest.stores.elastic.writer import ElasticWriter
-from mailingest.stores.opening import opened
 from mailingest.stores.protocol import Expired, Progress, Show, no_progress
 
 
@@ -44,9 +45,15 @@ class ElasticStore:
         """A reader; ``progress`` hears nothing, since the server says nothing."""
         return ElasticReader(self.connection(), self.prefix)
 
-    async def check(self) -> str:
-        async with opened(self.writer()):
-            return f"{', '.join(self.settings.hosts)} answers"
+    async def check(self, warn: Callable[[str], None]) -> str:
+        """Only reads there: what is missing, the writer makes when it opens."""
+        template = self.template()
+        async with self.connection().opened(PRIVILEGES) as client:
+            if (await read_template(client, template)).is_foreign:
+                raise foreign(template)
+            for line in (await read_rivals(client)).lines(template, datetime.now(UTC).date()):
+                warn(line)
+        return f"{', '.join(self.settings.hosts)} answers"
 
     async def delete_old(
         self, days: int, *, today: date, dry_run: bool, report: Callable[[Expired], None]
@@ -56,9 +63,16 @@ class ElasticStore:
         )
 
     async def set_up(
-        self, days: int | None, show: Show | None, report: Callable[[str], None]
+        self,
+        days: int | None,
+        show: Show | None,
+        report: Callable[[str], None],
+        *,
+        force: bool = False,
     ) -> None:
-        await set_up(self.connection(), self.prefix, self.template(), days, show, report)
+        await set_up(
+            self.connection(), self.prefix, self.template(), days, show, report, force=force
+        )
 
     def connection(self) -> ElasticConnection:
         """A connection that is not open yet."""
@@ -79,7 +93,8 @@ class ElasticStore:
 
     def template(self) -> IndexTemplate:
         """The template of the daily indices."""
-        body = index_template(replicas=self.settings.replicas, own=self.fields)
+        settings = self.settings
+        body = index_template(shards=settings.shards, replicas=settings.replicas, own=self.fields)
         return IndexTemplate(self.prefix, index_patterns(self.prefix), body)
 
 

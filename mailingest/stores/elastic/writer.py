@@ -2,9 +2,11 @@
 
 from collections import deque
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from itertools import chain
 from typing import Any, Final, cast
 
+import structlog
 from elasticsearch import ApiError, AsyncElasticsearch, TransportError
 
 from mailingest.documents import Document
@@ -13,8 +15,11 @@ from mailingest.stores.elastic.bulk import BulkOutcome, cut, encode, sort_respon
 from mailingest.stores.elastic.connection import ElasticConnection
 from mailingest.stores.elastic.errors import error_object, explain, explained, refusal_of
 from mailingest.stores.elastic.refusals import PRIVILEGES, Refused, held_line
+from mailingest.stores.elastic.rivals import read_rivals
 from mailingest.stores.elastic.template import IndexTemplate, put_template
 from mailingest.stores.protocol import Rejection, WriteResult
+
+_log = structlog.get_logger(__name__)
 
 BULK_ANSWER: Final = ("errors", "items.*.status", "items.*.error")
 """The parts of a bulk answer that are read: a tenth of the whole."""
@@ -33,20 +38,31 @@ class ElasticWriter:
         self._template = template
         self._types = {} if template is None else _types(template)
         self._refused = Refused()
+        self._is_told = False
 
     async def open(self) -> None:
         """Recognise the server and put the index template there; may be repeated.
 
-        Putting the template that it has already changes nothing on the server, and the
-        lifecycle policy that its template names is left to ``mailingest setup``.  Repeated
-        after an outage, this makes good one that is gone, and takes renewed secrets and
+        A template that is there already is not put again, one that somebody else has made stays
+        (UsageError), and the lifecycle policy that it names is left to ``mailingest setup``.
+        Repeated after an outage, this makes good one that is gone, and takes renewed secrets and
         certificates.  Raises UsageError for what only the operator can fix, here or on the
         server, else StoreUnavailable.
         """
         with explained(PRIVILEGES):
             await self.connection.open()
             if self._template is not None:
-                await put_template(self.connection.client, self._template)
+                await self._put_template(self._template)
+
+    async def _put_template(self, template: IndexTemplate) -> None:
+        client = self.connection.client
+        for step in await put_template(client, template):
+            _log.info("put on the server", what=step.what, state=step.state)
+        if not self._is_told:
+            self._is_told = True
+            rivals = await read_rivals(client)
+            if winner := rivals.winner(template, datetime.now(UTC).date()):
+                _log.warning("new indices are not mapped as mailingest needs", reason=winner)
 
     async def write(self, batch: Sequence[Document]) -> WriteResult:
         """Store a batch; raises StoreUnavailable if the store takes no document of it now.

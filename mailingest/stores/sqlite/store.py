@@ -32,7 +32,7 @@ class SqliteStore:
     def reader(self, progress: Progress = no_progress) -> SqliteReader:
         return SqliteReader(self.directory, self.prefix, progress)
 
-    async def check(self) -> str:
+    async def check(self, warn: Callable[[str], None]) -> str:
         async with opened(self.writer()):
             return f"{self.directory} is writable"
 
@@ -42,6 +42,11 @@ class SqliteStore:
         delete_files(self.directory, self.prefix, days, today=today, dry_run=dry_run, report=report)
 
     async def set_up(
-        self, days: int | None, show: Show | None, report: Callable[[str], None]
+        self,
+        days: int | None,
+        show: Show | None,
+        report: Callable[[str], None],
+        *,
+        force: bool = False,
     ) -> None:
         report(NO_SET_UP)
