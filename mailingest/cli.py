@@ -335,19 +335,23 @@ def purge_dead_letters(
             show_default=False,
         ),
     ] = None,
+    index: Annotated[
+        str | None, typer.Option(help="Those for this index.", show_default=False)
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Remove documents from the dead letters for good."""
     from mailingest.commands.deadletter import purge_letters
 
-    if everything == (before is not None):
-        raise UsageError("deadletter purge: say which ones: --before TIME or --all")
+    if everything == (before is not None or index is not None):
+        raise UsageError("deadletter purge: say which ones: --before TIME, --index NAME or --all")
     if not yes and not sys.stdin.isatty():
         raise UsageError("deadletter purge: nobody is there to ask: confirm with --yes")
     purge_letters(
         _start(config),
         before=None if before is None else before.replace(tzinfo=UTC),
+        index=index,
         confirm=lambda question: yes or typer.confirm(question),
     )
 
