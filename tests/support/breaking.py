@@ -28,8 +28,10 @@ async def damaged(case: StoreCase, day: str) -> AsyncIterator[None]:
     path = case.settings.sqlite_directory / f"{case.prefix}-{day}.sqlite"
     whole = path.read_bytes()
     path.write_bytes(b"no database" * 1000)
-    yield
-    path.write_bytes(whole)
+    try:
+        yield
+    finally:
+        path.write_bytes(whole)
 
 
 @asynccontextmanager
@@ -38,9 +40,11 @@ async def unopenable(case: StoreCase, day: str) -> AsyncIterator[None]:
     path = case.settings.sqlite_directory / f"{case.prefix}-{day}.sqlite"
     aside = path.rename(path.with_suffix(".aside"))
     path.mkdir()
-    yield
-    path.rmdir()
-    aside.rename(path)
+    try:
+        yield
+    finally:
+        path.rmdir()
+        aside.rename(path)
 
 
 @asynccontextmanager
@@ -49,8 +53,10 @@ async def set_aside(case: StoreCase, day: str) -> AsyncIterator[None]:
     path = case.settings.sqlite_directory / f"{case.prefix}-{day}.sqlite"
     aside = path.with_name(f"{path.name}.damaged-20261124T000000000000Z")
     shutil.copy(path, aside)
-    yield
-    aside.unlink()
+    try:
+        yield
+    finally:
+        aside.unlink()
 
 
 @asynccontextmanager
@@ -59,9 +65,11 @@ async def closed(case: StoreCase, day: str) -> AsyncIterator[None]:
     index = f"{case.prefix}-{day}"
     async with _client(case) as client:
         await client.indices.close(index=index)
-        yield
-        await client.indices.open(index=index)
-        await _wait(client, index, "yellow")
+        try:
+            yield
+        finally:
+            await client.indices.open(index=index)
+            await _wait(client, index, "yellow")
 
 
 @asynccontextmanager
@@ -70,8 +78,10 @@ async def blocked(case: StoreCase, day: str) -> AsyncIterator[None]:
     index = f"{case.prefix}-{day}"
     async with _client(case) as client:
         await client.indices.put_settings(index=index, settings={"index.blocks.read": True})
-        yield
-        await client.indices.put_settings(index=index, settings={"index.blocks.read": None})
+        try:
+            yield
+        finally:
+            await client.indices.put_settings(index=index, settings={"index.blocks.read": None})
 
 
 @asynccontextmanager
@@ -82,9 +92,11 @@ async def unassigned(case: StoreCase, day: str) -> AsyncIterator[None]:
         await client.indices.close(index=index)
         await client.indices.put_settings(index=index, settings={where: "nobody"})
         await client.indices.open(index=index, wait_for_active_shards="0")
-        yield
-        await client.indices.put_settings(index=index, settings={where: None})
-        await _wait(client, index, "yellow")
+        try:
+            yield
+        finally:
+            await client.indices.put_settings(index=index, settings={where: None})
+            await _wait(client, index, "yellow")
 
 
 def _cases(*ways: Break) -> list[Any]:
