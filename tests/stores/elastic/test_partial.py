@@ -10,7 +10,7 @@ import pytest
 
 from mailingest.config import Settings
 from mailingest.stores.criteria import Criteria, text_term
-from mailingest.stores.elastic import queries
+from mailingest.stores.elastic import reader as module
 from mailingest.stores.elastic.reader import ElasticReader
 from mailingest.stores.elastic.store import ElasticStore
 from mailingest.stores.protocol import Found
@@ -89,10 +89,10 @@ async def test_pages_are_as_small_as_an_index_wants_them(
 async def test_more_clauses_than_the_server_takes_are_told(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queries, "_VALUES", 10_000)
-    sessions = [("m", "p", str(number)) for number in range(1100)]
+    clauses = [{"term": {"host": str(number)}} for number in range(1100)]
+    monkeypatch.setattr(module, "ABOUT_A_MAIL", {"bool": {"should": clauses}})
     async with reader_of(settings) as reader:
-        found = await reader.of_sessions(sessions, None, None, 100)
+        found = await reader.find(Criteria(), 100)
     assert found.events == []
     [(code, text)] = told(found)
     assert (code, "maxClauseCount" in text) == ("server_limit", True)
