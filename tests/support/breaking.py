@@ -9,7 +9,7 @@ import pytest
 from elasticsearch import AsyncElasticsearch
 
 from mailingest.stores.elastic.store import ElasticStore
-from tests.support.lab.polling import PATIENCE
+from tests.support.elastic import searched
 from tests.support.servers import KINDS
 from tests.support.stores import StoreCase
 
@@ -69,7 +69,7 @@ async def closed(case: StoreCase, day: str) -> AsyncIterator[None]:
             yield
         finally:
             await client.indices.open(index=index)
-            await _wait(client, index, "yellow")
+            await searched(client, index, size=0)
 
 
 @asynccontextmanager
@@ -86,17 +86,20 @@ async def blocked(case: StoreCase, day: str) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def unassigned(case: StoreCase, day: str) -> AsyncIterator[None]:
-    """The primary shard is on no node."""
-    index, where = f"{case.prefix}-{day}", "index.routing.allocation.require._name"
+    """The primary shard is on no node, as after the loss of one."""
+    index = f"{case.prefix}-{day}"
+    nowhere = {"index.routing.allocation.require._name": "nobody", "index.number_of_replicas": 0}
     async with _client(case) as client:
-        await client.indices.close(index=index)
-        await client.indices.put_settings(index=index, settings={where: "nobody"})
-        await client.indices.open(index=index, wait_for_active_shards="0")
+        hits = (await searched(client, index, size=100))["hits"]["hits"]
+        await client.indices.delete(index=index)
+        await client.indices.create(index=index, settings=nowhere, wait_for_active_shards="0")
         try:
             yield
         finally:
-            await client.indices.put_settings(index=index, settings={where: None})
-            await _wait(client, index, "yellow")
+            await client.indices.delete(index=index)
+            for hit in hits:
+                await client.index(index=index, id=hit["_id"], document=hit["_source"])
+            await searched(client, index, size=0)
 
 
 def _cases(*ways: Break) -> list[Any]:
@@ -125,9 +128,3 @@ async def _client(case: StoreCase) -> AsyncIterator[AsyncElasticsearch]:
     assert isinstance(store, ElasticStore)
     async with store.connection().opened("all") as client:
         yield client
-
-
-async def _wait(client: AsyncElasticsearch, index: str, status: str) -> None:
-    await client.options(request_timeout=PATIENCE).cluster.health(
-        index=index, wait_for_status=status, timeout=f"{PATIENCE:g}s"
-    )
