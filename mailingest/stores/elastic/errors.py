@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 from elastic_transport import ConnectionTimeout, SerializationError
 from elasticsearch import ApiError, TransportError
@@ -11,18 +11,21 @@ from mailingest.errors import MailingestError, StoreUnavailable, UsageError
 from mailingest.stores.elastic.bulk import REASON_LENGTH, reason
 from mailingest.stores.elastic.tls import tls_hint
 
-# What a server says, and what an operator does about it: for causes that the status does not tell.
-# The numbers are those of the cluster's blocks.
-_FIXES: Final = (
-    (
-        "[FORBIDDEN/6/",
-        "the cluster is read-only: set cluster.blocks.read_only to null (PUT _cluster/settings)",
+# Settings of a cluster below `cluster.blocks`.
+_BLOCKS: Final = {
+    "read_only": (
+        "the cluster is read-only: set cluster.blocks.read_only to null (PUT _cluster/settings)"
     ),
-    (
-        "[FORBIDDEN/13/",
+    "read_only_allow_delete": (
         "the cluster is read-only, mostly since its disks are full: make room, then set "
-        "cluster.blocks.read_only_allow_delete to null (PUT _cluster/settings)",
+        "cluster.blocks.read_only_allow_delete to null (PUT _cluster/settings)"
     ),
+}
+# What a server says, and what an operator does about it: for causes that the status does not tell.
+_FIXES: Final = (
+    # The numbers of these blocks.
+    ("[FORBIDDEN/6/", _BLOCKS["read_only"]),
+    ("[FORBIDDEN/13/", _BLOCKS["read_only_allow_delete"]),
     (
         "license is non-compliant",
         "the server's license does not cover it or has expired: renew it, or switch that feature "
@@ -114,3 +117,18 @@ def refusal_reason(error: ApiError) -> str:
 def error_object(error: ApiError) -> object:
     """The error object of the server, or None if something else answered in its place."""
     return error.body.get("error") if isinstance(error.body, Mapping) else None
+
+
+def block_of(settings: Mapping[str, Any]) -> str | None:
+    """What is wrong and what to do, if the settings of a cluster let nobody write there.
+
+    ``settings`` are the answer to ``GET _cluster/settings``; what is transient goes first.
+
+    >>> block_of({"persistent": {"cluster": {"blocks": {"read_only": "true"}}}})
+    'the cluster is read-only: set cluster.blocks.read_only to null (PUT _cluster/settings)'
+    >>> block_of({"persistent": {}, "transient": {"cluster": {"blocks": {"read_only": "false"}}}})
+    """
+    blocks: dict[str, Any] = {}
+    for level in ("persistent", "transient"):
+        blocks |= settings.get(level, {}).get("cluster", {}).get("blocks", {})
+    return next((fix for name, fix in _BLOCKS.items() if blocks.get(name) == "true"), None)

@@ -358,7 +358,7 @@ async def test_a_cluster_that_is_read_only_is_not_a_missing_privilege(
     new, known = Site(search_server), Site(search_server)
     await known.set_up()
     async with asking(search_server) as client, cluster_setting(client, block, value=True):
-        for deed in (new.set_up, lambda: new.store_one("2026.03.01")):
+        for deed in (new.set_up, new.check, known.check, lambda: new.store_one("2026.03.01")):
             with pytest.raises(UsageError) as caught:
                 await deed()
             assert fix in str(caught.value)
