@@ -175,6 +175,21 @@ async def test_a_component_that_does_not_go_with_the_mappings_is_named(
         assert "[host]" in str(caught.value)
 
 
+async def test_a_template_of_the_same_priority_is_named(search_server: SearchServer) -> None:
+    site = Site(search_server)
+    async with asking(search_server) as client:
+        await client.indices.put_index_template(
+            name=f"zz-{site.prefix}",
+            index_patterns=[f"{site.prefix}-*"],
+            priority=site.store.template().priority,
+            template={},
+        )
+        with pytest.raises(UsageError, match="same priority: give it another one") as caught:
+            await site.set_up()
+        await client.indices.delete_index_template(name=f"zz-{site.prefix}")
+    assert f"zz-{site.prefix}" in str(caught.value)
+
+
 async def test_a_template_of_an_earlier_version_is_taken_over(search_server: SearchServer) -> None:
     site = Site(search_server)
     async with asking(search_server) as client:
