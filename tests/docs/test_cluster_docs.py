@@ -134,6 +134,29 @@ async def test_each_role_may_do_its_work_and_no_others(
     assert "no advice" not in out
 
 
+async def test_the_component_template_that_is_shown_shapes_the_indices(
+    search_server: SearchServer,
+) -> None:
+    prefix = f"mail-{uuid4().hex[:8]}"
+    _, _, section = TEXT.partition("PUT /_component_template/mail@custom\n")
+    body = json.loads(section.partition("```")[0])
+    settings = Settings.model_validate(
+        {"elasticsearch": {"hosts": [search_server.url]}, "index": {"prefix": prefix}}
+    )
+    async with asking(search_server) as client:
+        await client.cluster.put_component_template(name=f"{prefix}@custom", **body)
+        await asyncio.to_thread(setup.run, settings)
+        made = (await client.indices.simulate_index_template(name=f"{prefix}-2026.11.24"))[
+            "template"
+        ]
+    index = made["settings"]["index"]
+    assert (index["refresh_interval"], index["codec"]) == ("30s", "default")
+    assert index["default_pipeline"] == "mail-site"
+    assert index["routing"]["allocation"]["require"] == {"box": "hot"}
+    assert list(made["aliases"]) == ["post"]
+    assert made["mappings"]["properties"]["site"] == {"type": "keyword"}
+
+
 @pytest.mark.parametrize("product", ["Elasticsearch", "OpenSearch"])
 def test_the_user_that_is_shown_has_all_roles(product: str) -> None:
     *roles, (_, user) = requests(product)

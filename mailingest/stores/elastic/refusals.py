@@ -54,6 +54,18 @@ _BLOCKED: Final = (
     r"\w+_block_exception: (index \[[^]]*\] )?blocked by: \[(FORBIDDEN|TOO_MANY_REQUESTS)/"
 )
 
+CLUSTER_BLOCKS: Final = {
+    "read_only": (
+        "the whole cluster is read-only: set cluster.blocks.read_only to null (PUT "
+        "_cluster/settings)"
+    ),
+    "read_only_allow_delete": (
+        "the whole cluster takes only deletions: free disk space, then set "
+        "cluster.blocks.read_only_allow_delete to null (PUT _cluster/settings)"
+    ),
+}
+"""Settings below `cluster.blocks` that let nobody write, and what to do about each."""
+
 _BLOCKS: Final = (
     _cause(
         "cluster",
@@ -66,14 +78,12 @@ _BLOCKS: Final = (
     _cause(
         "cluster",
         f"{_BLOCKED}6/",
-        "the whole cluster is read-only: set cluster.blocks.read_only to null (PUT "
-        "_cluster/settings)",
+        CLUSTER_BLOCKS["read_only"],
     ),
     _cause(
         "cluster",
         f"{_BLOCKED}13/",
-        "the whole cluster takes only deletions: free disk space, then set "
-        "cluster.blocks.read_only_allow_delete to null (PUT _cluster/settings)",
+        CLUSTER_BLOCKS["read_only_allow_delete"],
     ),
     _cause(
         "cluster",

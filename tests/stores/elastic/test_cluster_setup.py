@@ -175,6 +175,21 @@ async def test_a_component_that_does_not_go_with_the_mappings_is_named(
         assert "[host]" in str(caught.value)
 
 
+async def test_a_template_of_the_same_priority_is_named(search_server: SearchServer) -> None:
+    site = Site(search_server)
+    async with asking(search_server) as client:
+        await client.indices.put_index_template(
+            name=f"zz-{site.prefix}",
+            index_patterns=[f"{site.prefix}-*"],
+            priority=site.store.template().priority,
+            template={},
+        )
+        with pytest.raises(UsageError, match="same priority: give it another one") as caught:
+            await site.set_up()
+        await client.indices.delete_index_template(name=f"zz-{site.prefix}")
+    assert f"zz-{site.prefix}" in str(caught.value)
+
+
 async def test_a_template_of_an_earlier_version_is_taken_over(search_server: SearchServer) -> None:
     site = Site(search_server)
     async with asking(search_server) as client:
@@ -358,7 +373,7 @@ async def test_a_cluster_that_is_read_only_is_not_a_missing_privilege(
     new, known = Site(search_server), Site(search_server)
     await known.set_up()
     async with asking(search_server) as client, cluster_setting(client, block, value=True):
-        for deed in (new.set_up, lambda: new.store_one("2026.03.01")):
+        for deed in (new.set_up, new.check, known.check, lambda: new.store_one("2026.03.01")):
             with pytest.raises(UsageError) as caught:
                 await deed()
             assert fix in str(caught.value)

@@ -24,6 +24,9 @@ def template(*patterns: str, priority: int | None = None) -> dict[str, Any]:
         pytest.param({}, id="none"),
         pytest.param({"mail": template("mail-*", priority=500)}, id="mailingest's own, as it was"),
         pytest.param({"all": template("*", priority=PRIORITY - 1)}, id="of a lower priority"),
+        pytest.param(
+            {"all": template("*", priority=PRIORITY)}, id="of the same one, which servers refuse"
+        ),
         pytest.param({"all": template("*")}, id="without a priority, which is 0"),
         pytest.param({"x": template("mail-archive*", "mbox-*", priority=500)}, id="of others"),
         pytest.param({"x": template("mail-2025.*", priority=500)}, id="of another year"),
