@@ -11,10 +11,10 @@ from datetime import date, datetime
 from typing import Final, Literal, Protocol
 
 from mailingest.documents import Document
-from mailingest.gaps import Gap
 from mailingest.stores.counts import Counts, TimeBuckets
 from mailingest.stores.criteria import Criteria
 from mailingest.stores.events import StoredEvent
+from mailingest.stores.gaps import Gap
 
 # The write side
 
