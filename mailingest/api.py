@@ -9,10 +9,10 @@ from functools import partial
 from mailingest.config import Settings, load, load_zone
 from mailingest.documents import Document
 from mailingest.errors import MailingestError, QuestionError, StoreUnavailable, UsageError
-from mailingest.gaps import Gap
 from mailingest.spool.status import backlog
 from mailingest.stores.criteria import Criteria
 from mailingest.stores.events import StoredEvent
+from mailingest.stores.gaps import Gap
 from mailingest.stores.protocol import Span
 from mailingest.trace import engine
 from mailingest.trace.answer import story_to_json

@@ -12,7 +12,7 @@ from typing import Any, TextIO
 import orjson
 
 from mailingest.escaping import escape_terminal, escape_terminal_json
-from mailingest.gaps import Gap, wholeness
+from mailingest.stores.gaps import Gap, wholeness
 from mailingest.trace.answer import KEYS, line_of, story_to_json
 from mailingest.trace.story import Story
 

@@ -15,9 +15,9 @@ from mailingest.commands.render import json_line, json_of_nothing, text_lines, w
 from mailingest.config import Settings, load_zone
 from mailingest.errors import StoreUnavailable
 from mailingest.escaping import escape_terminal
-from mailingest.gaps import Gap, merged, summed
 from mailingest.spool.status import backlog
 from mailingest.stores.criteria import Criteria
+from mailingest.stores.gaps import Gap, merged, summed
 from mailingest.stores.protocol import Progress, Reader, Span
 from mailingest.trace.engine import TraceResult, trace
 from mailingest.trace.questions import Question, read_criteria

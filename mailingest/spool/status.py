@@ -12,7 +12,6 @@ import orjson
 
 from mailingest.config import Settings
 from mailingest.errors import UsageError
-from mailingest.gaps import Gap
 from mailingest.spool.control import read_control
 from mailingest.spool.losses import Losses
 from mailingest.spool.queue import STATE_BYTES, STATE_FILE
@@ -67,27 +66,23 @@ def spool_status(settings: Settings) -> Status:
         raise UsageError(f"{error.filename or directory}: {error.strerror}") from None
 
 
-async def backlog(settings: Settings) -> list[Gap]:
-    """The gap that lines leave which were accepted here and may not be in the store, for a trace.
+async def backlog(settings: Settings) -> list[str]:
+    """Notes on lines that were accepted here and may not be in the store, for a trace.
 
     A line on its way to the store is none; nor is there any where no daemon has ever run.
     """
     try:
         status = await asyncio.to_thread(spool_status, settings)
     except UsageError as error:
-        text = f"what waits to be stored could not be looked at: {error}"
-        return [Gap("not_stored_yet", text)]
+        return [f"what waits to be stored could not be looked at: {error}"]
     if not status.frames_waiting or status.oldest_waiting is None:
         return []
     age = datetime.now(UTC) - datetime.fromisoformat(status.oldest_waiting)
     if status.running and age < _ON_ITS_WAY:
         return []
     return [
-        Gap(
-            "not_stored_yet",
-            f"{status.frames_waiting:,} lines wait to be stored since {status.oldest_waiting}: "
-            "mailingest spool status says more",
-        )
+        f"{status.frames_waiting:,} lines wait to be stored since {status.oldest_waiting}: "
+        "mailingest spool status says more"
     ]
 
 

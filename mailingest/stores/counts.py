@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
-from mailingest.gaps import Gap
 from mailingest.postfix.outcome import OUTCOMES, Outcome
+from mailingest.stores.gaps import Gap
 
 MOST_REASONS: Final = 20
 """Reasons of an outcome that are named, the most frequent; all others are one number."""

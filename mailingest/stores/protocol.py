@@ -12,10 +12,10 @@ from typing import Final, Literal, Protocol
 
 from mailingest.documents import Document
 from mailingest.errors import MailingestError
-from mailingest.gaps import Gap
 from mailingest.stores.counts import Counts, TimeBuckets
 from mailingest.stores.criteria import Criteria
 from mailingest.stores.events import StoredEvent
+from mailingest.stores.gaps import Gap
 
 # The write side
 

@@ -5,10 +5,10 @@ from datetime import datetime
 from functools import partial
 from typing import Protocol, TypeVar
 
-from mailingest.gaps import Gap, merged
 from mailingest.postfix.completion import completed
 from mailingest.stores.criteria import Criteria
 from mailingest.stores.events import StoredEvent
+from mailingest.stores.gaps import Gap, merged
 from mailingest.stores.protocol import Found
 from mailingest.trace.facts import Facts
 from mailingest.trace.gathering import gather

@@ -8,7 +8,6 @@ from functools import partial
 from typing import Final
 
 from mailingest.errors import StoreUnavailable
-from mailingest.gaps import Gap, is_ended, merged
 from mailingest.postfix.lifecycle import REORDERED_SECONDS
 from mailingest.postfix.names import (
     FILTER_ID,
@@ -23,6 +22,7 @@ from mailingest.postfix.names import (
 )
 from mailingest.stores.criteria import Criteria, Term, asks_for_all, text_term
 from mailingest.stores.events import StoredEvent, time_of
+from mailingest.stores.gaps import Gap, is_ended, merged
 from mailingest.stores.protocol import Found, Reader, Span
 from mailingest.trace.answer import line_of
 from mailingest.trace.collected import Apart, Collected, here
@@ -68,8 +68,8 @@ _LINKS: Final = (
 _SHORTEST: Final = 8
 
 
-Backlog = Callable[[], Awaitable[Sequence[Gap]]]
-"""The gaps that lines leave which were accepted and are not in the source yet."""
+Backlog = Callable[[], Awaitable[Sequence[str]]]
+"""Notes on lines that were accepted and are not in the source yet."""
 
 
 _TOO_MANY_LINES: Final = Gap(
@@ -159,7 +159,7 @@ async def trace(
 async def of_nothing(source: Reader, criteria: Criteria, backlog: Backlog | None) -> TraceResult:
     """The result for a source that has no events; of files there may be lines that say nothing."""
     found = await source.find(criteria, 1)
-    waiting = await backlog() if backlog is not None else ()
+    waiting = await _not_stored(backlog)
     return TraceResult([], None, is_cut=False, gaps=merged(found.gaps, waiting))
 
 
@@ -171,7 +171,7 @@ async def without_stories(
         doubtful = await source.unmatched(criteria, _MOST_UNMATCHED)
     except StoreUnavailable as error:
         doubtful = Found([], is_cut=False, gaps=[lost(error)])
-    waiting = await backlog() if backlog is not None else ()
+    waiting = await _not_stored(backlog)
     return replace(
         result,
         is_cut=result.is_cut or doubtful.is_cut,
@@ -260,6 +260,11 @@ def _as_far_as_possible(events: Collected) -> Iterator[None]:
         yield
     except StoreUnavailable as error:
         events.gaps = merged(events.gaps, [lost(error)])
+
+
+async def _not_stored(backlog: Backlog | None) -> list[Gap]:
+    notes = await backlog() if backlog is not None else ()
+    return [Gap("not_stored_yet", note) for note in notes]
 
 
 def lost(error: StoreUnavailable) -> Gap:

@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from mailingest.errors import StoreUnavailable
-from mailingest.gaps import Gap, merged
 from mailingest.stores.criteria import Criteria
 from mailingest.stores.events import time_of
+from mailingest.stores.gaps import Gap, merged
 from mailingest.stores.protocol import Reader, Span
 from mailingest.trace.engine import (
     MOST_EVENTS,

@@ -10,9 +10,9 @@ from typing import Any, Final
 import structlog
 from aiohttp import web
 
-from mailingest.gaps import TIMED_OUT, Gap, merged, summed
 from mailingest.stores.counts import Counts, TimeBuckets
 from mailingest.stores.criteria import Criteria
+from mailingest.stores.gaps import TIMED_OUT, Gap, merged, summed
 from mailingest.stores.protocol import CountingReader, Span
 from mailingest.stores.threads import in_thread
 from mailingest.trace.answer import story_to_json

@@ -7,7 +7,7 @@ service.
 from collections.abc import Sequence
 from typing import Any
 
-from mailingest.gaps import Gap, is_late, wholeness
+from mailingest.stores.gaps import Gap, is_late, wholeness
 from mailingest.web.texts import Texts
 
 

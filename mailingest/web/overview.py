@@ -7,10 +7,10 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from mailingest.escaping import escape_terminal
-from mailingest.gaps import Gap, wholeness
 from mailingest.postfix.outcome import Outcome
 from mailingest.postfix.reasons import literal
 from mailingest.stores.counts import Counts
+from mailingest.stores.gaps import Gap, wholeness
 from mailingest.stores.protocol import Span
 from mailingest.trace.answer import iso
 from mailingest.web.charts import Chart, ChartDrawing, Series, line_chart, stacked_columns

@@ -11,7 +11,7 @@ import structlog
 from aiohttp import web
 
 from mailingest.errors import MailingestError, QuestionError, StoreUnavailable, UsageError
-from mailingest.gaps import Gap, wholeness
+from mailingest.stores.gaps import Gap, wholeness
 from mailingest.web.languages import preferred_language
 from mailingest.web.texts import LANGUAGES, Texts
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from mailingest.gaps import TIMED_OUT, merged
 from mailingest.stores.counts import Counts, TimeBuckets
 from mailingest.stores.criteria import Criteria, terms_of
+from mailingest.stores.gaps import TIMED_OUT, merged
 from mailingest.stores.protocol import CountingReader, Found, Span
 
 T = TypeVar("T")

@@ -7,10 +7,10 @@ from typing import get_args
 import pytest
 
 from mailingest.cli import app
-from mailingest.gaps import GapCode
 from mailingest.postfix import enrichment as correlation
 from mailingest.postfix import parser as events
 from mailingest.service.counters import COUNTERS
+from mailingest.stores.gaps import GapCode
 from mailingest.syslog import header as records
 
 ROOT = Path(__file__).parents[2]

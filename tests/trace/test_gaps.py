@@ -10,8 +10,8 @@ import pytest
 
 from mailingest.commands import trace as module
 from mailingest.errors import StoreUnavailable
-from mailingest.gaps import Gap, summed, wholeness
 from mailingest.stores.criteria import Criteria, address_term
+from mailingest.stores.gaps import Gap, summed, wholeness
 from mailingest.stores.protocol import Found
 from mailingest.stores.sqlite.reader import SqliteReader
 from mailingest.trace.engine import trace

@@ -4,7 +4,7 @@ from typing import get_args
 
 import pytest
 
-from mailingest.gaps import GapCode
+from mailingest.stores.gaps import GapCode
 from mailingest.trace.story import Verdict
 from mailingest.web.texts import _TEXTS, Texts
 

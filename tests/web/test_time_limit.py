@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailingest.config import Settings
-from mailingest.gaps import TIMED_OUT
 from mailingest.stores.criteria import Criteria, address_term, text_term
+from mailingest.stores.gaps import TIMED_OUT
 from mailingest.stores.protocol import CountingReader, Found, Span
 from mailingest.stores.sqlite.reader import SqliteReader
 from mailingest.trace.answer import story_to_json

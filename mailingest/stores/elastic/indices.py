@@ -6,7 +6,6 @@ from typing import Any, Final, cast
 
 from elasticsearch import ApiError
 
-from mailingest.gaps import Gap
 from mailingest.stores.days import day_of, touches
 from mailingest.stores.elastic.connection import ElasticConnection
 from mailingest.stores.elastic.errors import explained
@@ -19,6 +18,7 @@ from mailingest.stores.elastic.partial import (
     missing_shards,
     unreadable,
 )
+from mailingest.stores.gaps import Gap
 
 _PRIVILEGES: Final = "monitor on the cluster, and read on the indices"
 

@@ -13,9 +13,9 @@ from typing import Any, Final
 
 from elasticsearch import ApiError
 
-from mailingest.gaps import Gap, GapCode
 from mailingest.stores.elastic.errors import error_object
 from mailingest.stores.elastic.refusals import REASON_LENGTH, causes_of
+from mailingest.stores.gaps import Gap, GapCode
 
 Answer = Mapping[str, Any]
 

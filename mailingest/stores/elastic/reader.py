@@ -10,7 +10,6 @@ from functools import partial
 from typing import Any, Final
 
 from mailingest.errors import StoreUnavailable
-from mailingest.gaps import Gap, merged, summed
 from mailingest.postfix.index_keys import is_of_session, is_unmatched
 from mailingest.stores.counts import Counts, TimeBuckets
 from mailingest.stores.criteria import Criteria, may_be_about, meets_term, terms_of
@@ -32,6 +31,7 @@ from mailingest.stores.elastic.queries import (
 )
 from mailingest.stores.elastic.schema import LONGEST_KEYWORD
 from mailingest.stores.events import StoredEvent, newest_first
+from mailingest.stores.gaps import Gap, merged, summed
 from mailingest.stores.protocol import Found, Span
 
 _EVER: Final[Times] = (None, None)

@@ -14,9 +14,9 @@ from typing import Final
 import structlog
 
 from mailingest.errors import StoreUnavailable
-from mailingest.gaps import Gap
 from mailingest.inputs.files import STANDARD_INPUT, DamagedFile, LogFile, Text
 from mailingest.inputs.years import tell_doubt
+from mailingest.stores.gaps import Gap
 from mailingest.stores.logfiles.canonical import CanonicalLines
 from mailingest.stores.logfiles.parsing import LineReading
 from mailingest.stores.protocol import Span

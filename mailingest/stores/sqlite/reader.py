@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from mailingest.errors import StoreUnavailable
-from mailingest.gaps import summed
 from mailingest.postfix.index_keys import UNMATCHED
 from mailingest.postfix.names import MESSAGE_ID, QUEUE_ID
 from mailingest.stores.counts import Counts, TimeBuckets
 from mailingest.stores.criteria import FIELDS_OF, Criteria, may_be_about, terms_of
 from mailingest.stores.events import is_of_sessions
+from mailingest.stores.gaps import summed
 from mailingest.stores.protocol import Found, Progress, Span, no_progress
 from mailingest.stores.sqlite.counts import add_day, keep_most
 from mailingest.stores.sqlite.lookups import Rows, by_term, by_values, collect, fetch, look_up

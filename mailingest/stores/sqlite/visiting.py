@@ -13,8 +13,8 @@ from typing import Final
 import orjson
 import structlog
 
-from mailingest.gaps import Gap
 from mailingest.stores.events import StoredEvent
+from mailingest.stores.gaps import Gap
 from mailingest.stores.sqlite.files import damaged_files, day_files, open_for_reading
 from mailingest.stores.threads import Interrupted
 

@@ -114,7 +114,4 @@ async def test_a_search_that_the_server_ends_is_told(
         )
         async with cluster_setting(client, "search.default_search_timeout", "1ms"):
             found = await reader.find(Criteria(), 1000)
-            result = await trace(reader, Criteria(until=datetime(2026, 11, 1, tzinfo=UTC)))
         assert "timed_out" in [gap.code for gap in found.gaps]
-        assert len(found.events) < 225
-        assert result.stories == []
