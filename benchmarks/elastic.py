@@ -38,7 +38,7 @@ _TEMPLATE: Final = IndexTemplate("mail", index_patterns("mail"), index_template(
 class NoRejections:
     """Where none is expected."""
 
-    def write(self, rejections: list[Rejection], /) -> None:
+    def write(self, rejections: list[Rejection], /) -> int:
         raise RuntimeError(f"rejected: {rejections[0].reason}")
 
 

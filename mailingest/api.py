@@ -9,6 +9,7 @@ from functools import partial
 from mailingest.config import Settings, load, load_zone
 from mailingest.documents import Document
 from mailingest.errors import MailingestError, QuestionError, StoreUnavailable, UsageError
+from mailingest.gaps import Gap
 from mailingest.spool.status import backlog
 from mailingest.stores.criteria import Criteria
 from mailingest.stores.events import StoredEvent
@@ -25,6 +26,7 @@ __all__ = [
     "Attempt",
     "Criteria",
     "Document",
+    "Gap",
     "Key",
     "MailingestError",
     "Question",

@@ -218,6 +218,14 @@ def setup(
             show_default=False,
         ),
     ] = None,
+    grafana: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Only write the dashboard for Grafana; - is stdout.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Put index template and lifecycle policy on Elasticsearch or OpenSearch.
 
@@ -229,14 +237,14 @@ def setup(
     if dry_run and diff:
         raise UsageError("setup: --dry-run or --diff, not both")
     settings = _start(config)
+    from mailingest.commands import setup as setting_up
+
     if saved_objects is not None:
-        from mailingest.commands.setup import write_saved_objects
-
-        write_saved_objects(settings, saved_objects)
-        return
-    from mailingest.commands.setup import run as run_setup
-
-    run_setup(settings, "diff" if diff else "requests" if dry_run else None, force=force)
+        setting_up.write_saved_objects(settings, saved_objects)
+    if grafana is not None:
+        setting_up.write_grafana(settings, grafana)
+    if saved_objects is None and grafana is None:
+        setting_up.run(settings, "diff" if diff else "requests" if dry_run else None, force=force)
 
 
 @app.command()
@@ -351,7 +359,7 @@ def show_spool_status(
 ) -> None:
     """Show what is in the spool and whether it has room, while the daemon runs or not.
 
-    Exit code 1: it is full.
+    Exit code 1: it is full, or an operator has to do something before lines can be stored.
     """
     from mailingest.commands.spool import as_json as show_json
     from mailingest.commands.spool import as_text
@@ -359,7 +367,7 @@ def show_spool_status(
 
     status = spool_status(_start(config))
     print(show_json(status) if as_json else as_text(status, datetime.now(UTC)))
-    raise typer.Exit(0 if status.full is None else EXIT_FAILED)
+    raise typer.Exit(0 if status.full is None and status.held is None else EXIT_FAILED)
 
 
 @app.command()

@@ -121,12 +121,12 @@ async def _send(
         batch.append(document)
     result = await output.write(batch)
     now = datetime.now(UTC)
-    for rejection in result.rejected:
+    for rejection in (*result.rejected, *result.held):
         changes[documents.pop(id(rejection.document)).line] = _line(rejection, now)
         reasons.append(rejection.reason)
     for document in result.retry:
         documents.pop(id(document))
-        reasons.append("the store is too busy: try again later")
+        reasons.append(str(result.why or "the store is too busy: try again later"))
     changes.update({one.line: None for one in documents.values()})
     return reasons
 

@@ -20,13 +20,24 @@ def run(settings: Settings, show: Show | None = None, *, force: bool = False) ->
 
 
 def write_saved_objects(settings: Settings, place: str) -> None:
-    """Write the dashboards to a file, or to standard output if ``place`` is `-`.
-
-    Raises UsageError if the file cannot be written.
-    """
+    """Write the dashboard of Kibana and OpenSearch Dashboards, as `write` does."""
     from mailingest.stores.elastic.saved_objects import saved_objects
 
-    content = saved_objects(settings.index.prefix)
+    write(saved_objects(settings.index.prefix), place, "--saved-objects")
+
+
+def write_grafana(settings: Settings, place: str) -> None:
+    """Write the dashboard of Grafana, as `write` does."""
+    from mailingest.stores.elastic.grafana import grafana_dashboard
+
+    write(grafana_dashboard(settings.index.prefix), place, "--grafana")
+
+
+def write(content: bytes, place: str, option: str) -> None:
+    """Write to a file, or to standard output if ``place`` is `-`.
+
+    Raises UsageError, which names the option, if the file cannot be written.
+    """
     if place == "-":
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
@@ -34,4 +45,4 @@ def write_saved_objects(settings: Settings, place: str) -> None:
     try:
         Path(place).write_bytes(content)
     except OSError as error:
-        raise UsageError(f"--saved-objects: cannot write {place}: {error.strerror}") from None
+        raise UsageError(f"{option}: cannot write {place}: {error.strerror}") from None

@@ -243,7 +243,9 @@ class State(_Section):
         60.0, gt=0, description="seconds between snapshots of the queue IDs"
     )
     max_dead_letter_bytes: int = Field(
-        256 * 1024 * 1024, ge=1024, description="bytes of rejected documents that are kept"
+        256 * 1024 * 1024,
+        ge=1024,
+        description="bytes of dead letters; when they are full, further ones wait",
     )
 
 

@@ -48,6 +48,7 @@ def build_parts(settings: Settings) -> Parts:
         dead_letters,
         in_flight=store.in_flight,
         keep_trying=store.keep_trying,
+        live=True,
     )
     mark = FrameMark(state / "spool")
     batcher.receipts.follow(SPOOL_STREAM, spool.settle)

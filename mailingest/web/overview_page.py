@@ -30,11 +30,11 @@ class OverviewPage:
             "view": None,
             "error": "",
             "remark": "",
-            "is_timed_out": False,
+            "warnings": [],
         }
-        status = 200
         try:
-            page |= await self._values(request, texts)
+            values, status = await self._values(request, texts)
+            page |= values
         except UNANSWERED as error:
             page["error"], status = explain(error, texts)
         return self._pages.page("overview.html", request, page, status)
@@ -45,9 +45,11 @@ class OverviewPage:
             counts, span = await self._answers.counts(request, self._period(request).buckets)
         except UNANSWERED as error:
             return json_error(error)
-        return json_response(self._overview(counts, Texts("en")).json(span))
+        overview = self._overview(counts, Texts("en"))
+        return json_response(overview.json(span), overview.status)
 
-    async def _values(self, request: web.Request, texts: Texts) -> dict[str, Any]:
+    async def _values(self, request: web.Request, texts: Texts) -> tuple[dict[str, Any], int]:
+        """What the template fills in, and the status."""
         period = self._period(request)
         counts, span = await self._answers.counts(request, period.buckets)
         overview = self._overview(counts, texts)
@@ -55,11 +57,9 @@ class OverviewPage:
         time = self._answers.view(texts).time
         first, last = (time(span.first), time(span.last)) if span else ("", "")
         remark = ""
-        if counts.is_timed_out:
-            remark = texts("counts_timed_out")
-        elif values["is_empty"]:
+        if overview.is_empty and not counts.why:
             remark = texts("nothing_counted", first=first, last=last) if span else texts("no_logs")
-        return {
+        shown = {
             "form": period,
             "view": values,
             "first": overview.time(period.buckets.start),
@@ -68,8 +68,9 @@ class OverviewPage:
             "logs_last": last,
             "json_link": "overview.json?" + urlencode(period.query),
             "remark": remark,
-            "is_timed_out": counts.is_timed_out,
+            "warnings": [gap.text for gap in overview.why],
         }
+        return shown, overview.status
 
     def _period(self, request: web.Request) -> Period:
         return read_period(request.query, now=datetime.now(UTC), zone=self._answers.zone)

@@ -12,10 +12,11 @@ from uuid import uuid4
 import pytest
 from aiohttp import web
 
-from mailingest.commands.setup import run, write_saved_objects
+from mailingest.commands.setup import run, write_grafana, write_saved_objects
 from mailingest.config import Settings
 from mailingest.documents import Document
 from mailingest.errors import UsageError
+from mailingest.stores.elastic.grafana import grafana_dashboard
 from mailingest.stores.elastic.lifecycle import ilm_policy, ism_policy
 from mailingest.stores.elastic.saved_objects import saved_objects
 from mailingest.stores.elastic.schema import index_template
@@ -336,6 +337,8 @@ def test_dashboards_are_written_to_a_file_whatever_the_store(tmp_path: Path) -> 
     settings = Settings.model_validate({"index": {"prefix": "post"}})
     write_saved_objects(settings, str(tmp_path / "out.ndjson"))
     assert (tmp_path / "out.ndjson").read_bytes() == saved_objects("post")
+    write_grafana(settings, str(tmp_path / "out.json"))
+    assert (tmp_path / "out.json").read_bytes() == grafana_dashboard("post")
 
 
 def test_dashboards_are_written_to_standard_output(

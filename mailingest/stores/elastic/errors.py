@@ -2,30 +2,18 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Final
 
 from elastic_transport import ConnectionTimeout, SerializationError
 from elasticsearch import ApiError, TransportError
 
 from mailingest.errors import MailingestError, StoreUnavailable, UsageError
-from mailingest.stores.elastic.bulk import REASON_LENGTH, reason
+from mailingest.stores.elastic.refusals import REASON_LENGTH, Refusal, block_hint, judge, reason
 from mailingest.stores.elastic.tls import tls_hint
 
-# Settings of a cluster below `cluster.blocks`.
-_BLOCKS: Final = {
-    "read_only": (
-        "the cluster is read-only: set cluster.blocks.read_only to null (PUT _cluster/settings)"
-    ),
-    "read_only_allow_delete": (
-        "the cluster is read-only, mostly since its disks are full: make room, then set "
-        "cluster.blocks.read_only_allow_delete to null (PUT _cluster/settings)"
-    ),
-}
-# What a server says, and what an operator does about it: for causes that the status does not tell.
+# What a server says of a request, and what an operator does about it: for causes that the status
+# does not tell.  Blocks are among the refusals of documents.
 _FIXES: Final = (
-    # The numbers of these blocks.
-    ("[FORBIDDEN/6/", _BLOCKS["read_only"]),
-    ("[FORBIDDEN/13/", _BLOCKS["read_only_allow_delete"]),
     (
         "license is non-compliant",
         "the server's license does not cover it or has expired: renew it, or switch that feature "
@@ -87,7 +75,8 @@ def _explain_answer(error: ApiError, needed: str) -> MailingestError:
             "bearer_token_file, and that the server knows them"
         )
     said = refusal_reason(error)
-    if status < 500 and (fix := fix_of(said)) is not None:
+    fix = block_hint(error_object(error)) or (fix_of(said) if status < 500 else None)
+    if fix is not None:
         return UsageError(f"{where} refuses the request: {fix} ({said})")
     if status == 403:
         return UsageError(f"{where} denies access: give the user's role {needed} ({said})")
@@ -100,11 +89,19 @@ def _explain_answer(error: ApiError, needed: str) -> MailingestError:
 def fix_of(said: str) -> str | None:
     """What is wrong and what to do, for what a server says of a request; None if unknown.
 
-    >>> fix_of("403 cluster_block_exception: blocked by: [FORBIDDEN/6/cluster read-only (api)];")
-    'the cluster is read-only: set cluster.blocks.read_only to null (PUT _cluster/settings)'
+    >>> fix_of("400 illegal_argument_exception: ... that have the same priority [205] ...")
+    'another index template has the same priority: give it another one'
     >>> fix_of("403 security_exception: action [indices:admin/...] is unauthorized")
     """
     return next((fix for cause, fix in _FIXES if cause in said), None)
+
+
+def refusal_of(error: ApiError, index: str) -> Refusal:
+    """What it says of the one document of a request, which is for that index."""
+    if error.status_code == 413:
+        limit = "raise http.max_content_length of the server, or the limit of the proxy before it"
+        return Refusal("document", refusal_reason(error), limit, kind="413")
+    return judge(error.status_code, error_object(error) or error.message, index)
 
 
 def refusal_reason(error: ApiError) -> str:
@@ -117,18 +114,3 @@ def refusal_reason(error: ApiError) -> str:
 def error_object(error: ApiError) -> object:
     """The error object of the server, or None if something else answered in its place."""
     return error.body.get("error") if isinstance(error.body, Mapping) else None
-
-
-def block_of(settings: Mapping[str, Any]) -> str | None:
-    """What is wrong and what to do, if the settings of a cluster let nobody write there.
-
-    ``settings`` are the answer to ``GET _cluster/settings``; what is transient goes first.
-
-    >>> block_of({"persistent": {"cluster": {"blocks": {"read_only": "true"}}}})
-    'the cluster is read-only: set cluster.blocks.read_only to null (PUT _cluster/settings)'
-    >>> block_of({"persistent": {}, "transient": {"cluster": {"blocks": {"read_only": "false"}}}})
-    """
-    blocks: dict[str, Any] = {}
-    for level in ("persistent", "transient"):
-        blocks |= settings.get(level, {}).get("cluster", {}).get("blocks", {})
-    return next((fix for name, fix in _BLOCKS.items() if blocks.get(name) == "true"), None)

@@ -13,7 +13,6 @@ from elasticsearch import ApiError, AsyncElasticsearch
 
 from mailingest.errors import UsageError
 from mailingest.stores.elastic.advice import advise
-from mailingest.stores.elastic.bulk import error_type
 from mailingest.stores.elastic.connection import ElasticConnection
 from mailingest.stores.elastic.errors import refusal_reason
 from mailingest.stores.elastic.figures import read_figures
@@ -24,6 +23,7 @@ from mailingest.stores.elastic.lifecycle import (
     plain_policy,
     policy_name,
 )
+from mailingest.stores.elastic.refusals import error_type
 from mailingest.stores.elastic.rivals import read_rivals
 from mailingest.stores.elastic.steps import JSON, NO_HANDLER, Step
 from mailingest.stores.elastic.template import (

@@ -10,10 +10,11 @@ import structlog
 from elasticsearch import ApiError, AsyncElasticsearch, TransportError
 
 from mailingest.documents import Document
-from mailingest.errors import MailingestError, StoreUnavailable
-from mailingest.stores.elastic.bulk import cut, encode, sort_response
+from mailingest.errors import MailingestError
+from mailingest.stores.elastic.bulk import BulkOutcome, cut, encode, sort_response
 from mailingest.stores.elastic.connection import ElasticConnection
-from mailingest.stores.elastic.errors import error_object, explain, explained, refusal_reason
+from mailingest.stores.elastic.errors import error_object, explain, explained, refusal_of
+from mailingest.stores.elastic.refusals import PRIVILEGES, Refused, held_line
 from mailingest.stores.elastic.rivals import read_rivals
 from mailingest.stores.elastic.template import IndexTemplate, put_template
 from mailingest.stores.protocol import Rejection, WriteResult
@@ -22,13 +23,6 @@ _log = structlog.get_logger(__name__)
 
 BULK_ANSWER: Final = ("errors", "items.*.status", "items.*.error")
 """The parts of a bulk answer that are read: a tenth of the whole."""
-
-PRIVILEGES: Final = (
-    "monitor and manage_index_templates on the cluster, create_doc and create_index on the indices "
-    "(OpenSearch: cluster_monitor, cluster_manage_index_templates and indices:data/write/bulk, "
-    "write and create_index)"
-)
-"""What writing takes; tests log in with no more than that."""
 
 
 class ElasticWriter:
@@ -42,6 +36,8 @@ class ElasticWriter:
     ) -> None:
         self.connection = connection
         self._template = template
+        self._types = {} if template is None else _types(template)
+        self._refused = Refused()
         self._is_told = False
 
     async def open(self) -> None:
@@ -81,30 +77,56 @@ class ElasticWriter:
         parts = deque(cut(batch))
         while parts:
             part = parts.popleft()
+            took_others = self._refused.take_others()
             try:
-                answer = await _bulk(client, part)
-                outcome = sort_response(part, answer)
+                outcome = sort_response(part, await _bulk(client, part))
             except MailingestError as error:
                 postponed += [(document, error) for document in chain(part, *parts)]
                 break
             except ApiError as error:
-                if len(part) == 1:
-                    result.rejected.append(Rejection(part[0], refusal_reason(error)))
-                else:
+                if len(part) > 1:
                     middle = len(part) // 2
                     parts.extendleft((part[middle:], part[:middle]))
-                continue
-            result.stored += outcome.created + outcome.duplicates
-            result.duplicates += outcome.duplicates
-            result.rejected += [Rejection(document, why) for document, why in outcome.rejected]
-            postponed += [
-                (document, StoreUnavailable(f"the store takes no document: {why}"))
-                for document, why in outcome.retry
-            ]
+                    continue
+                outcome = BulkOutcome(refused=[(part[0], refusal_of(error, part[0].index))])
+                self._account(outcome, took_others, result, postponed)
+                if result.held and result.held[-1].document is part[0]:
+                    # It is no fault of this one document, so the others need not be asked for.
+                    why = result.held[-1].reason
+                    result.held += [Rejection(document, why) for document in chain(*parts)]
+                    break
+            else:
+                self._account(outcome, took_others, result, postponed)
         if postponed and len(postponed) == len(batch):
             raise postponed[0][1]
         result.retry = [document for document, _ in postponed]
+        result.why = postponed[0][1] if postponed else None
         return result
+
+    def _account(
+        self,
+        outcome: BulkOutcome,
+        took_others: frozenset[str],
+        result: WriteResult,
+        postponed: list[tuple[Document, MailingestError]],
+    ) -> None:
+        """Add what an answer says to the result of a batch."""
+        result.stored += len(outcome.stored)
+        result.duplicates += outcome.duplicates
+        for document, refusal in outcome.refused:
+            if refusal.fault == "document":
+                self._refused.add(document, refusal)
+        self._refused.are_stored(outcome.stored)
+        for document, refusal in outcome.refused:
+            if refusal.fault == "index":
+                result.held.append(Rejection(document, refusal.line))
+            elif refusal.fault != "document":
+                postponed.append((document, refusal.error()))
+            elif self._refused.is_held(document, refusal, took_others):
+                why = held_line(document.index, refusal, self._types)
+                result.held.append(Rejection(document, why))
+            else:
+                result.rejected.append(Rejection(document, refusal.said))
 
     async def sync(self) -> None:
         """Nothing to do: the server syncs before it answers (index.translog.durability)."""
@@ -115,6 +137,12 @@ class ElasticWriter:
     async def close(self) -> None:
         """Close the connection."""
         await self.connection.close()
+
+
+def _types(template: IndexTemplate) -> dict[str, str]:
+    """The types of the fields, by name."""
+    fields = template.body.get("mappings", {}).get("properties", {})
+    return {name: mapping.get("type", "object") for name, mapping in fields.items()}
 
 
 async def _bulk(client: AsyncElasticsearch, part: Sequence[Document]) -> Mapping[str, Any]:

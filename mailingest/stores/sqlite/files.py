@@ -11,7 +11,7 @@ import structlog
 
 from mailingest.errors import StoreUnavailable, UsageError
 from mailingest.spool.files import sync_directory
-from mailingest.stores.days import day_of
+from mailingest.stores.days import day_of, touches
 from mailingest.stores.sqlite.schema import bring_up_to_date, schema_version
 
 _log = structlog.get_logger(__name__)
@@ -142,14 +142,23 @@ def day_files(
 
     There are none as long as there is no such directory.  Raises UsageError if it cannot be read.
     """
-    first = f"{since.astimezone(UTC):%Y.%m.%d}" if since else ""
-    last = f"{until.astimezone(UTC):%Y.%m.%d}" if until else "~"
     paths = [path for path in entries(directory) if path.suffix == SUFFIX]
     days = {day: path for path in paths if (day := day_of(path.stem, prefix))}
+    return [path for day, path in sorted(days.items(), reverse=True) if touches(day, since, until)]
+
+
+def damaged_files(
+    directory: Path, prefix: str, since: datetime | None, until: datetime | None
+) -> list[Path]:
+    """The files of these days that were set aside; raises UsageError as `day_files` does."""
+    aside = f"{SUFFIX}{DAMAGED}"
     return [
         path
-        for day, path in sorted(days.items(), reverse=True)
-        if first <= f"{day:%Y.%m.%d}" <= last
+        for path in entries(directory)
+        if aside in path.name
+        and not path.name.endswith(COMPANIONS)
+        and (day := day_of(path.name.partition(aside)[0], prefix)) is not None
+        and touches(day, since, until)
     ]
 
 

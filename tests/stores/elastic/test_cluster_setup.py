@@ -357,12 +357,12 @@ async def test_a_user_who_may_only_read_can_check(secured_server: SearchServer) 
     [
         pytest.param(
             "cluster.blocks.read_only",
-            "the cluster is read-only: set cluster.blocks.read_only to null",
+            "the whole cluster is read-only: set cluster.blocks.read_only to null",
             id="read-only",
         ),
         pytest.param(
             "cluster.blocks.read_only_allow_delete",
-            "make room, then set cluster.blocks.read_only_allow_delete to null",
+            "free disk space, then set cluster.blocks.read_only_allow_delete to null",
             id="read-only, and deleting allowed",
         ),
     ],
