@@ -1,7 +1,7 @@
 """The command line: one function a command, which hands on to the module that does the work.
 
 Exit codes: 0 all is well, 1 something could not be delivered, 2 refused (usage, configuration,
-patterns, files, addresses), 130 interrupted.
+patterns, files, addresses), 130 interrupted.  `trace` has more of them.
 """
 
 import os
@@ -335,19 +335,23 @@ def purge_dead_letters(
             show_default=False,
         ),
     ] = None,
+    index: Annotated[
+        str | None, typer.Option(help="Those for this index.", show_default=False)
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Remove documents from the dead letters for good."""
     from mailingest.commands.deadletter import purge_letters
 
-    if everything == (before is not None):
-        raise UsageError("deadletter purge: say which ones: --before TIME or --all")
+    if everything == (before is not None or index is not None):
+        raise UsageError("deadletter purge: say which ones: --before TIME, --index NAME or --all")
     if not yes and not sys.stdin.isatty():
         raise UsageError("deadletter purge: nobody is there to ask: confirm with --yes")
     purge_letters(
         _start(config),
         before=None if before is None else before.replace(tzinfo=UTC),
+        index=index,
         confirm=lambda question: yes or typer.confirm(question),
     )
 
@@ -414,8 +418,8 @@ def trace(
     all mails of the time are shown.
 
     Exit code 0: there are answers; 1: there is none, and standard error says whether there are
-    logs for that time; 2: the question makes no sense; 3: there is none in what could be read and
-    understood, and standard error says what could not.
+    logs for that time; 2: the question makes no sense; 3: the answer is not whole, and standard
+    error says what could not be read or understood; 4: the store cannot be asked.
 
     \b
     mailingest trace --to bob@example.net --since 2d

@@ -67,13 +67,24 @@ def retry_letters(settings: Settings, identities: Collection[str]) -> bool:
 
 
 def purge_letters(
-    settings: Settings, *, before: datetime | None, confirm: Callable[[str], bool]
+    settings: Settings,
+    *,
+    before: datetime | None,
+    index: str | None = None,
+    confirm: Callable[[str], bool],
 ) -> None:
-    """Remove the letters that were rejected before a time, or all; asks before it does."""
+    """Remove the letters rejected before a time and for an index; asks before it does.
+
+    Without either, all are removed.
+    """
     lines = (
         list(read_lines(settings.state.directory))
-        if before is None
-        else [one.line for one in _all(settings) if one.time < before]
+        if before is None and index is None
+        else [
+            one.line
+            for one in _all(settings)
+            if (before is None or one.time < before) and index in (None, one.index)
+        ]
     )
     if not lines:
         print("no dead letters to remove")

@@ -18,7 +18,7 @@ from mailingest.config import Settings
 from mailingest.errors import UsageError
 from mailingest.trace.questions import Question
 from mailingest.wiring import build_store
-from tests.support.elastic import asking, document
+from tests.support.elastic import asking, document, searched
 from tests.support.servers import SearchServer
 from tests.support.servers.security import PASSWORD
 
@@ -114,6 +114,13 @@ async def test_each_role_may_do_its_work_and_no_others(
         index = await client.indices.get(index=f"{prefix}-*")
         assert list(index.body) == [f"{prefix}-2026.11.24"]
         await read(logins[READ])
+        # What is asked when a day cannot be read takes no more.
+        out = capsys.readouterr().out
+        await client.indices.close(index=f"{prefix}-2026.11.24")
+        await read(logins[READ])
+        assert f"{prefix}-2026.11.24 cannot be read: it is closed" in capsys.readouterr().err
+        await client.indices.open(index=f"{prefix}-2026.11.24")
+        await searched(client, f"{prefix}-2026.11.24", size=0)
     refused: list[tuple[str, str]] = [
         (WRITE, READ),
         (READ, WRITE),
@@ -123,9 +130,8 @@ async def test_each_role_may_do_its_work_and_no_others(
     for role, deed in refused:
         with pytest.raises(UsageError, match="denies access"):
             await DEEDS[deed](logins[role])
-    shown = capsys.readouterr().out
-    assert "mailingest retention" in shown
-    assert "no advice" not in shown
+    assert "mailingest retention" in out
+    assert "no advice" not in out
 
 
 async def test_the_component_template_that_is_shown_shapes_the_indices(

@@ -9,7 +9,7 @@ import pytest
 from elasticsearch import AsyncElasticsearch
 
 from mailingest.stores.elastic.store import ElasticStore
-from tests.support.lab.polling import PATIENCE
+from tests.support.elastic import searched
 from tests.support.servers import KINDS
 from tests.support.stores import StoreCase
 
@@ -28,8 +28,10 @@ async def damaged(case: StoreCase, day: str) -> AsyncIterator[None]:
     path = case.settings.sqlite_directory / f"{case.prefix}-{day}.sqlite"
     whole = path.read_bytes()
     path.write_bytes(b"no database" * 1000)
-    yield
-    path.write_bytes(whole)
+    try:
+        yield
+    finally:
+        path.write_bytes(whole)
 
 
 @asynccontextmanager
@@ -38,9 +40,11 @@ async def unopenable(case: StoreCase, day: str) -> AsyncIterator[None]:
     path = case.settings.sqlite_directory / f"{case.prefix}-{day}.sqlite"
     aside = path.rename(path.with_suffix(".aside"))
     path.mkdir()
-    yield
-    path.rmdir()
-    aside.rename(path)
+    try:
+        yield
+    finally:
+        path.rmdir()
+        aside.rename(path)
 
 
 @asynccontextmanager
@@ -49,8 +53,10 @@ async def set_aside(case: StoreCase, day: str) -> AsyncIterator[None]:
     path = case.settings.sqlite_directory / f"{case.prefix}-{day}.sqlite"
     aside = path.with_name(f"{path.name}.damaged-20261124T000000000000Z")
     shutil.copy(path, aside)
-    yield
-    aside.unlink()
+    try:
+        yield
+    finally:
+        aside.unlink()
 
 
 @asynccontextmanager
@@ -59,9 +65,11 @@ async def closed(case: StoreCase, day: str) -> AsyncIterator[None]:
     index = f"{case.prefix}-{day}"
     async with _client(case) as client:
         await client.indices.close(index=index)
-        yield
-        await client.indices.open(index=index)
-        await _wait(client, index, "yellow")
+        try:
+            yield
+        finally:
+            await client.indices.open(index=index)
+            await searched(client, index, size=0)
 
 
 @asynccontextmanager
@@ -70,21 +78,28 @@ async def blocked(case: StoreCase, day: str) -> AsyncIterator[None]:
     index = f"{case.prefix}-{day}"
     async with _client(case) as client:
         await client.indices.put_settings(index=index, settings={"index.blocks.read": True})
-        yield
-        await client.indices.put_settings(index=index, settings={"index.blocks.read": None})
+        try:
+            yield
+        finally:
+            await client.indices.put_settings(index=index, settings={"index.blocks.read": None})
 
 
 @asynccontextmanager
 async def unassigned(case: StoreCase, day: str) -> AsyncIterator[None]:
-    """The primary shard is on no node."""
-    index, where = f"{case.prefix}-{day}", "index.routing.allocation.require._name"
+    """The primary shard is on no node, as after the loss of one."""
+    index = f"{case.prefix}-{day}"
+    nowhere = {"index.routing.allocation.require._name": "nobody", "index.number_of_replicas": 0}
     async with _client(case) as client:
-        await client.indices.close(index=index)
-        await client.indices.put_settings(index=index, settings={where: "nobody"})
-        await client.indices.open(index=index, wait_for_active_shards="0")
-        yield
-        await client.indices.put_settings(index=index, settings={where: None})
-        await _wait(client, index, "yellow")
+        hits = (await searched(client, index, size=100))["hits"]["hits"]
+        await client.indices.delete(index=index)
+        await client.indices.create(index=index, settings=nowhere, wait_for_active_shards="0")
+        try:
+            yield
+        finally:
+            await client.indices.delete(index=index)
+            for hit in hits:
+                await client.index(index=index, id=hit["_id"], document=hit["_source"])
+            await searched(client, index, size=0)
 
 
 def _cases(*ways: Break) -> list[Any]:
@@ -113,9 +128,3 @@ async def _client(case: StoreCase) -> AsyncIterator[AsyncElasticsearch]:
     assert isinstance(store, ElasticStore)
     async with store.connection().opened("all") as client:
         yield client
-
-
-async def _wait(client: AsyncElasticsearch, index: str, status: str) -> None:
-    await client.options(request_timeout=PATIENCE).cluster.health(
-        index=index, wait_for_status=status, timeout=f"{PATIENCE:g}s"
-    )

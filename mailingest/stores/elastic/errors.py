@@ -2,13 +2,20 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 from elastic_transport import ConnectionTimeout, SerializationError
 from elasticsearch import ApiError, TransportError
 
 from mailingest.errors import MailingestError, StoreUnavailable, UsageError
-from mailingest.stores.elastic.refusals import REASON_LENGTH, Refusal, block_hint, judge, reason
+from mailingest.stores.elastic.refusals import (
+    CLUSTER_BLOCKS,
+    REASON_LENGTH,
+    Refusal,
+    block_hint,
+    judge,
+    reason,
+)
 from mailingest.stores.elastic.tls import tls_hint
 
 # What a server says of a request, and what an operator does about it: for causes that the status
@@ -114,3 +121,18 @@ def refusal_reason(error: ApiError) -> str:
 def error_object(error: ApiError) -> object:
     """The error object of the server, or None if something else answered in its place."""
     return error.body.get("error") if isinstance(error.body, Mapping) else None
+
+
+def block_of(settings: Mapping[str, Any]) -> str | None:
+    """What is wrong and what to do, if the settings of a cluster let nobody write there.
+
+    ``settings`` are the answer to ``GET _cluster/settings``; what is transient goes first.
+
+    >>> block_of({"persistent": {"cluster": {"blocks": {"read_only": "true"}}}})
+    'the whole cluster is read-only: set cluster.blocks.read_only to null (PUT _cluster/settings)'
+    >>> block_of({"persistent": {}, "transient": {"cluster": {"blocks": {"read_only": "false"}}}})
+    """
+    blocks: dict[str, Any] = {}
+    for level in ("persistent", "transient"):
+        blocks |= settings.get(level, {}).get("cluster", {}).get("blocks", {})
+    return next((fix for name, fix in CLUSTER_BLOCKS.items() if blocks.get(name) == "true"), None)

@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from mailingest.documents import Document
 from mailingest.errors import MailingestError, StoreUnavailable, UsageError
@@ -54,6 +54,18 @@ _BLOCKED: Final = (
     r"\w+_block_exception: (index \[[^]]*\] )?blocked by: \[(FORBIDDEN|TOO_MANY_REQUESTS)/"
 )
 
+CLUSTER_BLOCKS: Final = {
+    "read_only": (
+        "the whole cluster is read-only: set cluster.blocks.read_only to null (PUT "
+        "_cluster/settings)"
+    ),
+    "read_only_allow_delete": (
+        "the whole cluster takes only deletions: free disk space, then set "
+        "cluster.blocks.read_only_allow_delete to null (PUT _cluster/settings)"
+    ),
+}
+"""Settings below `cluster.blocks` that let nobody write, and what to do about each."""
+
 _BLOCKS: Final = (
     _cause(
         "cluster",
@@ -66,14 +78,12 @@ _BLOCKS: Final = (
     _cause(
         "cluster",
         f"{_BLOCKED}6/",
-        "the whole cluster is read-only: set cluster.blocks.read_only to null (PUT "
-        "_cluster/settings)",
+        CLUSTER_BLOCKS["read_only"],
     ),
     _cause(
         "cluster",
         f"{_BLOCKED}13/",
-        "the whole cluster takes only deletions: free disk space, then set "
-        "cluster.blocks.read_only_allow_delete to null (PUT _cluster/settings)",
+        CLUSTER_BLOCKS["read_only_allow_delete"],
     ),
     _cause(
         "cluster",
@@ -227,19 +237,6 @@ def block_hint(error: object) -> str:
     return cause.hint.format(index="an index") if cause else ""
 
 
-def cluster_block_hint(number: str) -> str:
-    """The same for a block of the whole cluster, by the number that its state gives.
-
-    >>> cluster_block_hint("6")
-    'the whole cluster is read-only: set cluster.blocks.read_only to null (PUT _cluster/settings)'
-    >>> cluster_block_hint("2")
-    ''
-    """
-    reason = f"blocked by: [FORBIDDEN/{number}/"
-    cause = _find(_BLOCKS, {"type": "cluster_block_exception", "reason": reason})
-    return cause.hint if cause and cause.fault == "cluster" else ""
-
-
 def _find(causes: Sequence[_Cause], error: object) -> _Cause | None:
     text = f"{error_type(error)}: {_said(error)}"
     return next((cause for cause in causes if cause.sign.match(text)), None)
@@ -265,6 +262,17 @@ def held_line(index: str, refusal: Refusal, types: Mapping[str, str]) -> str:
     return f"{what}: {_REMADE} ({refusal.said})"
 
 
+class Sent(NamedTuple):
+    """What was known when a request was sent: its answer says nothing of what was there before.
+
+    ``held`` are the indices of which documents are held as mapped otherwise, and ``take_others``
+    those of them that have stored documents since.
+    """
+
+    held: frozenset[str]
+    take_others: frozenset[str]
+
+
 class Refused:
     """Tells an index that takes no documents from documents that an index does not take.
 
@@ -280,17 +288,17 @@ class Refused:
         self._held: dict[str, set[str]] = {}  # ids, by index
         self._take_others: set[str] = set()
 
-    def take_others(self) -> frozenset[str]:
-        """The indices that have stored documents since others were held for their fault."""
-        return frozenset(self._take_others)
+    def sending(self) -> Sent:
+        """To be asked when a request is sent, and handed in with its answer."""
+        return Sent(frozenset(self._held), frozenset(self._take_others))
 
-    def are_stored(self, documents: Sequence[Document]) -> None:
+    def are_stored(self, documents: Sequence[Document], sent: Sent) -> None:
         """Documents were stored, or are there."""
         for document in documents if self._held else ():
             self._let_go(document)
         for index in {document.index for document in documents}:
             self._in_a_row.pop(index, None)
-            if index in self._held:
+            if index in self._held and index in sent.held:
                 self._take_others.add(index)
 
     def add(self, document: Document, refusal: Refusal) -> None:
@@ -299,14 +307,11 @@ class Refused:
             self._in_a_row.clear()  # of days that somebody makes up
         self._in_a_row.setdefault(document.index, Counter())[refusal.kind] += 1
 
-    def is_held(self, document: Document, refusal: Refusal, took_others: frozenset[str]) -> bool:
-        """Whether it is held for the fault of its index, and no other.
-
-        ``took_others`` are those of `take_others` when the document was sent.
-        """
+    def is_held(self, document: Document, refusal: Refusal, sent: Sent) -> bool:
+        """Whether it is held for the fault of its index."""
         index = document.index
         held = self._held.get(index, set())
-        if document.id in held and index in took_others:
+        if document.id in held and index in sent.take_others:
             self._let_go(document)
             return False
         if self._in_a_row.get(index, Counter())[refusal.kind] < FEW:

@@ -9,9 +9,10 @@ from mailingest.config import Elasticsearch, read_secret
 from mailingest.errors import UsageError
 from mailingest.postfix.fields import Field
 from mailingest.stores.elastic.connection import ElasticConnection, Login
+from mailingest.stores.elastic.errors import block_of
 from mailingest.stores.elastic.lifecycle import index_patterns
 from mailingest.stores.elastic.reader import ElasticReader
-from mailingest.stores.elastic.refusals import PRIVILEGES, cluster_block_hint
+from mailingest.stores.elastic.refusals import PRIVILEGES
 from mailingest.stores.elastic.retention import delete_indices
 from mailingest.stores.elastic.rivals import read_rivals
 from mailingest.stores.elastic.schema import index_template
@@ -52,10 +53,9 @@ class ElasticStore:
         async with self.connection().opened(PRIVILEGES) as client:
             if (await read_template(client, template)).is_foreign:
                 raise foreign(template)
-            state = await client.cluster.state(metric="blocks", filter_path="blocks.global")
-            for number in state.body.get("blocks", {}).get("global", {}):
-                if hint := cluster_block_hint(number):
-                    raise UsageError(hint)
+            settings = await client.cluster.get_settings(filter_path="*.cluster.blocks")
+            if (fix := block_of(settings.body)) is not None:
+                raise UsageError(fix)
             for line in (await read_rivals(client)).lines(template, datetime.now(UTC).date()):
                 warn(line)
         return f"{', '.join(self.settings.hosts)} answers"

@@ -14,7 +14,7 @@ from mailingest.errors import MailingestError
 from mailingest.stores.elastic.bulk import BulkOutcome, cut, encode, sort_response
 from mailingest.stores.elastic.connection import ElasticConnection
 from mailingest.stores.elastic.errors import error_object, explain, explained, refusal_of
-from mailingest.stores.elastic.refusals import PRIVILEGES, Refused, held_line
+from mailingest.stores.elastic.refusals import PRIVILEGES, Refused, Sent, held_line
 from mailingest.stores.elastic.rivals import read_rivals
 from mailingest.stores.elastic.template import IndexTemplate, put_template
 from mailingest.stores.protocol import Rejection, WriteResult
@@ -77,7 +77,7 @@ class ElasticWriter:
         parts = deque(cut(batch))
         while parts:
             part = parts.popleft()
-            took_others = self._refused.take_others()
+            sent = self._refused.sending()
             try:
                 outcome = sort_response(part, await _bulk(client, part))
             except MailingestError as error:
@@ -89,14 +89,14 @@ class ElasticWriter:
                     parts.extendleft((part[middle:], part[:middle]))
                     continue
                 outcome = BulkOutcome(refused=[(part[0], refusal_of(error, part[0].index))])
-                self._account(outcome, took_others, result, postponed)
+                self._account(outcome, sent, result, postponed)
                 if result.held and result.held[-1].document is part[0]:
                     # It is no fault of this one document, so the others need not be asked for.
                     why = result.held[-1].reason
                     result.held += [Rejection(document, why) for document in chain(*parts)]
                     break
             else:
-                self._account(outcome, took_others, result, postponed)
+                self._account(outcome, sent, result, postponed)
         if postponed and len(postponed) == len(batch):
             raise postponed[0][1]
         result.retry = [document for document, _ in postponed]
@@ -106,7 +106,7 @@ class ElasticWriter:
     def _account(
         self,
         outcome: BulkOutcome,
-        took_others: frozenset[str],
+        sent: Sent,
         result: WriteResult,
         postponed: list[tuple[Document, MailingestError]],
     ) -> None:
@@ -116,13 +116,13 @@ class ElasticWriter:
         for document, refusal in outcome.refused:
             if refusal.fault == "document":
                 self._refused.add(document, refusal)
-        self._refused.are_stored(outcome.stored)
+        self._refused.are_stored(outcome.stored, sent)
         for document, refusal in outcome.refused:
             if refusal.fault == "index":
                 result.held.append(Rejection(document, refusal.line))
             elif refusal.fault != "document":
                 postponed.append((document, refusal.error()))
-            elif self._refused.is_held(document, refusal, took_others):
+            elif self._refused.is_held(document, refusal, sent):
                 why = held_line(document.index, refusal, self._types)
                 result.held.append(Rejection(document, why))
             else:

@@ -254,11 +254,15 @@ def documents(count: int, index: str = INDEX, first: int = 0) -> list[Document]:
 
 def held(refused: Refused, some: list[Document], said: dict[str, Any] = NO_NUMBER) -> list[bool]:
     """Which of them are held when a request with them is refused."""
-    took_others = refused.take_others()
+    sent = refused.sending()
     refusal = judge(400, said, some[0].index)
     for one in some:
         refused.add(one, refusal)
-    return [refused.is_held(one, refusal, took_others) for one in some]
+    return [refused.is_held(one, refusal, sent) for one in some]
+
+
+def store(refused: Refused, some: list[Document]) -> None:
+    refused.are_stored(some, refused.sending())
 
 
 def test_a_few_documents_are_poison_and_more_in_a_row_are_the_index() -> None:
@@ -271,9 +275,9 @@ def test_a_few_documents_are_poison_and_more_in_a_row_are_the_index() -> None:
 def test_a_document_that_is_stored_between_begins_the_row_anew() -> None:
     refused = Refused()
     held(refused, documents(FEW - 1))
-    refused.are_stored(documents(1, "mail-2026.03.02"))
+    store(refused, documents(1, "mail-2026.03.02"))
     assert held(refused, documents(1, first=100)) == [True]
-    refused.are_stored(documents(1, first=200))
+    store(refused, documents(1, first=200))
     assert not any(held(refused, documents(FEW - 1, first=300)))
 
 
@@ -289,21 +293,29 @@ def test_what_was_held_is_at_fault_if_its_index_took_others_before_it_was_sent_a
     some = documents(2 * FEW)
     assert all(held(refused, some))
     assert all(held(refused, some))
-    refused.are_stored(documents(1, first=100))
+    store(refused, documents(1, first=100))
     assert not any(held(refused, some))
-    assert refused.take_others() == frozenset()
+    assert refused.sending() == (frozenset(), frozenset())
 
 
 def test_what_was_under_way_when_its_index_took_others_is_still_held() -> None:
     refused = Refused()
     some = documents(FEW)
     held(refused, some)
-    took_others = refused.take_others()
-    refused.are_stored(documents(1, first=100))
+    sent = refused.sending()
+    store(refused, documents(1, first=100))
     refusal = judge(400, NO_NUMBER, INDEX)
     for one in some:
         refused.add(one, refusal)
-    assert all(refused.is_held(one, refusal, took_others) for one in some)
+    assert all(refused.is_held(one, refusal, sent) for one in some)
+
+
+def test_others_that_were_sent_before_say_nothing_of_an_index_that_was_changed_since() -> None:
+    refused = Refused()
+    sent = refused.sending()
+    assert all(held(refused, documents(2 * FEW)))
+    refused.are_stored(documents(1, first=100), sent)
+    assert all(held(refused, documents(2 * FEW)))
 
 
 # ---- what a server says, in one line
