@@ -1,26 +1,35 @@
 """What a trace and the overview ask Elasticsearch or OpenSearch.
 
-A line can be found when the server has refreshed its index, 5 seconds after it was stored at the
-latest (``refresh_interval`` of the index template).  Times are compared to the millisecond.
+Indices that another version or Logstash made are asked in their own way, and their documents are
+completed as they are read.  A line can be found when the server has refreshed its index, 5 seconds
+after it was stored at the latest (``refresh_interval`` of the index template).  Times are compared
+to the millisecond.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
+from time import monotonic
 from typing import Any, Final, cast
 
-from mailingest.postfix.index_keys import is_of_session, is_unmatched
+from elasticsearch import AsyncElasticsearch
+
+from mailingest.postfix.index_keys import is_of_session, is_unmatched, queue_ids_of
+from mailingest.postfix.names import MESSAGE_ID
 from mailingest.stores.counts import Counts, TimeBuckets
 from mailingest.stores.criteria import Criteria, may_be_about, meets_term, terms_of
+from mailingest.stores.elastic import layouts, other_queries
 from mailingest.stores.elastic.connection import ElasticConnection
 from mailingest.stores.elastic.counts import read, request
 from mailingest.stores.elastic.errors import explained
+from mailingest.stores.elastic.layouts import Layouts
 from mailingest.stores.elastic.lifecycle import index_patterns
 from mailingest.stores.elastic.queries import (
     ABOUT_A_MAIL,
     UNMATCHED_LINES,
     Query,
     about_sessions,
+    evidence_query,
     in_parts,
     of_message_ids,
     of_processes,
@@ -32,11 +41,17 @@ from mailingest.stores.elastic.schema import LONGEST_KEYWORD
 from mailingest.stores.events import StoredEvent, newest_first
 from mailingest.stores.protocol import Found, Span
 
+Reread = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+"""Completes a document that does not have all that this version stores."""
+Check = Callable[[StoredEvent], bool]
+
 # Some MB an answer.
 _PAGE: Final = 2000
 _PRIVILEGES: Final = "monitor on the cluster, and read on the indices"
 # The terms that lines are searched for by keyword, whose frequency can be counted.
 _IN_KEYWORDS: Final = ("message_id", "recipient", "sender", "sasl_user")
+# A new day of Logstash's is known as such after this time.
+_LAYOUT_SECONDS: Final = 10.0
 # In one index a day and shard, the sequence number grows as lines are stored.  It stays the same
 # on each copy of a shard, so paging is stable.
 _NEWEST: Final = (
@@ -52,10 +67,20 @@ class ElasticReader:
     The connection is opened by the first question.  Shards that do not answer are noted.
     """
 
-    def __init__(self, connection: ElasticConnection, prefix: str) -> None:
+    def __init__(
+        self,
+        connection: ElasticConnection,
+        prefix: str,
+        reread: Reread,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
         self._connection = connection
         self._index = ",".join(index_patterns(prefix))
+        self._reread = reread
+        self._clock = clock
         self._is_open = False
+        self._layouts = Layouts()
+        self._layouts_until = 0.0
 
     async def span(self) -> Span | None:
         """The time that there are events for; None if there are none."""
@@ -78,20 +103,38 @@ class ElasticReader:
         # Longer texts are in no index, and a server refuses longer queries in its own way.
         if max(map(len, asked)) > LONGEST_KEYWORD:
             return Found([], is_cut=False)
-        queries = [term_query(name, terms[name]) for name in _IN_KEYWORDS if name in terms]
+        layout = await self._layouts_now()
+
+        def of_term(name: str) -> Query:
+            term = terms[name]
+            return layout.choose(term_query(name, term), other_queries.term_query(name, term))
+
+        evidence = criteria.evidence
+        checks: list[tuple[Query, Check]] = [
+            (of_term(name), partial(meets_term, name=name, term=terms[name]))
+            for name in _IN_KEYWORDS
+            if name in terms
+        ]
         if criteria.queue_id is not None:
-            queries.append(of_queue_ids([criteria.queue_id]))
+            ids = {criteria.queue_id}
+            checks.append((_of_queue_ids(layout, ids), partial(_names_one, ids=ids)))
+        if evidence is not None:
+            query = layout.choose(
+                evidence_query(evidence), other_queries.evidence_query_of_any(evidence)
+            )
+            checks.append(({"bool": {"filter": [query, ABOUT_A_MAIL]}}, evidence.is_in))
         in_time = within(criteria.since, criteria.until)
-        if queries:
+        if checks:
             # Which addresses are rare can only be counted.
-            rarest = queries[0]
-            if len(queries) > 1:
-                counts = [await self._count([query, *in_time], limit) for query in queries]
-                rarest = queries[counts.index(min(counts))]
-            return await self._search([rarest, *in_time], limit)
+            rarest = checks[0]
+            if len(checks) > 1:
+                counts = [await self._count([query, *in_time], limit) for query, _ in checks]
+                rarest = checks[counts.index(min(counts))]
+            query, check = rarest
+            return await self._search([query, *in_time], limit, check if layout.others else None)
         for name, term in terms.items():
-            query = [term_query(name, term), ABOUT_A_MAIL, *in_time]
-            return await self._search(query, limit, partial(meets_term, name=name, term=term))
+            every = [of_term(name), ABOUT_A_MAIL, *in_time]
+            return await self._search(every, limit, partial(meets_term, name=name, term=term))
         return await self._search([ABOUT_A_MAIL, *in_time], limit)
 
     async def of_mails(
@@ -103,11 +146,19 @@ class ElasticReader:
         limit: int,
     ) -> Found:
         """All events of queue IDs and Message-IDs."""
-        queries = [
-            *map(of_queue_ids, in_parts(queue_ids)),
-            *map(of_message_ids, in_parts(message_ids)),
+        layout = await self._layouts_now()
+        queries = [_of_queue_ids(layout, ids) for ids in in_parts(queue_ids)]
+        queries += [
+            layout.choose(of_message_ids(ids), other_queries.of_message_ids(ids))
+            for ids in in_parts(message_ids)
         ]
-        return await self._search_each(queries, within(since, until), limit)
+        names, folded = set(queue_ids), {one.lower() for one in message_ids}
+
+        def is_wanted(event: StoredEvent) -> bool:
+            return _names_one(event, names) or str(event.get(MESSAGE_ID, "")).lower() in folded
+
+        check = is_wanted if layout.others else None
+        return await self._search_each(queries, within(since, until), limit, check)
 
     async def of_sessions(
         self,
@@ -117,7 +168,11 @@ class ElasticReader:
         limit: int,
     ) -> Found:
         """The lines about SMTP sessions."""
-        queries = map(of_processes, in_parts(sessions))
+        layout = await self._layouts_now()
+        queries = [
+            layout.choose(of_processes(part), other_queries.of_processes(part))
+            for part in in_parts(sessions)
+        ]
         also = [about_sessions(), *within(since, until)]
         return await self._search_each(queries, also, limit, is_of_session)
 
@@ -183,7 +238,8 @@ class ElasticReader:
                 notes.append(note)
             hits = answer["hits"]["hits"]
             for hit in hits:
-                event = {**hit["_source"], "_id": hit["_id"], "_position": hit["sort"][1]}
+                fields = self._reread(hit["_source"])
+                event = {**fields, "_id": hit["_id"], "_position": hit["sort"][1]}
                 if is_wanted is None or is_wanted(event):
                     events.append(event)
             if len(hits) < size:
@@ -199,12 +255,22 @@ class ElasticReader:
         count: int = answer["hits"]["total"]["value"]
         return count
 
+    async def _layouts_now(self) -> Layouts:
+        """Which indices have which fields; another program may make new ones at any time."""
+        if self._clock() >= self._layouts_until:
+            with explained(_PRIVILEGES):
+                client = await self._client()
+                answer = await client.perform_request(
+                    "GET", layouts.path(self._index), headers={"accept": "application/json"}
+                )
+            self._layouts = layouts.layouts_of(answer.body)
+            self._layouts_until = self._clock() + _LAYOUT_SECONDS
+        return self._layouts
+
     async def _ask(self, *, track_total_hits: bool | int = False, **body: Any) -> Mapping[str, Any]:
         with explained(_PRIVILEGES):
-            if not self._is_open:
-                await self._connection.open()
-                self._is_open = True
-            answer = await self._connection.client.search(
+            client = await self._client()
+            answer = await client.search(
                 index=self._index,
                 ignore_unavailable=True,
                 allow_no_indices=True,
@@ -212,6 +278,21 @@ class ElasticReader:
                 **body,
             )
         return cast(Mapping[str, Any], answer.body)
+
+    async def _client(self) -> AsyncElasticsearch:
+        if not self._is_open:
+            await self._connection.open()
+            self._is_open = True
+        return self._connection.client
+
+
+def _of_queue_ids(layout: Layouts, queue_ids: Collection[str]) -> Query:
+    return layout.choose(of_queue_ids(queue_ids), other_queries.of_queue_ids(queue_ids))
+
+
+def _names_one(event: StoredEvent, ids: Collection[str]) -> bool:
+    """Whether a line is about one of these queue IDs, or names it."""
+    return not set(ids).isdisjoint(queue_ids_of(event))
 
 
 def _note(answer: Mapping[str, Any]) -> str:

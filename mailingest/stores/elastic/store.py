@@ -7,6 +7,8 @@ from typing import ClassVar
 
 from mailingest.config import Elasticsearch, read_secret
 from mailingest.postfix.fields import Field
+from mailingest.postfix.parser import EventParser
+from mailingest.postfix.rereading import Rereader
 from mailingest.stores.elastic.connection import ElasticConnection, Login
 from mailingest.stores.elastic.lifecycle import index_patterns
 from mailingest.stores.elastic.reader import ElasticReader
@@ -24,11 +26,14 @@ from mailingest.stores.protocol import Expired, Progress, Show, no_progress
 class ElasticStore:
     """Daily indices ``PREFIX-YYYY.MM.dd``; ``fields`` are declared by users besides the built-in.
 
+    ``parser`` reads the lines of documents that another program or an earlier version stored.
+
     Its methods raise UsageError if a secret or a certificate cannot be read.
     """
 
     settings: Elasticsearch
     prefix: str
+    parser: Callable[[], EventParser]
     fields: Sequence[Field] = ()
 
     # Two bulk requests under way keep the server busy while the next batch is made.
@@ -42,7 +47,7 @@ class ElasticStore:
 
     def reader(self, progress: Progress = no_progress) -> ElasticReader:
         """A reader; ``progress`` hears nothing, since the server says nothing."""
-        return ElasticReader(self.connection(), self.prefix)
+        return ElasticReader(self.connection(), self.prefix, Rereader(self.parser).read)
 
     async def check(self) -> str:
         async with opened(self.writer()):
