@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
-from mailingest.postfix.names import OUTCOME, SIZE
+from mailingest.postfix.names import SIZE
 from mailingest.stores.elastic.schema import MARK
 
 Query = dict[str, Any]
 
-_FIELDS: Final = (MARK, OUTCOME, SIZE)
+_FIELDS: Final = (MARK, SIZE)
 _NUMBERS: Final = ("long", "integer", "short", "double", "float")
 
 
@@ -22,13 +22,12 @@ _NUMBERS: Final = ("long", "integer", "short", "double", "float")
 class Layouts:
     """The indices by what their mappings have.
 
-    ``current`` are those of this version's template, ``others`` the rest.  ``with_outcome`` say
-    what each line counts as, and ``with_sizes`` have the sizes of mails as numbers.
+    ``current`` are those of this version's template, ``others`` the rest; ``with_sizes`` have the
+    sizes of mails as numbers.
     """
 
     current: frozenset[str] = frozenset()
     others: frozenset[str] = frozenset()
-    with_outcome: frozenset[str] = frozenset()
     with_sizes: frozenset[str] = frozenset()
 
     def choose(self, now: Query, before: Query) -> Query:
@@ -74,4 +73,4 @@ def layouts_of(answer: Mapping[str, Any]) -> Layouts:
         return frozenset(index for indices in named for index in indices)
 
     current = having(MARK, "keyword")
-    return Layouts(current, every - current, having(OUTCOME, "keyword"), having(SIZE, *_NUMBERS))
+    return Layouts(current, every - current, having(SIZE, *_NUMBERS))

@@ -58,9 +58,11 @@ def term_query(name: str, term: Term) -> Query:
         # Addresses of the network have no keyword in earlier versions.
         return any_of([*_each(_CLIENT_FIELDS, term), *addresses(term), words(text)])
     queries = _each(HOST_FIELDS if name == "host" else FIELDS_OF[name], term)
-    if name in _ADDRESSES and text:
-        # What takes a line's key=value pairs apart may be missing in their set-up.
-        queries += _in_message(term)
+    # What takes a line's key=value pairs apart may be missing in their set-up.
+    if name == "relay":
+        queries.append(words(text))
+    elif name in _ADDRESSES and "@" in text:
+        queries.append(_phrase("message", text))
     query = any_of(queries)
     return {"bool": {"filter": [query, ABOUT_A_MAIL]}} if name == "sasl_user" else query
 
@@ -111,11 +113,6 @@ def _each(fields: Iterable[str], term: Term) -> list[Query]:
         if len(term.text) > LONGEST_DYNAMIC_KEYWORD:
             queries.append(_phrase(field, encodable(term.text)))
     return queries
-
-
-def _in_message(term: Term) -> list[Query]:
-    """Lines that name a whole address, or one of a whole domain."""
-    return [_phrase("message", encodable(term.text))] if "@" in term.text else []
 
 
 def _phrase(field: str, text: str) -> Query:

@@ -18,9 +18,10 @@ from mailingest.postfix.index_keys import is_of_session, is_unmatched, queue_ids
 from mailingest.postfix.names import MESSAGE_ID
 from mailingest.stores.counts import Counts, TimeBuckets
 from mailingest.stores.criteria import Criteria, may_be_about, meets_term, terms_of
+from mailingest.stores.days import day_of
+from mailingest.stores.elastic import counts as counting
 from mailingest.stores.elastic import layouts, other_queries
 from mailingest.stores.elastic.connection import ElasticConnection
-from mailingest.stores.elastic.counts import read, request
 from mailingest.stores.elastic.errors import explained
 from mailingest.stores.elastic.layouts import Layouts
 from mailingest.stores.elastic.lifecycle import index_patterns
@@ -75,6 +76,7 @@ class ElasticReader:
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._connection = connection
+        self._prefix = prefix
         self._index = ",".join(index_patterns(prefix))
         self._reread = reread
         self._clock = clock
@@ -187,10 +189,29 @@ class ElasticReader:
 
     async def counts(self, buckets: TimeBuckets) -> Counts:
         """How much happened when, and why."""
-        answer = await self._ask(**request(buckets))
-        counts = read(buckets, answer)
+        answer = await self._ask(**counting.request(buckets))
+        counts = counting.read(buckets, answer)
         counts.notes = [note] if (note := _note(answer)) else []
+        for indices in in_parts(await self._with_sizes(buckets)):
+            sizes = await self._ask(indices=",".join(indices), **counting.size_request(buckets))
+            counts.sent_bytes += counting.read_size(sizes)
+        if counting.has_judged(answer):
+            in_time = within(buckets.since, buckets.until)
+            lines = await self._search([counting.LINES_WITH_REASON, *in_time], _PAGE)
+            counting.add_reasons(counts, lines.events)
+            counts.is_partial = lines.is_cut
         return counts
+
+    async def _with_sizes(self, buckets: TimeBuckets) -> list[str]:
+        """The indices of the time that have the sizes of mails as numbers."""
+        layout = await self._layouts_now()
+        first, last = buckets.since.date(), buckets.until.date()
+
+        def is_of_time(index: str) -> bool:
+            day = day_of(index, self._prefix)
+            return day is None or first <= day <= last
+
+        return sorted(filter(is_of_time, layout.with_sizes))
 
     async def close(self) -> None:
         """Close the connection."""
@@ -267,11 +288,13 @@ class ElasticReader:
             self._layouts_until = self._clock() + _LAYOUT_SECONDS
         return self._layouts
 
-    async def _ask(self, *, track_total_hits: bool | int = False, **body: Any) -> Mapping[str, Any]:
+    async def _ask(
+        self, *, indices: str = "", track_total_hits: bool | int = False, **body: Any
+    ) -> Mapping[str, Any]:
         with explained(_PRIVILEGES):
             client = await self._client()
             answer = await client.search(
-                index=self._index,
+                index=indices or self._index,
                 ignore_unavailable=True,
                 allow_no_indices=True,
                 track_total_hits=track_total_hits,
