@@ -5,7 +5,7 @@ Pure.  Logstash with the same patterns leaves all values as texts, the host perh
 again, and what the document has besides (from other lines of its queue ID) is kept, typed.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from mailingest.postfix.completion import completed
@@ -36,17 +36,8 @@ class Rereader:
         if PROGRAM_KIND in document:
             return document
         fields = typed(document)
-        program, message = fields.get("program"), fields.get("message")
-        if program and message:
-            record = Record(
-                Moment(0, fields["@timestamp"]),
-                fields.get("host", ""),
-                program,
-                fields.get("pid", ""),
-                message,
-                message,
-            )
-            event = self._parser().parse(record)
+        for message in _texts(fields):
+            event = self._parser().parse(_record(fields, message))
             if not event.nomatch:
                 interpret(event)
                 own = {name: fields[name] for name in _OF_DOCUMENT if name in fields}
@@ -54,6 +45,25 @@ class Rereader:
         if fields.get(STATUS) == "sent":
             add_links(fields)
         return completed(fields)
+
+
+def _texts(fields: Mapping[str, Any]) -> Iterator[str]:
+    """What may be the text after the tag: the message, or what follows the tag in it."""
+    program, message = fields.get("program"), fields.get("message")
+    if not program or not message:
+        return
+    yield message
+    for tag in (f"{program}[{fields.get('pid', '')}]: ", f"{program}: "):
+        _, found, text = message.partition(tag)
+        if found:
+            yield text
+            return
+
+
+def _record(fields: Mapping[str, Any], message: str) -> Record:
+    moment = Moment(0, fields["@timestamp"])
+    program, pid = fields["program"], fields.get("pid", "")
+    return Record(moment, fields.get("host", ""), program, pid, message, message)
 
 
 def typed(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -242,10 +242,10 @@ _TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         "Aus dieser Zeit ist nichts gezählt. Die Logs reichen von {first} bis {last}.",
     ),
     "partial": (
-        "An earlier version or Logstash stored some lines of this time: they, or their reasons, are "
-        "missing.",
-        "Einige Zeilen dieser Zeit hat eine frühere Version oder Logstash gespeichert: sie oder ihre "
-        "Gründe fehlen hier.",
+        "An earlier version or Logstash stored some lines of this time: they, or their reasons, "
+        "are missing.",
+        "Einige Zeilen dieser Zeit hat eine frühere Version oder Logstash gespeichert: sie oder "
+        "ihre Gründe fehlen hier.",
     ),
     "unreadable": (
         "A part of the store could not be read: there was more than is shown.",

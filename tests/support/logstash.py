@@ -36,6 +36,8 @@ _COMPUTED: Final = frozenset(
         *("postfix_forwarded_queueid", "postfix_lmtp_session", "postfix_disposition"),
     }
 )
+# Below what the test servers take (`tests.conftest.MAX_REQUEST`).
+_CHUNK: Final = 200_000
 _AGGREGATED: Final = ("postfix_from", "postfix_size", "postfix_nrcpt")
 
 Variant = Literal["plain", "ecs", "numbers", "unsplit", "whole line"]
@@ -94,5 +96,6 @@ async def store_day(
     """Index the documents as Logstash does, into an index of its own mapping."""
     settings = {"number_of_shards": 1, "number_of_replicas": 0}
     await client.indices.create(index=index, mappings=MAPPINGS, settings=settings)
-    await async_bulk(client, ({"_index": index, "_source": one} for one in documents))
+    actions = ({"_index": index, "_source": one} for one in documents)
+    await async_bulk(client, actions, max_chunk_bytes=_CHUNK)
     await client.indices.refresh(index=index)
