@@ -5,7 +5,8 @@ Pure.  Logstash with the same patterns leaves all values as texts, the host perh
 again, and what the document has besides (from other lines of its queue ID) is kept, typed.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from mailingest.postfix.completion import completed
@@ -21,6 +22,11 @@ _TYPES: Final[Mapping[str, FieldType]] = {field.name: field.type for field in FI
 _LISTS: Final = ("tags", "unfit")
 # ECS has the name in `host.name`, its syslog in `host.hostname`.
 _HOST_NAMES: Final = ("name", "hostname")
+# What stands before the tag: priority, time (RFC 3164, or ISO 8601) and host.
+_HEADER: Final = re.compile(
+    r"(?:<\d{1,3}>(?:1 )?)?(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT\S+) \S+ ",
+    re.ASCII,
+)
 # What the document says of itself, whatever its line says.
 _OF_DOCUMENT: Final[tuple[str, ...]] = ("@timestamp", "type")
 
@@ -36,8 +42,10 @@ class Rereader:
         if PROGRAM_KIND in document:
             return document
         fields = typed(document)
-        for message in _texts(fields):
-            event = self._parser().parse(_record(fields, message))
+        if fields.get("program") and fields.get("message"):
+            record = _record(fields)
+            fields["message"] = record.msg
+            event = self._parser().parse(record)
             if not event.nomatch:
                 interpret(event)
                 own = {name: fields[name] for name in _OF_DOCUMENT if name in fields}
@@ -47,23 +55,14 @@ class Rereader:
         return completed(fields)
 
 
-def _texts(fields: Mapping[str, Any]) -> Iterator[str]:
-    """What may be the text after the tag: the message, or what follows the tag in it."""
-    program, message = fields.get("program"), fields.get("message")
-    if not program or not message:
-        return
-    yield message
-    for tag in (f"{program}[{fields.get('pid', '')}]: ", f"{program}: "):
-        _, found, text = message.partition(tag)
-        if found:
-            yield text
-            return
-
-
-def _record(fields: Mapping[str, Any], message: str) -> Record:
+def _record(fields: Mapping[str, Any]) -> Record:
+    program, pid, message = fields["program"], fields.get("pid", ""), fields["message"]
+    # Some keep the line as it came, with its header.
+    header, tag, text = message.partition(f"{program}[{pid}]: " if pid else f"{program}: ")
+    if not tag or _HEADER.fullmatch(header) is None:
+        text = message
     moment = Moment(0, fields["@timestamp"])
-    program, pid = fields["program"], fields.get("pid", "")
-    return Record(moment, fields.get("host", ""), program, pid, message, message)
+    return Record(moment, fields.get("host", ""), program, pid, text, text)
 
 
 def typed(document: Mapping[str, Any]) -> dict[str, Any]:
