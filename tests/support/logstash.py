@@ -8,6 +8,7 @@ from elasticsearch import AsyncElasticsearch
 from elasticsearch.helpers import async_bulk
 
 from mailingest.postfix.parser import EventParser
+from mailingest.stores.elastic.schema import index_template
 from mailingest.wiring import build_decoder, build_parser
 from tests.support.logs import REFERENCE, SETTINGS
 
@@ -27,6 +28,10 @@ MAPPINGS: Final = {
         }
     ],
     "properties": {"@timestamp": {"type": "date"}, "@version": {"type": "keyword"}},
+}
+LOGSTASH_TEMPLATE: Final = {
+    "settings": {"number_of_shards": 1, "number_of_replicas": 0},
+    "mappings": MAPPINGS,
 }
 # What is read from a reply or a line as a whole, and no pattern captures.
 _COMPUTED: Final = frozenset(
@@ -90,12 +95,27 @@ def _stored(fields: Mapping[str, Any], line: str, variant: Variant) -> dict[str,
     return stored
 
 
+def earlier_template() -> dict[str, Any]:
+    """Settings and mappings of the first version: no `.lower`, no `.keyword` of numbers."""
+    template = index_template(replicas=0)
+    for mapping in template["mappings"]["properties"].values():
+        below = mapping.get("fields", {})
+        below.pop("lower", None)
+        if below.pop("parts", None):
+            mapping["analyzer"] = "mailingest_address"
+        if mapping["type"] in ("long", "float", "ip"):
+            del mapping["fields"]
+    return template
+
+
 async def store_day(
-    client: AsyncElasticsearch, index: str, documents: Iterable[Mapping[str, Any]]
+    client: AsyncElasticsearch,
+    index: str,
+    documents: Iterable[Mapping[str, Any]],
+    template: Mapping[str, Any] = LOGSTASH_TEMPLATE,
 ) -> None:
-    """Index the documents as Logstash does, into an index of its own mapping."""
-    settings = {"number_of_shards": 1, "number_of_replicas": 0}
-    await client.indices.create(index=index, mappings=MAPPINGS, settings=settings)
+    """Index the documents into an index that no other template has a part in."""
+    await client.indices.create(index=index, **template)
     actions = ({"_index": index, "_source": one} for one in documents)
     await async_bulk(client, actions, max_chunk_bytes=_CHUNK)
     await client.indices.refresh(index=index)

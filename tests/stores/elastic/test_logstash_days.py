@@ -22,8 +22,8 @@ from tests.stores.test_counts import LOG as COUNTED
 from tests.stores.test_reading import LOG
 from tests.support import client7
 from tests.support.elastic import asking
-from tests.support.logs import documents_of, lines_of
-from tests.support.logstash import Variant, logstash_documents, store_day
+from tests.support.logs import as_stored_before, documents_of, lines_of
+from tests.support.logstash import Variant, earlier_template, logstash_documents, store_day
 from tests.support.servers import SearchServer
 from tests.support.stores import elastic_settings, fill, sqlite_reader
 
@@ -89,6 +89,27 @@ async def test_a_day_by_logstash_has_the_same_answers(
     source = await reader_of_days(search_server, lines, [], variant)
     for criteria in QUESTIONS:
         assert await answers(source, criteria) == await answers(own, criteria), criteria
+    await source.close()
+
+
+async def test_a_day_of_an_earlier_version_has_the_same_answers(
+    search_server: SearchServer, tmp_path: Path
+) -> None:
+    """Its mapping, and documents with and without what this version computes."""
+    lines = lines_of(LOG)
+    documents = documents_of(lines)
+    own = await sqlite_reader(tmp_path, documents)
+    settings = elastic_settings(search_server.url, f"mail-{uuid4().hex[:8]}")
+    bodies = [orjson.loads(document.body) for document in documents]
+    bodies[::2] = map(as_stored_before, bodies[::2])
+    async with asking(search_server) as client:
+        index = f"{settings.index.prefix}-2026.11.24"
+        await store_day(client, index, bodies, earlier_template())
+    source = build_store(settings).reader()
+    for criteria in QUESTIONS:
+        assert await answers(source, criteria) == await answers(own, criteria), criteria
+    counts, expected = await source.counts(DAY), await own.counts(DAY)
+    assert (counts.volume, counts.sent_bytes) == (expected.volume, expected.sent_bytes)
     await source.close()
 
 
