@@ -145,7 +145,7 @@ def compared(field: str, term: Term, *, ignore_case: bool = False) -> Query:
     start, end = text[:_LONGEST_PATTERN], text[-_LONGEST_PATTERN:]
     match term.comparison:
         case "equals":
-            if not ignore_case:
+            if not ignore_case or not text:
                 return {"term": {field: text}}
             if len(text) > _LONGEST_PATTERN:
                 return _pattern(field, f"{_escaped(start)}*", ignore_case=True)

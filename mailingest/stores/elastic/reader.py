@@ -51,6 +51,8 @@ _PAGE: Final = 2000
 _PRIVILEGES: Final = "monitor on the cluster, and read on the indices"
 # The terms that lines are searched for by keyword, whose frequency can be counted.
 _IN_KEYWORDS: Final = ("message_id", "recipient", "sender", "sasl_user")
+# Of two terms that more lines meet, either is as good.
+_MOST_COUNTED: Final = 1_000_000
 # A new day of Logstash's is known as such after this time.
 _LAYOUT_SECONDS: Final = 10.0
 # In one index a day and shard, the sequence number grows as lines are stored.  It stays the same
@@ -130,7 +132,7 @@ class ElasticReader:
             # Which addresses are rare can only be counted.
             rarest = checks[0]
             if len(checks) > 1:
-                counts = [await self._count([query, *in_time], limit) for query, _ in checks]
+                counts = [await self._count([query, *in_time]) for query, _ in checks]
                 rarest = checks[counts.index(min(counts))]
             query, check = rarest
             return await self._search([query, *in_time], limit, check if layout.others else None)
@@ -268,10 +270,10 @@ class ElasticReader:
             after = hits[-1]["sort"]
         return Found(newest_first(events[:limit]), len(events) > limit, notes)
 
-    async def _count(self, query: Sequence[Query], limit: int) -> int:
-        """How many events meet the query; of more than ``limit`` only that."""
+    async def _count(self, query: Sequence[Query]) -> int:
+        """How many events meet the query; of very many only that."""
         answer = await self._ask(
-            query={"bool": {"filter": list(query)}}, size=0, track_total_hits=limit + 1
+            query={"bool": {"filter": list(query)}}, size=0, track_total_hits=_MOST_COUNTED
         )
         count: int = answer["hits"]["total"]["value"]
         return count

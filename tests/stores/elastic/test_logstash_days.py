@@ -38,6 +38,7 @@ QUESTIONS = [
     Criteria(recipient=address_term("bob@")),
     Criteria(sender=address_term("ann.smith@example.com")),
     Criteria(sender=address_term("x@evil.example")),
+    Criteria(sender=address_term("<>")),
     Criteria(message_id=id_term("ONE.1@example.com")),
     Criteria(queue_id="4bXyK1gQmWz1Bcd"),
     Criteria(queue_id="4BXYK1GQMWZ1BCD"),
@@ -151,7 +152,7 @@ def _questions_about(events: Iterable[Any]) -> Iterator[Criteria]:
         return values[:: max(1, len(values) // _QUESTIONS)]
 
     yield from (Criteria(recipient=address_term(one)) for one in some("postfix_to"))
-    yield from (Criteria(sender=address_term(one)) for one in some("postfix_from") if one)
+    yield from (Criteria(sender=address_term(one)) for one in some("postfix_from"))
     yield from (Criteria(message_id=id_term(one)) for one in some("postfix_message-id"))
     yield from (Criteria(queue_id=one) for one in some("postfix_queueid"))
     for verdict in ("bounced", "expired", "discarded", "deleted", "pending", "rejected"):
