@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final, Literal
 
+import orjson
 from elasticsearch import AsyncElasticsearch
 from elasticsearch.helpers import async_bulk
 
@@ -97,7 +98,8 @@ def _stored(fields: Mapping[str, Any], line: str, variant: Variant) -> dict[str,
 
 def earlier_template() -> dict[str, Any]:
     """Settings and mappings of the first version: no `.lower`, no `.keyword` of numbers."""
-    template = index_template(replicas=0)
+    # Fields of a type share one mapping.
+    template: dict[str, Any] = orjson.loads(orjson.dumps(index_template(replicas=0)))
     for mapping in template["mappings"]["properties"].values():
         below = mapping.get("fields", {})
         below.pop("lower", None)
