@@ -184,7 +184,12 @@ def build_store(settings: Settings) -> Store:
     if settings.elasticsearch.hosts:
         from mailingest.stores.elastic.store import ElasticStore
 
-        return ElasticStore(settings.elasticsearch, prefix, settings.grok.declared_fields)
+        return ElasticStore(
+            settings.elasticsearch,
+            prefix,
+            lambda: build_parser(settings),
+            settings.grok.declared_fields,
+        )
     if settings.ndjson.path is not None:
         from mailingest.stores.ndjson.store import NdjsonStore
 
