@@ -1,9 +1,9 @@
 """The daily indices, searched as far as they can be read."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from time import monotonic
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, cast
 
 from elasticsearch import ApiError
 
@@ -14,6 +14,7 @@ from mailingest.stores.elastic.layouts import Layouts, layouts_of, path
 from mailingest.stores.elastic.lifecycle import index_patterns
 from mailingest.stores.elastic.partial import (
     CLOSED,
+    NO_ANSWER,
     Answer,
     failed_answer,
     gaps_of,
@@ -30,10 +31,8 @@ Times = tuple[datetime | None, datetime | None]
 """Since and until, None for no bound."""
 
 
-class Ask(Protocol):
-    """Asks the server, without those indices (``-NAME``), and without closed ones if there are."""
-
-    async def __call__(self, blocked: Sequence[str], *, closed: bool) -> Answer: ...
+Unreadable = Mapping[str, str]
+"""Indices that cannot be read, each with the reason."""
 
 
 class DailyIndices:
@@ -53,7 +52,7 @@ class DailyIndices:
         self._patterns = index_patterns(prefix)
         self._clock = clock
         self._is_open = False
-        self._unreadable: Mapping[str, str] = {}
+        self._unreadable: Unreadable = {}
         self._layouts = Layouts()
         self._layouts_until = 0.0
 
@@ -75,13 +74,13 @@ class DailyIndices:
         self,
         times: Times,
         *,
-        indices: Sequence[str] = (),
+        only: Collection[str] = (),
         track_total_hits: bool | int = False,
         **body: Any,
     ) -> tuple[Answer, list[Gap]]:
         """The answer to a search, and what it lacks of the days of these times.
 
-        Without ``indices``, all of the prefix are searched.
+        ``only`` are the indices to search, none for all of the prefix.
         Raises StoreUnavailable if the server cannot be asked, and UsageError if only the operator
         can fix that.
         """
@@ -93,7 +92,7 @@ class DailyIndices:
         with explained(_PRIVILEGES):
             await self._open()
             body["track_total_hits"] = track_total_hits
-            answer, left_out = await self._answer(indices or self._patterns, body)
+            answer, left_out = await self._answer(only, body)
             gaps = [
                 Gap("day_unreadable", f"{name} cannot be read: {reason}")
                 for name, reason in sorted(left_out.items())
@@ -114,16 +113,19 @@ class DailyIndices:
             self._is_open = True
 
     async def _answer(
-        self, names: Sequence[str], body: Mapping[str, Any]
-    ) -> tuple[Answer, Mapping[str, str]]:
-        """The answer of all indices that can be read, and the others, each with the reason."""
+        self, only: Collection[str], body: Mapping[str, Any]
+    ) -> tuple[Answer, Unreadable]:
+        """The answer of all indices that can be read, and the others."""
 
-        async def ask(blocked: Sequence[str], *, closed: bool) -> Answer:
+        async def ask(without: Unreadable) -> Answer:
+            named = [name for name in only if name not in without]
+            if only and not named:
+                return NO_ANSWER
             answer = await self._connection.client.search(
-                index=",".join([*names, *blocked]),
+                index=",".join(named) or _but(self._patterns, without),
                 # A closed index is an error then, and not left out in silence.
                 ignore_unavailable=False,
-                expand_wildcards="open" if closed else "open,closed",
+                expand_wildcards="open" if CLOSED in without.values() else "open,closed",
                 allow_no_indices=True,
                 allow_partial_search_results=True,
                 **body,
@@ -138,22 +140,21 @@ class DailyIndices:
                 raise
             return failed, self._unreadable
 
-    async def _field_caps(self, blocked: Sequence[str], *, closed: bool) -> Answer:
+    async def _field_caps(self, without: Unreadable) -> Answer:
         """What `layouts_of` reads; indices that are closed are left out in any case."""
         answer = await self._connection.client.perform_request(
-            "GET",
-            path(",".join([*self._patterns, *blocked])),
-            headers={"accept": "application/json"},
+            "GET", path(_but(self._patterns, without)), headers={"accept": "application/json"}
         )
         return cast(Answer, answer.body)
 
-    async def _readable(self, ask: Ask) -> tuple[Answer, Mapping[str, str]]:
-        """An answer without the indices that cannot be read, and these, each with the reason."""
+    async def _readable(
+        self, ask: Callable[[Unreadable], Awaitable[Answer]]
+    ) -> tuple[Answer, Unreadable]:
+        """An answer without the indices that cannot be read, and these."""
         known = self._unreadable
         while True:
-            blocked = [f"-{name}" for name, reason in known.items() if reason != CLOSED]
             try:
-                return await ask(blocked, closed=CLOSED in known.values()), known
+                return await ask(known), known
             except ApiError as error:
                 refused = unreadable(error)
                 if CLOSED in refused.values():
@@ -189,3 +190,9 @@ class DailyIndices:
             for name in red
             if is_asked(name)
         ]
+
+
+def _but(patterns: Sequence[str], without: Unreadable) -> str:
+    """What a request names to leave those out; closed ones are left out by another option."""
+    blocked = [f"-{name}" for name, reason in without.items() if reason != CLOSED]
+    return ",".join([*patterns, *blocked])

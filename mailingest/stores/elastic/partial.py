@@ -19,6 +19,12 @@ from mailingest.stores.gaps import Gap, GapCode
 
 Answer = Mapping[str, Any]
 
+NO_ANSWER: Final[Answer] = {
+    "hits": {"hits": [], "total": {"value": 0}},
+    "_shards": {"total": 0, "successful": 0, "failed": 0},
+}
+"""That of no index."""
+
 CLOSED: Final = "it is closed: open the index"
 """Why a closed index cannot be read."""
 

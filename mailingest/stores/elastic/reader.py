@@ -197,7 +197,7 @@ class ElasticReader:
         counts = counting.read(buckets, answer)
         for indices in in_parts(await self._with_sizes(buckets)):
             sizes, missing = await self._indices.search(
-                times, indices=indices, **counting.size_request(buckets)
+                times, only=indices, **counting.size_request(buckets)
             )
             counts.sent_bytes += counting.read_size(sizes)
             gaps = merged(gaps, missing)
