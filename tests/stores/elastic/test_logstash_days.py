@@ -186,7 +186,12 @@ async def test_sizes_are_counted_where_they_are_numbers(search_server: SearchSer
     lines = lines_of(COUNTED)
     # The index of Logstash's day has the name of the day before.
     both = TimeBuckets(DAY.start - 86_400, 3600, 48)
-    for variant, ours, sizes in (("plain", lines, 500), ("numbers", lines, 500), ("plain", [], 0)):
+    days: list[tuple[Variant, list[bytes], int]] = [
+        ("plain", lines, 500),
+        ("numbers", lines, 500),
+        ("plain", [], 0),
+    ]
+    for variant, ours, sizes in days:
         source = await reader_of_days(search_server, lines[:2], ours, variant)
         counts = await source.counts(both)
         assert (counts.sent_bytes, counts.notes) == (sizes, [])
