@@ -39,7 +39,7 @@ from mailingest.stores.elastic.queries import (
     within,
 )
 from mailingest.stores.elastic.schema import LONGEST_KEYWORD
-from mailingest.stores.events import StoredEvent, newest_first
+from mailingest.stores.events import StoredEvent, newest_first, time_of
 from mailingest.stores.protocol import Found, Span
 
 Reread = Callable[[Mapping[str, Any]], Mapping[str, Any]]
@@ -97,7 +97,7 @@ class ElasticReader:
                 size=1,
             )
             for hit in answer["hits"]["hits"]:
-                ends.append(datetime.fromisoformat(hit["_source"]["@timestamp"]))
+                ends.append(time_of(self._reread(hit["_source"])))
         return Span(ends[0], ends[-1]) if ends else None
 
     async def find(self, criteria: Criteria, limit: int) -> Found:
@@ -263,7 +263,7 @@ class ElasticReader:
             for hit in hits:
                 fields = self._reread(hit["_source"])
                 event = {**fields, "_id": hit["_id"], "_position": hit["sort"][1]}
-                if is_wanted is None or is_wanted(event):
+                if "@timestamp" in event and (is_wanted is None or is_wanted(event)):
                     events.append(event)
             if len(hits) < size:
                 break
