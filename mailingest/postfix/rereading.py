@@ -7,6 +7,7 @@ again, and what the document has besides (from other lines of its queue ID) is k
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from mailingest.postfix.completion import completed
@@ -16,7 +17,7 @@ from mailingest.postfix.names import PROGRAM_KIND, STATUS
 from mailingest.postfix.parser import EventParser
 from mailingest.postfix.replies import add_links
 from mailingest.syslog.header import Record
-from mailingest.syslog.timestamps import Moment
+from mailingest.syslog.timestamps import Moment, moment_of
 
 _TYPES: Final[Mapping[str, FieldType]] = {field.name: field.type for field in FIELDS}
 _LISTS: Final = ("tags", "unfit")
@@ -38,10 +39,15 @@ class Rereader:
         self._parser = parser
 
     def read(self, document: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The fields as this version stores them; those of its own documents come back as is."""
+        """The fields as this version stores them; those of its own documents come back as is.
+
+        A document that has no time has no ``@timestamp``.
+        """
         if PROGRAM_KIND in document:
             return document
         fields = typed(document)
+        if "@timestamp" not in fields:
+            return fields
         if fields.get("program") and fields.get("message"):
             record = _record(fields)
             fields["message"] = record.msg
@@ -69,10 +75,12 @@ def typed(document: Mapping[str, Any]) -> dict[str, Any]:
     """The fields with the types that are declared for them; what does not fit is left out."""
     fields: dict[str, Any] = {}
     for name, value in document.items():
-        if name == "host":
+        if name == "@timestamp":
+            value = _time(value)
+        elif name == "host":
             value = _host(value)
         elif name in _LISTS:
-            value = value if isinstance(value, list) else [value]
+            value = [str(one) for one in (value if isinstance(value, list) else [value])]
         elif name in _TYPES:
             value = _typed(name, value)
         if value is not None:
@@ -95,6 +103,19 @@ def _typed(name: str, value: Any) -> Any:
         return convert(str(value))
     except ValueError:
         return None
+
+
+def _time(value: Any) -> str | None:
+    """The time as ISO 8601 in UTC: of a text, or of milliseconds since 1970."""
+    try:
+        if isinstance(value, int | float):
+            return moment_of(value / 1000).text
+        time = datetime.fromisoformat(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    if time.tzinfo is None:
+        time = time.replace(tzinfo=UTC)
+    return value if str(value).endswith("Z") else moment_of(time.timestamp()).text
 
 
 def _host(value: Any) -> str | None:

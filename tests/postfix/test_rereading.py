@@ -67,6 +67,13 @@ def test_without_its_line_a_document_has_its_fields(reread: Rereader) -> None:
         assert (read["outcome"], read["service"]) == ("sent", "smtp")
 
 
+def test_a_document_without_a_time_is_no_event(reread: Rereader) -> None:
+    assert reread.read({"program": "postfix/qmgr", "message": "AAAAAA1: removed"}) == {
+        "program": "postfix/qmgr",
+        "message": "AAAAAA1: removed",
+    }
+
+
 def test_a_tag_in_the_text_is_no_header(reread: Rereader) -> None:
     """What a client says is never taken for the line."""
     text = "warning: hello postfix/smtpd[11]: AAAAAA1: client=evil[192.0.2.66]"
@@ -96,6 +103,23 @@ def test_a_tag_in_the_text_is_no_header(reread: Rereader) -> None:
         pytest.param({"host": {"ip": "192.0.2.1"}}, {}, id="a host without a name"),
         pytest.param({"host": ["mx1"]}, {"host": "mx1"}, id="a host in a list"),
         pytest.param({"tags": "one"}, {"tags": ["one"]}, id="a single tag"),
+        pytest.param({"tags": [1]}, {"tags": ["1"]}, id="a tag that is a number"),
+        pytest.param(
+            {"@timestamp": 1_795_514_400_500},
+            {"@timestamp": "2026-11-24T10:00:00.500Z"},
+            id="a time in milliseconds",
+        ),
+        pytest.param(
+            {"@timestamp": "2026-11-24T11:00:00+01:00"},
+            {"@timestamp": "2026-11-24T10:00:00.000Z"},
+            id="a time in another zone",
+        ),
+        pytest.param(
+            {"@timestamp": "2026-11-24T10:00:00"},
+            {"@timestamp": "2026-11-24T10:00:00.000Z"},
+            id="a time without a zone",
+        ),
+        pytest.param({"@timestamp": "yesterday"}, {}, id="no time"),
         pytest.param({"@version": "1"}, {"@version": "1"}, id="a field of its own"),
     ],
 )

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from mailingest.stores.criteria import Criteria, address_term, id_term, text_term
+from mailingest.stores.criteria import Criteria, Evidence, address_term, id_term, text_term
+from mailingest.stores.logfiles.reader import LogFilesReader
 from mailingest.stores.protocol import Found
 from mailingest.trace.answer import story_to_json
 from mailingest.trace.engine import trace
@@ -267,6 +268,59 @@ async def test_events_of_one_moment_are_in_the_order_in_which_they_were_written(
     assert numbers == list(reversed(range(300)))
     positions = [event["_position"] for event in found.events]
     assert positions == sorted(positions, reverse=True)
+
+
+BOUNCED_LATE = """
+24T10:00:00 mx1 postfix/smtpd[11]: AAAAAA1: client=pc.example.com[192.0.2.7]
+24T10:00:01 mx1 postfix/qmgr[13]: AAAAAA1: from=<ann@example.com>, size=500, nrcpt=1 (queue active)
+24T10:00:02 mx1 postfix/smtp[14]: AAAAAA1: to=<bob@example.net>, relay=none, delay=1, delays=1/0/0/0, dsn=4.4.1, status=deferred (timed out)
+24T11:00:00 mx1 postfix/smtpd[11]: AAAAAA2: client=pc.example.com[192.0.2.7]
+24T11:00:01 mx1 postfix/qmgr[13]: AAAAAA2: from=<ann@example.com>, size=500, nrcpt=1 (queue active)
+24T11:00:02 mx1 postfix/smtp[14]: AAAAAA2: to=<eve@example.net>, relay=none, delay=1, delays=1/0/0/0, dsn=4.4.1, status=deferred (timed out)
+24T12:00:00 mx1 postfix/smtpd[11]: NOQUEUE: reject: RCPT from evil[192.0.2.66]: 550 5.7.1 <carol@example.org>: no; from=<x@evil.example> to=<carol@example.org> proto=ESMTP helo=<evil>
+26T10:00:00 mx1 postfix/smtp[14]: AAAAAA1: to=<bob@example.net>, relay=none, delay=9, delays=9/0/0/0, dsn=5.4.1, status=bounced (no)
+26T10:00:01 mx1 postfix/qmgr[13]: AAAAAA1: removed
+"""
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "since", "until", "recipients"),
+    [
+        pytest.param({"bounced"}, None, None, ["bob@example.net"], id="bounced"),
+        pytest.param({"bounced"}, None, at(24, 10, 30), ["bob@example.net"], id="bounced later"),
+        pytest.param({"bounced"}, at(25, 0), None, ["bob@example.net"], id="received earlier"),
+        pytest.param({"bounced"}, at(27, 0), None, [], id="after all"),
+        pytest.param({"pending"}, None, None, ["eve@example.net"], id="pending"),
+        pytest.param({"pending"}, None, at(24, 10, 30), [], id="pending, received later"),
+        pytest.param({"rejected"}, None, None, ["carol@example.org"], id="rejected"),
+        pytest.param({"rejected"}, None, at(24, 12), [], id="rejected later"),
+        pytest.param(
+            {"bounced", "rejected"}, None, None, ["bob@example.net", "carol@example.org"], id="two"
+        ),
+        pytest.param({"delivered"}, None, None, [], id="told by no line of its own"),
+    ],
+)
+async def test_a_verdict_is_asked_for(
+    make_reader: MakeReader,
+    verdicts: set[str],
+    since: datetime | None,
+    until: datetime | None,
+    recipients: list[str],
+) -> None:
+    criteria = Criteria(verdicts=frozenset(verdicts), since=since, until=until)
+    result = await trace(await make_reader(BOUNCED_LATE), criteria)
+    assert sorted(str(story.recipient) for story in result.stories) == recipients
+    assert not result.is_cut
+
+
+async def test_lines_that_may_decide_are_found_and_few_others(make_reader: MakeReader) -> None:
+    reader = await make_reader(BOUNCED_LATE)
+    evidence = Evidence(frozenset({"bounced"}), since=at(26, 10, 0, 1))
+    found = await reader.find(Criteria(evidence=evidence), 100)
+    if isinstance(reader, LogFilesReader):
+        assert {"smtp", "qmgr"} <= set(programs(found))
+    else:
+        assert programs(found) == ["qmgr", "smtp"]
 
 
 NOT_UNDERSTOOD = """

@@ -37,7 +37,7 @@ from mailingest.stores.elastic.queries import (
     within,
 )
 from mailingest.stores.elastic.schema import LONGEST_KEYWORD
-from mailingest.stores.events import StoredEvent, newest_first
+from mailingest.stores.events import StoredEvent, newest_first, time_of
 from mailingest.stores.gaps import Gap, merged, summed
 from mailingest.stores.protocol import Found, Span
 
@@ -88,7 +88,7 @@ class ElasticReader:
                 size=1,
             )
             for hit in answer["hits"]["hits"]:
-                ends.append(datetime.fromisoformat(hit["_source"]["@timestamp"]))
+                ends.append(time_of(self._reread(hit["_source"])))
             gaps = merged(gaps, missing)
         if gaps and not ends:
             raise _nothing_read(gaps)
@@ -273,7 +273,7 @@ class ElasticReader:
             for hit in hits:
                 fields = self._reread(hit["_source"])
                 event = {**fields, "_id": hit["_id"], "_position": hit["sort"][1]}
-                if is_wanted is None or is_wanted(event):
+                if "@timestamp" in event and (is_wanted is None or is_wanted(event)):
                     events.append(event)
             if len(hits) < size:
                 break
