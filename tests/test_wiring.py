@@ -271,7 +271,7 @@ def template_of(settings: Settings) -> IndexTemplate:
     elasticsearch = Elasticsearch(hosts=("http://127.0.0.1:9",))
     store = build_store(settings.model_copy(update={"elasticsearch": elasticsearch}))
     assert isinstance(store, ElasticStore)
-    return store.template()
+    return store.template("mail")
 
 
 def test_own_fields_are_in_the_index_template(tmp_path: Path) -> None:

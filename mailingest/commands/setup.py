@@ -15,7 +15,7 @@ def run(settings: Settings, show: Show | None = None) -> None:
 
     Raises UsageError or StoreUnavailable; a second run changes nothing.
     """
-    asyncio.run(build_store(settings).set_up(settings.retention.days, show, print))
+    asyncio.run(build_store(settings).set_up(settings.retention_days, show, print))
 
 
 def write_saved_objects(settings: Settings, place: str) -> None:
@@ -25,7 +25,7 @@ def write_saved_objects(settings: Settings, place: str) -> None:
     """
     from mailingest.stores.elastic.saved_objects import saved_objects
 
-    content = saved_objects(settings.index.prefix)
+    content = b"".join(map(saved_objects, settings.type_names))
     if place == "-":
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()

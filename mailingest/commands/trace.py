@@ -34,6 +34,7 @@ class Options:
     """What is asked besides: ``files`` instead of the store, and how answers are shown.
 
     ``year`` is that of the files' last lines, None if it is told by when they were written.
+    ``only`` is the type of events that the store is asked for, None for all.
     """
 
     files: Sequence[str] = ()
@@ -41,6 +42,7 @@ class Options:
     limit: int = 100
     form: Literal["text", "json", "csv"] = "text"
     raw: bool = False
+    only: str | None = None
 
 
 def run(settings: Settings, question: Question, options: Options) -> int:
@@ -50,6 +52,8 @@ def run(settings: Settings, question: Question, options: Options) -> int:
     in what could be read and understood.  Raises UsageError for a question that makes no sense,
     StoreUnavailable if the store cannot be asked.
     """
+    if options.only is not None:
+        settings.only_type(options.only)
     zone = load_zone(settings.syslog.timezone)
     criteria = read_criteria(question, now=datetime.now(UTC), zone=zone)
     count, last = asyncio.run(_answer(settings, criteria, options, zone))
@@ -64,7 +68,7 @@ async def _answer(
     settings: Settings, criteria: Criteria, options: Options, zone: tzinfo
 ) -> tuple[int, TraceResult]:
     """Show all results: how many stories there were, and the last result."""
-    answers = _Answers(options, zone)
+    answers = _Answers(options, zone, shows_types=len(settings.type_names) > 1)
     with SearchProgress() as progress:
         async for result in _results(settings, criteria, options, progress):
             answers.show(result)
@@ -79,22 +83,22 @@ def _results(
         return _newest(settings, criteria, options, progress)
     if options.files:
         return _all_of_files(settings, criteria, options, progress)
-    return _all_of_store(settings, criteria, progress)
+    return _all_of_store(settings, criteria, options, progress)
 
 
 async def _newest(
     settings: Settings, criteria: Criteria, options: Options, progress: Progress
 ) -> AsyncIterator[TraceResult]:
-    source = build_reader(settings, options.files, progress, year=options.year)
+    source = build_reader(settings, options.files, progress, year=options.year, only=options.only)
     waiting = None if options.files else partial(backlog, settings)
     async with _closed(source):
         yield await trace(source, criteria, limit=options.limit, backlog=waiting)
 
 
 async def _all_of_store(
-    settings: Settings, criteria: Criteria, progress: Progress
+    settings: Settings, criteria: Criteria, options: Options, progress: Progress
 ) -> AsyncIterator[TraceResult]:
-    source = build_reader(settings, progress=progress)
+    source = build_reader(settings, progress=progress, only=options.only)
     async with _closed(source):
         async for result in trace_all(source, criteria, backlog=partial(backlog, settings)):
             yield result
@@ -174,17 +178,22 @@ def _limits(
     is_after = criteria.since is not None and criteria.since > covered.last
     if is_before or is_after:
         return [f"there are no logs for that time: {span}"]
-    where = "these files" if options.files else "the store"
+    where = "these files" if options.files else f"the store{_of_type(options)}"
     if not answer.is_certain:
         return [f"no such mail in what could be read and understood of {where}: {span}"]
     return [f"no such mail in {where}: {span}"]
 
 
+def _of_type(options: Options) -> str:
+    return "" if options.only is None else f" of the type {options.only}"
+
+
 class _Answers:
     """Shows the stories of one result after the other on standard output."""
 
-    def __init__(self, options: Options, zone: tzinfo) -> None:
+    def __init__(self, options: Options, zone: tzinfo, *, shows_types: bool) -> None:
         self.count = 0
+        self._shows_types = shows_types and not options.files
         self._options = options
         self._zone = zone
         self._colour = sys.stdout.isatty()
@@ -213,7 +222,13 @@ class _Answers:
             self._write([json_of_nothing([*incomplete(last), *cut])])
 
     def _text(self, story: Story) -> Iterator[str]:
-        return text_lines(story, zone=self._zone, raw=self._options.raw, colour=self._colour)
+        return text_lines(
+            story,
+            zone=self._zone,
+            raw=self._options.raw,
+            colour=self._colour,
+            shows_types=self._shows_types,
+        )
 
     def _write(self, lines: Iterable[bytes]) -> None:
         sys.stdout.buffer.write(b"".join(lines))

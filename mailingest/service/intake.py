@@ -5,19 +5,21 @@ When the spool is full, TCP senders wait, and datagrams are refused.
 
 import asyncio
 import time
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from typing import Final
 
 import structlog
 
-from mailingest.config import Settings
+from mailingest.config import Listener, Settings
 from mailingest.inputs.allowed import AllowedSenders
 from mailingest.inputs.protocol import Input
 from mailingest.inputs.stream import TcpInput
 from mailingest.inputs.udp import UdpInput
 from mailingest.spool.queue import Spool
 from mailingest.spool.records import FrameBatch
+from mailingest.spool.sources import to_metadata
 
 _log = structlog.get_logger(__name__)
 
@@ -36,7 +38,7 @@ class Intake:
 
     With ``syncs_first``, what a stream brought is on the disk before it counts as taken.
     ``datagrams_refused`` counts those that were taken from an input, and that the spool then had
-    no room for.
+    no room for.  ``metadata`` are those of the records: what the input says of all its lines.
     """
 
     def __init__(self, spool: Spool, *, syncs_first: bool = False) -> None:
@@ -44,18 +46,18 @@ class Intake:
         self._syncs_first = syncs_first
         self._spool = spool
         self._streams = time.time_ns() // 1_000_000 << _CONNECTION_BITS
-        self._datagrams: list[tuple[str, bytes]] = []
+        self._datagrams: list[tuple[bytes, str, bytes]] = []
         self._datagrams_bytes = 0
         self._datagrams_taken = 0
 
-    def take_datagram(self, payload: bytes, peer: str) -> bool:
+    def take_datagram(self, payload: bytes, peer: str, *, metadata: bytes = b"") -> bool:
         """Take a datagram; False if the spool is full."""
         if self._spool.full is not None:
             return False
         self._datagrams_taken += 1
         if not self._datagrams:
             asyncio.get_running_loop().call_soon(self.append_datagrams)
-        self._datagrams.append((peer, payload))
+        self._datagrams.append((metadata, peer, payload))
         self._datagrams_bytes += len(payload)
         if self._datagrams_bytes >= _MOST_BYTES:
             self.append_datagrams()
@@ -68,17 +70,19 @@ class Intake:
         datagrams, self._datagrams, self._datagrams_bytes = self._datagrams, [], 0
         now = time.time()
         batches = [
-            FrameBatch(now, peer, 0, [payload for _, payload in group])
-            for peer, group in groupby(datagrams, itemgetter(0))
+            FrameBatch(now, peer, 0, [payload for _, _, payload in group], metadata)
+            for (metadata, peer), group in groupby(datagrams, itemgetter(0, 1))
         ]
         if not self._spool.append(batches):
             self.datagrams_refused += len(datagrams)
 
-    async def take_frames(self, frames: list[bytes], peer: str, connection: int) -> None:
+    async def take_frames(
+        self, frames: list[bytes], peer: str, connection: int, *, metadata: bytes = b""
+    ) -> None:
         """Take frames of a connection, waiting for room in the spool."""
         stream = self._streams + connection
         try:
-            while not self._spool.append([FrameBatch(time.time(), peer, stream, frames)]):
+            while not self._spool.append([FrameBatch(time.time(), peer, stream, frames, metadata)]):
                 await self._spool.room()
         except asyncio.CancelledError:
             _log.error("lines were read and not taken", peer=peer, frames=len(frames))
@@ -104,7 +108,7 @@ def build_inputs(settings: Settings, intake: Intake) -> list[Input]:
             one.host,
             one.port,
             receive_buffer=one.receive_buffer,
-            deliver=intake.take_datagram,
+            deliver=partial(intake.take_datagram, metadata=_metadata(settings, one)),
             allowed=AllowedSenders(one.allow),
         )
         for one in settings.inputs.udp
@@ -115,9 +119,13 @@ def build_inputs(settings: Settings, intake: Intake) -> list[Input]:
             one.port,
             max_connections=one.max_connections,
             idle_timeout=one.idle_timeout,
-            deliver=intake.take_frames,
+            deliver=partial(intake.take_frames, metadata=_metadata(settings, one)),
             allowed=AllowedSenders(one.allow),
         )
         for one in settings.inputs.tcp
     ]
     return [*udp, *tcp]
+
+
+def _metadata(settings: Settings, listener: Listener) -> bytes:
+    return to_metadata(settings.source_of(listener))

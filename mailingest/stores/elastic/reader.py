@@ -7,6 +7,7 @@ latest (``refresh_interval`` of the index template).  Times are compared to the 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
+from itertools import chain
 from typing import Any, Final, cast
 
 from mailingest.postfix.index_keys import is_of_session, is_unmatched
@@ -47,14 +48,14 @@ _NEWEST: Final = (
 
 
 class ElasticReader:
-    """Asks the indices that an ElasticWriter writes.
+    """Asks the indices that an ElasticWriter writes, those of these types.
 
     The connection is opened by the first question.  Shards that do not answer are noted.
     """
 
-    def __init__(self, connection: ElasticConnection, prefix: str) -> None:
+    def __init__(self, connection: ElasticConnection, *types: str) -> None:
         self._connection = connection
-        self._index = ",".join(index_patterns(prefix))
+        self._index = ",".join(chain.from_iterable(map(index_patterns, types)))
         self._is_open = False
 
     async def span(self) -> Span | None:

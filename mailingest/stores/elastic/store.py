@@ -1,6 +1,6 @@
 """Elasticsearch or OpenSearch as a store: its parts, as the settings say."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import ClassVar
@@ -22,13 +22,13 @@ from mailingest.stores.protocol import Expired, Progress, Show, no_progress
 
 @dataclass(frozen=True, slots=True)
 class ElasticStore:
-    """Daily indices ``PREFIX-YYYY.MM.dd``; ``fields`` are declared by users besides the built-in.
+    """Daily indices ``TYPE-YYYY.MM.dd``; ``fields`` are declared by users besides the built-in.
 
     Its methods raise UsageError if a secret or a certificate cannot be read.
     """
 
     settings: Elasticsearch
-    prefix: str
+    types: Sequence[str]
     fields: Sequence[Field] = ()
 
     # Two bulk requests under way keep the server busy while the next batch is made.
@@ -38,27 +38,36 @@ class ElasticStore:
     day_units: ClassVar[str] = "indices"
 
     def writer(self) -> ElasticWriter:
-        return ElasticWriter(self.connection(), self.template())
+        return ElasticWriter(
+            self.connection(), *map(self.template, self.types), template_of=self.template
+        )
 
     def reader(self, progress: Progress = no_progress) -> ElasticReader:
         """A reader; ``progress`` hears nothing, since the server says nothing."""
-        return ElasticReader(self.connection(), self.prefix)
+        return ElasticReader(self.connection(), *self.types)
 
     async def check(self) -> str:
         async with opened(self.writer()):
             return f"{', '.join(self.settings.hosts)} answers"
 
     async def delete_old(
-        self, days: int, *, today: date, dry_run: bool, report: Callable[[Expired], None]
+        self,
+        days: Mapping[str, int],
+        *,
+        today: date,
+        dry_run: bool,
+        report: Callable[[Expired], None],
     ) -> None:
-        await delete_indices(
-            self.connection(), self.prefix, days, today=today, dry_run=dry_run, report=report
-        )
+        for name, kept in days.items():
+            await delete_indices(
+                self.connection(), name, kept, today=today, dry_run=dry_run, report=report
+            )
 
     async def set_up(
-        self, days: int | None, show: Show | None, report: Callable[[str], None]
+        self, days: Mapping[str, int | None], show: Show | None, report: Callable[[str], None]
     ) -> None:
-        await set_up(self.connection(), self.prefix, self.template(), days, show, report)
+        for name, kept in days.items():
+            await set_up(self.connection(), name, self.template(name), kept, show, report)
 
     def connection(self) -> ElasticConnection:
         """A connection that is not open yet."""
@@ -77,10 +86,10 @@ class ElasticStore:
             timeout=settings.timeout,
         )
 
-    def template(self) -> IndexTemplate:
-        """The template of the daily indices."""
+    def template(self, name: str) -> IndexTemplate:
+        """The template of the daily indices of a type."""
         body = index_template(replicas=self.settings.replicas, own=self.fields)
-        return IndexTemplate(self.prefix, index_patterns(self.prefix), body)
+        return IndexTemplate(name, index_patterns(name), body)
 
 
 def _login(settings: Elasticsearch) -> Login:

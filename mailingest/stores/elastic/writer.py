@@ -1,7 +1,7 @@
 """Documents -> Elasticsearch or OpenSearch: index template at the start, then bulk requests."""
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from typing import Any, Final, cast
 
@@ -9,6 +9,7 @@ from elasticsearch import ApiError, AsyncElasticsearch, TransportError
 
 from mailingest.documents import Document
 from mailingest.errors import MailingestError, StoreUnavailable
+from mailingest.stores.days import type_of
 from mailingest.stores.elastic.bulk import cut, encode, sort_response
 from mailingest.stores.elastic.connection import ElasticConnection
 from mailingest.stores.elastic.errors import error_object, explain, explained, refusal_reason
@@ -29,14 +30,20 @@ PRIVILEGES: Final = (
 class ElasticWriter:
     """Writes documents over a connection, which it opens and closes.
 
-    Without a template it leaves the server's as they are.
+    The ``templates`` of the types that are expected are put there at the start.  ``template_of``
+    makes that of any other, such as of lines that waited in the spool while the settings were
+    changed: it is put there before the first document.  Without, the server's stay as they are.
     """
 
     def __init__(
-        self, connection: ElasticConnection, template: IndexTemplate | None = None
+        self,
+        connection: ElasticConnection,
+        *templates: IndexTemplate,
+        template_of: Callable[[str], IndexTemplate] | None = None,
     ) -> None:
         self.connection = connection
-        self._template = template
+        self._templates = {one.name: one for one in templates}
+        self._template_of = template_of
 
     async def open(self) -> None:
         """Recognise the server and put the index template there; may be repeated.
@@ -49,8 +56,8 @@ class ElasticWriter:
         """
         with explained(PRIVILEGES):
             await self.connection.open()
-            if self._template is not None:
-                await put_template(self.connection.client, self._template)
+            for template in self._templates.values():
+                await put_template(self.connection.client, template)
 
     async def write(self, batch: Sequence[Document]) -> WriteResult:
         """Store a batch; raises StoreUnavailable if the store takes no document of it now.
@@ -60,6 +67,7 @@ class ElasticWriter:
         find the one document at fault.
         """
         client = self.connection.client
+        await self._prepare(batch)
         result = WriteResult()
         postponed: list[tuple[Document, MailingestError]] = []
         parts = deque(cut(batch))
@@ -99,6 +107,17 @@ class ElasticWriter:
     async def close(self) -> None:
         """Close the connection."""
         await self.connection.close()
+
+    async def _prepare(self, batch: Sequence[Document]) -> None:
+        """Put the templates of types that were not expected."""
+        if self._template_of is None:
+            return
+        new = {type_of(index) for index in {one.index for one in batch}} - self._templates.keys()
+        for name in sorted(new):
+            template = self._template_of(name)
+            with explained(PRIVILEGES):
+                await put_template(self.connection.client, template)
+            self._templates[name] = template
 
 
 async def _bulk(client: AsyncElasticsearch, part: Sequence[Document]) -> Mapping[str, Any]:

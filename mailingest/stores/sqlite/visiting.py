@@ -14,7 +14,7 @@ import orjson
 import structlog
 
 from mailingest.stores.events import StoredEvent
-from mailingest.stores.sqlite.files import day_files, open_for_reading
+from mailingest.stores.sqlite.files import day_files, day_text, open_for_reading
 from mailingest.stores.threads import Interrupted
 
 _log = structlog.get_logger(__name__)
@@ -52,9 +52,9 @@ class Days:
     A file that cannot be read is logged and becomes one of ``notes``; the others are asked.
     """
 
-    def __init__(self, directory: Path, prefix: str) -> None:
+    def __init__(self, directory: Path, types: Sequence[str]) -> None:
         self._directory = directory
-        self._prefix = prefix
+        self._types = types
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._is_interrupted = False
@@ -68,12 +68,15 @@ class Days:
                 self._connection.interrupt()
 
     def within(self, bounds: Bounds) -> list[Path]:
-        """The files of a time span, newest first."""
-        return day_files(self._directory, self._prefix, bounds.since, bounds.until)
+        """The files of a time span, newest day first; those of a day are of several types."""
+        return day_files(self._directory, self._types, bounds.since, bounds.until)
 
     def visit(self, paths: Sequence[Path], ask: Callable[[Path, sqlite3.Connection], bool]) -> None:
-        """Open one after the other for as long as ``ask`` returns True."""
+        """Open one after the other until ``ask`` returns False, and the others of that day."""
+        last_day = ""
         for path in paths:
+            if last_day and day_text(path) != last_day:
+                return
             try:
                 connection = open_for_reading(path)
                 if connection is None:
@@ -82,7 +85,7 @@ class Days:
                     self._set_current(connection)
                     try:
                         if not ask(path, connection):
-                            return
+                            last_day = day_text(path)
                     finally:
                         self._set_current(None)
             except sqlite3.DatabaseError as error:
