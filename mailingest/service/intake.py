@@ -33,53 +33,83 @@ _BUSY_TURN: Final = 32
 _CONNECTION_BITS: Final = 22
 
 
+class Datagrams:
+    """Appends to the spool what one input receives, all of a turn of the event loop at once.
+
+    ``metadata`` are those of the records: what the input says of all its lines.  ``taken`` counts
+    all datagrams, ``refused`` those that the spool then had no room for.
+    """
+
+    def __init__(self, spool: Spool, metadata: bytes) -> None:
+        self.taken = 0
+        self.refused = 0
+        self._spool = spool
+        self._metadata = metadata
+        self._datagrams: list[tuple[str, bytes]] = []
+        self._bytes = 0
+
+    def take(self, payload: bytes, peer: str) -> bool:
+        """Take a datagram; False if the spool is full."""
+        if self._spool.full is not None:
+            return False
+        self.taken += 1
+        if not self._datagrams:
+            asyncio.get_running_loop().call_soon(self.append)
+        self._datagrams.append((peer, payload))
+        self._bytes += len(payload)
+        if self._bytes >= _MOST_BYTES:
+            self.append()
+        return True
+
+    def append(self) -> None:
+        """Append what one turn of the event loop brought."""
+        if not self._datagrams:
+            return
+        datagrams, self._datagrams, self._bytes = self._datagrams, [], 0
+        now = time.time()
+        batches = [
+            FrameBatch(now, peer, 0, [payload for _, payload in group], self._metadata)
+            for peer, group in groupby(datagrams, itemgetter(0))
+        ]
+        if not self._spool.append(batches):
+            self.refused += len(datagrams)
+
+
 class Intake:
     """Appends to the spool what inputs receive.
 
     With ``syncs_first``, what a stream brought is on the disk before it counts as taken.
-    ``datagrams_refused`` counts those that were taken from an input, and that the spool then had
-    no room for.  ``metadata`` are those of the records: what the input says of all its lines.
     """
 
     def __init__(self, spool: Spool, *, syncs_first: bool = False) -> None:
-        self.datagrams_refused = 0
         self._syncs_first = syncs_first
         self._spool = spool
         self._streams = time.time_ns() // 1_000_000 << _CONNECTION_BITS
-        self._datagrams: list[tuple[bytes, str, bytes]] = []
-        self._datagrams_bytes = 0
-        self._datagrams_taken = 0
+        self._datagrams: list[Datagrams] = []
 
-    def take_datagram(self, payload: bytes, peer: str, *, metadata: bytes = b"") -> bool:
-        """Take a datagram; False if the spool is full."""
-        if self._spool.full is not None:
-            return False
-        self._datagrams_taken += 1
-        if not self._datagrams:
-            asyncio.get_running_loop().call_soon(self.append_datagrams)
-        self._datagrams.append((metadata, peer, payload))
-        self._datagrams_bytes += len(payload)
-        if self._datagrams_bytes >= _MOST_BYTES:
-            self.append_datagrams()
-        return True
+    def datagrams(self, metadata: bytes = b"") -> Datagrams:
+        """What takes the datagrams of one more input."""
+        datagrams = Datagrams(self._spool, metadata)
+        self._datagrams.append(datagrams)
+        return datagrams
+
+    @property
+    def datagrams_refused(self) -> int:
+        """Datagrams that were taken from inputs, and that the spool then had no room for."""
+        return sum(one.refused for one in self._datagrams)
 
     def append_datagrams(self) -> None:
         """Append what one turn of the event loop brought."""
-        if not self._datagrams:
-            return
-        datagrams, self._datagrams, self._datagrams_bytes = self._datagrams, [], 0
-        now = time.time()
-        batches = [
-            FrameBatch(now, peer, 0, [payload for _, _, payload in group], metadata)
-            for (metadata, peer), group in groupby(datagrams, itemgetter(0, 1))
-        ]
-        if not self._spool.append(batches):
-            self.datagrams_refused += len(datagrams)
+        for one in self._datagrams:
+            one.append()
 
     async def take_frames(
         self, frames: list[bytes], peer: str, connection: int, *, metadata: bytes = b""
     ) -> None:
-        """Take frames of a connection, waiting for room in the spool."""
+        """Take frames of a connection, waiting for room in the spool.
+
+        ``metadata`` are as in `Datagrams`.
+        """
         stream = self._streams + connection
         try:
             while not self._spool.append([FrameBatch(time.time(), peer, stream, frames, metadata)]):
@@ -93,12 +123,16 @@ class Intake:
     async def let_datagrams_in(self) -> None:
         """Put into the spool what the kernel has: its buffer is small, and the spool is not."""
         for _ in range(_MOST_TURNS):
-            before = self._datagrams_taken
+            before = self._taken
             # What one turn reads from a socket, the next one or two hand on.
             await asyncio.sleep(0)
             await asyncio.sleep(0)
-            if self._datagrams_taken - before < _BUSY_TURN:
+            if self._taken - before < _BUSY_TURN:
                 return
+
+    @property
+    def _taken(self) -> int:
+        return sum(one.taken for one in self._datagrams)
 
 
 def build_inputs(settings: Settings, intake: Intake) -> list[Input]:
@@ -108,7 +142,7 @@ def build_inputs(settings: Settings, intake: Intake) -> list[Input]:
             one.host,
             one.port,
             receive_buffer=one.receive_buffer,
-            deliver=partial(intake.take_datagram, metadata=_metadata(settings, one)),
+            deliver=intake.datagrams(_metadata(settings, one)).take,
             allowed=AllowedSenders(one.allow),
         )
         for one in settings.inputs.udp

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -65,7 +66,9 @@ class Cluster:
             error = {"error": {"type": "security_exception", "reason": "unauthorized"}}
             return web.json_response(error, status=self.status, headers=headers)
         known = (ILM if self.kind == "elasticsearch" else ISM, TEMPLATE)
-        assert path in known, path
+        # The same of another type.
+        as_of_mail = path.replace("mbox", "mail")
+        assert as_of_mail in known, path
         if request.method == "PUT":
             body = await request.json()
             self.changes.append(("PUT", request.path_qs, body))
@@ -75,7 +78,7 @@ class Cluster:
         assert request.method == "GET"
         self.reads.append(path)
         if path not in self.stored:
-            error = {"error": NOT_THERE[path]}
+            error = {"error": NOT_THERE[as_of_mail]}
             return web.json_response(error, status=404, headers=headers)
         return web.json_response(self._given_back(path), headers=headers)
 
@@ -166,6 +169,21 @@ async def test_policy_and_template_are_put_and_a_second_run_changes_nothing(
         "note: the policy holds for new indices; `mailingest retention` deletes older ones",
     ]
     assert capsys.readouterr().out.count(": unchanged") == 2
+
+
+@KINDS
+async def test_each_type_has_a_policy_and_a_template_of_its_own(
+    kind: Literal["elasticsearch", "opensearch"],
+) -> None:
+    cluster = Cluster(kind)
+    async with cluster.running() as url:
+        values = settings_for(url).model_dump(exclude_unset=True)
+        types = {"mbox": {"retention_days": 7}}
+        await setup(Settings.model_validate({**values, "types": types}))
+
+    text = re.sub(r"\bmail\b", "mbox", json.dumps(EXPECTED[kind]))
+    of_mbox = [tuple(one) for one in json.loads(re.sub(r"\b30( days|d)\b", r"7\1", text))]
+    assert cluster.changes == [*EXPECTED[kind], *of_mbox]
 
 
 @KINDS
