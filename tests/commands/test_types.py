@@ -1,6 +1,8 @@
 """Commands with several types: which one is meant, what each is given, and what is refused."""
 
+import csv
 import json
+import re
 import subprocess
 import sys
 from datetime import date
@@ -13,6 +15,7 @@ from mailingest.commands.checkpoint import Checkpoint, ResumePoint
 from mailingest.commands.retention import run as run_retention
 from mailingest.commands.setup import write_saved_objects
 from mailingest.config import Settings
+from mailingest.errors import UsageError
 from mailingest.inputs.files import LogFile
 from mailingest.stores.elastic.saved_objects import saved_objects
 from mailingest.syslog.sources import Source
@@ -64,9 +67,12 @@ def test_a_file_is_replayed_as_of_a_type_and_in_a_charset(commands: Commands) ->
         delivery, active = commands.stored(name)
         assert delivery["type"] == active["type"] == name
         assert delivery["message"].endswith(f"pay {reply})")
-    told = commands.run("trace", "--json", "--type", "mbox", "--text", "100 €")
-    [answer] = map(json.loads, told.stdout.splitlines())
-    assert (answer["recipient"], answer["types"]) == ("bob@example.net", ["mbox"])
+    told = commands.run("trace", "--type", "mbox", "--text", "100 €")
+    assert told.stdout.startswith("PENDING  bob@example.net")
+    assert "\n  type      mbox\n" in told.stdout
+    # `--limit 0` asks in another way.
+    told = commands.run("trace", "--type", "mbox", "--limit", "0", "--csv")
+    assert [row["types"] for row in csv.DictReader(told.stdout.splitlines())] == ["mbox"]
 
 
 def test_parse_shows_what_a_replay_would_store(commands: Commands) -> None:
@@ -94,17 +100,6 @@ def test_a_trace_of_files_reads_them_in_a_charset(commands: Commands) -> None:
             id="a type that there is not",
         ),
         pytest.param(
-            ["parse", "--type", "", "LOG"], "--type : there is no such type;", id="an empty type"
-        ),
-        pytest.param(
-            ["replay", "--charset", "klingon", "LOG"],
-            "--charset klingon: must be `auto` or a charset that contains ASCII",
-            id="no charset",
-        ),
-        pytest.param(
-            ["trace", "--type", "spam", "--limit", "0"], "--type spam: there is no", id="of a trace"
-        ),
-        pytest.param(
             ["trace", "--type", "mbox", "--file", "LOG"],
             "trace: --file or --type, not both: log files have no types",
             id="the type of a file",
@@ -124,6 +119,28 @@ def test_what_cannot_be_meant_is_refused(
     [line] = done.stderr.splitlines()
     assert line.startswith(f"mailingest: {complaint}")
     assert not commands.store.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "charset", "complaint"),
+    [
+        pytest.param("", None, "--type : there is no such type", id="an empty type"),
+        pytest.param("../mbox", None, "--type ../mbox: there is no such type", id="no name"),
+        pytest.param(
+            "mbox",
+            "klingon",
+            "--charset klingon: must be `auto` or a charset that contains ASCII",
+            id="no charset",
+        ),
+        pytest.param(None, "utf-16", "--charset utf-16: must be", id="a charset without ASCII"),
+    ],
+)
+def test_a_type_or_charset_that_there_is_not_is_refused(
+    name: str | None, charset: str | None, complaint: str
+) -> None:
+    settings = Settings.model_validate({"types": {"mbox": {}}})
+    with pytest.raises(UsageError, match=f"^{re.escape(complaint)}"):
+        settings.for_source(name, charset)
 
 
 async def test_an_interrupted_replay_does_not_go_on_as_of_another_type(tmp_path: Path) -> None:

@@ -1,8 +1,6 @@
 """A type and a charset for each input: mail and mbox side by side, through a crash, to a trace."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 
+from mailingest.api import Question, story_to_json, trace_async
 from mailingest.config import Settings, load
 from mailingest.spool.status import spool_status
 from mailingest.stores.elastic.store import ElasticStore
@@ -83,17 +82,12 @@ class TypedSite(Site):
         wait_until(lambda: self.accepted() == count + len(mail), "datagrams are accepted")
         self.hand_over_bytes(*(line.encode("iso-8859-15") for line in mbox))
 
-    def mailingest(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        program = [sys.executable, "-m", "mailingest", command, "-c", str(self.config)]
-        return subprocess.run(
-            [*program, *arguments], capture_output=True, text=True, check=False, timeout=PATIENCE
-        )
 
-    def told(self, *arguments: str) -> list[dict[str, Any]]:
-        """The answers of `mailingest trace`."""
-        done = self.mailingest("trace", "--json", *arguments)
-        assert done.returncode == 0, done.stderr
-        return [json.loads(line) for line in done.stdout.splitlines()]
+async def told(settings: Settings, only: str | None = None) -> dict[str, Any]:
+    """The answer to what became of the mail, from all types or from one."""
+    question = Question(recipient="Bob@example.net")
+    [story] = (await trace_async(question, settings, only_type=only)).stories
+    return story_to_json(story)
 
 
 @pytest.fixture(params=SEARCHED, ids=str)
@@ -154,37 +148,26 @@ def warned(log: Path) -> list[tuple[str, str]]:
     return [(row["type"], row["event"].partition(";")[0]) for row in rows if "type" in row]
 
 
-async def test_mail_and_mbox_side_by_side(site: TypedSite) -> None:
-    settings = site.configure()
-    with Daemon(site.config):
-        site.send(MAIL, MBOX)
-    await check_stored(site, settings)
-    whole, mail, mbox = (
-        site.told("--to", "bob@example.net", *more)
-        for more in ((), ("--type", site.mail), ("--type", site.mbox))
-    )
+async def check_told(site: TypedSite, settings: Settings) -> None:
+    """The mail is told whole from all types, and from one as far as it goes there."""
+    answers = [await told(settings, only) for only in (None, site.mail, site.mbox)]
     assert [
-        (
-            one["verdict"],
-            [queue["queue_id"] for queue in one["chain"]],
-            one["types"],
-        )
-        for [one] in (whole, mail, mbox)
+        (one["verdict"], [queue["queue_id"] for queue in one["chain"]], one["types"])
+        for one in answers
     ] == [
         ("delivered", ["AAAAAA1", "BBBBBB2"], [site.mail, site.mbox]),
         ("handed_over", ["AAAAAA1"], [site.mail]),
         ("delivered", ["BBBBBB2"], [site.mbox]),
     ]
-    assert site.told("--to", "bob@example.net", "--limit", "0") == whole
-    assert site.told("--limit", "0", "--type", site.mbox) == mbox
-    shown = site.mailingest("trace", "--queue-id", "BBBBBB2").stdout
-    assert f"  type      {site.mail} > {site.mbox}\n" in shown
-    refused = site.mailingest("trace", "--type", "spam")
-    assert (refused.returncode, refused.stderr) == (
-        2,
-        f"mailingest: --type spam: there is no such type; there are {site.mail}, {site.mbox}: name "
-        "it in [types] of the configuration\n",
-    )
+
+
+async def test_mail_and_mbox_side_by_side(tmp_path: Path) -> None:
+    site = TypedSite(tmp_path, f'directory = "{tmp_path / "mail"}"')
+    settings = site.configure()
+    with Daemon(site.config):
+        site.send(MAIL, MBOX)
+    await check_stored(site, settings)
+    await check_told(site, settings)
 
 
 async def test_lines_in_the_spool_stay_what_they_were_when_they_came(site: TypedSite) -> None:
@@ -204,6 +187,7 @@ async def test_lines_in_the_spool_stay_what_they_were_when_they_came(site: Typed
     await check_stored(site, settings)
     assert await stored(settings, settings.index.prefix) == []
     assert await templates(settings, site.mail, site.mbox) == [site.mail, site.mbox]
-    site.configure(f"post-{site.mail}", f"[types]\n{site.mail} = {{}}\n{site.mbox} = {{}}\n")
-    [story] = site.told("--to", "BOB@example.net")
-    assert story["types"] == [site.mail, site.mbox]
+    await check_told(
+        site,
+        site.configure(f"post-{site.mail}", f"[types]\n{site.mail} = {{}}\n{site.mbox} = {{}}\n"),
+    )
