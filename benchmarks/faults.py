@@ -8,7 +8,8 @@ delivery knows its mail.  What each round does is the mode:
 ``mixed``
     Something breaks for a moment, or two things at once: the daemon or the server is killed or
     restarted, the server is frozen, a proxy before it answers 401, 429 or 503, refuses half of each
-    bulk request or cuts the connection instead of an answer, the disk of the spool is full.
+    bulk request or cuts the connection instead of an answer, the disk of the spool is full, today's
+    index is blocked, closed or mapped otherwise (`benchmarks.fault_index`).
 ``kills``
     The daemon is killed, while more hosts send with hardly a pause.
 ``damage``
@@ -46,11 +47,14 @@ from typing import Any, Final
 
 from benchmarks.fault_check import Event, compare
 from benchmarks.fault_damage import SpoolDamage
+from benchmarks.fault_index import BLOCKED, CLOSED, MAPPED_OTHERWISE, IndexFaults
+from benchmarks.fault_index import FAULTS as INDEX_FAULTS
 from benchmarks.fault_load import Sender
 from benchmarks.fault_power import run_cuts
 from benchmarks.fault_proxy import MODES as PROXY_MODES
 from benchmarks.fault_proxy import Proxy
 from benchmarks.measure import Figures, MeasurementError, show
+from mailingest.delivery.deadletters import read_lines
 from tests.support.lab.daemon import Daemon
 from tests.support.ports import free_port
 from tests.support.servers import ELASTICSEARCH, OPENSEARCH, SearchServer
@@ -62,7 +66,7 @@ _KINDS: Final = {"elasticsearch": ELASTICSEARCH, "opensearch": OPENSEARCH}
 _CONFIG: Final = """
 shutdown_timeout = 0.5
 [index]
-prefix = "faults"
+prefix = "{prefix}"
 [inputs]
 udp = []
 [[inputs.tcp]]
@@ -78,7 +82,8 @@ max_bytes = 33554432
 {output}
 """
 _SPOOL_DISK: Final = "64m"
-INDICES: Final = "faults-*"
+_PREFIX: Final = "faults"
+INDICES: Final = f"{_PREFIX}-*"
 _DAMAGED: Final = "spool damaged"
 _KILLED: Final = "daemon killed"
 # How many hosts send, and for how many seconds they pause between two bursts.
@@ -125,6 +130,8 @@ class Campaign:
         if mode == "damage":
             self.damage = SpoolDamage(directory / "state", self._random)
         self._daemon = Daemon(self._config)
+        self._index_faults: IndexFaults | None = None
+        self.letters_sent_again = 0
         hosts, pause = _KILLS_LOAD if mode == "kills" else _LOAD
         self.senders = [
             Sender(f"mx{number}", self._port, seed, pause) for number in range(1, hosts + 1)
@@ -149,10 +156,14 @@ class Campaign:
                 output = stack.enter_context(self._behind_a_proxy(server))
             else:
                 self._faults["store locked"] = self._store_locked
-            text = _CONFIG.format(port=self._port, directory=self._directory, output=output)
+            text = _CONFIG.format(
+                prefix=_PREFIX, port=self._port, directory=self._directory, output=output
+            )
             self._config.write_text(text)
             self._daemon.__enter__()
             try:
+                if self._index_faults is not None:
+                    self._index_faults.prepare()
                 for sender in self.senders:
                     sender.start()
                 yield
@@ -167,6 +178,8 @@ class Campaign:
             if self.rounds[name] < self._most.get(name, 1 << 30)
         ]
         names = self._random.sample(possible, self._random.choice((1, 2, 2)))
+        # An operator reaches a server that is there, and can only mend one that is there again.
+        names.sort(key=_order)
         if self._only_kills:
             names = [_KILLED]
         self._rounds += 1
@@ -196,10 +209,13 @@ class Campaign:
         expected = sum(sender.expected.messages.total() for sender in self.senders)
         deadline = time.monotonic() + _SETTLE_SECONDS
         while not self._is_all_stored(expected) and time.monotonic() < deadline:
+            self._send_letters_again()
             time.sleep(0.2)
         events = list(self.events())
         accepted = {sender.host: sender.expected for sender in self.senders}
         figures = {"lines accepted": expected, "documents": len(events)}
+        if self._index_faults is not None:
+            figures["dead letters sent again"] = self.letters_sent_again
         if self.damage is None:
             return figures | compare(events, accepted, [], [])
         figures |= compare(events, accepted, self.damage.lost, self.damage.damaged)
@@ -209,6 +225,15 @@ class Campaign:
             figures["lines counted as lost"] - figures["lines lost with damaged records"]
         )
         return figures
+
+    def _send_letters_again(self) -> None:
+        """What an operator does: the first few that a wrong index refused are dead letters."""
+        letters = list(read_lines(self._directory / "state"))
+        if not letters:
+            return
+        command = [sys.executable, "-m", "mailingest", "deadletter", "retry", "--config"]
+        subprocess.run([*command, str(self._config)], check=False, capture_output=True)
+        self.letters_sent_again += len(letters) - len(list(read_lines(self._directory / "state")))
 
     def _is_all_stored(self, lines: int) -> bool:
         if self.damage is not None:
@@ -288,6 +313,10 @@ class Campaign:
             server.kill()
             server.start()
 
+        index = self._index_faults = IndexFaults(server.url, _PREFIX, self._random)
+        self._faults[BLOCKED] = index.blocked
+        self._faults[CLOSED] = index.closed
+        self._faults[MAPPED_OTHERWISE] = index.mapped_otherwise
         self._faults["server killed"] = killed
         self._faults["server frozen"] = server.frozen
         for mode in PROXY_MODES:
@@ -377,6 +406,10 @@ def is_clean(figures: dict[str, int]) -> bool:
         "interval: missing, accepted before the last sync",
     )
     return not any(figures.get(name) for name in wrong + wrong_after_a_power_failure)
+
+
+def _order(fault: str) -> int:
+    return INDEX_FAULTS.index(fault) if fault in INDEX_FAULTS else len(INDEX_FAULTS)
 
 
 @contextmanager

@@ -8,12 +8,15 @@ of deliveries, and with mappings that leave something out.  Prints a table.
 
 import argparse
 import asyncio
+import logging
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
+
+import structlog
 
 from benchmarks.generate import DEFAULT_START, generate
 from mailingest.config import Settings
@@ -141,6 +144,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.sizing", description=__doc__)
     parser.add_argument("--lines", type=int, default=250_000)
     options = parser.parse_args()
+    # What the writer puts on the server is no part of the table.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     sets = {events: documents(options.lines, events) for events in ("all", "deliveries")}
     whole = len(sets["all"])
     print(

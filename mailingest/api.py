@@ -12,6 +12,7 @@ from mailingest.errors import MailingestError, QuestionError, StoreUnavailable, 
 from mailingest.spool.status import backlog
 from mailingest.stores.criteria import Criteria
 from mailingest.stores.events import StoredEvent
+from mailingest.stores.gaps import Gap
 from mailingest.stores.protocol import Span
 from mailingest.trace import engine
 from mailingest.trace.answer import story_to_json
@@ -25,6 +26,7 @@ __all__ = [
     "Attempt",
     "Criteria",
     "Document",
+    "Gap",
     "Key",
     "MailingestError",
     "Question",

@@ -1,7 +1,7 @@
 """The command line: one function a command, which hands on to the module that does the work.
 
 Exit codes: 0 all is well, 1 something could not be delivered, 2 refused (usage, configuration,
-patterns, files, addresses), 130 interrupted.
+patterns, files, addresses), 130 interrupted.  `trace` has more of them.
 """
 
 import os
@@ -223,6 +223,10 @@ def setup(
     diff: Annotated[
         bool, typer.Option("--diff", help="Show what would change on the server; change nothing.")
     ] = False,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Replace a template of that name that others have made."),
+    ] = False,
     saved_objects: Annotated[
         str | None,
         typer.Option(
@@ -231,24 +235,34 @@ def setup(
             show_default=False,
         ),
     ] = None,
+    grafana: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Only write the dashboard for Grafana; - is stdout.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Put index template and lifecycle policy on Elasticsearch or OpenSearch.
 
     Each type has its own.  What is there already is left alone, so that this may be repeated.  The
     policy deletes indices after retention.days, or the retention_days of the type, if one is set
-    and the server can (ILM, ISM).
+    and the server can (ILM, ISM).  Notes say what the cluster and its indices want set otherwise:
+    shards, replicas, other templates.  Settings of your own belong into the component template
+    TYPE@custom.
     """
     if dry_run and diff:
         raise UsageError("setup: --dry-run or --diff, not both")
     settings = _start(config)
+    from mailingest.commands import setup as setting_up
+
     if saved_objects is not None:
-        from mailingest.commands.setup import write_saved_objects
-
-        write_saved_objects(settings, saved_objects)
-        return
-    from mailingest.commands.setup import run as run_setup
-
-    run_setup(settings, "diff" if diff else "requests" if dry_run else None)
+        setting_up.write_saved_objects(settings, saved_objects)
+    if grafana is not None:
+        setting_up.write_grafana(settings, grafana)
+    if saved_objects is None and grafana is None:
+        setting_up.run(settings, "diff" if diff else "requests" if dry_run else None, force=force)
 
 
 @app.command()
@@ -340,19 +354,23 @@ def purge_dead_letters(
             show_default=False,
         ),
     ] = None,
+    index: Annotated[
+        str | None, typer.Option(help="Those for this index.", show_default=False)
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Remove documents from the dead letters for good."""
     from mailingest.commands.deadletter import purge_letters
 
-    if everything == (before is not None):
-        raise UsageError("deadletter purge: say which ones: --before TIME or --all")
+    if everything == (before is not None or index is not None):
+        raise UsageError("deadletter purge: say which ones: --before TIME, --index NAME or --all")
     if not yes and not sys.stdin.isatty():
         raise UsageError("deadletter purge: nobody is there to ask: confirm with --yes")
     purge_letters(
         _start(config),
         before=None if before is None else before.replace(tzinfo=UTC),
+        index=index,
         confirm=lambda question: yes or typer.confirm(question),
     )
 
@@ -364,7 +382,7 @@ def show_spool_status(
 ) -> None:
     """Show what is in the spool and whether it has room, while the daemon runs or not.
 
-    Exit code 1: it is full.
+    Exit code 1: it is full, or an operator has to do something before lines can be stored.
     """
     from mailingest.commands.spool import as_json as show_json
     from mailingest.commands.spool import as_text
@@ -372,7 +390,7 @@ def show_spool_status(
 
     status = spool_status(_start(config))
     print(show_json(status) if as_json else as_text(status, datetime.now(UTC)))
-    raise typer.Exit(0 if status.full is None else EXIT_FAILED)
+    raise typer.Exit(0 if status.full is None and status.held is None else EXIT_FAILED)
 
 
 @app.command()
@@ -429,8 +447,8 @@ def trace(
     all mails of the time are shown.
 
     Exit code 0: there are answers; 1: there is none, and standard error says whether there are
-    logs for that time; 2: the question makes no sense; 3: there is none in what could be read and
-    understood, and standard error says what could not.
+    logs for that time; 2: the question makes no sense; 3: the answer is not whole, and standard
+    error says what could not be read or understood; 4: the store cannot be asked.
 
     \b
     mailingest trace --to bob@example.net --since 2d

@@ -26,7 +26,11 @@ class QuestionError(UsageError):
 
 
 class StoreUnavailable(MailingestError):
-    """The store cannot take the batch now: try the same batch again later."""
+    """The store cannot take the batch or be asked now: try the same again later.
+
+    The exit code is 1; that of `mailingest trace` is 4, since 1 means there that there is no such
+    mail.  An answer that was had in part is no error (`mailingest.stores.gaps`), and its code 3.
+    """
 
 
 def sole_error(group: BaseExceptionGroup[BaseException]) -> BaseException:

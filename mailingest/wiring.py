@@ -212,6 +212,7 @@ def build_batcher(
     *,
     in_flight: int = 1,
     keep_trying: bool = False,
+    live: bool = False,
 ) -> "Batcher":
     """What writes documents in batches of the sizes that are set; see `Batcher`."""
     from mailingest.delivery.batcher import Batcher
@@ -225,6 +226,7 @@ def build_batcher(
         capacity=settings.batch.capacity,
         in_flight=in_flight,
         keep_trying=keep_trying,
+        live=live,
     )
 
 

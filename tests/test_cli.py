@@ -55,7 +55,9 @@ def test_help_lists_the_commands_and_a_first_step() -> None:
         pytest.param(["patterns", "test"], "Missing argument", id="no cases are given"),
         pytest.param(["patterns", "test", "/nowhere"], "No such file", id="there are no cases"),
         pytest.param(["setup", "--dry-run", "--diff"], "not both", id="two ways to show"),
-        pytest.param(["deadletter", "purge"], "--before TIME or --all", id="nothing is chosen"),
+        pytest.param(
+            ["deadletter", "purge"], "--before TIME, --index NAME or --all", id="nothing is chosen"
+        ),
         pytest.param(["deadletter", "purge", "--all"], "confirm with --yes", id="nobody is asked"),
     ],
 )

@@ -8,9 +8,10 @@ from mailingest.commands.pattern_guard import own_probes
 from mailingest.commands.redos_probe import find_slow
 from mailingest.config import Settings
 from mailingest.errors import MailingestError, UsageError
+from mailingest.escaping import escape_terminal
 from mailingest.inputs.sockets import address_text, bound_socket
 from mailingest.spool.files import make_directory
-from mailingest.spool.status import spool_status
+from mailingest.spool.status import Status, spool_status
 from mailingest.wiring import build_store, read_definitions
 
 
@@ -22,9 +23,11 @@ def check(settings: Settings) -> bool:
         ("state", lambda: _state(settings)),
         *(("udp", _listener("udp", one.host, one.port)) for one in settings.inputs.udp),
         *(("tcp", _listener("tcp", one.host, one.port)) for one in settings.inputs.tcp),
-        ("store", lambda: asyncio.run(build_store(settings).check())),
+        ("store", lambda: asyncio.run(build_store(settings).check(warnings.append))),
     ]
-    if (counters := _running(settings)) is not None:
+    status = _status(settings)
+    if status is not None and (counters := status.counters) is not None:
+        checks.append(("delivery", lambda: _delivery(status.held)))
         checks.append(("senders", lambda: _senders(counters, warnings)))
     print("ok     configuration")
     wrong = False
@@ -57,12 +60,18 @@ def _state(settings: Settings) -> str:
     return f"{settings.state.directory} is writable"
 
 
-def _running(settings: Settings) -> Mapping[str, int | str | None] | None:
-    """The counters of the daemon, if one runs."""
+def _status(settings: Settings) -> Status | None:
+    """What the daemon says, if one runs."""
     try:
-        return spool_status(settings).counters
+        return spool_status(settings)
     except UsageError:
         return None  # what is wrong with its directory is told of the state
+
+
+def _delivery(held: str | None) -> str:
+    if held is not None:
+        raise UsageError(escape_terminal(held))
+    return "the running daemon is not held up"
 
 
 def _senders(counters: Mapping[str, int | str | None], warnings: list[str]) -> str:

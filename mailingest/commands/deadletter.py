@@ -67,13 +67,24 @@ def retry_letters(settings: Settings, identities: Collection[str]) -> bool:
 
 
 def purge_letters(
-    settings: Settings, *, before: datetime | None, confirm: Callable[[str], bool]
+    settings: Settings,
+    *,
+    before: datetime | None,
+    index: str | None = None,
+    confirm: Callable[[str], bool],
 ) -> None:
-    """Remove the letters that were rejected before a time, or all; asks before it does."""
+    """Remove the letters rejected before a time and for an index; asks before it does.
+
+    Without either, all are removed.
+    """
     lines = (
         list(read_lines(settings.state.directory))
-        if before is None
-        else [one.line for one in _all(settings) if one.time < before]
+        if before is None and index is None
+        else [
+            one.line
+            for one in _all(settings)
+            if (before is None or one.time < before) and index in (None, one.index)
+        ]
     )
     if not lines:
         print("no dead letters to remove")
@@ -121,12 +132,12 @@ async def _send(
         batch.append(document)
     result = await output.write(batch)
     now = datetime.now(UTC)
-    for rejection in result.rejected:
+    for rejection in (*result.rejected, *result.held):
         changes[documents.pop(id(rejection.document)).line] = _line(rejection, now)
         reasons.append(rejection.reason)
     for document in result.retry:
         documents.pop(id(document))
-        reasons.append("the store is too busy: try again later")
+        reasons.append(str(result.why or "the store is too busy: try again later"))
     changes.update({one.line: None for one in documents.values()})
     return reasons
 

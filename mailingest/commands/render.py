@@ -12,6 +12,7 @@ from typing import Any, TextIO
 import orjson
 
 from mailingest.escaping import escape_terminal, escape_terminal_json
+from mailingest.stores.gaps import Gap, wholeness
 from mailingest.trace.answer import KEYS, line_of, story_to_json
 from mailingest.trace.story import Story
 
@@ -56,18 +57,17 @@ _RED = "31"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 
 
-def json_line(story: Story, unread: Sequence[str] = ()) -> bytes:
+def json_line(story: Story, why: Sequence[Gap] = ()) -> bytes:
     """The JSON object of a story as one line, in which all that is not printable is escaped.
 
-    What could not be ``unread`` is its key `incomplete`, which is there only then.
+    ``why`` the answer is not whole, as far as that is known.
     """
-    values = story_to_json(story)
-    return _json({**values, "incomplete": list(unread)} if unread else values)
+    return _json({**story_to_json(story), **wholeness(why)})
 
 
-def json_of_nothing(unread: Sequence[str]) -> bytes:
-    """The line that says instead of answers that not all could be read: there is no verdict."""
-    return _json({**dict.fromkeys(KEYS), "incomplete": list(unread)})
+def json_of_nothing(why: Sequence[Gap]) -> bytes:
+    """The line that says that the answer is not whole, and no more: there is no verdict."""
+    return _json({**dict.fromkeys(KEYS), **wholeness(why)})
 
 
 def _json(values: Mapping[str, Any]) -> bytes:

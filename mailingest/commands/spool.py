@@ -6,6 +6,7 @@ from datetime import datetime
 
 import orjson
 
+from mailingest.escaping import escape_terminal
 from mailingest.spool.status import Status
 
 
@@ -35,6 +36,7 @@ def as_text(status: Status, now: datetime) -> str:
             f"waiting    {waiting}",
             f"position   {status.position:,} of {status.end:,}",
             f"lost       {lost}",
+            *([f"HELD       {escape_terminal(status.held)}"] if status.held else []),
             *_counters(status),
         ]
     )

@@ -13,11 +13,12 @@ from mailingest.commands.log_copy import copied
 from mailingest.commands.progress import SearchProgress
 from mailingest.commands.render import json_line, json_of_nothing, text_lines, write_csv
 from mailingest.config import Settings, load_zone
+from mailingest.errors import StoreUnavailable
 from mailingest.escaping import escape_terminal
 from mailingest.spool.status import backlog
 from mailingest.stores.criteria import Criteria
+from mailingest.stores.gaps import Gap, merged, summed
 from mailingest.stores.protocol import Progress, Reader, Span
-from mailingest.trace.answer import line_of
 from mailingest.trace.engine import TraceResult, trace
 from mailingest.trace.questions import Question, read_criteria
 from mailingest.trace.story import Story
@@ -26,7 +27,8 @@ from mailingest.wiring import build_reader
 
 EXIT_FOUND = 0
 EXIT_NOT_FOUND = 1
-EXIT_UNCERTAIN = 3
+EXIT_NOT_WHOLE = 3
+EXIT_UNAVAILABLE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,32 +50,36 @@ class Options:
 def run(settings: Settings, question: Question, options: Options) -> int:
     """Answers on standard output, as they are found; remarks go to standard error.
 
-    The exit code is 0 if there is an answer, 1 if there is certainly none, and 3 if there is none
-    in what could be read and understood.  Raises UsageError for a question that makes no sense,
-    StoreUnavailable if the store cannot be asked.
+    The exit code is 0 if there are answers, and all or the newest that were asked for; 1 if there
+    is certainly none; 3 if the answer is not whole; 4 if the store cannot be asked.  Raises
+    UsageError for a question that makes no sense.
     """
     if options.only is not None:
         settings.only_type(options.only)
     zone = load_zone(settings.syslog.timezone)
     criteria = read_criteria(question, now=datetime.now(UTC), zone=zone)
-    count, last = asyncio.run(_answer(settings, criteria, options, zone))
-    for remark in remarks(last, count, criteria, options, zone):
-        print(f"mailingest: {escape_terminal(remark)}", file=sys.stderr)
-    if count:
-        return EXIT_FOUND
-    return EXIT_NOT_FOUND if last.is_certain else EXIT_UNCERTAIN
+    answers = _Answers(options, zone, shows_types=len(settings.type_names) > 1)
+    try:
+        last = asyncio.run(_answer(settings, criteria, options, answers))
+    except StoreUnavailable as error:
+        answers.finish([Gap("store_unavailable", str(error))])
+        _say([str(error)])
+        return EXIT_UNAVAILABLE
+    _say(remarks(last, answers.count, criteria, options, zone))
+    if _unread(last):
+        return EXIT_NOT_WHOLE
+    return EXIT_FOUND if answers.count else EXIT_NOT_FOUND
 
 
 async def _answer(
-    settings: Settings, criteria: Criteria, options: Options, zone: tzinfo
-) -> tuple[int, TraceResult]:
-    """Show all results: how many stories there were, and the last result."""
-    answers = _Answers(options, zone, shows_types=len(settings.type_names) > 1)
+    settings: Settings, criteria: Criteria, options: Options, answers: "_Answers"
+) -> TraceResult:
+    """Show all results; the last one."""
     with SearchProgress() as progress:
         async for result in _results(settings, criteria, options, progress):
             answers.show(result)
-    answers.finish(result)
-    return answers.count, result
+    answers.finish(result.why)
+    return result
 
 
 def _results(
@@ -114,10 +120,10 @@ async def _all_of_files(
             yield result
             return
         # Every file is read to its end for this.
-        unread = (await source.unmatched(criteria, 1)).notes
+        unread = (await source.unmatched(criteria, 1)).gaps
     async with copied(settings, options.files, options.year, progress) as copy:
         async for result in trace_all(copy, criteria):
-            yield replace(result, notes=[*unread, *result.notes])
+            yield replace(result, gaps=merged(unread, result.gaps))
 
 
 @asynccontextmanager
@@ -132,56 +138,46 @@ def remarks(
     answer: TraceResult, count: int, criteria: Criteria, options: Options, zone: tzinfo
 ) -> list[str]:
     """What the user has to know beside the answer: limits, and what "nothing" means."""
+    unread = [gap.text for gap in _unread(answer)]
     if answer.span is None:
         if not options.files:
-            return [*answer.notes, "there are no logs at all: nothing has been stored yet"]
-        missing = "no line that could be read" if answer.notes else "no line"
-        return [*answer.notes, f"there is {missing} in these files"]
-    return [*incomplete(answer), *_limits(answer, answer.span, count, criteria, options, zone)]
+            return [*unread, "there are no logs at all: nothing has been stored yet"]
+        missing = "no line that could be read" if unread else "no line"
+        return [*unread, f"there is {missing} in these files"]
+    if answer.has_enough:
+        return [*unread, f"shown are the newest {count}; there are more: --limit 0 shows all"]
+    if count:
+        return unread
+    return [*unread, _nothing_found(answer, answer.span, criteria, options, zone)]
 
 
-def incomplete(answer: TraceResult) -> list[str]:
-    """What of all that could hold the answer was not read or understood."""
-    notes = list(answer.notes)
-    if answer.unmatched:
-        more = "or more " if answer.is_cut else ""
-        notes.append(
-            f"{len(answer.unmatched)} {more}line(s) that no pattern matches may be about it, "
-            f"such as: {line_of(answer.unmatched[0])}"
-        )
-    return notes
+def _unread(answer: TraceResult) -> list[Gap]:
+    """Why an answer is not whole, but for the limit that was asked for."""
+    return summed([gap for gap in answer.why if gap.code != "limit"])
 
 
-def _limits(
-    answer: TraceResult,
-    covered: Span,
-    count: int,
-    criteria: Criteria,
-    options: Options,
-    zone: tzinfo,
-) -> list[str]:
+def _nothing_found(
+    answer: TraceResult, covered: Span, criteria: Criteria, options: Options, zone: tzinfo
+) -> str:
     first, last = (
         f"{time.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}" for time in (covered.first, covered.last)
     )
     span = f"the logs reach from {first} to {last}"
-    if answer.is_cut and not count:
-        return [f"no such mail among the newest lines; --since and --until ask for others: {span}"]
-    if answer.is_cut and not options.limit:
-        return [f"shown are {count}; there are more: ask for less time"]
-    if answer.is_cut:
-        return [f"shown are the newest {count}; there are more: --limit 0 shows all"]
-    if count:
-        return []
     if criteria.queue_id is not None:
         span = f"{span}; queue IDs are case-sensitive"
+    where = "these files" if options.files else f"the store{_of_type(options)}"
+    if not answer.is_whole:
+        return f"not found in what could be read and understood of {where}: {span}"
     is_before = criteria.until is not None and criteria.until <= covered.first
     is_after = criteria.since is not None and criteria.since > covered.last
     if is_before or is_after:
-        return [f"there are no logs for that time: {span}"]
-    where = "these files" if options.files else f"the store{_of_type(options)}"
-    if not answer.is_certain:
-        return [f"no such mail in what could be read and understood of {where}: {span}"]
-    return [f"no such mail in {where}: {span}"]
+        return f"there are no logs for that time: {span}"
+    return f"no such mail in {where}: {span}"
+
+
+def _say(remarks: Iterable[str]) -> None:
+    for remark in remarks:
+        print(f"mailingest: {escape_terminal(remark)}", file=sys.stderr)
 
 
 def _of_type(options: Options) -> str:
@@ -194,6 +190,7 @@ class _Answers:
     def __init__(self, options: Options, zone: tzinfo, *, shows_types: bool) -> None:
         self.count = 0
         self._shows_types = shows_types and not options.files
+        self._told: list[Gap] = []
         self._options = options
         self._zone = zone
         self._colour = sys.stdout.isatty()
@@ -202,7 +199,9 @@ class _Answers:
         """Show the stories of a result."""
         form = self._options.form
         if form == "json":
-            self._write(json_line(story, result.notes) for story in result.stories)
+            why = result.why
+            self._write(json_line(story, why) for story in result.stories)
+            self._told = merged(self._told, why if result.stories else ())
         elif form == "csv":
             if result.stories:
                 write_csv(result.stories, sys.stdout, with_names=not self.count)
@@ -211,15 +210,15 @@ class _Answers:
                 print("\n".join(self._text(story)), end="\n\n")
         self.count += len(result.stories)
 
-    def finish(self, last: TraceResult) -> None:
-        """Show what there is if there was no story."""
-        if self.count:
-            return
-        if self._options.form == "csv":
+    def finish(self, why: Sequence[Gap]) -> None:
+        """Show what is left: the head of an empty table, and in JSON what no answer has told yet.
+
+        With ``--limit 0``, a day that cannot be read may be met after the first answers.
+        """
+        if self._options.form == "csv" and not self.count:
             write_csv([], sys.stdout)
-        elif self._options.form == "json" and not last.is_certain:
-            cut = ["only the newest lines were searched"] if last.is_cut else []
-            self._write([json_of_nothing([*incomplete(last), *cut])])
+        elif self._options.form == "json" and set(why) - set(self._told):
+            self._write([json_of_nothing(why)])
 
     def _text(self, story: Story) -> Iterator[str]:
         return text_lines(

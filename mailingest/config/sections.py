@@ -216,7 +216,8 @@ class Elasticsearch(_Section):
     )
     compress: bool = Field(False, description="true sends requests compressed (gzip)")
     timeout: float = Field(60.0, gt=0, description="seconds for a request")
-    replicas: int = Field(1, ge=0, le=10, description="copies of each index in the template")
+    shards: int = Field(1, ge=1, le=100, description="shards of each day; 10 to 50 GB a shard")
+    replicas: int = Field(1, ge=0, le=10, description="copies of each shard")
 
     @model_validator(mode="after")
     def _one_way_to_log_in(self) -> "Elasticsearch":
@@ -262,7 +263,9 @@ class State(_Section):
         60.0, gt=0, description="seconds between snapshots of the queue IDs"
     )
     max_dead_letter_bytes: int = Field(
-        256 * 1024 * 1024, ge=1024, description="bytes of rejected documents that are kept"
+        256 * 1024 * 1024,
+        ge=1024,
+        description="bytes of dead letters; when they are full, further ones wait",
     )
 
 

@@ -11,10 +11,11 @@ import structlog
 
 from mailingest.delivery.backoff import backoff
 from mailingest.delivery.batches import Batch, Batches
+from mailingest.delivery.held import Held
 from mailingest.delivery.outages import OutageLog, What
 from mailingest.delivery.receipts import Receipt, Receipts
 from mailingest.documents import Document
-from mailingest.errors import MailingestError, StoreUnavailable, UsageError, sole_error
+from mailingest.errors import MailingestError, UsageError, sole_error
 from mailingest.stores.protocol import Rejection, Writer, WriteResult
 from mailingest.stores.threads import in_thread
 
@@ -29,10 +30,17 @@ MAX_AGE = 1.0
 CAPACITY = 20_000
 
 
-class RejectionSink(Protocol):
-    """Where rejected documents go, in a thread; raises StoreUnavailable if it took none of them."""
+_DAY_SECONDS = 86_400
 
-    def write(self, rejections: list[Rejection], /) -> None: ...
+
+class RejectionSink(Protocol):
+    """Where rejected documents go, in a thread."""
+
+    def write(self, rejections: list[Rejection], /) -> int:
+        """Take the first N of them, in order, and return N.
+
+        Raises StoreUnavailable or UsageError if it takes none.
+        """
 
 
 class Batcher:
@@ -52,6 +60,12 @@ class Batcher:
     waiting (2 to 4), and not for writers that work in one thread (SQLite, NDJSON).
     ``pending`` never exceeds ``capacity`` documents, but for what is given to ``add``.
 
+    Documents that are *held* for what is wrong with their index wait on their own until it is set
+    right, and the others go on as long as there is room.  While they wait no receipt is given for
+    what came with them or later.  If documents come in ``live``, those of the days before yesterday
+    (in UTC) are not held but rejected: a day that was put away long ago must not hold up today's
+    mail.  Where dead letters have no room, rejected documents wait in the same way.
+
     What a document is made of may be let go when it is stored: see `carry` and ``receipts``.
 
     Not thread-safe: all methods belong to the event loop that runs ``run``.
@@ -68,20 +82,26 @@ class Batcher:
         capacity: int = CAPACITY,
         in_flight: int = 1,
         keep_trying: bool = False,
+        live: bool = False,
         rng: random.Random | None = None,
         clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self._writer = writer
         self._dead_letters = dead_letters
         self._capacity = capacity
         self._in_flight = in_flight
         self._keep_trying = keep_trying
+        self._live = live
+        self._now = now
         self._rng = rng or random.Random()  # noqa: S311 - jitter, not a secret
         self._outages = OutageLog(clock)
         self._batches = Batches(
             max_documents=max_documents, max_bytes=max_bytes, max_age=max_age, clock=clock
         )
-        self._rejections: list[tuple[Batch, list[Rejection]]] = []
+        self._held_documents = Held()
+        self._is_held = asyncio.Event()
+        self._rejections: list[tuple[Batch, Rejection]] = []
         self._rejected = asyncio.Event()  # there are rejections to put away
         self._settled = asyncio.Event()  # there is room again
         self.pending = 0
@@ -95,6 +115,16 @@ class Batcher:
     def receipts(self) -> Receipts:
         """What was given back of the receipts that batches carried."""
         return self._batches.receipts
+
+    @property
+    def documents_held(self) -> int:
+        """How many are refused and wait, for their index or for room in the dead letters."""
+        return self._held_documents.documents + len(self._rejections)
+
+    @property
+    def held(self) -> str | None:
+        """What waits for an operator, and why, in one line; None if nothing does."""
+        return self._outages.held
 
     @property
     def has_room(self) -> bool:
@@ -116,7 +146,7 @@ class Batcher:
     def reject(self, document: Document, reason: str) -> None:
         """Take a document that goes to the dead letters and not to the store."""
         self.pending += 1
-        self._rejections.append((self._batches.set_apart(), [Rejection(document, reason)]))
+        self._rejections.append((self._batches.set_apart(), Rejection(document, reason)))
         self._rejected.set()
 
     async def put(self, document: Document) -> None:
@@ -163,10 +193,11 @@ class Batcher:
                     raise
                 await self._back_off(attempt, error)
                 attempt += 1
-        self._outages.log_recovery(self.pending)
+        self._outages.log_recovery("documents", self.pending)
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._write_dead_letters())
+                tasks.create_task(self._write_held())
                 for _ in range(self._in_flight):
                     tasks.create_task(self._write_batches())
         except ExceptionGroup as group:
@@ -193,16 +224,19 @@ class Batcher:
     async def _write_batches(self) -> None:
         while True:
             batch = await self._batches.next()
+            # The batch may have to wait for those before it; its documents need not.
+            documents, batch.documents = batch.documents, []
             # If the next batch is cut already, its write begins before those who wait for room
             # are woken, so that the writer works while they produce.
-            await self._write(batch)
+            await self._write(batch, documents)
             self.batches_written += 1
 
-    async def _write(self, batch: Batch) -> None:
-        """Write the documents of a batch until the store has decided on each."""
-        attempt = 0
-        # The batch may have to wait for those before it; its documents need not.
-        left, batch.documents = batch.documents, []
+    async def _write(self, batch: Batch, left: list[Document], attempt: int = 0) -> int:
+        """Write documents of a batch until the store has decided on each; how many are held.
+
+        ``attempt`` counts the tries that there were before.
+        """
+        held = 0
         while left:
             try:
                 if attempt:
@@ -212,54 +246,84 @@ class Batcher:
                 await self._back_off(attempt, error)
                 attempt += 1
                 continue
-            self._account(batch, result)
+            held += self._account(batch, result)
             if not result.retry:
-                self._outages.log_recovery(self.pending)
+                self._outages.log_recovery("documents", self.pending)
             if len(result.retry) == len(left):
-                await self._back_off(attempt, "the store takes no document")
+                await self._back_off(attempt, result.why or "the store takes no document")
                 attempt += 1
             elif result.retry:
-                await self._back_off(0, "the store is too busy to take all documents")
+                await self._back_off(0, result.why or "the store is too busy to take all documents")
                 attempt = 0
             left = result.retry
+        return held
 
-    def _account(self, batch: Batch, result: WriteResult) -> None:
+    def _account(self, batch: Batch, result: WriteResult) -> int:
+        """Note what became of documents; how many are held."""
         self.documents_stored += result.stored
         self.documents_duplicate += result.duplicates
         self._settle(batch, result.stored)
-        if result.rejected:
+        rejected, held = list(result.rejected), result.held
+        if self._live and held:
+            day = (self._now() // _DAY_SECONDS - 1) * _DAY_SECONDS
+            rejected += [one for one in held if one.document.seconds < day]
+            held = [one for one in held if one.document.seconds >= day]
+        if rejected:
             _log.warning(
                 "documents rejected by the store",
-                documents=len(result.rejected),
-                reason=result.rejected[0].reason,
+                documents=len(rejected),
+                reason=rejected[0].reason,
             )
-            self._rejections.append((batch, result.rejected))
+            self._rejections += [(batch, one) for one in rejected]
             self._rejected.set()
+        if held:
+            self._held_documents.add(batch, held)
+            self._is_held.set()
+        return len(held)
 
     def _settle(self, batch: Batch, documents: int) -> None:
         self.pending -= documents
         self._batches.settle(batch, documents)
         self._settled.set()
 
-    async def _write_dead_letters(self) -> None:
-        # A task of its own: one bad document and a full state directory must not hold up mail.
-        while True:
-            await self._rejected.wait()
-            self._rejected.clear()
-            rejections, self._rejections = self._rejections, []
-            await self._put_away([one for _, some in rejections for one in some])
-            for batch, some in rejections:
-                self.documents_rejected += len(some)
-                self._settle(batch, len(some))
-
-    async def _put_away(self, rejections: list[Rejection]) -> None:
+    async def _write_held(self) -> None:
+        """Try what is held again: a part of each index, and the rest if that is taken."""
         attempt = 0
         while True:
+            await self._is_held.wait()
+            await self._back_off(attempt, UsageError(self._held_documents.reason), "held documents")
+            attempt += 1
+            for index in self._held_documents.indices:
+                while (part := self._held_documents.take(index)) is not None:
+                    batch, documents = part
+                    if await self._write(batch, documents, 1) == len(documents):
+                        break
+                    attempt = 0
+            if not self._held_documents.documents:
+                attempt = 0
+                self._is_held.clear()
+                self._outages.log_recovery("held documents", self.pending)
+
+    async def _write_dead_letters(self) -> None:
+        # A task of its own: one bad document and a full state directory must not hold up mail.
+        attempt = 0
+        while True:
+            await self._rejected.wait()
+            rejections = [one for _, one in self._rejections]
             try:
-                return await in_thread(partial(self._dead_letters.write, rejections))
-            except StoreUnavailable as error:
+                count = await in_thread(partial(self._dead_letters.write, rejections))
+            except MailingestError as error:
                 await self._back_off(attempt, error, "dead letters")
                 attempt += 1
+                continue
+            attempt = 0
+            self.documents_rejected += count
+            for batch, _ in self._rejections[:count]:
+                self._settle(batch, 1)
+            del self._rejections[:count]
+            if not self._rejections:
+                self._rejected.clear()
+                self._outages.log_recovery("dead letters", self.pending)
 
     async def _back_off(
         self, attempt: int, why: str | MailingestError, what: What = "documents"

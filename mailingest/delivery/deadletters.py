@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import orjson
 import structlog
 
 from mailingest.documents import Document
-from mailingest.errors import StoreUnavailable
+from mailingest.errors import StoreUnavailable, UsageError
 from mailingest.spool.files import sync_directory
 from mailingest.stores.appending import append_whole, open_for_append
 from mailingest.stores.protocol import Rejection
@@ -24,19 +23,17 @@ _log = structlog.get_logger(__name__)
 
 # Some 60,000 documents: enough to see what is wrong with a mapping, too little to fill a disk.
 MAX_BYTES = 64 * 1024 * 1024
-# A file may be as large as all may be together: it is never read as one piece while mail comes in.
-_BLOCK_BYTES = 1024 * 1024
 
 
 class DeadLetters:
     """Keeps rejected documents in ``DIRECTORY/dead-letters-YYYY.MM.dd.ndjson`` (day in UTC).
 
     Each line is an object with ``time`` (of the rejection, ISO 8601, UTC), ``index``, ``id``,
-    ``reason`` and ``document`` (the body).  All files together hold at most ``max_bytes`` (a
-    single larger batch is still written): the oldest file goes to make room, even if it is
-    today's.  ``documents_removed`` counts what went with such files since the start.
+    ``reason`` and ``document`` (the body).  None is ever removed here: when all files together have
+    ``max_bytes``, no more are taken until an operator has made room.  The last one taken may go
+    beyond that, so that one alone is always taken.
 
-    It blocks while it writes, and longer to make room: it is for a thread, one at a time.
+    It blocks while it writes: it is for a thread, one at a time.
     Another process may read the files at any time, and change them with `rewrite`.
     """
 
@@ -50,17 +47,18 @@ class DeadLetters:
         self._directory = directory
         self._max_bytes = max_bytes
         self._clock = clock
-        self.documents_removed = 0
 
-    def write(self, rejections: Sequence[Rejection]) -> None:
-        """Append the documents, all or none; raises StoreUnavailable."""
+    def write(self, rejections: Sequence[Rejection]) -> int:
+        """Append the first N documents for which there is room, and return N.
+
+        Raises UsageError if there is room for none, StoreUnavailable if they cannot be written.
+        """
         now = datetime.fromtimestamp(self._clock(), UTC)
-        data = b"".join([letter_line(rejection, now) for rejection in rejections])
         try:
             self._directory.mkdir(mode=0o750, parents=True, exist_ok=True)
             # No waiting here: the batcher tries again later, and logs it.
             with _locked(self._directory, fcntl.LOCK_EX | fcntl.LOCK_NB):
-                self._append(data, now)
+                return self._append(rejections, now)
         except BlockingIOError:
             raise StoreUnavailable(
                 f"dead letters in {self._directory} are being changed by another command"
@@ -68,29 +66,33 @@ class DeadLetters:
         except OSError as error:
             raise StoreUnavailable(f"dead letters in {self._directory}: {error}") from error
 
-    def _append(self, data: bytes, now: datetime) -> None:
-        self._make_room(len(data))
+    def _append(self, rejections: Sequence[Rejection], now: datetime) -> int:
+        lines = self._lines_that_fit(rejections, now)
         descriptor = open_for_append(self._directory / f"dead-letters-{now:%Y.%m.%d}.ndjson")
         try:
-            append_whole(descriptor, data)
+            append_whole(descriptor, b"".join(lines))
             # The spool lets go of a line once it is here.
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
         sync_directory(self._directory)
+        return len(lines)
 
-    def _make_room(self, wanted: int) -> None:
-        files = letter_files(self._directory)
-        sizes = [path.stat().st_size for path in files]
-        excess = sum(sizes) + wanted - self._max_bytes
-        for path, size in zip(files, sizes, strict=True):
-            if excess <= 0:
-                return
-            count = _count_lines(path)
-            path.unlink()
-            excess -= size
-            self.documents_removed += count
-            _log.error("dead letters removed to make room", path=str(path), documents=count)
+    def _lines_that_fit(self, rejections: Sequence[Rejection], now: datetime) -> list[bytes]:
+        room = self._max_bytes - sum(path.stat().st_size for path in letter_files(self._directory))
+        lines: list[bytes] = []
+        for rejection in rejections:
+            if room <= 0:
+                break
+            lines.append(letter_line(rejection, now))
+            room -= len(lines[-1])
+        if rejections and not lines:
+            raise UsageError(
+                f"dead letters in {self._directory} are full: look at them with `mailingest "
+                "deadletter list`, make room with `retry` or `purge`, or raise "
+                "state.max_dead_letter_bytes and restart; lines wait in the spool"
+            )
+        return lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +113,6 @@ class Letter:
         return Document(self.index, self.id, body, int(moment.timestamp()), self.fields)
 
 
-def _count_lines(path: Path) -> int:
-    with path.open("rb", buffering=0) as file:
-        return sum(block.count(b"\n") for block in iter(partial(file.read, _BLOCK_BYTES), b""))
-
-
 def letter_files(directory: Path) -> list[Path]:
     """The files of dead letters, oldest first."""
     return sorted(directory.glob("dead-letters-????.??.??.ndjson"))
@@ -127,7 +124,7 @@ def read_lines(directory: Path) -> Iterator[bytes]:
         try:
             yield from path.read_bytes().splitlines()
         except FileNotFoundError:
-            continue  # it has just made room
+            continue  # the command that works beside this one has removed it
         except OSError as error:
             raise StoreUnavailable(f"{path}: {error.strerror}") from error
 

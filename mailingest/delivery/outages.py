@@ -15,7 +15,12 @@ _log = structlog.get_logger(__name__)
 # times a minute.  What only an operator can fix is an error.
 LOG_INTERVAL: Final = 30.0
 
-What = Literal["documents", "dead letters"]
+What = Literal["documents", "held documents", "dead letters"]
+_RECOVERED: Final[dict[What, str]] = {
+    "documents": "the store takes documents again",
+    "held documents": "no documents are held any more",
+    "dead letters": "dead letters have room again",
+}
 
 
 class OutageLog:
@@ -27,19 +32,29 @@ class OutageLog:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._logged: dict[tuple[What, int], float] = {}  # when, by what waits and level
-        self._is_recovery_news = False
+        self._held: dict[What, str] = {}
+        self._is_news: set[What] = set()
+
+    @property
+    def held(self) -> str | None:
+        """What waits for an operator, and why, in one line; None if nothing does."""
+        return "; ".join(f"{what}: {why}" for what, why in self._held.items()) or None
 
     def log_retry(
         self, what: What, why: str | MailingestError, seconds: float, pending: int
     ) -> None:
         """Something is tried again after some seconds; ``pending`` documents are not stored."""
-        level = logging.ERROR if isinstance(why, UsageError) else logging.WARNING
+        level = logging.WARNING
+        self._held.pop(what, None)
+        if isinstance(why, UsageError):
+            level = logging.ERROR
+            self._held[what] = str(why)
         now = self._clock()
         if now - self._logged.get((what, level), -math.inf) < LOG_INTERVAL:
             level = logging.DEBUG
         else:
             self._logged[what, level] = now
-            self._is_recovery_news = self._is_recovery_news or what == "documents"
+            self._is_news.add(what)
         _log.log(
             level,
             f"{what} wait for another try",
@@ -48,8 +63,9 @@ class OutageLog:
             pending=pending,
         )
 
-    def log_recovery(self, pending: int) -> None:
-        """The store has taken documents."""
-        if self._is_recovery_news:
-            self._is_recovery_news = False
-            _log.info("the store takes documents again", pending=pending)
+    def log_recovery(self, what: What, pending: int) -> None:
+        """It waits no more."""
+        self._held.pop(what, None)
+        if what in self._is_news:
+            self._is_news.remove(what)
+            _log.info(_RECOVERED[what], pending=pending)

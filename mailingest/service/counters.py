@@ -237,6 +237,13 @@ COUNTERS: Final = (
         lambda parts: parts.batcher.pending,
     ),
     Counter(
+        "documents_held",
+        "gauge",
+        "of these, refused: they wait for their index to be set right, or for room in the dead "
+        "letters",
+        lambda parts: parts.batcher.documents_held,
+    ),
+    Counter(
         "batches_written",
         "counter",
         "batches of documents that the store has answered for",
@@ -247,12 +254,6 @@ COUNTERS: Final = (
         "counter",
         "writes that have been put off because the store was not available",
         lambda parts: parts.batcher.retries,
-    ),
-    Counter(
-        "dead_letters_removed",
-        "counter",
-        "dead letters that had to go for want of room (`max_dead_letter_bytes`)",
-        lambda parts: parts.dead_letters.documents_removed,
     ),
     Counter(
         "log_lines_lost",

@@ -210,7 +210,8 @@ class Daemon:
     def _look_at_spool(self) -> None:
         # Those by tag may be many, and the state file has one size.
         self._parts.spool.look(
-            {name: value for name, value in self.counters().items() if not isinstance(value, dict)}
+            {name: value for name, value in self.counters().items() if not isinstance(value, dict)},
+            self._parts.batcher.held,
         )
 
     async def _report(self) -> None:

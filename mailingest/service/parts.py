@@ -49,6 +49,7 @@ def build_parts(settings: Settings) -> Parts:
         dead_letters,
         in_flight=store.in_flight,
         keep_trying=store.keep_trying,
+        live=True,
     )
     mark = FrameMark(state / "spool")
     sources = Sources(settings.default_source, settings.type_names)

@@ -29,7 +29,9 @@ _NO_BOUND: Final = 1 << 62
 # What other processes may know (`mailingest spool status`).  It is written in place, and so even
 # if the disk is full; the process that holds it locked is the only one that writes the spool.
 STATE_FILE: Final = "state"
-_STATE_BYTES: Final = 4096
+STATE_BYTES: Final = 16_384
+# Of a reason: with the counters, it fits in whatever is in it.
+_HELD_CHARACTERS: Final = 1000
 
 
 class Spool:
@@ -161,10 +163,11 @@ class Spool:
         except OSError as error:
             _log.error("the spool cannot be trimmed", reason=error.strerror)
 
-    def look(self, counters: Mapping[str, object] | None = None) -> None:
+    def look(self, counters: Mapping[str, object] | None = None, held: str | None = None) -> None:
         """Try again whether there is room, and let other processes know how things are.
 
-        ``counters`` are those of the whole service, for its operators.
+        ``counters`` are those of the whole service, for its operators, and ``held`` is why lines
+        are not stored, if only they can set it right.
         """
         if self._is_in_place():
             self._is_gone = False  # it may have come back
@@ -176,10 +179,12 @@ class Spool:
                 _log.info("the spool has room again")
                 self._has_room.set()
         state: dict[str, object] = {**self.position._asdict(), "full": self.full}
+        if held is not None:
+            state["held"] = held[:_HELD_CHARACTERS]
         if counters is not None:
             state["counters"] = counters
         try:
-            os.pwrite(self._state, orjson.dumps(state).ljust(_STATE_BYTES), 0)
+            os.pwrite(self._state, orjson.dumps(state).ljust(STATE_BYTES), 0)
         except OSError as error:
             _log.debug("the state of the spool cannot be written", reason=error.strerror)
 

@@ -14,7 +14,7 @@ from mailingest.config import Settings
 from mailingest.errors import UsageError
 from mailingest.spool.control import read_control
 from mailingest.spool.losses import Losses
-from mailingest.spool.queue import STATE_FILE
+from mailingest.spool.queue import STATE_BYTES, STATE_FILE
 from mailingest.spool.records import Position
 from mailingest.spool.recovery import find_end, first_record
 from mailingest.spool.segments import find_segments
@@ -33,7 +33,8 @@ class Status:
     ``frames_kept`` is all that is on disk: what is stored goes with the next snapshot.
     ``oldest_waiting`` is when the first of the waiting frames came (ISO 8601, UTC), or None.
     ``position`` is where the waiting ones begin, ``end`` where all ends, in bytes since the spool
-    began.  ``full`` is the reason for which a running daemon takes no more, or None.
+    began.  ``full`` is the reason for which a running daemon takes no more, or None;
+    ``held`` is the one for which it cannot store what it has, with what to do about it, or None.
     ``frames_lost`` could not be read since the spool began, nor could ``bytes_lost`` at its end, of
     which nobody knows how many frames they were.
     ``counters`` are those of a running daemon since its start, but for those by tag, or None.
@@ -42,6 +43,7 @@ class Status:
     directory: str
     running: bool
     full: str | None
+    held: str | None
     bytes: int
     max_bytes: int
     frames_kept: int
@@ -106,6 +108,7 @@ def _look(directory: Path, snapshot: Path, max_bytes: int) -> Status:
         directory=str(directory),
         running=daemon.running,
         full=daemon.full,
+        held=daemon.held,
         bytes=end.bytes - begin.bytes,
         max_bytes=max_bytes,
         frames_kept=end.frames - begin.frames,
@@ -126,11 +129,12 @@ def _iso(seconds: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Daemon:
-    """Whether a daemon runs, and what it says: where it is, why there is no room, its counters."""
+    """Whether a daemon runs, and what it says: where it is, what is wrong, its counters."""
 
     running: bool
     position: Position | None = None
     full: str | None = None
+    held: str | None = None
     counters: dict[str, int | str | None] | None = None
 
 
@@ -142,7 +146,7 @@ def _daemon(directory: Path) -> _Daemon:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        said = os.read(descriptor, 4096)
+        said = os.read(descriptor, STATE_BYTES)
     else:
         return _Daemon(False)
     finally:
@@ -150,7 +154,7 @@ def _daemon(directory: Path) -> _Daemon:
     try:
         state = orjson.loads(said)
         position = Position(state["bytes"], state["frames"])
-        return _Daemon(True, position, state["full"], state.get("counters"))
+        return _Daemon(True, position, state["full"], state.get("held"), state.get("counters"))
     except (ValueError, KeyError):
         return _Daemon(True)  # it has just been started, or is the version before
 

@@ -7,9 +7,14 @@ from datetime import UTC, datetime
 from typing import Final
 
 from mailingest.postfix.outcome import OUTCOMES, Outcome
+from mailingest.stores.gaps import Gap
 
 MOST_REASONS: Final = 20
 """Reasons of an outcome that are named, the most frequent; all others are one number."""
+
+_NOT_COUNTED: Final = Gap(
+    "not_counted", "lines of this time, or their reasons, were stored by a version that counts none"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +52,7 @@ class Counts:
 
     ``reasons`` has, by outcome, the most frequent reasons with their numbers.  ``sent_bytes`` is
     the size of what was sent.  With ``is_partial``, lines of that time are in the store that were
-    not counted, since an earlier version stored them; ``notes`` what could not be read.  With
-    ``is_timed_out``, nothing was counted in the time that there was.
+    not counted, since an earlier version stored them; ``gaps`` are what could not be read.
     """
 
     buckets: TimeBuckets
@@ -56,12 +60,16 @@ class Counts:
     reasons: dict[Outcome, Counter[str]] = field(init=False)
     sent_bytes: int = 0
     is_partial: bool = False
-    notes: Sequence[str] = ()
-    is_timed_out: bool = False
+    gaps: Sequence[Gap] = ()
 
     def __post_init__(self) -> None:
         self.volume = {outcome: [0] * self.buckets.count for outcome in OUTCOMES}
         self.reasons = {outcome: Counter() for outcome in OUTCOMES}
+
+    @property
+    def why(self) -> Sequence[Gap]:
+        """Why the counts are not whole; nothing if they are."""
+        return [*self.gaps, _NOT_COUNTED] if self.is_partial else self.gaps
 
     def total(self, *outcomes: Outcome) -> int:
         """The lines of these outcomes."""

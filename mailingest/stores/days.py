@@ -6,7 +6,7 @@ today and the N - 1 days before.
 
 import re
 from collections.abc import Iterable
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 _DAY: Final = re.compile(r"([0-9]{4})\.([0-9]{2})\.([0-9]{2})")
@@ -35,6 +35,13 @@ def type_of(name: str) -> str:
     'mail-test'
     """
     return name[: -len("-YYYY.MM.dd")]
+
+
+def touches(day: date, since: datetime | None, until: datetime | None) -> bool:
+    """Whether a day, in UTC, has a part of a time span; None is no bound."""
+    return (since is None or since.astimezone(UTC).date() <= day) and (
+        until is None or day <= until.astimezone(UTC).date()
+    )
 
 
 def is_over(day: date, *, today: date, days: int) -> bool:

@@ -11,16 +11,18 @@ from datetime import date, datetime
 from typing import Final, Literal, Protocol
 
 from mailingest.documents import Document
+from mailingest.errors import MailingestError
 from mailingest.stores.counts import Counts, TimeBuckets
 from mailingest.stores.criteria import Criteria
 from mailingest.stores.events import StoredEvent
+from mailingest.stores.gaps import Gap
 
 # The write side
 
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """A document that the store will never take as it is, and the store's reason."""
+    """A document that the store does not take, and the store's reason."""
 
     document: Document
     reason: str
@@ -31,13 +33,18 @@ class WriteResult:
     """What became of a batch: ``stored`` counts documents that are in the store now.
 
     A document that was there already (same index and id) counts as stored and as
-    ``duplicates``.  ``stored + len(rejected) + len(retry)`` is the size of the batch.
+    ``duplicates``.  Those ``held`` are refused for what is wrong with their index or file, and are
+    taken when an operator has set it right; the reason names place and fix.  Those to ``retry`` are
+    for another try whatever their index, and ``why`` is the reason of the first of them.
+    ``stored + len(rejected) + len(held) + len(retry)`` is the size of the batch.
     """
 
     stored: int = 0
     duplicates: int = 0
     rejected: list[Rejection] = field(default_factory=list)
+    held: list[Rejection] = field(default_factory=list)
     retry: list[Document] = field(default_factory=list)
+    why: MailingestError | None = None
 
 
 class Writer(Protocol):
@@ -82,14 +89,12 @@ class Found:
 
     An event is the document as stored, with its id as ``_id``.  Its ``_position``, an integer,
     orders events of one moment: the line that was written last has the greatest, as far as the
-    store knows.  ``notes`` name what could not be read, one line each.  With ``is_timed_out``, the
-    time that there was for it was over first.
+    store knows.  ``gaps`` are what could not be read of all that was asked for.
     """
 
     events: list[StoredEvent]
     is_cut: bool
-    notes: list[str] = field(default_factory=list)
-    is_timed_out: bool = False
+    gaps: list[Gap] = field(default_factory=list)
 
 
 Progress = Callable[[float], None]
@@ -110,7 +115,10 @@ class Reader(Protocol):
     """
 
     async def span(self) -> Span | None:
-        """The time that there are events for; None if there are none."""
+        """The time that there are events for; None if there are none.
+
+        Raises StoreUnavailable if there are none in what can be read, and something cannot.
+        """
 
     async def find(self, criteria: Criteria, limit: int) -> Found:
         """Events that may belong to an answer: any line that meets one of the criteria's terms.
@@ -213,8 +221,12 @@ class Store(Protocol):
         ``progress`` hears of what this process reads itself.
         """
 
-    async def check(self) -> str:
-        """Try what a writer needs, and say in a line what is well; raises what ``open`` raises."""
+    async def check(self, warn: Callable[[str], None]) -> str:
+        """Try what a writer needs, and say in a line what is well; raises what ``open`` raises.
+
+        Nothing is changed on a server.  What is wrong, and keeps nothing from being stored, is
+        warned of in a line each.
+        """
 
     async def delete_old(
         self,
@@ -231,10 +243,16 @@ class Store(Protocol):
         """
 
     async def set_up(
-        self, days: Mapping[str, int | None], show: Show | None, report: Callable[[str], None]
+        self,
+        days: Mapping[str, int | None],
+        show: Show | None,
+        report: Callable[[str], None],
+        *,
+        force: bool = False,
     ) -> None:
         """Put what a server needs to be written to, or show it; a second run changes nothing.
 
         ``days`` are those that are kept, by type: None keeps all.  The lines to show are reported.
-        Raises UsageError or StoreUnavailable.
+        What others have made there is only replaced with ``force``.  Raises UsageError or
+        StoreUnavailable.
         """

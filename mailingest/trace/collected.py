@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 from mailingest.postfix.completion import completed
 from mailingest.stores.criteria import Criteria
 from mailingest.stores.events import StoredEvent
+from mailingest.stores.gaps import Gap, merged
 from mailingest.stores.protocol import Found
 from mailingest.trace.facts import Facts
 from mailingest.trace.gathering import gather
@@ -29,16 +30,15 @@ async def here(work: Callable[[], T]) -> T:
 
 
 class Collected:
-    """Events, each once, and whether some were left out."""
+    """Events, each once, and what was left out."""
 
     def __init__(self, most: int, apart: Apart) -> None:
         self.most = most
         self.apart = apart
         self.all: list[StoredEvent] = []
         self.is_cut = False
-        self.is_timed_out = False
         self.is_full = False
-        self.notes: list[str] = []
+        self.gaps: list[Gap] = []
         self.whole: Criteria | None = None
         self._seen: set[str] = set()
         self._facts: Facts | None = None
@@ -77,8 +77,7 @@ class Collected:
         if new:
             self._facts = None
         self.is_cut |= found.is_cut
-        self.is_timed_out |= found.is_timed_out
-        self.notes += [note for note in found.notes if note not in self.notes]
+        self.gaps = merged(self.gaps, found.gaps)
         return new
 
     def in_order(self) -> list[StoredEvent]:

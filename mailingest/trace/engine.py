@@ -1,11 +1,13 @@
 """Criteria and a source -> stories: finds the first lines, and all that is linked to them."""
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from typing import Final
 
+from mailingest.errors import StoreUnavailable
 from mailingest.postfix.lifecycle import REORDERED_SECONDS
 from mailingest.postfix.names import (
     FILTER_ID,
@@ -20,7 +22,9 @@ from mailingest.postfix.names import (
 )
 from mailingest.stores.criteria import Criteria, Term, asks_for_all, text_term
 from mailingest.stores.events import StoredEvent, time_of
+from mailingest.stores.gaps import Gap, is_ended, merged
 from mailingest.stores.protocol import Found, Reader, Span
+from mailingest.trace.answer import line_of
 from mailingest.trace.collected import Apart, Collected, here
 from mailingest.trace.criteria import meets
 from mailingest.trace.gathering import is_accept
@@ -68,6 +72,9 @@ Backlog = Callable[[], Awaitable[Sequence[str]]]
 """Notes on lines that were accepted and are not in the source yet."""
 
 
+_TOO_MANY_LINES: Final = Gap(
+    "too_many_lines", "there are too many lines to look at all of them: ask for less time"
+)
 # Of the lines that no pattern matched, so many are looked at before "no such mail" is said.
 _MOST_UNMATCHED: Final = 10_000
 
@@ -76,28 +83,44 @@ _MOST_UNMATCHED: Final = 10_000
 class TraceResult:
     """Stories, oldest first; ``span`` is what the source has; ``is_cut``: there may be more.
 
-    ``notes`` name what could not be read, one line each.  ``unmatched`` are lines that no pattern
-    matched and that may be about what was asked for, newest first; they are only looked for if
-    there is no story.  ``is_full``: there are too many lines.  With ``is_timed_out``, the time was
-    over before all was found: mails may be missing, and lines of those that are told.
+    ``gaps`` are what could not be read: mails may be missing, and lines of those that are told.
+    ``unmatched`` are lines that no pattern matched and that may be about what was asked for,
+    newest first; they are only looked for if there is no story.  ``is_full``: there are too many
+    lines.  ``limit`` is how many stories were asked for, 0 is all.
     """
 
     stories: list[Story]
     span: Span | None
     is_cut: bool
-    notes: list[str] = field(default_factory=list)
+    gaps: list[Gap] = field(default_factory=list)
     unmatched: Sequence[StoredEvent] = ()
-    is_timed_out: bool = False
     is_full: bool = False
+    limit: int = 0
 
     @property
-    def is_certain(self) -> bool:
-        """Whether all that could hold the answer was read and understood.
+    def why(self) -> list[Gap]:
+        """Why the answer is not whole; nothing if it is.
 
-        Only then does no story mean that there was no such mail.
+        Only a whole answer without stories means that there was no such mail.
         """
-        is_whole = not self.notes and not self.unmatched and not self.is_timed_out
-        return is_whole and not (self.is_cut and not self.stories)
+        why = list(self.gaps)
+        if self.unmatched:
+            why.append(_not_understood(self.unmatched, is_cut=self.is_cut))
+        if self.has_enough:
+            why.append(Gap("limit", f"there are more mails than the newest {self.limit}"))
+        elif self.is_cut and not is_ended(why):
+            why.append(_TOO_MANY_LINES)
+        return why
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all that could hold the answer was read and understood, and all is told."""
+        return not self.why
+
+    @property
+    def has_enough(self) -> bool:
+        """Whether there are more stories than the limit, which are left out."""
+        return self.is_cut and 0 < self.limit <= len(self.stories)
 
 
 async def trace(
@@ -136,25 +159,24 @@ async def trace(
 async def of_nothing(source: Reader, criteria: Criteria, backlog: Backlog | None) -> TraceResult:
     """The result for a source that has no events; of files there may be lines that say nothing."""
     found = await source.find(criteria, 1)
-    notes = [*found.notes, *(await backlog() if backlog is not None else ())]
-    return TraceResult(
-        [], None, is_cut=found.is_timed_out, notes=notes, is_timed_out=found.is_timed_out
-    )
+    waiting = await _not_stored(backlog)
+    return TraceResult([], None, is_cut=False, gaps=merged(found.gaps, waiting))
 
 
 async def without_stories(
     source: Reader, criteria: Criteria, result: TraceResult, backlog: Backlog | None
 ) -> TraceResult:
     """The result if there is no story: with what leaves open whether there is no such mail."""
-    doubtful = await source.unmatched(criteria, _MOST_UNMATCHED)
-    waiting = await backlog() if backlog is not None else ()
-    new = [note for note in (*doubtful.notes, *waiting) if note not in result.notes]
+    try:
+        doubtful = await source.unmatched(criteria, _MOST_UNMATCHED)
+    except StoreUnavailable as error:
+        doubtful = Found([], is_cut=False, gaps=[lost(error)])
+    waiting = await _not_stored(backlog)
     return replace(
         result,
         is_cut=result.is_cut or doubtful.is_cut,
-        notes=[*result.notes, *new],
+        gaps=merged(result.gaps, doubtful.gaps, waiting),
         unmatched=doubtful.events,
-        is_timed_out=result.is_timed_out or doubtful.is_timed_out,
     )
 
 
@@ -182,19 +204,25 @@ async def find_stories(
     most = min(most_events, _EVENTS_OF_A_STORY * limit) if limit else most_events
     before: tuple[list[Story], Collected] | None = None
     while True:
-        found = await source.find(part or criteria, most)
+        try:
+            found = await source.find(part or criteria, most)
+        except StoreUnavailable as error:
+            if before is None:
+                raise
+            found = Found([], is_cut=True, gaps=[lost(error)])
         if part is not None and found.is_cut and most < MOST_EVENTS:
             # Less time is asked for then.
-            return TraceResult([], span, is_cut=True, notes=found.notes, is_full=True)
+            return TraceResult([], span, is_cut=True, gaps=found.gaps, is_full=True)
         events = Collected(most_events, apart)
         if not found.is_cut and asks_for_all(criteria):
             events.whole = part or criteria
         every = await _stories_of(source, found, span, criteria, events)
         stories = await apart(partial(seen, every))
-        if events.is_timed_out and before is not None:
+        if before is not None and is_ended(events.gaps):
             # All that belongs to these has been found.
+            gaps = events.gaps
             stories, events = before
-            events.is_timed_out = events.is_cut = True
+            events.gaps, events.is_cut = merged(events.gaps, gaps), True
             break
         if not found.is_cut or most == most_events or _is_enough(stories, found, limit):
             break
@@ -204,9 +232,9 @@ async def find_stories(
         stories[-limit:],
         span,
         is_cut=events.is_cut or 0 < limit < len(stories),
-        notes=events.notes,
-        is_timed_out=events.is_timed_out,
+        gaps=events.gaps,
         is_full=found.is_cut or events.is_full,
+        limit=limit,
     )
 
 
@@ -216,11 +244,41 @@ async def _stories_of(
     """The stories that the events found lead to, oldest first; the events are added."""
     await events.add(found)
     if events.all:
-        await _follow(source, events)
+        with _as_far_as_possible(events):
+            await _follow(source, events)
     stories = await events.stories(span.last)
-    if await _follow_refusals(source, events, criteria, stories):
-        stories = await events.stories(span.last)
+    with _as_far_as_possible(events):
+        if await _follow_refusals(source, events, criteria, stories):
+            stories = await events.stories(span.last)
     return await events.apart(partial(with_history, stories))
+
+
+@contextmanager
+def _as_far_as_possible(events: Collected) -> Iterator[None]:
+    """A source that goes away meanwhile leaves a gap: what was found before is told."""
+    try:
+        yield
+    except StoreUnavailable as error:
+        events.gaps = merged(events.gaps, [lost(error)])
+
+
+async def _not_stored(backlog: Backlog | None) -> list[Gap]:
+    notes = await backlog() if backlog is not None else ()
+    return [Gap("not_stored_yet", note) for note in notes]
+
+
+def lost(error: StoreUnavailable) -> Gap:
+    """The gap that a source leaves which cannot be asked any more."""
+    return Gap("store_unavailable", f"the store stopped answering: {error}")
+
+
+def _not_understood(lines: Sequence[StoredEvent], *, is_cut: bool) -> Gap:
+    more = "or more " if is_cut else ""
+    return Gap(
+        "not_understood",
+        f"{len(lines)} {more}line(s) that no pattern matches may be about it, such as: "
+        f"{line_of(lines[0])}",
+    )
 
 
 def _is_enough(stories: Sequence[Story], found: Found, limit: int) -> bool:
@@ -311,9 +369,7 @@ async def _accepted_after_all(source: Reader, events: Collected) -> list[StoredE
         later = [one for one in same if one["_position"] > refusal.event["_position"]]
         # The newest comes first.  One that was displaced comes before.
         nearest = [*same[len(later) :][:1], *later[-1:]]
-        accepted += await events.add(
-            Found(nearest, found.is_cut and not later, found.notes, found.is_timed_out)
-        )
+        accepted += await events.add(Found(nearest, found.is_cut and not later, found.gaps))
     return accepted
 
 

@@ -9,14 +9,17 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from mailingest.errors import StoreUnavailable
 from mailingest.stores.criteria import Criteria
 from mailingest.stores.events import time_of
+from mailingest.stores.gaps import Gap, merged
 from mailingest.stores.protocol import Reader, Span
 from mailingest.trace.engine import (
     MOST_EVENTS,
     Backlog,
     TraceResult,
     find_stories,
+    lost,
     of_nothing,
     without_stories,
 )
@@ -38,18 +41,18 @@ async def trace_all(
 ) -> AsyncIterator[TraceResult]:
     """Results whose stories are all that meet the criteria, by the time of their first line found.
 
-    There is one result at least.  Each has the notes so far; what leaves open whether there is no
+    There is one result at least.  Each has the gaps so far; what leaves open whether there is no
     such mail is in the last one, if there was no story.  Refusals before a mail was taken are its
     history within one span.
 
-    Raises StoreUnavailable if the source cannot be asked now.
+    Raises StoreUnavailable if the source cannot be asked now; after the first story, that is a gap.
     """
     span = await source.span()
     if span is None:
         yield await of_nothing(source, criteria, backlog)
         return
     told = _Told()
-    notes: list[str] = []
+    gaps: list[Gap] = []
     has_stories = is_cut = False
     start = first = max(criteria.since or span.first, span.first)
     length = _FIRST
@@ -57,19 +60,27 @@ async def trace_all(
         since = start - _MARGIN if start > first else criteria.since
         window, end = _window(replace(criteria, since=since), span, start + length)
         most = events if length > _LEAST else MOST_EVENTS
-        result = await find_stories(source, criteria, span, limit=0, part=window, most_events=most)
+        try:
+            result = await find_stories(
+                source, criteria, span, limit=0, part=window, most_events=most
+            )
+        except StoreUnavailable as error:
+            if not has_stories:
+                raise
+            yield TraceResult([], span, is_cut, merged(gaps, [lost(error)]))
+            return
         if result.is_full and length > _LEAST:
             length = max(_LEAST, length / 4)
             continue
         is_cut |= result.is_full
-        notes = [*notes, *(note for note in result.notes if note not in notes)]
+        gaps = merged(gaps, result.gaps)
         stories = told.new(result.stories, start if start > first else _NEVER, end)
         has_stories |= bool(stories)
         if end == _EVER:
             break
-        yield replace(result, stories=stories, is_cut=is_cut, notes=notes)
+        yield replace(result, stories=stories, is_cut=is_cut, gaps=gaps)
         start, length = end, length * 2
-    last = replace(result, stories=stories, is_cut=is_cut, notes=notes)
+    last = replace(result, stories=stories, is_cut=is_cut, gaps=gaps)
     yield last if has_stories else await without_stories(source, criteria, last, backlog)
 
 

@@ -1,6 +1,6 @@
 """The store as the pages ask it: questions are logged, and names masked where that is set."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import tzinfo
@@ -12,12 +12,14 @@ from aiohttp import web
 
 from mailingest.stores.counts import Counts, TimeBuckets
 from mailingest.stores.criteria import Criteria
+from mailingest.stores.gaps import TIMED_OUT, Gap, merged, summed
 from mailingest.stores.protocol import CountingReader, Span
 from mailingest.stores.threads import in_thread
 from mailingest.trace.answer import story_to_json
 from mailingest.trace.engine import Backlog, TraceResult, trace
 from mailingest.trace.story import Story
 from mailingest.web.access import USER, Refused
+from mailingest.web.gaps import status_of, wholeness_for_reader
 from mailingest.web.masking import is_about_parts, is_shown, mask, story_to_masked_json
 from mailingest.web.questions import LONGEST_VALUE, invalid
 from mailingest.web.story_view import StoryView
@@ -72,10 +74,7 @@ class Answers:
                 most_events=_MOST_LINES,
                 apart=in_thread,
             )
-        if result.is_timed_out:
-            _log.warning("a question took too long and was answered in part", seconds=self.seconds)
-        if result.notes:
-            _log.warning("an answer is not of all logs", notes=result.notes)
+        _log_gaps(result.gaps)
         if self.is_masked and is_about_parts(criteria):
             # Their number would tell which parts of names there are.
             result = replace(result, unmatched=())
@@ -87,7 +86,11 @@ class Answers:
         """The counts by time bucket, and the time that there are logs of."""
         _log_question(request)
         async with self._asked(request, only) as store:
-            return await store.counts(buckets), await store.span()
+            counts, span = await store.counts(buckets), await store.span()
+            if store.is_late:
+                counts.gaps = merged(counts.gaps, [TIMED_OUT])
+        _log_gaps(counts.gaps)
+        return counts, span
 
     @asynccontextmanager
     async def _asked(self, request: web.Request, only: str) -> AsyncIterator[TimedReader]:
@@ -105,16 +108,16 @@ class Answers:
         """Stories as a reader may see them."""
         return StoryView(texts, self.zone, self._to_json)
 
+    def status(self, result: TraceResult, nothing: int = 200) -> int:
+        """The status of a page and of its JSON; ``nothing`` if it is certain that there is none."""
+        return status_of(result.why, is_empty=not result.stories, nothing=nothing)
+
     def json(self, result: TraceResult, only: str = "") -> dict[str, Any]:
         """A result for scripts."""
         return {
             "types": self.asked(only),
             "mails": [self._to_json(story) for story in result.stories],
-            "is_cut": result.is_cut,
-            "is_timed_out": result.is_timed_out,
-            "is_certain": result.is_certain,
-            "unread": len(result.notes),
-            "unmatched": len(result.unmatched),
+            **wholeness_for_reader(result.why, Texts("en")),
             "logs_first": result.span.first if result.span else None,
             "logs_last": result.span.last if result.span else None,
         }
@@ -131,6 +134,12 @@ class Answers:
     @property
     def _to_json(self) -> Callable[[Story], dict[str, Any]]:
         return story_to_masked_json if self.is_masked else story_to_json
+
+
+def _log_gaps(gaps: Sequence[Gap]) -> None:
+    """The operator gets to know what the reader is not told: which day, where, and why."""
+    if gaps:
+        _log.warning("an answer is not whole", why=[gap.text for gap in summed(gaps)])
 
 
 def _log_question(request: web.Request) -> None:

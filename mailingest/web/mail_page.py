@@ -57,17 +57,17 @@ class MailPage:
             "rows": [(view.row(story), view.timeline(story)) for story in stories],
             "types": self._answers.types,
             "queue_id": request.query.get("queue_id", "")[:LONGEST_VALUE],
-            "is_timed_out": result.is_timed_out,
+            "warnings": view.warnings(result),
             "remark": " ".join(view.remarks(result, Criteria())),
             "link": permalink(stories[0]) if stories else ".",
             "json_link": "mail.json?" + urlencode(dict(request.query)),
         }
-        return self._pages.page("mail.html", request, page, 200 if stories else 404)
+        return self._pages.page("mail.html", request, page, self._answers.status(result, 404))
 
     async def json(self, request: web.Request) -> web.Response:
         """The same for scripts."""
         result = await self._answer(request)
-        return json_response(self._answers.json(result), 200 if result.stories else 404)
+        return json_response(self._answers.json(result), self._answers.status(result, 404))
 
     async def _answer(self, request: web.Request) -> TraceResult:
         """The stories of the mail; raises HTTPBadRequest, HTTPServiceUnavailable."""

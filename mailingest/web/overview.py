@@ -10,9 +10,11 @@ from mailingest.escaping import escape_terminal
 from mailingest.postfix.outcome import Outcome
 from mailingest.postfix.reasons import literal
 from mailingest.stores.counts import Counts
+from mailingest.stores.gaps import Gap, wholeness
 from mailingest.stores.protocol import Span
 from mailingest.trace.answer import iso
 from mailingest.web.charts import Chart, ChartDrawing, Series, line_chart, stacked_columns
+from mailingest.web.gaps import for_reader, status_of
 from mailingest.web.numbers import number, share, size
 from mailingest.web.period import DAY
 from mailingest.web.texts import Texts
@@ -92,10 +94,23 @@ class Overview:
                 (name, self.texts(f"reasons_{name}"), self._reasons(outcomes))
                 for name, outcomes in _REASONS.items()
             ],
-            "is_partial": counts.is_partial,
-            "is_empty": not any(map(any, counts.volume.values())),
-            "notes": len(counts.notes),
+            "is_empty": self.is_empty,
         }
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was counted."""
+        return not any(map(any, self.counts.volume.values()))
+
+    @property
+    def why(self) -> list[Gap]:
+        """Why the counts are not whole, in words of the page."""
+        return for_reader(self.counts.why, self.texts)
+
+    @property
+    def status(self) -> int:
+        """The status of the page and of its JSON."""
+        return status_of(self.counts.why, is_empty=self.is_empty)
 
     def json(self, span: Span | None) -> dict[str, Any]:
         """The object for scripts; times are in UTC."""
@@ -114,9 +129,7 @@ class Overview:
                 for outcome, found in counts.reasons.items()
                 if found
             },
-            "is_partial": counts.is_partial,
-            "is_timed_out": counts.is_timed_out,
-            "is_whole": not counts.notes and not counts.is_timed_out,
+            **wholeness(self.why),
             "logs_first": iso(span.first) if span else None,
             "logs_last": iso(span.last) if span else None,
         }

@@ -35,11 +35,11 @@ class OverviewPage:
             "view": None,
             "error": "",
             "remark": "",
-            "is_timed_out": False,
+            "warnings": [],
         }
-        status = 200
         try:
-            page |= await self._values(request, texts)
+            values, status = await self._values(request, texts)
+            page |= values
         except UNANSWERED as error:
             page["error"], status = explain(error, texts)
         return self._pages.page("overview.html", request, page, status)
@@ -51,10 +51,12 @@ class OverviewPage:
             counts, span = await self._counts(request, period)
         except UNANSWERED as error:
             return json_error(error)
-        values = self._overview(counts, Texts("en"), period.type).json(span)
-        return json_response({"types": self._answers.asked(period.type), **values})
+        overview = self._overview(counts, Texts("en"), period.type)
+        values = {"types": self._answers.asked(period.type), **overview.json(span)}
+        return json_response(values, overview.status)
 
-    async def _values(self, request: web.Request, texts: Texts) -> dict[str, Any]:
+    async def _values(self, request: web.Request, texts: Texts) -> tuple[dict[str, Any], int]:
+        """What the template fills in, and the status."""
         period = self._period(request)
         counts, span = await self._counts(request, period)
         overview = self._overview(counts, texts, period.type)
@@ -62,11 +64,9 @@ class OverviewPage:
         time = self._answers.view(texts).time
         first, last = (time(span.first), time(span.last)) if span else ("", "")
         remark = ""
-        if counts.is_timed_out:
-            remark = texts("counts_timed_out")
-        elif values["is_empty"]:
+        if overview.is_empty and not counts.why:
             remark = texts("nothing_counted", first=first, last=last) if span else texts("no_logs")
-        return {
+        shown = {
             "form": period,
             "view": values,
             "first": overview.time(period.buckets.start),
@@ -75,8 +75,9 @@ class OverviewPage:
             "logs_last": last,
             "json_link": "overview.json?" + urlencode(period.query),
             "remark": remark,
-            "is_timed_out": counts.is_timed_out,
+            "warnings": [gap.text for gap in overview.why],
         }
+        return shown, overview.status
 
     async def _counts(self, request: web.Request, period: Period) -> tuple[Counts, Span | None]:
         return await self._answers.counts(request, period.buckets, only=period.type)

@@ -11,6 +11,7 @@ import structlog
 from aiohttp import web
 
 from mailingest.errors import MailingestError, QuestionError, StoreUnavailable, UsageError
+from mailingest.stores.gaps import Gap, wholeness
 from mailingest.web.languages import preferred_language
 from mailingest.web.texts import LANGUAGES, Texts
 
@@ -111,7 +112,8 @@ def json_response(value: object, status: int = 200) -> web.Response:
 def json_error(error: MailingestError) -> web.Response:
     """An error for scripts."""
     text, status = explain(error, Texts("en"))
-    return json_response({"error": text}, status)
+    whole = wholeness([Gap("store_unavailable", text)]) if status == 503 else {}
+    return json_response({"error": text, **whole}, status)
 
 
 async def style(_: web.Request) -> web.Response:

@@ -40,15 +40,16 @@ class SearchPage:
             "rows": None,
             "error": "",
             "remark": "",
-            "is_cut": False,
-            "is_timed_out": False,
+            "warnings": [],
+            "has_more": False,
             "json_link": "search.json?" + urlencode({k: v for k, v in form.items() if v}),
         }
         status = 200
         if any(form.values()):
             texts = texts_of(request)
             try:
-                page |= await self._results(request, form, texts)
+                values, status = await self._results(request, form, texts)
+                page |= values
             except UNANSWERED as error:
                 page["error"], status = explain(error, texts)
         return self._pages.page("search.html", request, page, status)
@@ -60,23 +61,26 @@ class SearchPage:
             result = await self._answer(request, form)
         except UNANSWERED as error:
             return json_error(error)
-        return json_response(self._answers.json(result, form["type"]))
+        values = self._answers.json(result, form["type"])
+        return json_response(values, self._answers.status(result))
 
     async def _results(
         self, request: web.Request, form: Mapping[str, str], texts: Texts
-    ) -> dict[str, Any]:
+    ) -> tuple[dict[str, Any], int]:
+        """What the template fills in, and the status."""
         criteria = self._criteria(form)
         result = await self._answer(request, form)
         view = self._answers.view(texts)
         remarks = view.remarks(result, criteria)
         if self._answers.is_masked and is_about_parts(criteria):
             remarks.append(texts("masked"))
-        return {
+        shown = {
             "rows": [view.row(story) for story in reversed(result.stories)],
-            "is_cut": result.is_cut,
-            "is_timed_out": result.is_timed_out,
+            "warnings": view.warnings(result),
+            "has_more": result.has_enough,
             "remark": " ".join(remarks),
         }
+        return shown, self._answers.status(result)
 
     async def _answer(self, request: web.Request, form: Mapping[str, str]) -> TraceResult:
         return await self._answers.stories(

@@ -11,6 +11,7 @@ from mailingest.stores.criteria import Criteria
 from mailingest.trace.answer import iso
 from mailingest.trace.engine import TraceResult
 from mailingest.trace.story import Story
+from mailingest.web.gaps import for_reader
 from mailingest.web.texts import Texts
 from mailingest.web.timeline import PARTS, Timeline, timeline
 
@@ -47,30 +48,28 @@ class StoryView:
         return timeline(story, {part: self.texts(part) for part in PARTS})
 
     def remarks(self, result: TraceResult, criteria: Criteria) -> list[str]:
-        """What a reader has to know beside the stories, or instead of them."""
-        remarks = []
-        if result.is_timed_out:
-            remarks.append(self.texts("timed_out"))
-        elif not result.stories:
-            remarks.append(self._nothing_found(result, criteria))
-        if result.notes:
-            remarks.append(self.texts("unread"))
-        if result.unmatched:
-            remarks.append(self.texts("unmatched", count=len(result.unmatched)))
-        return remarks
-
-    def _nothing_found(self, result: TraceResult, criteria: Criteria) -> str:
-        """Why a result has no story: there is no such mail, or there are no logs of that time."""
+        """What a reader has to know instead of stories: no such mail, or no logs of that time."""
+        if result.stories:
+            return []
         span = result.span
+        first, last = (self.time(span.first), self.time(span.last)) if span else ("", "")
+        if not result.is_whole:
+            return [self.texts("logs_span", first=first, last=last)] if span else []
         if span is None:
-            return self.texts("no_logs")
+            return [self.texts("no_logs")]
         is_before = criteria.until is not None and criteria.until <= span.first
         is_after = criteria.since is not None and criteria.since > span.last
-        return self.texts(
-            _nothing(result) if not (is_before or is_after) else "no_logs_then",
-            first=self.time(span.first),
-            last=self.time(span.last),
-        )
+        key = "no_logs_then" if is_before or is_after else "nothing"
+        return [self.texts(key, first=first, last=last)]
+
+    def warnings(self, result: TraceResult) -> list[str]:
+        """Why a result is not whole, and that a mail which is not found may be there all the same.
+
+        That there are more than a page shows is said beside their number.
+        """
+        why = [gap for gap in result.why if gap.code != "limit"]
+        texts = [gap.text for gap in for_reader(why, self.texts)]
+        return texts if result.stories or not texts else [self.texts("nothing_read"), *texts]
 
     def time(self, time: datetime | None) -> str:
         """A time for people."""
@@ -78,12 +77,6 @@ class StoryView:
 
     def _note(self, story: Story) -> str:
         return story.note if story.verdict == "unknown" and self.texts.language == "en" else ""
-
-
-def _nothing(result: TraceResult) -> str:
-    if result.is_certain:
-        return "nothing"
-    return "nothing_in_the_newest" if result.is_cut else "nothing_understood"
 
 
 def permalink(story: Story) -> str:

@@ -34,42 +34,64 @@ _TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "search": ("Search", "Suchen"),
     "results": ("Results", "Ergebnisse"),
     "found": ("{count} found, newest first", "{count} gefunden, neueste zuerst"),
-    "cut": ("There are more: narrow the question.", "Es gibt mehr: bitte genauer fragen."),
     "nothing": (
         "No such mail. The logs reach from {first} to {last}.",
         "Keine solche Mail. Die Logs reichen von {first} bis {last}.",
     ),
-    "nothing_understood": (
-        "No such mail in what could be read and understood. The logs reach from {first} to {last}.",
-        "Keine solche Mail in dem, was gelesen und verstanden wurde. Die Logs reichen von {first} "
-        "bis {last}.",
+    "nothing_read": (
+        "Not found in what could be read and understood.",
+        "Nicht gefunden in dem, was zu lesen und zu verstehen war.",
     ),
-    "nothing_in_the_newest": (
-        "No such mail among the newest lines: ask for less time. The logs reach from {first} to "
-        "{last}.",
-        "Keine solche Mail unter den neuesten Zeilen: bitte nach weniger Zeit fragen. Die Logs "
-        "reichen von {first} bis {last}.",
+    "why_day_unreadable": (
+        "A day of the logs cannot be read: the log of this service says which one, and why.",
+        "Ein Tag der Logs ist nicht lesbar: welcher und warum, steht im Log dieses Dienstes.",
     ),
-    "unread": (
-        "Not all logs could be read, or are in the store yet: the log of this service says more.",
-        "Nicht alle Logs waren lesbar oder sind schon im Speicher: Näheres im Log dieses Dienstes.",
+    "why_shards_failed": (
+        "A part of the store did not answer: the log of this service says more.",
+        "Ein Teil des Speichers hat nicht geantwortet: Näheres im Log dieses Dienstes.",
     ),
-    "timed_out": (
-        "The search took too long and was ended: there may be more mails, and more may have "
-        "happened to those shown. Please ask for less time or for a whole address.",
-        "Die Suche dauerte zu lange und wurde beendet: Es kann mehr Mails geben, und mit den "
-        "gezeigten kann mehr geschehen sein. Bitte nach weniger Zeit oder einer ganzen Adresse "
+    "why_server_limit": (
+        "A limit of the store does not allow this question: the log of this service says which.",
+        "Eine Grenze des Speichers lässt diese Frage nicht zu: welche, steht im Log dieses "
+        "Dienstes.",
+    ),
+    "why_timed_out": (
+        "It took too long and was ended: there may be more than is shown, and more may have "
+        "happened to what is. Please ask for less time or for a whole address.",
+        "Es dauerte zu lange und wurde beendet: Es kann mehr geben, als gezeigt wird, und mit dem "
+        "Gezeigten kann mehr geschehen sein. Bitte nach weniger Zeit oder einer ganzen Adresse "
         "fragen.",
     ),
-    "counts_timed_out": (
-        "Counting took too long and was ended: nothing is shown. Please ask for less time.",
-        "Das Zählen dauerte zu lange und wurde beendet: Es wird nichts gezeigt. Bitte nach weniger "
-        "Zeit fragen.",
+    "why_file_unreadable": (
+        "A log file cannot be read to its end: the log of this service says which one.",
+        "Eine Logdatei ist nicht bis zum Ende lesbar: welche, steht im Log dieses Dienstes.",
     ),
-    "unmatched": (
-        "Lines that may be about it and were not understood: {count}.",
-        "Zeilen, die davon handeln können und nicht verstanden wurden: {count}.",
+    "why_lines_unreadable": (
+        "Some lines of the logs could not be read.",
+        "Einige Zeilen der Logs waren nicht lesbar.",
     ),
+    "why_not_stored_yet": (
+        "Not all lines are in the store yet: the log of this service says more.",
+        "Noch sind nicht alle Zeilen im Speicher: Näheres im Log dieses Dienstes.",
+    ),
+    "why_not_understood": (
+        "There are lines that may be about it and were not understood.",
+        "Es gibt Zeilen, die davon handeln können und nicht verstanden wurden.",
+    ),
+    "why_not_counted": (
+        "An earlier version stored some lines of this time: they, or their reasons, are missing.",
+        "Einige Zeilen dieser Zeit hat eine frühere Version gespeichert: sie oder ihre Gründe "
+        "fehlen hier.",
+    ),
+    "why_store_unavailable": (
+        "The store stopped answering meanwhile: please ask again.",
+        "Der Speicher antwortete zwischendurch nicht mehr: bitte noch einmal fragen.",
+    ),
+    "why_too_many_lines": (
+        "There are too many lines to look at all of them: please ask for less time.",
+        "Es sind zu viele Zeilen, um alle anzusehen: bitte nach weniger Zeit fragen.",
+    ),
+    "why_limit": ("There are more: narrow the question.", "Es gibt mehr: bitte genauer fragen."),
     "masked": (
         "Names are masked here: ask for a whole address, @domain or name@, or for text that is "
         "shown.",
@@ -245,15 +267,6 @@ _TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "nothing_counted": (
         "Nothing of that time is counted. The logs reach from {first} to {last}.",
         "Aus dieser Zeit ist nichts gezählt. Die Logs reichen von {first} bis {last}.",
-    ),
-    "partial": (
-        "An earlier version stored some lines of this time: they, or their reasons, are missing.",
-        "Einige Zeilen dieser Zeit hat eine frühere Version gespeichert: sie oder ihre Gründe "
-        "fehlen hier.",
-    ),
-    "unreadable": (
-        "A part of the store could not be read: there was more than is shown.",
-        "Ein Teil des Speichers war nicht lesbar: es war mehr, als gezeigt wird.",
     ),
     "kind_received": ("Received", "Angenommen"),
     "kind_sent": ("Sent", "Zugestellt"),

@@ -8,11 +8,12 @@ from typing import TypeVar
 
 from mailingest.stores.counts import Counts, TimeBuckets
 from mailingest.stores.criteria import Criteria, terms_of
+from mailingest.stores.gaps import TIMED_OUT, merged
 from mailingest.stores.protocol import CountingReader, Found, Span
 
 T = TypeVar("T")
 
-_NOTHING = Found([], is_cut=True, is_timed_out=True)
+_NOTHING = Found([], is_cut=True, gaps=[TIMED_OUT])
 # The newest day is looked at first, and then twice as much each time.
 _FIRST = timedelta(days=1)
 _GROWTH = 2
@@ -21,8 +22,9 @@ _GROWTH = 2
 class TimedReader:
     """A `CountingReader` for one question, whose time begins when it is made.
 
-    What is not found in time is left out, and the answer says so (``is_timed_out``).  Finding the
-    first lines has half of the time: all lines of their mails have to be fetched then.
+    What is not found in time is left out, which is a gap.  Finding the first lines has half of the
+    time: all lines of their mails have to be fetched then.
+    ``is_late`` is whether anything was not found in time, also the span.
     """
 
     def __init__(self, reader: CountingReader, seconds: float) -> None:
@@ -31,6 +33,7 @@ class TimedReader:
         self._find_until = begin + seconds / 2
         self._until = begin + seconds
         self._span: Span | None = None
+        self.is_late = False
 
     async def span(self) -> Span | None:
         """The time that there are events for; None also if that is not known in time."""
@@ -53,8 +56,7 @@ class TimedReader:
             found = Found(
                 [*found.events, *more.events],
                 more.is_cut,
-                list(dict.fromkeys([*found.notes, *more.notes])),
-                more.is_timed_out,
+                merged(found.gaps, more.gaps),
             )
             if found.is_cut:
                 break
@@ -91,7 +93,7 @@ class TimedReader:
 
     async def counts(self, buckets: TimeBuckets) -> Counts:
         """How much happened when, and why; nothing if that takes too long."""
-        late = Counts(buckets, is_timed_out=True)
+        late = Counts(buckets, gaps=[TIMED_OUT])
         return await self._in_time(self._reader.counts(buckets), late, self._find_until)
 
     async def close(self) -> None:
@@ -107,6 +109,7 @@ class TimedReader:
         except TimeoutError:
             if not timeout.expired():
                 raise
+            self.is_late = True
             return late
 
 

@@ -241,6 +241,17 @@ def test_purge_removes_what_is_older_and_asks_before(
     ]
 
 
+def test_purge_removes_what_is_for_an_index(settings: Settings) -> None:
+    put(settings, 1)
+    letters = DeadLetters(settings.state.directory, clock=lambda: float(MIDNIGHT))
+    letters.write([Rejection(document(2, day="2026.11.20"), "closed")])
+    purge_letters(settings, before=None, index="mail-2026.11.20", confirm=yes)
+    assert numbers(settings) == [1]
+    before = datetime(2026, 11, 23, tzinfo=UTC)
+    purge_letters(settings, before=before, index="mail-2026.11.24", confirm=yes)
+    assert numbers(settings) == [1]
+
+
 def test_purge_of_all_takes_what_is_no_letter_along(settings: Settings) -> None:
     put(settings, 1)
     [file] = settings.state.directory.glob("dead-letters-*")

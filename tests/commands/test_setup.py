@@ -13,10 +13,11 @@ from uuid import uuid4
 import pytest
 from aiohttp import web
 
-from mailingest.commands.setup import run, write_saved_objects
+from mailingest.commands.setup import run, write_grafana, write_saved_objects
 from mailingest.config import Settings
 from mailingest.documents import Document
 from mailingest.errors import UsageError
+from mailingest.stores.elastic.grafana import grafana_dashboard
 from mailingest.stores.elastic.lifecycle import ilm_policy, ism_policy
 from mailingest.stores.elastic.saved_objects import saved_objects
 from mailingest.stores.elastic.schema import index_template
@@ -28,6 +29,9 @@ from tests.support.servers import SearchServer
 ILM = "/_ilm/policy/mail-retention"
 ISM = "/_plugins/_ism/policies/mail-retention"
 TEMPLATE = "/_index_template/mail"
+COMPONENT = "/_component_template/mail@mailingest"
+CUSTOM = "/_component_template/mail@custom"
+COMPONENTS = "/_component_template/mail@*"
 NOT_THERE = {
     ILM: {
         "type": "resource_not_found_exception",
@@ -40,6 +44,24 @@ NOT_THERE = {
     },
 }
 LIFECYCLE = {"name": "mail-retention", "parse_origination_date": True}
+
+
+# A cluster of one node, to which nothing has to be said.
+FIGURES: dict[str, Any] = {
+    "/_index_template": {},
+    "/_template": {},
+    "/_nodes/jvm": {
+        "nodes": {"a": {"roles": ["data"], "jvm": {"mem": {"heap_max_in_bytes": 2**32}}}}
+    },
+    "/_cluster/health": {
+        "status": "green",
+        "active_shards": 2,
+        "initializing_shards": 0,
+        "unassigned_shards": 0,
+    },
+    "/_cluster/settings": {"defaults": {"cluster": {"max_shards_per_node": "1000"}}},
+    "/_cat/indices/mail-*": [],
+}
 
 
 @dataclass
@@ -65,10 +87,12 @@ class Cluster:
         if self.status != 200:
             error = {"error": {"type": "security_exception", "reason": "unauthorized"}}
             return web.json_response(error, status=self.status, headers=headers)
-        known = (ILM if self.kind == "elasticsearch" else ISM, TEMPLATE)
-        # The same of another type.
+        # Those of another type are the same.
         as_of_mail = path.replace("mbox", "mail")
-        assert as_of_mail in known, path
+        if as_of_mail in FIGURES:
+            return web.json_response(FIGURES[as_of_mail], headers=headers)
+        policy = ILM if self.kind == "elasticsearch" else ISM
+        assert as_of_mail in (policy, TEMPLATE, COMPONENT, COMPONENTS), path
         if request.method == "PUT":
             body = await request.json()
             self.changes.append(("PUT", request.path_qs, body))
@@ -77,6 +101,13 @@ class Cluster:
             return web.json_response({"acknowledged": True}, headers=headers)
         assert request.method == "GET"
         self.reads.append(path)
+        if as_of_mail == COMPONENTS:
+            components = [
+                {"name": one.rpartition("/")[2], "component_template": self.stored[one]}
+                for one in (COMPONENT, CUSTOM)
+                if one in self.stored
+            ]
+            return web.json_response({"component_templates": components}, headers=headers)
         if path not in self.stored:
             error = {"error": NOT_THERE[as_of_mail]}
             return web.json_response(error, status=404, headers=headers)
@@ -126,13 +157,44 @@ async def setup(settings: Settings, show: Show | None = None) -> None:
     await asyncio.to_thread(run, settings, show)
 
 
-def template_body(lifecycle: dict[str, Any] | None) -> dict[str, Any]:
+META = {
+    "managed_by": "mailingest",
+    "description": "overwritten by mailingest: own settings belong into mail@custom",
+}
+
+
+def component_body(lifecycle: dict[str, Any] | None, replicas: int = 0) -> dict[str, Any]:
+    """What an operator's own component template goes before."""
+    settings = {
+        "number_of_shards": 1,
+        "number_of_replicas": replicas,
+        "refresh_interval": "5s",
+        "codec": "best_compression",
+        **({"lifecycle": lifecycle} if lifecycle else {}),
+    }
+    return {"template": {"settings": {"index": settings}}, "_meta": META}
+
+
+def template_body(*components: str) -> dict[str, Any]:
+    """What mailingest relies on: mappings and analysis."""
     body = index_template(replicas=0)
-    if lifecycle:
-        body["settings"]["index"]["lifecycle"] = lifecycle
+    del body["settings"]["index"]
     return {
         "index_patterns": ["mail-19*.*.*", "mail-20*.*.*"],
         "priority": 200 + len("mail-19*.*.*"),
+        "composed_of": ["mail@mailingest", *components],
+        "template": body,
+        "_meta": META,
+    }
+
+
+def earlier_body(prefix: str = "mail", replicas: int = 0, **lifecycle: str) -> dict[str, Any]:
+    """What earlier versions put there, without a word about who did."""
+    body = index_template(replicas=replicas)
+    body["settings"]["index"] |= {"lifecycle": lifecycle} if lifecycle else {}
+    return {
+        "index_patterns": [f"{prefix}-19*.*.*", f"{prefix}-20*.*.*"],
+        "priority": 200 + len(f"{prefix}-19*.*.*"),
         "template": body,
     }
 
@@ -141,11 +203,13 @@ PRIORITY = 212
 EXPECTED: dict[str, list[tuple[str, str, Any]]] = {
     "elasticsearch": [
         ("PUT", ILM, ilm_policy(30)),
-        ("PUT", TEMPLATE, template_body(LIFECYCLE)),
+        ("PUT", COMPONENT, component_body(LIFECYCLE)),
+        ("PUT", TEMPLATE, template_body()),
     ],
     "opensearch": [
         ("PUT", ISM, ism_policy("mail", 30, priority=PRIORITY)),
-        ("PUT", TEMPLATE, template_body(None)),
+        ("PUT", COMPONENT, component_body(None)),
+        ("PUT", TEMPLATE, template_body()),
     ],
 }
 KINDS = pytest.mark.parametrize("kind", ["elasticsearch", "opensearch"])
@@ -165,10 +229,11 @@ async def test_policy_and_template_are_put_and_a_second_run_changes_nothing(
     assert cluster.changes == EXPECTED[kind]
     assert first.splitlines() == [
         f"lifecycle policy mail-retention ({'ILM' if kind == 'elasticsearch' else 'ISM'}): new",
+        "component template mail@mailingest: new",
         "index template mail: new",
         "note: the policy holds for new indices; `mailingest retention` deletes older ones",
     ]
-    assert capsys.readouterr().out.count(": unchanged") == 2
+    assert capsys.readouterr().out.count(": unchanged") == 3
 
 
 @KINDS
@@ -240,12 +305,13 @@ async def test_without_days_no_policy_is_made_and_the_one_that_is_there_stays(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     cluster = Cluster("elasticsearch")
-    cluster.stored[TEMPLATE] = template_body({"name": "company-30d"})
+    cluster.stored[TEMPLATE] = template_body()
+    cluster.stored[COMPONENT] = component_body({"name": "company-30d"})
     async with cluster.running() as url:
         await setup(settings_for(url, None))
 
     assert cluster.changes == []
-    assert cluster.reads == [TEMPLATE]
+    assert cluster.reads == [TEMPLATE, COMPONENTS]
     assert "retention.days is not set: no policy is made" in capsys.readouterr().out
 
 
@@ -257,7 +323,21 @@ async def test_the_daemon_keeps_the_policy_in_the_template_that_setup_has_put() 
         await writer.open()
         await writer.close()
 
-    assert cluster.changes[-1] == ("PUT", TEMPLATE, template_body(LIFECYCLE))
+    assert cluster.changes == EXPECTED["elasticsearch"]
+
+
+async def test_the_policy_in_the_template_of_an_earlier_version_is_kept() -> None:
+    cluster = Cluster("elasticsearch")
+    cluster.stored[TEMPLATE] = earlier_body(name="company-30d")
+    async with cluster.running() as url:
+        writer = build_store(settings_for(url)).writer()
+        await writer.open()
+        await writer.close()
+
+    assert cluster.changes == [
+        ("PUT", COMPONENT, component_body({"name": "company-30d"})),
+        ("PUT", TEMPLATE, template_body()),
+    ]
 
 
 async def test_a_missing_privilege_is_named() -> None:
@@ -275,6 +355,8 @@ def test_dashboards_are_written_to_a_file_whatever_the_store(tmp_path: Path) -> 
     settings = Settings.model_validate({"index": {"prefix": "post"}})
     write_saved_objects(settings, str(tmp_path / "out.ndjson"))
     assert (tmp_path / "out.ndjson").read_bytes() == saved_objects("post")
+    write_grafana(settings, str(tmp_path / "out.json"))
+    assert (tmp_path / "out.json").read_bytes() == grafana_dashboard("post")
 
 
 def test_dashboards_are_written_to_standard_output(
@@ -306,10 +388,17 @@ async def test_a_server_without_lifecycles_gets_its_template_and_the_hint(
     await setup(settings)
 
     name = "OpenSearch has no ISM" if search_server.kind.name == "opensearch" else "has no ILM"
-    assert shown[0] == f"index template {prefix}: new"
-    assert name in shown[1]
-    assert "have `mailingest retention` run daily" in shown[1]
-    assert capsys.readouterr().out.splitlines()[0] == f"index template {prefix}: unchanged"
+    assert shown[:2] == [
+        f"component template {prefix}@mailingest: new",
+        f"index template {prefix}: new",
+    ]
+    assert name in shown[2]
+    assert "have `mailingest retention` run daily" in shown[2]
+    assert capsys.readouterr().out.splitlines() == [
+        f"component template {prefix}@mailingest: unchanged",
+        f"index template {prefix}: unchanged",
+        *shown[2:],
+    ]
 
 
 async def test_what_an_operator_has_changed_is_shown_and_put_right(
@@ -318,11 +407,10 @@ async def test_what_an_operator_has_changed_is_shown_and_put_right(
     settings = settings_for(search_server.url, None, prefix)
     await setup(settings)
     async with asking(search_server) as client:
-        await client.indices.put_index_template(
-            name=prefix,
-            index_patterns=[f"{prefix}-19*.*.*", f"{prefix}-20*.*.*"],
-            priority=200 + len(prefix) + len("-19*.*.*"),
-            template=index_template(replicas=3),
+        await client.cluster.put_component_template(
+            name=f"{prefix}@mailingest",
+            meta={**META, "description": META["description"].replace("mail@", f"{prefix}@")},
+            template=component_body(None, replicas=3)["template"],
         )
     capsys.readouterr()
     await setup(settings, "diff")
@@ -332,7 +420,7 @@ async def test_what_an_operator_has_changed_is_shown_and_put_right(
         ["+", '"index.number_of_replicas":', '"0",'],
     ]
     await setup(settings)
-    assert f"index template {prefix}: changed" in capsys.readouterr().out
+    assert f"component template {prefix}@mailingest: changed" in capsys.readouterr().out
     await setup(settings)
     assert ": unchanged" in capsys.readouterr().out
 

@@ -64,6 +64,19 @@ def test_a_running_daemon_waits_with_what_it_has_not_taken(
     assert status.oldest_waiting == "2026-11-24T12:00:00+00:00"
 
 
+def test_it_says_what_is_held_and_why_on_one_line(settings: Settings, spool: Spool) -> None:
+    assert "HELD" not in as_text(spool_status(settings), ARRIVED)
+    # Whatever the server has repeated of a log, the counters are still there.
+    spool.look({"documents_held": 7}, "held documents: \x1b[2J\x00" + "\u202e" * 9999)
+    status = spool_status(settings)
+    assert status.counters == {"documents_held": 7}
+    shown = as_text(status, ARRIVED)
+    assert r"HELD       held documents: \x1b[2J\x00" in shown
+    assert all(line.isprintable() for line in shown.splitlines())
+    spool.look()
+    assert spool_status(settings).held is None
+
+
 @pytest.mark.parametrize("damage", [b"", b"rubbish\n", b"[1, 2, 3]\n"])
 def test_a_stopped_daemon_will_begin_at_the_beginning_without_a_snapshot(
     settings: Settings, spool: Spool, damage: bytes

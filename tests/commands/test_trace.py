@@ -79,7 +79,8 @@ def test_json_has_one_object_for_each_mail_and_recipient_newest_last(asked: Aske
         ("pending", "eve@example.org"),
         ("rejected", "no@example.com"),
     ]
-    assert all(tuple(row) == KEYS for row in rows)
+    assert all(tuple(row) == (*KEYS, "whole", "why") for row in rows)
+    assert all((row["whole"], row["why"]) == (True, []) for row in rows)
     assert rows[0]["remote_queue_id"] == "REMOTE77"
     assert rows[2]["temporary"] is False
 
@@ -193,7 +194,7 @@ def test_no_such_mail_is_said_with_doubt_if_a_line_that_names_it_is_not_understo
         first, last = remarks(nothing)
         assert "1 line(s) that no pattern matches may be about it, such as: " in first
         assert first.endswith("words of a later version about <nobody@example.net>")
-        assert "no such mail in what could be read and understood" in last
+        assert "not found in what could be read and understood" in last
         assert asked.trace("--to", "zoe@example.net").returncode == 1
 
 
@@ -205,13 +206,14 @@ def test_no_such_mail_is_said_with_doubt_if_a_day_cannot_be_read(tmp_path: Path)
     nothing = asked.trace("--to", "nobody@example.net", "--json")
     assert nothing.returncode == 3
     said = json.loads(nothing.stdout)
-    assert tuple(said) == (*KEYS, "incomplete")
-    assert said["verdict"] is None
+    assert tuple(said) == (*KEYS, "whole", "why")
+    assert (said["verdict"], said["whole"]) == (None, False)
     assert "mail-2099.01.01.sqlite cannot be read" in nothing.stderr
     found = asked.trace("--to", "bob@example.net", "--json")
-    assert found.returncode == 0
-    [note] = json.loads(found.stdout)["incomplete"]
-    assert "mail-2099.01.01.sqlite cannot be read" in note
+    assert found.returncode == 3
+    [why] = json.loads(found.stdout)["why"]
+    assert why["code"] == "day_unreadable"
+    assert "mail-2099.01.01.sqlite cannot be read" in why["text"]
 
 
 def test_no_such_mail_is_said_with_doubt_if_lines_wait_to_be_stored(tmp_path: Path) -> None:
@@ -230,9 +232,10 @@ def test_no_such_mail_is_said_with_doubt_if_lines_wait_to_be_stored(tmp_path: Pa
 
 def test_a_limit_is_announced(asked: Asked) -> None:
     done = asked.trace("--json", "--limit", "1")
-    assert [json.loads(line)["recipient"] for line in done.stdout.splitlines()] == [
-        "no@example.com"
-    ]
+    assert done.returncode == 0
+    [row] = map(json.loads, done.stdout.splitlines())
+    assert (row["recipient"], row["whole"]) == ("no@example.com", False)
+    assert [why["code"] for why in row["why"]] == ["limit"]
     assert "--limit 0 shows all" in done.stderr
 
 
@@ -251,11 +254,11 @@ def test_an_empty_store_says_so(tmp_path: Path) -> None:
         ),
         (
             [*LOG.splitlines()[:3], "some text"],
-            ["1 of 4 lines could not be read", "no such mail in what could be read and understood"],
+            ["1 of 4 lines could not be read", "not found in what could be read and understood"],
         ),
         (
             ["Nov 24 10:00:00 mx1 a text without a program"],
-            ["1 of 1 lines could not be read", "no such mail in what could be read and understood"],
+            ["1 of 1 lines could not be read", "not found in what could be read and understood"],
         ),
     ],
 )
@@ -268,17 +271,17 @@ def test_what_could_not_be_read_of_a_file_is_said(
     assert done.returncode == 3
     assert all(text in done.stderr for text in said), done.stderr
     [nothing] = map(json.loads, done.stdout.splitlines())
-    assert nothing["verdict"] is None
-    assert said[0] in nothing["incomplete"][0]
+    assert (nothing["verdict"], nothing["whole"]) == (None, False)
+    assert said[0] in nothing["why"][0]["text"]
 
 
 def test_an_answer_says_that_there_may_be_others(tmp_path: Path) -> None:
     asked = Asked(tmp_path, "file")
     asked.log.write_text(LOG + "some text\n")
     done = asked.trace("--to", "bob@example.net", "--json")
-    assert done.returncode == 0
+    assert done.returncode == 3
     [answer] = map(json.loads, done.stdout.splitlines())
-    assert "1 of 7 lines could not be read" in answer["incomplete"][0]
+    assert "1 of 7 lines could not be read" in answer["why"][0]["text"]
     assert "1 of 7 lines could not be read" in done.stderr
 
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from mailingest.delivery import batcher as module
-from mailingest.delivery.batcher import Batcher
+from mailingest.delivery.batcher import Batcher, RejectionSink
 from mailingest.delivery.deadletters import DeadLetters
 from mailingest.delivery.outages import LOG_INTERVAL
 from mailingest.delivery.receipts import Receipt, Receipts
@@ -46,7 +46,7 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @asynccontextmanager
 async def running(
-    output: ScriptedWriter, letters: Letters | None = None, **options: Any
+    output: ScriptedWriter, letters: RejectionSink | None = None, **options: Any
 ) -> AsyncIterator[Batcher]:
     batcher = Batcher(output, letters or Letters(), **options)
     task = asyncio.create_task(batcher.run())
@@ -291,7 +291,11 @@ async def test_dead_letters_that_wait_are_no_fault_of_the_store() -> None:
         async with running(output, Letters(failures=3), max_documents=1) as batcher:
             await batcher.put_many([document(number) for number in range(3)])
             assert await batcher.drain() == 0
-    assert logged(logs) == [("warning", "bad"), ("warning", "the disk is full")]
+    assert logged(logs) == [
+        ("warning", "bad"),
+        ("warning", "the disk is full"),
+        ("info", "dead letters have room again"),
+    ]
 
 
 async def test_rejected_documents_become_dead_letters(tmp_path: Path) -> None:
@@ -323,9 +327,9 @@ async def test_dead_letters_are_written_beside_the_event_loop() -> None:
     threads: list[int] = []
 
     class InThread(Letters):
-        def write(self, rejections: Sequence[Rejection]) -> None:
+        def write(self, rejections: Sequence[Rejection]) -> int:
             threads.append(threading.get_ident())
-            super().write(rejections)
+            return super().write(rejections)
 
     output = ScriptedWriter(lambda batch: WriteResult(rejected=[Rejection(batch[0], "bad")]))
     async with running(output, InThread(failures=1), max_documents=1) as batcher:
@@ -333,6 +337,103 @@ async def test_dead_letters_are_written_beside_the_event_loop() -> None:
         assert await batcher.drain() == 0
     assert len(threads) == 2
     assert threading.get_ident() not in threads
+
+
+# Held, since something is wrong with an index
+
+
+def closed(*days: str) -> Callable[[Sequence[Document]], WriteResult]:
+    """An answer that stores all but the documents of these days."""
+
+    def answer(batch: Sequence[Document]) -> WriteResult:
+        held = [Rejection(one, f"{one.index} is closed") for one in batch if one.index[5:] in days]
+        return WriteResult(stored=len(batch) - len(held), held=held)
+
+    return answer
+
+
+YESTERDAY, TODAY = "2026.11.23", "2026.11.24"
+
+
+async def test_what_is_held_waits_and_the_others_go_on() -> None:
+    output = ScriptedWriter(*[closed(TODAY)] * 1000)
+    async with running(output, max_documents=2) as batcher:
+        await batcher.put_many([document(1), document(2)], receipt(2))
+        await batcher.put_many([document(3, day="2026.11.25"), document(4, day="2026.11.25")])
+        await until(lambda: batcher.documents_stored == 2)
+        assert (batcher.documents_held, batcher.pending) == (2, 2)
+        await until(lambda: batcher.held == "held documents: mail-2026.11.24 is closed")
+        assert not batcher.receipts.cover(receipt(2))
+        output.answers.clear()
+        assert await batcher.drain() == 0
+        assert (batcher.documents_held, batcher.documents_stored) == (0, 4)
+        await until(lambda: batcher.held is None)
+        assert batcher.receipts.cover(receipt(2))
+
+
+async def test_one_index_that_is_set_right_does_not_wait_for_another() -> None:
+    output = ScriptedWriter(*[closed(YESTERDAY, TODAY)] * 10, *[closed(YESTERDAY)] * 1000)
+    async with running(output, max_documents=2) as batcher:
+        for number in range(0, 8, 2):
+            await batcher.put_many([document(number, day=YESTERDAY), document(number + 1)])
+        await until(lambda: batcher.documents_stored == 4)
+        assert batcher.documents_held == 4
+        await until(lambda: batcher.held == "held documents: mail-2026.11.23 is closed")
+
+
+async def test_no_more_is_held_than_there_is_room_for() -> None:
+    output = ScriptedWriter(*[closed(TODAY)] * 1000)
+    async with running(output, max_documents=2, capacity=10) as batcher:
+        for number in range(10):
+            await batcher.put(document(number))
+        await until(lambda: batcher.documents_held == 10)
+        assert not batcher.offer(document(10))
+
+
+@pytest.mark.parametrize(
+    ("live", "hours", "rejected"),
+    [
+        pytest.param(True, 47, 0, id="yesterday"),
+        pytest.param(True, 49, 1, id="the day before yesterday"),
+        pytest.param(True, -49, 0, id="from a host whose clock is ahead"),
+        pytest.param(False, 49, 0, id="in a replay"),
+    ],
+)
+async def test_a_day_that_was_put_away_long_ago_holds_up_nothing(
+    live: bool, hours: int, rejected: int
+) -> None:
+    letters = Letters()
+    output = ScriptedWriter(*[closed(TODAY)] * 1000)
+    now = float(document(0).seconds + 3600 * hours)
+    async with running(output, letters, max_documents=1, live=live, now=lambda: now) as batcher:
+        await batcher.put(document(0))
+        await until(lambda: batcher.documents_rejected or batcher.held)
+        assert batcher.documents_rejected == rejected
+    assert [one.reason for one in letters.kept] == ["mail-2026.11.24 is closed"] * rejected
+
+
+async def test_what_finds_no_room_in_the_dead_letters_waits_with_its_receipt(
+    tmp_path: Path,
+) -> None:
+    output = ScriptedWriter(
+        lambda batch: WriteResult(rejected=[Rejection(one, "bad") for one in batch])
+    )
+    async with running(output, DeadLetters(tmp_path, max_bytes=200), max_documents=5) as batcher:
+        await batcher.put_many([document(number) for number in range(5)], receipt(5))
+        await batcher.put_many([document(number) for number in range(5, 10)])
+        await until(lambda: "are full" in str(batcher.held))
+        assert (batcher.documents_rejected, batcher.documents_stored) == (2, 5)
+        assert (batcher.documents_held, batcher.pending) == (3, 3)
+        assert not batcher.receipts.cover(receipt(5))
+
+        def made_room() -> bool:
+            for file in tmp_path.iterdir():
+                file.unlink()
+            return not batcher.pending
+
+        await until(made_room)
+        assert batcher.documents_rejected == 5
+        assert batcher.receipts.cover(receipt(5))
 
 
 # Receipts

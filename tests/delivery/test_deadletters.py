@@ -2,7 +2,6 @@
 
 import os
 import stat
-import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailingest.delivery.deadletters import DeadLetters
-from mailingest.errors import StoreUnavailable
+from mailingest.errors import StoreUnavailable, UsageError
 from mailingest.stores.protocol import Rejection
 from tests.support.documents import MIDNIGHT, document, files_limited_to
 
@@ -82,61 +81,48 @@ def test_files_are_private_to_owner_and_group(tmp_path: Path) -> None:
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o750
 
 
-def test_the_oldest_day_makes_room_and_is_counted(tmp_path: Path) -> None:
+def test_full_dead_letters_take_no_more_remove_none_and_say_what_to_do(tmp_path: Path) -> None:
     clock = Clock()
-    letters = DeadLetters(tmp_path, max_bytes=1500, clock=clock)
+    letters = DeadLetters(tmp_path, max_bytes=600, clock=clock)
     (tmp_path / "queue-ids").write_bytes(b"another file of the state directory" * 100)
-    for _ in range(4):
-        letters.write([rejection(1), rejection(2)])
-        clock.now += DAY
-    assert names(tmp_path) == [
-        "dead-letters-2026.11.25.ndjson",
-        "dead-letters-2026.11.26.ndjson",
-        "dead-letters-2026.11.27.ndjson",
-        "queue-ids",
-    ]
-    assert letters.documents_removed == 2
+    # The last one may go beyond the limit.
+    assert letters.write([rejection(number) for number in range(9)]) == 4
+    clock.now += DAY
+    with pytest.raises(UsageError, match="are full: look at them with `mailingest deadletter list"):
+        letters.write([rejection(5)])
+    assert names(tmp_path) == ["dead-letters-2026.11.24.ndjson", "queue-ids"]
+    (tmp_path / "dead-letters-2026.11.24.ndjson").unlink()
+    assert letters.write([rejection(5)]) == 1
 
 
-def test_todays_letters_make_room_if_there_are_no_older_ones(tmp_path: Path) -> None:
-    letters = DeadLetters(tmp_path, max_bytes=600, clock=Clock())
-    for number in range(4):
-        letters.write([rejection(number)])
-    [letter] = read(tmp_path / "dead-letters-2026.11.24.ndjson")[-1:]
-    assert letter["document"]["number"] == 3
-    assert letters.documents_removed > 0
-
-
-def test_making_room_reads_no_large_file_as_one_piece(tmp_path: Path) -> None:
-    letters = DeadLetters(tmp_path, max_bytes=1000, clock=Clock())
-    lines, megabytes = 300_000, 20
-    line = b"x" * (megabytes * 1024 * 1024 // lines) + b"\n"
-    (tmp_path / "dead-letters-2026.11.23.ndjson").write_bytes(line * lines)
-    tracemalloc.start()
-    try:
-        letters.write([rejection(1)])
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert letters.documents_removed == lines
-    assert peak < 4 * 1024 * 1024
+def test_one_that_is_larger_than_all_may_be_is_taken(tmp_path: Path) -> None:
+    letters = DeadLetters(tmp_path, max_bytes=1024, clock=Clock())
+    assert letters.write([rejection(1, "x" * 5000), rejection(2)]) == 1
+    with pytest.raises(UsageError, match="are full"):
+        letters.write([rejection(2)])
 
 
 @given(batches=st.lists(st.tuples(st.integers(1, 9), st.integers(0, 2)), max_size=12))
-def test_every_letter_is_kept_or_counted_and_the_bound_holds(
+def test_every_letter_that_is_taken_is_kept_and_the_bound_holds(
     tmp_path_factory: pytest.TempPathFactory, batches: list[tuple[int, int]]
 ) -> None:
     directory = tmp_path_factory.mktemp("state")
     clock = Clock()
     letters = DeadLetters(directory, max_bytes=2500, clock=clock)
-    written = 0
+    written: list[int] = []
     for count, days in batches:
         clock.now += days * DAY
-        letters.write([rejection(number) for number in range(count)])
-        written += count
-        kept = [path.read_bytes() for path in directory.iterdir()]
-        assert sum(map(len, kept)) <= 2500
-        assert sum(data.count(b"\n") for data in kept) + letters.documents_removed == written
+        numbers = list(range(len(written), len(written) + count))
+        try:
+            taken = letters.write([rejection(number) for number in numbers])
+        except UsageError:
+            taken = 0
+        written += numbers[:taken]
+        kept = [one for path in sorted(directory.iterdir()) for one in read(path)]
+        assert [letter["document"]["number"] for letter in kept] == written
+        sizes = [path.stat().st_size for path in directory.iterdir()]
+        assert sum(sizes) < 2500 + 200
+        assert taken == count or sum(sizes) >= 2500
 
 
 def test_a_full_disk_leaves_no_half_letter_and_the_retry_is_whole(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from mailingest.config import Settings
 from mailingest.errors import UsageError
 from mailingest.trace.questions import Question
 from mailingest.wiring import build_store
-from tests.support.elastic import asking, document
+from tests.support.elastic import asking, document, searched
 from tests.support.servers import SearchServer
 from tests.support.servers.security import PASSWORD
 
@@ -114,6 +114,13 @@ async def test_each_role_may_do_its_work_and_no_others(
         index = await client.indices.get(index=f"{prefix}-*")
         assert list(index.body) == [f"{prefix}-2026.11.24"]
         await read(logins[READ])
+        # What is asked when a day cannot be read takes no more.
+        out = capsys.readouterr().out
+        await client.indices.close(index=f"{prefix}-2026.11.24")
+        await read(logins[READ])
+        assert f"{prefix}-2026.11.24 cannot be read: it is closed" in capsys.readouterr().err
+        await client.indices.open(index=f"{prefix}-2026.11.24")
+        await searched(client, f"{prefix}-2026.11.24", size=0)
     refused: list[tuple[str, str]] = [
         (WRITE, READ),
         (READ, WRITE),
@@ -123,7 +130,31 @@ async def test_each_role_may_do_its_work_and_no_others(
     for role, deed in refused:
         with pytest.raises(UsageError, match="denies access"):
             await DEEDS[deed](logins[role])
-    assert "mailingest retention" in capsys.readouterr().out
+    assert "mailingest retention" in out
+    assert "no advice" not in out
+
+
+async def test_the_component_template_that_is_shown_shapes_the_indices(
+    search_server: SearchServer,
+) -> None:
+    prefix = f"mail-{uuid4().hex[:8]}"
+    _, _, section = TEXT.partition("PUT /_component_template/mail@custom\n")
+    body = json.loads(section.partition("```")[0])
+    settings = Settings.model_validate(
+        {"elasticsearch": {"hosts": [search_server.url]}, "index": {"prefix": prefix}}
+    )
+    async with asking(search_server) as client:
+        await client.cluster.put_component_template(name=f"{prefix}@custom", **body)
+        await asyncio.to_thread(setup.run, settings)
+        made = (await client.indices.simulate_index_template(name=f"{prefix}-2026.11.24"))[
+            "template"
+        ]
+    index = made["settings"]["index"]
+    assert (index["refresh_interval"], index["codec"]) == ("30s", "default")
+    assert index["default_pipeline"] == "mail-site"
+    assert index["routing"]["allocation"]["require"] == {"box": "hot"}
+    assert list(made["aliases"]) == ["post"]
+    assert made["mappings"]["properties"]["site"] == {"type": "keyword"}
 
 
 @pytest.mark.parametrize("product", ["Elasticsearch", "OpenSearch"])

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -9,6 +10,7 @@ from mailingest.cli import app
 from mailingest.postfix import enrichment as correlation
 from mailingest.postfix import parser as events
 from mailingest.service.counters import COUNTERS
+from mailingest.stores.gaps import GapCode
 from mailingest.syslog import header as records
 
 ROOT = Path(__file__).parents[2]
@@ -51,6 +53,13 @@ def test_the_counters_in_the_readme_are_those_that_are_declared() -> None:
 )
 def test_every_tag_is_in_the_readme(tag: str) -> None:
     assert f"| `{tag}` |" in README
+
+
+def test_every_reason_why_an_answer_is_not_whole_is_in_the_readme() -> None:
+    section = README.partition("| code | what is missing |")[2].partition("\n\n")[0]
+    first_cells = [row.split("|")[1] for row in section.splitlines()[2:]]
+    codes = [code for cell in first_cells for code in re.findall(r"`([a-z_]+)`", cell)]
+    assert sorted(codes) == sorted(get_args(GapCode))
 
 
 @pytest.mark.parametrize(

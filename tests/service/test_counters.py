@@ -144,7 +144,7 @@ def test_they_are_in_the_log_and_in_the_status_of_the_spool(tmp_path: Path) -> N
             "frames_received": 5,
             "documents_made": 5,
             "documents_stored": 5,
-            "dead_letters_removed": 0,
+            "documents_held": 0,
             "spool_full": None,
         }
         assert {name: counters[name] for name in expected} == expected

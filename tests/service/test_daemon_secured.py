@@ -16,6 +16,7 @@ from uuid import uuid4
 import pytest
 from elasticsearch import AsyncElasticsearch
 
+from mailingest.commands import setup
 from mailingest.config import load
 from mailingest.delivery.outages import LOG_INTERVAL
 from mailingest.spool.status import spool_status
@@ -106,6 +107,11 @@ async def logged(log: Path, hint: str) -> None:
         pytest.param(
             "expired", "certificate has expired: renew it there", id="expired certificate"
         ),
+        pytest.param(
+            "template",
+            "was not made by mailingest, which leaves it alone: `mailingest setup --force`",
+            id="an index template of others",
+        ),
     ],
 )
 async def test_the_daemon_takes_lines_in_and_says_what_to_do_until_it_is_set_right(
@@ -123,6 +129,10 @@ async def test_the_daemon_takes_lines_in_and_says_what_to_do_until_it_is_set_rig
         if fault == "authority":
             shutil.copy(made.stranger, site.authority)
         client = await stack.enter_async_context(asking(secured_server))
+        if fault == "template":
+            await client.indices.put_index_template(
+                name=site.prefix, index_patterns=[f"{site.prefix}-*"], template={}
+            )
         began = time.monotonic()
         daemon = stack.enter_context(Daemon(site.config))
         await asyncio.to_thread(site.hand_over, 1)
@@ -132,6 +142,10 @@ async def test_the_daemon_takes_lines_in_and_says_what_to_do_until_it_is_set_rig
 
         if fault == "expired":
             front.show(made.server)
+        if fault == "template":
+            there = await client.indices.get_index_template(name=site.prefix)
+            assert not there["index_templates"][0]["index_template"].get("composed_of")
+            await asyncio.to_thread(setup.run, load(site.config), force=True)
         site.password.write_text(PASSWORD)
         shutil.copy(made.authority, site.authority)
         await site.is_stored(client, 2)

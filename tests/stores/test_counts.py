@@ -106,7 +106,7 @@ async def test_each_line_counts_once_in_its_bucket(
     }
     assert counts.sent_bytes == 500
     assert not counts.is_partial
-    assert not counts.notes
+    assert not counts.why
 
 
 async def test_reasons_are_counted_together_whoever_they_are_about(

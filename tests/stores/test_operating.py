@@ -13,7 +13,9 @@ TODAY = date(2026, 11, 24)
 
 
 async def test_a_store_that_can_be_written_to_says_so_in_a_line(case: StoreCase) -> None:
-    said = await case.store.check()
+    warnings: list[str] = []
+    said = await case.store.check(warnings.append)
+    assert warnings == []
     assert said.endswith((" is writable", " answers"))
     assert "\n" not in said
 
@@ -24,7 +26,9 @@ async def test_a_set_up_that_is_repeated_changes_nothing(case: StoreCase) -> Non
         lines.append([])
         await case.store.set_up({case.prefix: None}, None, lines[-1].append)
     assert lines[1] == lines[2]
-    assert lines[1][0].startswith(("nothing to set up", f"index template {case.prefix}: unchanged"))
+    assert lines[1][0].startswith(
+        ("nothing to set up", f"component template {case.prefix}@mailingest: unchanged")
+    )
 
 
 async def test_a_set_up_that_is_shown_is_not_made(case: StoreCase) -> None:

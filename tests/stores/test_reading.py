@@ -301,7 +301,8 @@ async def test_lines_that_no_pattern_matches_are_told_of(
     messages = [event["message"] for event in found.events]
     assert messages == [lines[number].partition("]: ")[2] for number in reversed(numbers)]
     result = await trace(reader, Criteria(**criteria))
-    assert result.is_certain is (bool(result.stories) or not numbers)
+    is_doubtful = bool(numbers) and not result.stories
+    assert [gap.code for gap in result.why] == ["not_understood"] * is_doubtful
 
 
 async def test_no_such_mail_is_not_certain_if_too_many_lines_are_not_understood(

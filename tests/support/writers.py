@@ -42,7 +42,8 @@ class ScriptedWriter:
         if isinstance(answer, BaseException):
             raise answer
         result = answer if isinstance(answer, WriteResult) else answer(batch)
-        refused = {one.id for one in result.retry} | {r.document.id for r in result.rejected}
+        refused = {one.id for one in result.retry}
+        refused |= {one.document.id for one in (*result.rejected, *result.held)}
         self.stored.update(one.id for one in batch if one.id not in refused)
         return result
 
@@ -60,11 +61,12 @@ class Letters:
         self.failures = failures
         self.kept: list[Rejection] = []
 
-    def write(self, rejections: Sequence[Rejection]) -> None:
+    def write(self, rejections: Sequence[Rejection]) -> int:
         if self.failures:
             self.failures -= 1
             raise StoreUnavailable("the disk is full")
         self.kept += rejections
+        return len(rejections)
 
 
 def any_answer(rng: Random) -> Callable[[Sequence[Document]], WriteResult]:
@@ -75,9 +77,11 @@ def any_answer(rng: Random) -> Callable[[Sequence[Document]], WriteResult]:
             raise StoreUnavailable("down")
         result = WriteResult()
         for one in batch:
-            fate = rng.choice(["stored", "stored", "duplicate", "rejected", "retry"])
+            fate = rng.choice(["stored", "stored", "duplicate", "rejected", "retry", "held"])
             if fate == "rejected":
                 result.rejected.append(Rejection(one, "bad"))
+            elif fate == "held":
+                result.held.append(Rejection(one, "closed: open it"))
             elif fate == "retry":
                 result.retry.append(one)
             else:

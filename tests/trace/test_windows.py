@@ -74,7 +74,7 @@ async def test_a_question_for_nothing_has_one_result(store: SqliteReader) -> Non
     criteria = Criteria(recipient=address_term("nobody@nowhere.test"))
     results = [result async for result in trace_all(store, criteria)]
     assert not any(result.stories for result in results)
-    assert results[-1].is_certain
+    assert results[-1].is_whole
 
 
 def test_all_mails_of_a_file_that_is_too_large_for_memory(

@@ -92,7 +92,7 @@ async def test_json_lies_beside_each_page(page: Page) -> None:
     async with page.session.get(page.url + "search.json?from=ann@example.com") as response:
         found = await response.json()
     assert [mail["verdict"] for mail in found["mails"]] == ["handed_over", "pending", "rejected"]
-    assert found["is_cut"] is False
+    assert (found["whole"], found["why"]) == (True, [])
     async with page.session.get(
         page.url + "mail.json?host=mx1&queue_id=AAAAAA1&at=2026-11-24T10:00:00.000Z"
     ) as response:
@@ -191,17 +191,20 @@ async def test_lines_that_were_not_understood_make_no_such_mail_uncertain(
     await writer.close()
     async for page in served(settings, Access()):
         _, html = await page.get("?to=nobody@example.net")
-        assert "No such mail in what could be read and understood." in html
-        assert "Lines that may be about it and were not understood: 1." in html
-        found = json.loads((await page.get("search.json?to=nobody@example.net"))[1])
-        assert (found["is_certain"], found["unread"], found["unmatched"]) == (False, 0, 1)
+        assert "Not found in what could be read and understood." in html
+        assert "There are lines that may be about it and were not understood." in html
+        status, text = await page.get("search.json?to=nobody@example.net")
+        found = json.loads(text)
+        assert (status, found["whole"]) == (503, False)
+        assert [one["code"] for one in found["why"]] == ["not_understood"]
+        assert "nobody" not in text
         assert "No such mail. " in (await page.get("?to=zoe@example.net"))[1]
     async for page in served(settings, Access(is_masked=True)):
         found = json.loads((await page.get("search.json?to=nobody@example.net"))[1])
-        assert found["unmatched"] == 1
+        assert found["whole"] is False
         # A part of a name must not be guessed letter by letter.
         found = json.loads((await page.get("search.json?to=nobod"))[1])
-        assert found["unmatched"] == 0
+        assert found["whole"] is True
 
 
 async def test_german_is_spoken_if_asked_for(page: Page) -> None:
@@ -275,7 +278,9 @@ async def test_a_fault_is_shown_without_its_details(
         got, text = await page.get("search.json?to=x")
         assert got == status
         assert "10.0.0.1" not in text
-        assert "error" in json.loads(text)
+        said = json.loads(text)
+        assert "error" in said
+        assert said.get("whole") is (False if status == 503 else None)
 
 
 @pytest.mark.parametrize(

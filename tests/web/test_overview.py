@@ -137,7 +137,7 @@ async def test_the_numbers_are_there_for_scripts(page: Page) -> None:
     assert found["reasons"]["rejected"] == [
         {"reason": "554 5.7.1 *: Relay access denied", "count": 1}
     ]
-    assert (found["is_partial"], found["is_whole"]) == (False, True)
+    assert (found["whole"], found["why"]) == (True, [])
     assert found["logs_last"] == "2026-11-24T11:00:00.000Z"
 
 
@@ -179,7 +179,7 @@ async def test_a_file_that_cannot_be_read_is_reported(tmp_path: Path) -> None:
     (tmp_path / "mail-2026.11.23.sqlite").write_bytes(b"no database" * 1000)
     async for page in served(source, Access()):
         _, html = await page.get("overview?since=2026-11-23&until=2026-11-25")
-        assert "A part of the store could not be read" in html
+        assert "A day of the logs cannot be read" in html
 
 
 async def test_it_is_guarded_like_the_other_pages(tmp_path: Path) -> None:

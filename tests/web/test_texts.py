@@ -4,6 +4,7 @@ from typing import get_args
 
 import pytest
 
+from mailingest.stores.gaps import GapCode
 from mailingest.trace.story import Verdict
 from mailingest.web.texts import _TEXTS, Texts
 
@@ -14,6 +15,12 @@ def test_every_verdict_has_a_word_and_a_meaning(language: str) -> None:
     for verdict in get_args(Verdict):
         assert texts(f"verdict_{verdict}")
         assert texts(f"meaning_{verdict}")
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_every_reason_why_an_answer_is_not_whole_has_words(language: str) -> None:
+    texts = Texts(language)
+    assert all(texts(f"why_{code}") for code in get_args(GapCode))
 
 
 def test_every_text_is_translated() -> None:

@@ -13,6 +13,7 @@ import orjson
 
 from mailingest.documents import Document
 from mailingest.errors import StoreUnavailable
+from mailingest.stores.elastic.refusals import Refusal, judge
 
 REQUEST_BYTES = 1_000_000
 """Size at which a request is full.
@@ -21,35 +22,19 @@ Servers take 100 MB, but a proxy before them often only 1 MiB (nginx's default),
 of more in one piece, and larger requests are no faster.
 """
 
-REASON_LENGTH = 500
-"""Characters; some servers repeat the whole of a long value that they refuse."""
-
-OPERATOR_FIXABLE = frozenset(
-    {
-        "security_exception",  # the role may not write to this index
-        "index_not_found_exception",  # action.auto_create_index forbids the index
-        "validation_exception",  # cluster.max_shards_per_node leaves no room for a new index
-    }
-)
-"""Error types that say nothing against the document, whatever their status (400 to 404).
-
-They hit every document of the day until an operator has changed the server, so the documents
-wait.  A single closed or write-blocked index is not among them: a straggler from a day that
-was put away must not hold up today's mail.
-"""
-
-
 ACTION_BYTES = len(b'{"create":{"_index":"","_id":""}}\n\n')
 
 
 @dataclass(slots=True)
 class BulkOutcome:
-    """What an answer says about each document of the request; the reasons are one line each."""
+    """What an answer says about each document of the request.
 
-    created: int = 0
+    ``stored`` are those that are in the store now, and ``duplicates`` of them were before.
+    """
+
+    stored: list[Document] = field(default_factory=list)
     duplicates: int = 0
-    rejected: list[tuple[Document, str]] = field(default_factory=list)
-    retry: list[tuple[Document, str]] = field(default_factory=list)
+    refused: list[tuple[Document, Refusal]] = field(default_factory=list)
 
 
 def cut(documents: Iterable[Document]) -> Iterator[list[Document]]:
@@ -83,8 +68,6 @@ def sort_response(documents: Sequence[Document], response: Mapping[str, Any]) ->
     """Sort the documents of a request by what the answer says of them.
 
     A conflict (409) on ``create`` means that the id is there: an earlier try stored it.
-    Too many requests (429) and faults of the server (5xx) pass; other statuses are the
-    document's own fault, but for the OPERATOR_FIXABLE ones.
 
     Raises StoreUnavailable if the answer does not fit the request: nothing is known then,
     and as ids are fixed the same request can be made again.
@@ -94,41 +77,15 @@ def sort_response(documents: Sequence[Document], response: Mapping[str, Any]) ->
         raise StoreUnavailable("the answer to a bulk request does not fit the request")
     outcome = BulkOutcome()
     if response.get("errors") is False:
-        outcome.created = len(documents)
+        outcome.stored += documents
         return outcome
     for document, item in zip(documents, items, strict=True):
         result = item["create"]
-        status, error = result["status"], result.get("error")
-        if status < 300:
-            outcome.created += 1
-        elif status == 409:
-            outcome.duplicates += 1
-        elif status == 429 or status >= 500 or error_type(error) in OPERATOR_FIXABLE:
-            outcome.retry.append((document, reason(status, error)))
+        status = result["status"]
+        if status < 300 or status == 409:
+            outcome.stored.append(document)
+            outcome.duplicates += status == 409
         else:
-            outcome.rejected.append((document, reason(status, error)))
+            refusal = judge(status, result.get("error"), document.index)
+            outcome.refused.append((document, refusal))
     return outcome
-
-
-def error_type(error: object) -> str:
-    """The name of an error object of the API, or "" if it has none."""
-    return str(error.get("type", "")) if isinstance(error, Mapping) else ""
-
-
-def reason(status: int, error: object) -> str:
-    """One line for people: the status, the error and the causes that it gives.
-
-    >>> reason(400, {"type": "mapper_parsing_exception", "reason": "failed to parse",
-    ...              "caused_by": {"type": "number_format_exception", "reason": "no number"}})
-    '400 mapper_parsing_exception: failed to parse; number_format_exception: no number'
-    """
-    causes: list[str] = []
-    while isinstance(error, Mapping):
-        # Where JSON cannot be parsed, Elasticsearch 7 repeats the request, with its headers
-        # and so with the password, after "at [Source".
-        said = str(error.get("reason", "")).partition("at [Source")[0]
-        causes.append(f"{error_type(error)}: {said}".removesuffix(": "))
-        error = error.get("caused_by")
-    if isinstance(error, str):
-        causes.append(error)
-    return " ".join(f"{status} {'; '.join(causes)}".split())[:REASON_LENGTH]

@@ -5,11 +5,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from elastic_transport import AiohttpHttpNode
 from elasticsearch import AsyncElasticsearch
 
 from mailingest.errors import StoreUnavailable, UsageError
-from mailingest.stores.elastic.compatibility import BridgeNode, Server, recognise
+from mailingest.stores.elastic.compatibility import BridgeNode, QuietNode, Server, recognise
 from mailingest.stores.elastic.errors import explained
 from mailingest.stores.elastic.tls import Tls
 
@@ -135,9 +134,9 @@ class ElasticConnection:
         if not self.server.native:
             return client
         await client.close()
-        return self._new_client(AiohttpHttpNode)
+        return self._new_client(QuietNode)
 
-    def _new_client(self, node_class: type[AiohttpHttpNode]) -> AsyncElasticsearch:
+    def _new_client(self, node_class: type[QuietNode]) -> AsyncElasticsearch:
         tls: dict[str, Any] = {"ssl_context": self._context} if self._context else {}
         try:
             return AsyncElasticsearch(

@@ -102,9 +102,10 @@ def plain_policy(policy: Any) -> Any:
 
 
 def plain_template(template: Mapping[str, Any]) -> dict[str, Any]:
-    """An index template in one form, however it was put: settings flat, as text, below `index.`.
+    """An index or component template in one form, however it was put.
 
-    Servers give settings back like that; and an empty part is no part.
+    Settings are flat, as text, below `index.`: servers give them back like that.  An empty part is
+    no part.
     """
     inner = template.get("template", {})
     settings = {
@@ -118,6 +119,7 @@ def plain_template(template: Mapping[str, Any]) -> dict[str, Any]:
         "settings": settings,
         "mappings": _in_one_form(inner.get("mappings", {})),
         "aliases": inner.get("aliases"),
+        "_meta": template.get("_meta"),
     }
     return {name: value for name, value in parts.items() if value}
 

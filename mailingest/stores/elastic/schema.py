@@ -54,15 +54,15 @@ _MAPPINGS: Final[dict[FieldType, dict[str, Any]]] = {
 }
 
 
-def index_template(*, replicas: int, own: Iterable[Field] = ()) -> dict[str, Any]:
-    """Settings and mappings of the daily indices, with ``replicas`` copies of each.
+def index_template(*, replicas: int, shards: int = 1, own: Iterable[Field] = ()) -> dict[str, Any]:
+    """Settings and mappings of the daily indices, with ``replicas`` copies of each of the shards.
 
     ``own`` are fields that users have declared besides.
     """
     return {
         "settings": {
             "index": {
-                "number_of_shards": 1,
+                "number_of_shards": shards,
                 "number_of_replicas": replicas,
                 "refresh_interval": "5s",
                 "codec": "best_compression",

@@ -2,21 +2,24 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import ClassVar
 
 from mailingest.config import Elasticsearch, read_secret
+from mailingest.errors import UsageError
 from mailingest.postfix.fields import Field
 from mailingest.stores.elastic.connection import ElasticConnection, Login
+from mailingest.stores.elastic.errors import block_of
 from mailingest.stores.elastic.lifecycle import index_patterns
 from mailingest.stores.elastic.reader import ElasticReader
+from mailingest.stores.elastic.refusals import PRIVILEGES
 from mailingest.stores.elastic.retention import delete_indices
+from mailingest.stores.elastic.rivals import read_rivals
 from mailingest.stores.elastic.schema import index_template
 from mailingest.stores.elastic.setup import set_up
-from mailingest.stores.elastic.template import IndexTemplate
+from mailingest.stores.elastic.template import IndexTemplate, foreign, read_template
 from mailingest.stores.elastic.tls import Tls
 from mailingest.stores.elastic.writer import ElasticWriter
-from mailingest.stores.opening import opened
 from mailingest.stores.protocol import Expired, Progress, Show, no_progress
 
 
@@ -46,9 +49,21 @@ class ElasticStore:
         """A reader; ``progress`` hears nothing, since the server says nothing."""
         return ElasticReader(self.connection(), *self.types)
 
-    async def check(self) -> str:
-        async with opened(self.writer()):
-            return f"{', '.join(self.settings.hosts)} answers"
+    async def check(self, warn: Callable[[str], None]) -> str:
+        """Only reads there: what is missing, the writer makes when it opens."""
+        templates = list(map(self.template, self.types))
+        async with self.connection().opened(PRIVILEGES) as client:
+            for template in templates:
+                if (await read_template(client, template)).is_foreign:
+                    raise foreign(template)
+            settings = await client.cluster.get_settings(filter_path="*.cluster.blocks")
+            if (fix := block_of(settings.body)) is not None:
+                raise UsageError(fix)
+            rivals, today = await read_rivals(client), datetime.now(UTC).date()
+            for template in templates:
+                for line in rivals.lines(template, today):
+                    warn(line)
+        return f"{', '.join(self.settings.hosts)} answers"
 
     async def delete_old(
         self,
@@ -64,10 +79,16 @@ class ElasticStore:
             )
 
     async def set_up(
-        self, days: Mapping[str, int | None], show: Show | None, report: Callable[[str], None]
+        self,
+        days: Mapping[str, int | None],
+        show: Show | None,
+        report: Callable[[str], None],
+        *,
+        force: bool = False,
     ) -> None:
         for name, kept in days.items():
-            await set_up(self.connection(), name, self.template(name), kept, show, report)
+            template = self.template(name)
+            await set_up(self.connection(), name, template, kept, show, report, force=force)
 
     def connection(self) -> ElasticConnection:
         """A connection that is not open yet."""
@@ -88,7 +109,8 @@ class ElasticStore:
 
     def template(self, name: str) -> IndexTemplate:
         """The template of the daily indices of a type."""
-        body = index_template(replicas=self.settings.replicas, own=self.fields)
+        settings = self.settings
+        body = index_template(shards=settings.shards, replicas=settings.replicas, own=self.fields)
         return IndexTemplate(name, index_patterns(name), body)
 
 

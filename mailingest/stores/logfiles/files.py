@@ -16,6 +16,7 @@ import structlog
 from mailingest.errors import StoreUnavailable
 from mailingest.inputs.files import STANDARD_INPUT, DamagedFile, LogFile, Text
 from mailingest.inputs.years import tell_doubt
+from mailingest.stores.gaps import Gap
 from mailingest.stores.logfiles.canonical import CanonicalLines
 from mailingest.stores.logfiles.parsing import LineReading
 from mailingest.stores.protocol import Span
@@ -44,11 +45,11 @@ class LogFiles:
     """What was named on the command line, oldest first.
 
     What comes from a pipe is kept in a temporary file until `close`.  What cannot be read is
-    logged once, and becomes one of ``notes``.  Work ends with Interrupted when ``stop`` is set.
+    logged once, and becomes one of ``gaps``.  Work ends with Interrupted when ``stop`` is set.
     """
 
     def __init__(self, files: Sequence[LogFile], reading: LineReading) -> None:
-        self.notes: list[str] = []
+        self.gaps: list[Gap] = []
         self._files = list(files)
         # A pipe is read from a copy, and has its name all the same.
         self._names = [file.path for file in files]
@@ -96,16 +97,17 @@ class LogFiles:
         return self._ends
 
     def texts(self, file: LogFile, stop: threading.Event, start: int = 0) -> Iterator[Text]:
-        """What can be read of a file; that there is more is in `notes`."""
+        """What can be read of a file; that there is more is in `gaps`."""
         try:
             for text in file.texts(start):
                 if stop.is_set():
                     raise Interrupted
                 yield text
         except DamagedFile as error:
-            if str(error) not in self.notes:
+            gap = Gap("file_unreadable", str(error))
+            if gap not in self.gaps:
                 _log.error("file is damaged; what could be read was", reason=str(error))
-                self.notes.append(str(error))
+                self.gaps.append(gap)
 
     def note_unread(self, number: int, read: CanonicalLines) -> None:
         """Note how many lines of a file could not be read, once all of it was."""
@@ -113,12 +115,13 @@ class LogFiles:
             self.usual.add(number)
         if read.unread:
             path = self._names[number]
-            note = (
+            gap = Gap(
+                "lines_unreadable",
                 f"{path}: {read.unread} of {read.lines} lines could not be read: they have no "
-                "syslog header that is known, or one without a program"
+                "syslog header that is known, or one without a program",
             )
-            if note not in self.notes:
-                self.notes.append(note)
+            if gap not in self.gaps:
+                self.gaps.append(gap)
 
     def tell_doubt(self, number: int, span: FileSpan) -> None:
         """Log why the years of a file that was read may be wrong, once."""

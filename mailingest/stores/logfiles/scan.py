@@ -80,7 +80,7 @@ class Scan:
                     break
         rarest = min(searches, key=lambda search: (search.is_cut, search.count))
         events = newest_first(self._events(rarest, until))
-        return Found(events[:limit], rarest.is_cut or len(events) > limit, list(files.notes))
+        return Found(events[:limit], rarest.is_cut or len(events) > limit, list(files.gaps))
 
     def _search_file(
         self,

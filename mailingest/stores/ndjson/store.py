@@ -33,7 +33,7 @@ class NdjsonStore:
             "sqlite.directory or elasticsearch.hosts"
         )
 
-    async def check(self) -> str:
+    async def check(self, warn: Callable[[str], None]) -> str:
         async with opened(self.writer()):
             return f"{self.path} is writable"
 
@@ -48,6 +48,11 @@ class NdjsonStore:
         raise UsageError("retention: NDJSON files are for logrotate(8) to delete")
 
     async def set_up(
-        self, days: Mapping[str, int | None], show: Show | None, report: Callable[[str], None]
+        self,
+        days: Mapping[str, int | None],
+        show: Show | None,
+        report: Callable[[str], None],
+        *,
+        force: bool = False,
     ) -> None:
         report(NO_SET_UP)

@@ -12,7 +12,7 @@ import structlog
 
 from mailingest.errors import StoreUnavailable, UsageError
 from mailingest.spool.files import sync_directory
-from mailingest.stores.days import day_of, type_of
+from mailingest.stores.days import day_of, touches, type_of
 from mailingest.stores.sqlite.schema import bring_up_to_date, schema_version
 from mailingest.syslog.sources import TYPE_NAME
 
@@ -149,11 +149,9 @@ def day_files(
 
     There are none as long as there is no such directory.  Raises UsageError if it cannot be read.
     """
-    first = f"{since.astimezone(UTC):%Y.%m.%d}" if since else ""
-    last = f"{until.astimezone(UTC):%Y.%m.%d}" if until else "~"
     paths = [path for path in entries(directory) if path.suffix == SUFFIX]
     days = [(day, path) for path in paths for name in types if (day := day_of(path.stem, name))]
-    return [path for day, path in sorted(days, reverse=True) if first <= f"{day:%Y.%m.%d}" <= last]
+    return [path for day, path in sorted(days, reverse=True) if touches(day, since, until)]
 
 
 def other_types(directory: Path, types: Sequence[str]) -> list[str]:
@@ -169,6 +167,21 @@ def other_types(directory: Path, types: Sequence[str]) -> list[str]:
 def day_text(path: Path) -> str:
     """The day of one of these files, as it stands in its name."""
     return path.stem[-_DAY_LENGTH:]
+
+
+def damaged_files(
+    directory: Path, types: Sequence[str], since: datetime | None, until: datetime | None
+) -> list[Path]:
+    """The files of these days that were set aside; raises UsageError as `day_files` does."""
+    aside = f"{SUFFIX}{DAMAGED}"
+    return [
+        path
+        for path in entries(directory)
+        if aside in path.name and not path.name.endswith(COMPANIONS)
+        for name in types
+        if (day := day_of(path.name.partition(aside)[0], name)) is not None
+        and touches(day, since, until)
+    ]
 
 
 def entries(directory: Path) -> list[Path]:

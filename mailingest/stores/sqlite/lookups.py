@@ -139,7 +139,7 @@ def fetch(days: Days, rows: Rows, limit: int) -> Found:
 
     days.visit([path for path, numbers in rows.by_file if numbers], ask)
     events = newest_first(events)
-    return Found(events[:limit], rows.count > limit, days.notes)
+    return Found(events[:limit], rows.count > limit, days.gaps)
 
 
 def encodable(text: str) -> str:

@@ -13,6 +13,7 @@ from mailingest.postfix.names import MESSAGE_ID, QUEUE_ID
 from mailingest.stores.counts import Counts, TimeBuckets
 from mailingest.stores.criteria import FIELDS_OF, Criteria, may_be_about, terms_of
 from mailingest.stores.events import is_of_sessions
+from mailingest.stores.gaps import summed
 from mailingest.stores.protocol import Found, Progress, Span, no_progress
 from mailingest.stores.sqlite.counts import add_day, keep_most
 from mailingest.stores.sqlite.lookups import Rows, by_term, by_values, collect, fetch, look_up
@@ -30,8 +31,8 @@ class SqliteReader:
     """Asks the files that SqliteWriter writes, those of these types, also while it is writing them.
 
     Nothing is written, and no right to write is needed.  A file that cannot be read is logged and
-    noted, and the others are asked.  Whole addresses, their beginnings, Message-IDs and queue IDs
-    are found by an index; domains and other parts of addresses by reading an index through;
+    is a gap, and the others are asked.  Whole addresses, their beginnings, Message-IDs and queue
+    IDs are found by an index; domains and other parts of addresses by reading an index through;
     anything else by reading the documents of the time span.
     """
 
@@ -80,7 +81,7 @@ class SqliteReader:
         bounds = Bounds(since, until)
         found = await self._in_thread(partial(look_up, lookups=lookups, bounds=bounds, limit=limit))
         events = [event for event in found.events if is_of_sessions(event, wanted)]
-        return Found(events, found.is_cut, found.notes)
+        return Found(events, found.is_cut, found.gaps)
 
     async def unmatched(self, criteria: Criteria, limit: int) -> Found:
         """Lines that no pattern matched, and that may be about what is asked for."""
@@ -88,7 +89,7 @@ class SqliteReader:
         bounds = Bounds(criteria.since, criteria.until)
         found = await self._in_thread(partial(look_up, lookups=lookups, bounds=bounds, limit=limit))
         events = [event for event in found.events if may_be_about(event, criteria)]
-        return Found(events, found.is_cut, found.notes)
+        return Found(events, found.is_cut, found.gaps)
 
     async def counts(self, buckets: TimeBuckets) -> Counts:
         """How much happened when, and why."""
@@ -120,8 +121,8 @@ def _span(days: Days) -> Span | None:
     days.visit(newest, ask)
     last = max(ends, default=None)
     if last is None:
-        if days.notes:
-            raise StoreUnavailable("; ".join(days.notes))
+        if days.gaps:
+            raise StoreUnavailable("; ".join(gap.text for gap in summed(days.gaps)))
         return None
     ends.clear()
     days.visit(newest[::-1], ask)
@@ -130,16 +131,17 @@ def _span(days: Days) -> Span | None:
 
 def _counts(days: Days, buckets: TimeBuckets) -> Counts:
     counts = Counts(buckets)
+    read: list[Path] = []
 
     def ask(path: Path, connection: sqlite3.Connection) -> bool:
         add_day(counts, connection)
+        read.append(path)
         return True
 
-    files = days.within(Bounds(buckets.since, buckets.until))
-    days.visit(files, ask)
-    if files and len(days.notes) == len(files):
-        raise StoreUnavailable("; ".join(days.notes))
-    counts.notes = days.notes
+    days.visit(days.within(Bounds(buckets.since, buckets.until)), ask)
+    if days.gaps and not read:
+        raise StoreUnavailable("; ".join(gap.text for gap in summed(days.gaps)))
+    counts.gaps = days.gaps
     keep_most(counts)
     return counts
 

@@ -58,7 +58,7 @@ def scan(
         return len(events) <= limit
 
     days.visit(paths, ask)
-    return Found(newest_first(events)[:limit], len(events) > limit, days.notes)
+    return Found(newest_first(events)[:limit], len(events) > limit, days.gaps)
 
 
 def _first_and_last(connection: sqlite3.Connection) -> tuple[int, int]:

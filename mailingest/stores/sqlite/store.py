@@ -33,15 +33,14 @@ class SqliteStore:
     def reader(self, progress: Progress = no_progress) -> SqliteReader:
         return SqliteReader(self.directory, *self.types, progress=progress)
 
-    async def check(self) -> str:
+    async def check(self, warn: Callable[[str], None]) -> str:
         async with opened(self.writer()):
-            said = f"{self.directory} is writable"
-        if others := other_types(self.directory, self.types):
-            said += (
-                f", and has days of types that are not set: {', '.join(others)}: name them in "
-                "[types] for traces and retention to know them"
-            )
-        return said
+            if others := other_types(self.directory, self.types):
+                warn(
+                    f"{self.directory} has days of types that are not set: {', '.join(others)}: "
+                    "name them in [types] for traces and retention to know them"
+                )
+            return f"{self.directory} is writable"
 
     async def delete_old(
         self,
@@ -55,6 +54,11 @@ class SqliteStore:
             delete_files(self.directory, name, kept, today=today, dry_run=dry_run, report=report)
 
     async def set_up(
-        self, days: Mapping[str, int | None], show: Show | None, report: Callable[[str], None]
+        self,
+        days: Mapping[str, int | None],
+        show: Show | None,
+        report: Callable[[str], None],
+        *,
+        force: bool = False,
     ) -> None:
         report(NO_SET_UP)

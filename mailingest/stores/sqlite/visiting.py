@@ -14,7 +14,8 @@ import orjson
 import structlog
 
 from mailingest.stores.events import StoredEvent
-from mailingest.stores.sqlite.files import day_files, day_text, open_for_reading
+from mailingest.stores.gaps import Gap
+from mailingest.stores.sqlite.files import damaged_files, day_files, day_text, open_for_reading
 from mailingest.stores.threads import Interrupted
 
 _log = structlog.get_logger(__name__)
@@ -49,7 +50,7 @@ class Bounds:
 class Days:
     """The files for one question, of which one is open at a time.
 
-    A file that cannot be read is logged and becomes one of ``notes``; the others are asked.
+    A file that cannot be read is logged and becomes one of ``gaps``; the others are asked.
     """
 
     def __init__(self, directory: Path, types: Sequence[str]) -> None:
@@ -58,7 +59,7 @@ class Days:
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._is_interrupted = False
-        self.notes: list[str] = []
+        self.gaps: list[Gap] = []
 
     def interrupt(self) -> None:
         """End the work, from another thread; it raises Interrupted soon."""
@@ -68,8 +69,15 @@ class Days:
                 self._connection.interrupt()
 
     def within(self, bounds: Bounds) -> list[Path]:
-        """The files of a time span, newest day first; those of a day are of several types."""
-        return day_files(self._directory, self._types, bounds.since, bounds.until)
+        """The files of a time span, newest day first; those of a day are of several types.
+
+        Those that were set aside become gaps.
+        """
+        span = (self._directory, self._types, bounds.since, bounds.until)
+        for path in damaged_files(*span):
+            reason = "it was damaged and set aside: replay the logs of that day, then remove it"
+            self._add(path, reason)
+        return day_files(*span)
 
     def visit(self, paths: Sequence[Path], ask: Callable[[Path, sqlite3.Connection], bool]) -> None:
         """Open one after the other until ``ask`` returns False, and the others of that day."""
@@ -88,7 +96,7 @@ class Days:
                             last_day = day_text(path)
                     finally:
                         self._set_current(None)
-            except sqlite3.DatabaseError as error:
+            except (sqlite3.DatabaseError, orjson.JSONDecodeError) as error:
                 self._failed(path, error)
 
     def _set_current(self, connection: sqlite3.Connection | None) -> None:
@@ -97,7 +105,7 @@ class Days:
             if self._is_interrupted and connection is not None:
                 raise Interrupted
 
-    def _failed(self, path: Path, error: sqlite3.DatabaseError) -> None:
+    def _failed(self, path: Path, error: Exception) -> None:
         if self._is_interrupted:
             raise Interrupted from error
         if not path.exists():
@@ -105,10 +113,16 @@ class Days:
         reason = str(error)
         if not os.access(path, os.R_OK, effective_ids=True):
             reason = "no right to read it"
-        note = f"{path} cannot be read: {reason}"
-        if note not in self.notes:
+        if self._add(path, reason):
             _log.error("a day of the store cannot be read", path=str(path), reason=reason)
-            self.notes.append(note)
+
+    def _add(self, path: Path, reason: str) -> bool:
+        """Whether this was not known yet."""
+        gap = Gap("day_unreadable", f"{path} cannot be read: {reason}")
+        if gap in self.gaps:
+            return False
+        self.gaps.append(gap)
+        return True
 
 
 def stored_event(row: int, document_id: str, body: str) -> StoredEvent:

@@ -27,7 +27,7 @@ from mailingest.postfix.names import (
     SASL_USERNAME,
     SENDER,
 )
-from mailingest.stores.protocol import WriteResult
+from mailingest.stores.protocol import Rejection, WriteResult
 from mailingest.stores.sqlite.files import (
     SUFFIX,
     OpenFile,
@@ -63,7 +63,8 @@ class SqliteWriter:
     per batch and day, and holds no more than a few days of each of the ``types`` open; a commit
     survives the death of the process, and a power failure after the next ``sync``.  If one of
     several days fails, the whole batch is reported unavailable; the days that were committed come
-    out as duplicates when it is tried again.
+    out as duplicates when it is tried again.  Only a file that an operator has to set right does
+    not concern the others: its documents are held.
     """
 
     def __init__(self, directory: Path, types: Sequence[str] = (DEFAULT_TYPE,)) -> None:
@@ -82,7 +83,7 @@ class SqliteWriter:
         await in_thread(self._open, executor=self._executor)
 
     async def write(self, batch: Sequence[Document]) -> WriteResult:
-        """Store a batch; raises StoreUnavailable (full, locked, damaged) or UsageError."""
+        """Store a batch; raises StoreUnavailable (full, locked, damaged)."""
         return await in_thread(lambda: self._write(batch), executor=self._executor)
 
     async def sync(self) -> None:
@@ -117,19 +118,29 @@ class SqliteWriter:
         by_index: dict[str, list[Document]] = {}
         for document in batch:
             by_index.setdefault(document.index, []).append(document)
-        inserted = 0
+        result = WriteResult()
         for index, documents in by_index.items():
             try:
-                inserted += self._write_day(index, documents)
-            except BaseException as error:
-                # Closing rolls back whatever was begun and leaves no half-failed connection.
-                self._keep_open(0)
-                if isinstance(error, sqlite3.DatabaseError):
-                    raise self._failure(index, error) from error
-                raise
+                inserted = self._write_or_explain(index, documents)
+            except UsageError as error:
+                result.held += [Rejection(document, str(error)) for document in documents]
+                continue
+            result.stored += len(documents)
+            result.duplicates += len(documents) - inserted
             # A batch may be of any number of days, and each open one takes three descriptors.
             self._keep_open(self._most_open)
-        return WriteResult(stored=len(batch), duplicates=len(batch) - inserted)
+        return result
+
+    def _write_or_explain(self, index: str, documents: Sequence[Document]) -> int:
+        """Commit the documents of a day; raises StoreUnavailable or UsageError."""
+        try:
+            return self._write_day(index, documents)
+        except BaseException as error:
+            # Closing rolls back whatever was begun and leaves no half-failed connection.
+            self._keep_open(0)
+            if isinstance(error, sqlite3.DatabaseError):
+                raise self._failure(index, error) from error
+            raise
 
     def _write_day(self, index: str, documents: Sequence[Document]) -> int:
         """Commit the documents of a day; how many of them were new."""
@@ -173,6 +184,10 @@ class SqliteWriter:
         match error.sqlite_errorcode & 0xFF:  # the primary result code
             case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
                 return StoreUnavailable(f"{path} was damaged, set aside as {set_aside(path)}")
+            case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM:
+                return UsageError(
+                    f"{path} cannot be written to: give back owner and mode ({error})"
+                )
             case sqlite3.SQLITE_ERROR:
                 return UsageError(f"{path}: not a database of mailingest ({error})")
             case _:

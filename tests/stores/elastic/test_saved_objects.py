@@ -10,6 +10,7 @@ import pytest
 from mailingest.config import data_directory
 from mailingest.stores.elastic.saved_objects import saved_objects
 from mailingest.stores.elastic.schema import index_template
+from tests.stores.elastic.kibana_schemas import ATTRIBUTES, SavedObject
 
 OBJECTS: list[dict[str, Any]] = [
     json.loads(line)
@@ -72,6 +73,20 @@ def test_ids_are_unique() -> None:
 @each
 def test_the_format_is_one_that_all_versions_import(thing: dict[str, Any]) -> None:
     assert thing["migrationVersion"] == {thing["type"]: FORMATS[thing["type"]]}
+
+
+@each
+def test_each_version_knows_the_names_and_types(thing: dict[str, Any]) -> None:
+    SavedObject.model_validate(thing)
+    ATTRIBUTES[thing["type"]].model_validate(thing["attributes"])
+
+
+@each
+def test_what_a_day_of_logstash_has_as_text_is_asked_for_by_keyword(thing: dict[str, Any]) -> None:
+    for aggregation in aggregations(thing):
+        field = aggregation["params"].get("field", "")
+        if aggregation["type"] == "terms" and not field.endswith(".domain"):
+            assert field.endswith(".keyword"), field
 
 
 @each

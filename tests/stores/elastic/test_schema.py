@@ -67,10 +67,10 @@ def test_all_addresses_are_case_blind() -> None:
 
 @pytest.mark.parametrize("replicas", [0, 2])
 def test_the_settings(replicas: int) -> None:
-    template = index_template(replicas=replicas)
+    template = index_template(shards=3, replicas=replicas)
     index = template["settings"]["index"]
 
-    assert (index["number_of_shards"], index["number_of_replicas"]) == (1, replicas)
+    assert (index["number_of_shards"], index["number_of_replicas"]) == (3, replicas)
     assert index["refresh_interval"] == "5s"
     # Fields that are not declared are kept, but never make the mapping grow.
     assert template["mappings"]["dynamic"] is False

@@ -66,7 +66,10 @@ def test_a_certificate_that_cannot_be_read_stops_the_start(tmp_path: Path) -> No
 async def test_a_token_is_read_from_its_file_at_each_opening(tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text("first\n")
-    canned = Canned(answers=[(404, {}), (200, {"acknowledged": True})] * 2)
+    put = (200, {"acknowledged": True})
+    answers: list[tuple[int, object]] = [(404, {}), (404, {}), put, put]
+    # Other templates are looked at once.
+    canned = Canned(answers=[*answers, (200, {}), (200, {}), *answers])
     async with canned.running() as url:
         writer = build_store(settings(hosts=[url], bearer_token_file=token, compress=True)).writer()
         await writer.open()
@@ -75,5 +78,5 @@ async def test_a_token_is_read_from_its_file_at_each_opening(tmp_path: Path) -> 
         await writer.close()
 
     sent = [head.split("authorization: ")[1].split("\r")[0] for head in canned.requests]
-    assert sent == ["bearer first"] * 3 + ["bearer second"] * 2
-    assert "content-encoding: gzip" in canned.requests[2]
+    assert sent == ["bearer first"] * 7 + ["bearer second"] * 4
+    assert "content-encoding: gzip" in canned.requests[3]

@@ -167,12 +167,15 @@ async def test_older_files_are_not_read_if_the_newest_one_has_enough(tmp_path: P
     new.write_bytes(joined(lines[32:]))
     reader = LogFilesReader([LogFile(old), LogFile(new)], line_reading(SETTINGS))
     enough = await reader.find(Criteria(), 5)
-    assert (len(enough.events), enough.is_cut, enough.notes) == (5, True, [])
+    assert (len(enough.events), enough.is_cut, enough.gaps) == (5, True, [])
     every = await reader.find(Criteria(), 1000)
     assert len(every.events) == 30 + len(lines[32:])
     assert not every.is_cut
-    assert "mail.log.1.gz: cannot be read further" in every.notes[0]
-    assert re.search(r"mail\.log\.1\.gz: \d+ of \d+ lines could not be read", every.notes[1])
+    damage, unread = every.gaps
+    assert damage.code == "file_unreadable"
+    assert "mail.log.1.gz: cannot be read further" in damage.text
+    assert unread.code == "lines_unreadable"
+    assert re.search(r"mail\.log\.1\.gz: \d+ of \d+ lines could not be read", unread.text)
 
 
 async def test_the_standard_input_is_kept_for_several_readings(

@@ -76,7 +76,9 @@ async def test_a_damaged_day_is_noted_and_the_others_are_read(store: Path) -> No
     source = SqliteReader(store, "mail")
     found = await source.of_mails(["AAAAAA1"], [], None, None, 10)
     assert [event["number"] for event in found.events] == [3]
-    assert found.notes == [f"{store / TODAY} cannot be read: file is not a database"]
+    [gap] = found.gaps
+    assert gap.code == "day_unreadable"
+    assert gap.text == f"{store / TODAY} cannot be read: file is not a database"
     span = await source.span()
     assert span is not None
     assert f"{span.first:%d} {span.last:%d}" == "25 25"
@@ -95,7 +97,9 @@ async def test_a_day_of_another_user_is_noted() -> None:
         (directory / TODAY).chmod(0o600)
         with unprivileged():
             found = await SqliteReader(directory, "mail").find(Criteria(), 10)
-    assert found.notes == [f"{directory / TODAY} cannot be read: no right to read it"]
+    assert [gap.text for gap in found.gaps] == [
+        f"{directory / TODAY} cannot be read: no right to read it"
+    ]
 
 
 async def test_a_directory_of_another_user_is_refused(tmp_path: Path) -> None:

@@ -269,13 +269,34 @@ async def test_a_place_that_may_come_right_by_itself_is_unavailable(tmp_path: Pa
             pass
 
 
-async def test_a_refused_second_day_leaves_nothing_half_done_in_the_first(tmp_path: Path) -> None:
+async def test_a_day_that_only_an_operator_can_set_right_holds_up_no_other(tmp_path: Path) -> None:
     async with opened(tmp_path) as writer:
-        with closing(sqlite3.connect(tmp_path / "mail-2026.11.25.sqlite")) as connection:
+        file = tmp_path / "mail-2026.11.25.sqlite"
+        with closing(sqlite3.connect(file)) as connection:
             connection.execute("PRAGMA user_version = 99")
-        with pytest.raises(UsageError, match="newer"):
-            await writer.write([document(1), document(2, day="2026.11.25")])
-        assert (await writer.write([document(1)])).duplicates == 1
+        held = document(1, day="2026.11.25")
+        result = await writer.write([held, document(2)])
+        assert (result.stored, result.rejected, result.retry) == (1, [], [])
+        [only] = result.held
+        assert only.document is held
+        assert "newer" in only.reason
+        file.unlink()
+        result = await writer.write([held, document(2)])
+        assert (result.stored, result.duplicates, result.held) == (2, 1, [])
+
+
+async def test_a_day_that_may_not_be_written_is_held() -> None:
+    with public_directory() as directory:
+        async with opened(directory) as writer:
+            await writer.write([document(1)])
+        directory.chmod(0o777)
+        (directory / TODAY).chmod(0o444)
+        with unprivileged():
+            async with opened(directory) as writer:
+                result = await writer.write([document(2), document(3, day="2026.11.25")])
+        assert result.stored == 1
+        [held] = result.held
+        assert f"{directory / TODAY} cannot be written to: give back owner and mode" in held.reason
 
 
 async def test_a_file_with_another_name_is_not_touched(tmp_path: Path) -> None:
