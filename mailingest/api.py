@@ -71,13 +71,16 @@ def trace(
     *,
     files: Sequence[str] = (),
     limit: int = 100,
+    only_type: str | None = None,
 ) -> TraceResult:
     """What became of mails, from the store that is set, or from log files if some are named.
 
-    ``limit`` is how many of the newest stories are wanted; 0 is all.  Raises UsageError for a
-    question that makes no sense, StoreUnavailable if the store cannot be asked now.
+    ``limit`` is how many of the newest stories are wanted; 0 is all.  ``only_type`` is the type of
+    events that the store is asked for; None is all.  Raises UsageError for a question that makes no
+    sense or a type that there is not, StoreUnavailable if the store cannot be asked now.
     """
-    return asyncio.run(trace_async(question, settings, files=files, limit=limit))
+    asking = trace_async(question, settings, files=files, limit=limit, only_type=only_type)
+    return asyncio.run(asking)
 
 
 async def trace_async(
@@ -86,12 +89,14 @@ async def trace_async(
     *,
     files: Sequence[str] = (),
     limit: int = 100,
+    only_type: str | None = None,
 ) -> TraceResult:
     """The same as `trace`, for a program that has an event loop."""
     settings = settings or Settings()
     zone = load_zone(settings.syslog.timezone)
     criteria = read_criteria(question, now=datetime.now(UTC), zone=zone)
-    reader = build_reader(settings, files)
+    only = None if only_type is None else settings.only_type(only_type)
+    reader = build_reader(settings, files, only=only)
     try:
         waiting = None if files else partial(backlog, settings)
         return await engine.trace(reader, criteria, limit=limit, backlog=waiting)

@@ -78,6 +78,18 @@ YearOption = Annotated[
         show_default=False,
     ),
 ]
+TypeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--type",
+        help="Type of the events, which names the index.  Default: index.prefix.",
+        show_default=False,
+    ),
+]
+CharsetOption = Annotated[
+    str | None,
+    typer.Option(help="Charset of the lines.  Default: syslog.charset.", show_default=False),
+]
 
 
 def main() -> None:
@@ -137,6 +149,8 @@ def replay(
         bool, typer.Option("--restart", help="Begin anew, even if an earlier run was interrupted.")
     ] = False,
     year: YearOption = None,
+    event_type: TypeOption = None,
+    charset: CharsetOption = None,
 ) -> None:
     """Store the events of log files: backfill.
 
@@ -147,7 +161,8 @@ def replay(
     """
     from mailingest.commands.replay import run as run_replay
 
-    raise typer.Exit(run_replay(_start(config), files, restart=restart, year=year))
+    settings = _start(config).for_source(event_type, charset)
+    raise typer.Exit(run_replay(settings, files, restart=restart, year=year))
 
 
 @app.command()
@@ -166,6 +181,8 @@ def parse(
         bool, typer.Option("--json", help="With --unmatched: one JSON object a group.")
     ] = False,
     year: YearOption = None,
+    event_type: TypeOption = None,
+    charset: CharsetOption = None,
 ) -> None:
     """Show what is made of log lines: one JSON object a line, in order.
 
@@ -174,7 +191,7 @@ def parse(
     from mailingest.commands.parse import parse as parse_files
     from mailingest.commands.parse import unmatched as show_unmatched
 
-    settings = _start(config)
+    settings = _start(config).for_source(event_type, charset)
     try:
         if unmatched:
             show_unmatched(settings, files, sys.stdout, as_json=as_json, year=year)
@@ -229,10 +246,11 @@ def setup(
 ) -> None:
     """Put index template and lifecycle policy on Elasticsearch or OpenSearch.
 
-    What is there already is left alone, so that this may be repeated.  The policy deletes indices
-    after retention.days, if that is set and the server can (ILM, ISM).  Notes say what the cluster
-    and its indices want set otherwise: shards, replicas, other templates.  Settings of your own
-    belong into the component template PREFIX@custom.
+    Each type has its own.  What is there already is left alone, so that this may be repeated.  The
+    policy deletes indices after retention.days, or the retention_days of the type, if one is set
+    and the server can (ILM, ISM).  Notes say what the cluster and its indices want set otherwise:
+    shards, replicas, other templates.  Settings of your own belong into the component template
+    TYPE@custom.
     """
     if dry_run and diff:
         raise UsageError("setup: --dry-run or --diff, not both")
@@ -256,7 +274,8 @@ def retention(
 ) -> None:
     """Delete the days that are older than retention.days from the store; made for a timer.
 
-    Only indices and files named PREFIX-YYYY.MM.dd are deleted.  Without retention.days, none are.
+    Only indices and files named TYPE-YYYY.MM.dd are deleted.  Days of a type with retention_days
+    ([types.TYPE]) are kept that long; without that and without retention.days, none are deleted.
     """
     from mailingest.commands.retention import run as run_retention
 
@@ -405,6 +424,16 @@ def trace(
         typer.Option(help="Log file to ask instead of the store; may be repeated, - is stdin."),
     ] = None,
     year: YearOption = None,
+    charset: CharsetOption = None,
+    only: Annotated[
+        str | None,
+        typer.Option(
+            "--type",
+            metavar="TYPE",
+            help="Ask events of this type only; all types otherwise.",
+            show_default=False,
+        ),
+    ] = None,
     limit: Annotated[int, typer.Option(min=0, help="Show the newest N; 0 is all.")] = 100,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values.")] = False,
@@ -435,6 +464,10 @@ def trace(
 
     if as_json and as_csv:
         raise UsageError("trace: --json or --csv, not both")
+    if file and only is not None:
+        raise UsageError("trace: --file or --type, not both: log files have no types")
+    if charset is not None and not file:
+        raise UsageError("trace: --charset is that of --file: what is stored is decoded already")
     question = Question(
         sender=sender,
         recipient=recipient,
@@ -455,8 +488,9 @@ def trace(
         limit=limit,
         form="json" if as_json else "csv" if as_csv else "text",
         raw=raw,
+        only=only,
     )
-    settings = _start(config)
+    settings = _start(config).for_source(None, charset)
     try:
         code = run_trace(settings, question, options)
     except BrokenPipeError:

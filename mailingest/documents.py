@@ -32,7 +32,7 @@ _HASH_BYTES: Final = 11
 class Document:
     """One event, ready to be stored.
 
-    ``index`` is the daily index, ``PREFIX-YYYY.MM.dd`` of the event's own time in UTC.
+    ``index`` is the daily index, ``TYPE-YYYY.MM.dd`` of the event's own time in UTC.
     ``id`` is 20 characters of URL-safe base64 and the same for the same line, however often
     it is read.  ``body`` is the JSON object to store.  ``seconds`` is the event's time in
     whole seconds since 1970; ``fields`` are the values that ``body`` was made from.
@@ -55,10 +55,13 @@ class DocumentMaker:
 
     Occurrences are counted within a stream (a TCP connection).  A sender whose connection broke
     sends again, over a new one, what may have been lost: that line has the id that it had before.
+    And they are counted within a type, for a line that comes in for two types is in either index
+    what a replay for that type alone makes of it; ``default_type`` is that of most lines.
     """
 
-    def __init__(self, prefix: str) -> None:
-        self._prefix = prefix
+    def __init__(self, default_type: str) -> None:
+        self._default_type = default_type
+        self._type = ""
         self._day = ""
         self._index = ""
         # Occurrences by id, in two generations: the older one goes when the younger one is full.
@@ -72,9 +75,9 @@ class DocumentMaker:
         """Make a document of an event, which has its id already or gets the next one."""
         fields = event.fields
         day = fields["@timestamp"][:10]
-        if day != self._day:
-            self._day = day
-            self._index = f"{self._prefix}-{day.replace('-', '.')}"
+        if day != self._day or event.type != self._type:
+            self._day, self._type = day, event.type
+            self._index = f"{event.type}-{day.replace('-', '.')}"
         return Document(
             self._index,
             event.id or self.identify(event),
@@ -118,12 +121,14 @@ class DocumentMaker:
         line = time + (
             f"{event.hostname}\n{fields['program']}\n{fields.get('pid', '')}\n{fields['message']}"
         ).encode("utf-8", "surrogatepass")
-        identity = time + blake2b(line, digest_size=_HASH_BYTES).digest()
-        seen = self._recent.get(identity)
+        identity = key = time + blake2b(line, digest_size=_HASH_BYTES).digest()
+        if event.type != self._default_type:
+            key += event.type.encode()
+        seen = self._recent.get(key)
         if seen is None:
-            seen = self._older.get(identity, 0)
+            seen = self._older.get(key, 0)
         occurrence = seen & _COUNT_MASK if seen >> _COUNT_BITS == stream else 0
-        self._recent[identity] = self._first + occurrence if occurrence else self._first
+        self._recent[key] = self._first + occurrence if occurrence else self._first
         if len(self._recent) >= _RECENT:
             self._older, self._recent = self._recent, {}
         if occurrence:

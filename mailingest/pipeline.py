@@ -1,10 +1,11 @@
 """Frames in, documents out: all stages of the core in one object, for every way of running it."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import chain
+from types import MappingProxyType
 from typing import Any, Final
 
 import orjson
@@ -18,6 +19,7 @@ from mailingest.syslog.arrival import TIME_IMPLAUSIBLE, BelievedTimes
 from mailingest.syslog.header import HEADER_NOMATCH, TIME_NOMATCH, RecordDecoder
 from mailingest.syslog.peers import Peers
 from mailingest.syslog.senders import NEAR_SECONDS, Senders
+from mailingest.syslog.sources import Source
 from mailingest.syslog.timestamps import YEAR_TOLERANCE, FileSpan, moment_of
 
 FRAME_UNREAD: Final = "_frame_unread"
@@ -66,8 +68,10 @@ class Pipeline:
 
     Live, time is what the caller says; in a replay it is the time of the latest line, so that
     both give the same documents.  Only live a line has an arrival to be judged by: one whose time
-    is not among the ``believed`` ones is filed under its arrival, and keeps its own time, and the
-    id that is made of it, all the same.
+    is not among the ``believed`` ones, or those of its type in ``believed_of``, is filed under its
+    arrival, and keeps its own time, and the id that is made of it, all the same.
+
+    Frames are from ``source`` until `use` names another one; None is in the decoder's charset.
 
     An event that is not ``wanted`` is parsed and correlated like any other, and counted, but no
     document is made of it; None wants all.
@@ -83,7 +87,9 @@ class Pipeline:
         live: bool,
         wanted: Callable[[Event], bool] | None = None,
         believed: BelievedTimes = BelievedTimes(),  # noqa: B008  it is frozen
+        believed_of: Mapping[str, BelievedTimes] = MappingProxyType({}),
         peers: Peers | None = None,
+        source: Source | None = None,
     ) -> None:
         self.counters = PipelineCounters()
         self.queue_map = queue_map
@@ -95,9 +101,16 @@ class Pipeline:
         self._maker = maker
         self._live = live
         self._wanted = wanted
-        self._believed = believed
+        self._believed_else = believed
+        self._believed_of = believed_of
         self._now = 0.0
         self._ticked = 0.0
+        self.use(source or Source(charset=decoder.charset))
+
+    def use(self, source: Source) -> None:
+        """The frames that follow are from that source."""
+        self._type, self._decoder.charset = source
+        self._believed = self._believed_of.get(self._type, self._believed_else)
 
     def feed(
         self, payload: bytes, reference: float, peer: str = "", stream: int = 0
@@ -128,7 +141,7 @@ class Pipeline:
         elif self._now:
             # The line before is nearer in time than the file.
             record.moment = moment_of(self._now)
-        event = self._parser.parse(record)
+        event = self._parser.parse(record, self._type)
         if peer:
             event.fields["syslog_peer"] = peer
             if (peer, event.hostname) not in self.peers.usual:
@@ -161,7 +174,7 @@ class Pipeline:
         moment = moment_of(received_at)
         fields: dict[str, Any] = {
             "@timestamp": moment.text,
-            "type": "mail",
+            "type": self._type,
             "host": peer,
             "program": "",
             "message": payload.decode("iso-8859-1"),
@@ -170,7 +183,7 @@ class Pipeline:
         }
         if peer:
             fields["syslog_peer"] = peer
-        event = Event(moment.seconds, peer, "", "", None, "", fields)
+        event = Event(moment.seconds, peer, "", "", None, "", fields, type=self._type)
         event.id = self._maker.identify(event, stream)
         document = self._maker.make(event)
         self.counters.documents += 1

@@ -119,15 +119,19 @@ def build_pipeline(
         DocumentMaker(settings.index.prefix),
         live=live,
         wanted=is_of_a_mail if is_selecting else None,
-        believed=_believed_times(settings),
+        believed=_believed_times(settings, settings.retention.days),
+        believed_of={
+            name: _believed_times(settings, days) for name, days in settings.retention_days.items()
+        },
         peers=Peers(settings.inputs.max_hosts_per_peer),
+        source=settings.default_source,
     )
 
 
-def _believed_times(settings: Settings) -> BelievedTimes:
+def _believed_times(settings: Settings, days: int | None) -> BelievedTimes:
     """What is over when it comes in would be deleted with the next run of the retention."""
     syslog = settings.syslog
-    behind = syslog.max_days_behind or settings.retention.days or BelievedTimes().days_behind
+    behind = syslog.max_days_behind or days or BelievedTimes().days_behind
     return BelievedTimes(syslog.max_days_ahead, behind)
 
 
@@ -138,8 +142,7 @@ def line_reading(settings: Settings) -> "LineReading":
     return LineReading(
         lambda: build_decoder(settings, live=False),
         lambda: build_parser(settings),
-        settings.syslog.charset,
-        settings.index.prefix,
+        settings.default_source,
     )
 
 
@@ -175,18 +178,19 @@ def log_files(
     return expand(arguments, read, lambda file: set_year(file, end, last_time))
 
 
-def build_store(settings: Settings) -> Store:
+def build_store(settings: Settings, only: str | None = None) -> Store:
     """The store that is set; the one place where a kind of store is chosen.
 
-    Only its own modules are imported: the Elasticsearch client alone takes 20 MB.
+    It is of all types, or of the ``only`` one.  Only its own modules are imported: the
+    Elasticsearch client alone takes 20 MB.
     """
-    prefix = settings.index.prefix
+    types = settings.type_names if only is None else (only,)
     if settings.elasticsearch.hosts:
         from mailingest.stores.elastic.store import ElasticStore
 
         return ElasticStore(
             settings.elasticsearch,
-            prefix,
+            types,
             lambda: build_parser(settings),
             settings.grok.declared_fields,
         )
@@ -196,14 +200,14 @@ def build_store(settings: Settings) -> Store:
         return NdjsonStore(settings.ndjson.path)
     from mailingest.stores.sqlite.store import SqliteStore
 
-    return SqliteStore(settings.sqlite_directory, prefix)
+    return SqliteStore(settings.sqlite_directory, types)
 
 
 def temporary_store(settings: Settings, directory: Path) -> Store:
     """A store for as long as the directory is there."""
     from mailingest.stores.sqlite.store import SqliteStore
 
-    return SqliteStore(directory, settings.index.prefix)
+    return SqliteStore(directory, (settings.index.prefix,))
 
 
 def build_batcher(
@@ -237,13 +241,15 @@ def build_reader(
     progress: Progress = no_progress,
     *,
     year: int | None = None,
+    only: str | None = None,
 ) -> Reader:
     """The reader of the store that is set, or of log files if some are named; raises UsageError.
 
-    ``progress`` hears of what this process reads itself.  ``year`` is as in `log_files`.
+    Of the store, it is that of all types, or of the ``only`` one.  ``progress`` hears of what this
+    process reads itself.  ``year`` is as in `log_files`.
     """
     if files:
         from mailingest.stores.logfiles.reader import LogFilesReader
 
         return LogFilesReader(log_files(settings, files, year), line_reading(settings), progress)
-    return build_store(settings).reader(progress)
+    return build_store(settings, only).reader(progress)

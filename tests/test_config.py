@@ -28,6 +28,10 @@ SHIPPED = data_directory("config") / "mailingest.toml"
 SECRET = "hunter2-and-more"
 
 # The defaults that TOML has no value for, or that depend on the machine.
+A_TYPE = (
+    "must be a name such as mbox: lower-case letters, digits, _ and -, of which the first is a "
+    "letter or a digit, at most 64"
+)
 UNSET = (None, default_state_directory(os.environ))
 
 
@@ -261,7 +265,7 @@ def test_the_environment_leaves_the_rest_of_a_section_to_the_file(
         ),
         pytest.param(
             '[index]\nprefix = "Mail"',
-            "index.prefix: 'Mail': string should match pattern '^[a-z][a-z0-9_-]{0,63}$'",
+            f"index.prefix: 'Mail': {A_TYPE}",
             id="no name for an index",
         ),
         pytest.param(
@@ -277,8 +281,8 @@ def test_the_environment_leaves_the_rest_of_a_section_to_the_file(
         ),
         pytest.param(
             "[[inputs.tcp]]\nprot = 1",
-            "inputs.tcp.0.prot: no such setting, did you mean port?; there are host, port, "
-            "max_connections, idle_timeout, allow",
+            "inputs.tcp.0.prot: no such setting, did you mean port?; there are type, "
+            "charset, host, port, max_connections, idle_timeout, allow",
             id="misspelt, in a list of tables",
         ),
         pytest.param(
@@ -291,6 +295,32 @@ def test_the_environment_leaves_the_rest_of_a_section_to_the_file(
             '[sqlite]\ndirectory = "/a"\n[ndjson]\npath = "-"',
             "there can be one store: set one of sqlite.directory, ndjson.path",
             id="two stores",
+        ),
+        pytest.param(
+            '[[inputs.udp]]\ntype = "M Box"',
+            f"inputs.udp.0.type: 'M Box': {A_TYPE}",
+            id="no name for a type",
+        ),
+        pytest.param(
+            '[types."../mbox"]', f"types.../mbox: '../mbox': {A_TYPE}", id="no name for a file"
+        ),
+        pytest.param(
+            "[types.mbox]\nretention_day = 7",
+            "types.mbox.retention_day: no such setting, did you mean retention_days?; there are "
+            "retention_days",
+            id="misspelt, of a type",
+        ),
+        pytest.param(
+            '[[inputs.udp]]\ntype = "mail-2026"',
+            "inputs.udp.0.type: days of the type mail-2026 would be taken for days of the type "
+            "mail (index.prefix): take another name",
+            id="a type whose days look like those of another",
+        ),
+        pytest.param(
+            "[types.a]\n[types.a-19]",
+            "types.a-19: days of the type a-19 would be taken for days of the type a (types.a): "
+            "take another name",
+            id="the same in the last century",
         ),
     ],
 )
@@ -325,8 +355,8 @@ def test_all_mistakes_are_reported_at_once(tmp_path: Path, monkeypatch: pytest.M
         "environment: MAILINGEST_BATCH__MAX_BYTES",
         "environment: MAILINGEST_INPUTS__UDP",
         "log.level: 'loud'",
-        "oops: no such setting; there are inputs, syslog, grok, correlation, index, retention, "
-        "batch, sqlite, ndjson, elasticsearch, state, spool, web, log, shutdown_timeout",
+        "oops: no such setting; there are inputs, syslog, grok, correlation, index, types, "
+        "retention, batch, sqlite, ndjson, elasticsearch, state, spool, web, log, shutdown_timeout",
     ]
 
 

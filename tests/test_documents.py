@@ -33,8 +33,13 @@ def event_of(line: bytes | str) -> Event:
     return parser.parse(decoder.decode(payload, reference=REFERENCE, peer="192.0.2.1"))
 
 
-def event(text: str = "4AB12CD34: removed", moment: Moment = MOMENT, pid: str = "7") -> Event:
-    return parts()[1].parse(Record(moment, "mx1", "postfix/qmgr", pid, text, text))
+def event(
+    text: str = "4AB12CD34: removed",
+    moment: Moment = MOMENT,
+    pid: str = "7",
+    event_type: str = "mail",
+) -> Event:
+    return parts()[1].parse(Record(moment, "mx1", "postfix/qmgr", pid, text, text), event_type)
 
 
 def make(*lines: bytes | str) -> list[Document]:
@@ -200,11 +205,51 @@ def test_the_index_is_that_of_the_events_own_day_in_utc(stamp: str, index: str) 
     assert document.fields["@timestamp"][:10] == index[5:].replace(".", "-")
 
 
-def test_the_index_changes_with_each_line_and_has_the_prefix() -> None:
-    maker = DocumentMaker("mail-test")
-    days = ["2026-11-23", "2026-11-24", "2026-11-23"]
-    indices = [maker.make(event(moment=Moment(0, f"{day}T12:00:00.000Z"))).index for day in days]
-    assert indices == ["mail-test-2026.11.23", "mail-test-2026.11.24", "mail-test-2026.11.23"]
+def test_the_index_changes_with_each_line_and_has_the_type() -> None:
+    maker = DocumentMaker("mail")
+    made = [
+        maker.make(event(moment=Moment(0, f"{day}T12:00:00.000Z"), event_type=event_type))
+        for day, event_type in [
+            ("2026-11-23", "mail"),
+            ("2026-11-23", "mail-test"),
+            ("2026-11-24", "mail-test"),
+            ("2026-11-24", "mail"),
+            ("2026-11-23", "mail"),
+        ]
+    ]
+    assert [one.index for one in made] == [
+        "mail-2026.11.23",
+        "mail-test-2026.11.23",
+        "mail-test-2026.11.24",
+        "mail-2026.11.24",
+        "mail-2026.11.23",
+    ]
+    assert all(one.index.startswith(f"{one.fields['type']}-2026") for one in made)
+
+
+def test_what_a_line_says_does_not_name_the_index() -> None:
+    """A pattern of a site's own may capture any field that is known."""
+    captured = event()
+    captured.fields["type"] = "../../etc/cron.d/x"
+    assert DocumentMaker("mail").make(captured).index == "mail-2026.11.24"
+
+
+def test_a_line_of_two_types_has_in_each_the_id_of_a_replay_of_that_type_alone() -> None:
+    maker = DocumentMaker("mail")
+    both = [event(event_type=one) for one in ("mail", "mbox", "mail", "mbox")]
+    first, first_again, second, second_again = ids(maker, both)
+    assert (first, second) == (first_again, second_again)
+    for event_type in ("mail", "mbox"):
+        alone = ids(DocumentMaker(event_type), [event(event_type=event_type) for _ in range(2)])
+        assert alone == [first, second]
+
+
+def test_identical_lines_of_a_type_are_counted_on_after_a_restart() -> None:
+    maker, again = DocumentMaker("mail"), DocumentMaker("mail")
+    first = ids(maker, [event(event_type="mbox")])
+    again.restore(maker.snapshot())
+    assert ids(again, [event(event_type="mail")]) == first
+    assert ids(again, [event(event_type="mbox")]) != first
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from mailingest.postfix.parser import EventParser
 from mailingest.syslog.arrival import TIME_IMPLAUSIBLE
 from mailingest.syslog.header import HEADER_NOMATCH, TIME_NOMATCH
 from mailingest.syslog.peers import PEER_UNKNOWN
+from mailingest.syslog.sources import Source
 from mailingest.wiring import build_decoder, read_definitions
 
 START = 1_795_500_000.0  # 2026-11-24 06:00:00 UTC
@@ -389,3 +390,26 @@ def test_a_snapshot_with_one_octet_changed_is_refused(data: st.DataObject) -> No
 
 def test_a_snapshot_of_nothing_is_a_snapshot() -> None:
     pipeline(live=True).restore(pipeline(live=True).snapshot())
+
+
+def test_type_and_charset_are_those_of_the_source_that_frames_come_from() -> None:
+    core = pipeline(live=True)
+    filters, delivery = b"Nov 24 06:00:00 mx1 myfilter: 100 \xa4", line("smtp", SENT)
+    first = feed(core, [filters])
+    core.use(Source("mbox", "iso-8859-15"))
+    second = feed(core, [filters, delivery])
+    unread = core.unread(filters, START, "192.0.2.1", 0)
+    core.use(Source("mail"))
+    # What waited for the line about its sender is of the type that it came in as.
+    active, waited = feed(core, [line("qmgr", ACTIVE)])
+    assert waited.fields["postfix_from"] == "ann@example.org"
+    assert [
+        (one.index, one.fields["type"], one.fields["message"])
+        for one in (*first, *second, unread, waited, active)
+    ] == [
+        ("mail-2026.11.24", "mail", "100 ¤"),
+        ("mbox-2026.11.24", "mbox", "100 €"),
+        ("mbox-2026.11.24", "mbox", filters.decode("iso-8859-1")),
+        ("mbox-2026.11.24", "mbox", f"4AB12CD34: {SENT}"),
+        ("mail-2026.11.24", "mail", f"4AB12CD34: {ACTIVE}"),
+    ]

@@ -19,6 +19,7 @@ from mailingest.stores.logfiles.reader import LogFilesReader
 from mailingest.stores.ndjson.writer import NdjsonWriter
 from mailingest.stores.sqlite.reader import SqliteReader
 from mailingest.stores.sqlite.writer import SqliteWriter
+from mailingest.syslog.sources import Source
 from mailingest.wiring import (
     build_parser,
     build_pipeline,
@@ -112,6 +113,16 @@ def test_the_prefix_of_indices_is_that_of_the_settings() -> None:
     pipeline = build_pipeline(settings(index={"prefix": "post"}), live=True)
     (document,) = pipeline.feed(line("removed"), NOW)
     assert document.index == "post-2026.11.24"
+
+
+def test_a_line_is_as_old_as_the_retention_of_its_type_lets_it_be() -> None:
+    given = settings(retention={"days": 30}, types={"mbox": {"retention_days": 7}})
+    pipeline = build_pipeline(given, live=True)
+    ten_days_later = NOW + 10 * 86_400
+    for name, index in (("mbox", "mbox-2026.12.04"), ("mail", "mail-2026.11.24")):
+        pipeline.use(Source(name))
+        (document,) = pipeline.feed(line("removed"), ten_days_later)
+        assert document.index == index
 
 
 def test_queue_ids_are_bounded_by_the_settings() -> None:
@@ -271,7 +282,7 @@ def template_of(settings: Settings) -> IndexTemplate:
     elasticsearch = Elasticsearch(hosts=("http://127.0.0.1:9",))
     store = build_store(settings.model_copy(update={"elasticsearch": elasticsearch}))
     assert isinstance(store, ElasticStore)
-    return store.template()
+    return store.template("mail")
 
 
 def test_own_fields_are_in_the_index_template(tmp_path: Path) -> None:

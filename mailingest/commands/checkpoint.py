@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 from zlib import crc32
 
 import orjson
@@ -14,8 +15,11 @@ from mailingest.errors import UsageError
 from mailingest.inputs.files import LogFile, identity
 from mailingest.pipeline import Pipeline
 from mailingest.spool.files import replace_file
+from mailingest.syslog.sources import Source
 
 _log = structlog.get_logger(__name__)
+
+_BUILT_IN: Final = Source()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +37,14 @@ class Checkpoint:
     through a pipe cannot be read again: then nothing is kept.
     """
 
-    def __init__(self, directory: Path, files: Sequence[LogFile]) -> None:
+    def __init__(
+        self, directory: Path, files: Sequence[LogFile], source: Source = _BUILT_IN
+    ) -> None:
         names = [identity(file.path) for file in files if file.is_regular]
-        digest = hashlib.blake2b("\n".join(names).encode(), digest_size=16).hexdigest()
+        # The same files as of another type are stored from their beginning.
+        of_source = [] if source == _BUILT_IN else [repr(tuple(source))]
+        text = "\n".join([*names, *of_source])
+        digest = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
         self._path = directory / f"replay-{digest}" if len(names) == len(files) else None
 
     async def save(self, place: ResumePoint, pipeline: Pipeline) -> None:

@@ -85,7 +85,9 @@ def write_csv(stories: Iterable[Story], out: TextIO, *, with_names: bool = True)
         writer.writerow([_cell(row[name]) for name in names])
 
 
-def text_lines(story: Story, *, zone: tzinfo, raw: bool, colour: bool) -> Iterator[str]:
+def text_lines(
+    story: Story, *, zone: tzinfo, raw: bool, colour: bool, shows_types: bool = False
+) -> Iterator[str]:
     """A story for people: the verdict, the mail, how it went, and on demand all of its lines."""
     paint = _painter(colour)
     row = story_to_json(story)
@@ -110,6 +112,8 @@ def text_lines(story: Story, *, zone: tzinfo, raw: bool, colour: bool) -> Iterat
     if row["message_id"]:
         yield f"  mail      <{escape_terminal(row['message_id'])}>"
     yield from _how_it_went(story, row)
+    if shows_types and row["types"]:
+        yield f"  type      {escape_terminal(' > '.join(row['types']))}"
     yield f"  meaning   {story.note or MEANINGS[story.verdict]}"
     if raw:
         yield "  lines"

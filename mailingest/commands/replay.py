@@ -72,7 +72,7 @@ class Replay:
         self._mark = FrameMark(settings.state.directory)
         self._reader = BlockReader()
         make_directory(settings.state.directory, "state.directory")
-        self._checkpoint = Checkpoint(settings.state.directory, files)
+        self._checkpoint = Checkpoint(settings.state.directory, files, settings.default_source)
         if restart:
             self._checkpoint.forget()
         found = self._checkpoint.restore(pipeline)

@@ -16,18 +16,20 @@ def run(settings: Settings, show: Show | None = None, *, force: bool = False) ->
     With ``force``, replaces what others have made there under the same name.
     Raises UsageError or StoreUnavailable; a second run changes nothing.
     """
-    asyncio.run(build_store(settings).set_up(settings.retention.days, show, print, force=force))
+    store = build_store(settings)
+    asyncio.run(store.set_up(settings.retention_days, show, print, force=force))
 
 
 def write_saved_objects(settings: Settings, place: str) -> None:
     """Write the dashboard of Kibana and OpenSearch Dashboards, as `write` does."""
     from mailingest.stores.elastic.saved_objects import saved_objects
 
-    write(saved_objects(settings.index.prefix), place, "--saved-objects")
+    content = b"".join(map(saved_objects, settings.type_names))
+    write(content, place, "--saved-objects")
 
 
 def write_grafana(settings: Settings, place: str) -> None:
-    """Write the dashboard of Grafana, as `write` does."""
+    """Write the dashboard of Grafana, for the type of `index.prefix`, as `write` does."""
     from mailingest.stores.elastic.grafana import grafana_dashboard
 
     write(grafana_dashboard(settings.index.prefix), place, "--grafana")

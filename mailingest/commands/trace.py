@@ -36,6 +36,7 @@ class Options:
     """What is asked besides: ``files`` instead of the store, and how answers are shown.
 
     ``year`` is that of the files' last lines, None if it is told by when they were written.
+    ``only`` is the type of events that the store is asked for, None for all.
     """
 
     files: Sequence[str] = ()
@@ -43,6 +44,7 @@ class Options:
     limit: int = 100
     form: Literal["text", "json", "csv"] = "text"
     raw: bool = False
+    only: str | None = None
 
 
 def run(settings: Settings, question: Question, options: Options) -> int:
@@ -52,9 +54,11 @@ def run(settings: Settings, question: Question, options: Options) -> int:
     is certainly none; 3 if the answer is not whole; 4 if the store cannot be asked.  Raises
     UsageError for a question that makes no sense.
     """
+    if options.only is not None:
+        settings.only_type(options.only)
     zone = load_zone(settings.syslog.timezone)
     criteria = read_criteria(question, now=datetime.now(UTC), zone=zone)
-    answers = _Answers(options, zone)
+    answers = _Answers(options, zone, shows_types=len(settings.type_names) > 1)
     try:
         last = asyncio.run(_answer(settings, criteria, options, answers))
     except StoreUnavailable as error:
@@ -85,22 +89,22 @@ def _results(
         return _newest(settings, criteria, options, progress)
     if options.files:
         return _all_of_files(settings, criteria, options, progress)
-    return _all_of_store(settings, criteria, progress)
+    return _all_of_store(settings, criteria, options, progress)
 
 
 async def _newest(
     settings: Settings, criteria: Criteria, options: Options, progress: Progress
 ) -> AsyncIterator[TraceResult]:
-    source = build_reader(settings, options.files, progress, year=options.year)
+    source = build_reader(settings, options.files, progress, year=options.year, only=options.only)
     waiting = None if options.files else partial(backlog, settings)
     async with _closed(source):
         yield await trace(source, criteria, limit=options.limit, backlog=waiting)
 
 
 async def _all_of_store(
-    settings: Settings, criteria: Criteria, progress: Progress
+    settings: Settings, criteria: Criteria, options: Options, progress: Progress
 ) -> AsyncIterator[TraceResult]:
-    source = build_reader(settings, progress=progress)
+    source = build_reader(settings, progress=progress, only=options.only)
     async with _closed(source):
         async for result in trace_all(source, criteria, backlog=partial(backlog, settings)):
             yield result
@@ -161,7 +165,7 @@ def _nothing_found(
     span = f"the logs reach from {first} to {last}"
     if criteria.queue_id is not None:
         span = f"{span}; queue IDs are case-sensitive"
-    where = "these files" if options.files else "the store"
+    where = "these files" if options.files else f"the store{_of_type(options)}"
     if not answer.is_whole:
         return f"not found in what could be read and understood of {where}: {span}"
     is_before = criteria.until is not None and criteria.until <= covered.first
@@ -176,11 +180,16 @@ def _say(remarks: Iterable[str]) -> None:
         print(f"mailingest: {escape_terminal(remark)}", file=sys.stderr)
 
 
+def _of_type(options: Options) -> str:
+    return "" if options.only is None else f" of the type {options.only}"
+
+
 class _Answers:
     """Shows the stories of one result after the other on standard output."""
 
-    def __init__(self, options: Options, zone: tzinfo) -> None:
+    def __init__(self, options: Options, zone: tzinfo, *, shows_types: bool) -> None:
         self.count = 0
+        self._shows_types = shows_types and not options.files
         self._told: list[Gap] = []
         self._options = options
         self._zone = zone
@@ -212,7 +221,13 @@ class _Answers:
             self._write([json_of_nothing(why)])
 
     def _text(self, story: Story) -> Iterator[str]:
-        return text_lines(story, zone=self._zone, raw=self._options.raw, colour=self._colour)
+        return text_lines(
+            story,
+            zone=self._zone,
+            raw=self._options.raw,
+            colour=self._colour,
+            shows_types=self._shows_types,
+        )
 
     def _write(self, lines: Iterable[bytes]) -> None:
         sys.stdout.buffer.write(b"".join(lines))

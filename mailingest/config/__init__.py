@@ -7,12 +7,13 @@ from mailingest.config.places import (
     default_state_directory,
     read_secret,
 )
-from mailingest.config.sections import Elasticsearch, Log, Spool, State
+from mailingest.config.sections import Elasticsearch, Listener, Log, Spool, State
 from mailingest.config.settings import Settings
 from mailingest.config.values import load_zone
 
 __all__ = [
     "Elasticsearch",
+    "Listener",
     "Log",
     "Settings",
     "Spool",

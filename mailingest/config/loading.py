@@ -9,7 +9,7 @@ import os
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
@@ -71,6 +71,8 @@ def _unknown_variables(environment: Mapping[str, str]) -> Iterator[str]:
 
 def _describe(detail: ErrorDetails, path: Path | None, environment: Mapping[str, str]) -> str:
     loc = detail["loc"]
+    if loc[-1:] == ("[key]",):
+        loc = loc[:-1]  # it is the name of a table that is wrong
     given = detail["input"]
     message = detail["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
@@ -103,11 +105,16 @@ def _is_secret(loc: Sequence[int | str]) -> bool:
 
 def _known_keys(loc: Sequence[int | str]) -> list[str]:
     model: Any = Settings
+    is_named = False
     for name in loc:
-        if isinstance(name, str):
-            annotation = model.model_fields[name].annotation
-            # Of tuple[UdpListener, ...], the listener.
-            model = next(iter(get_args(annotation)), annotation)
+        if isinstance(name, int) or is_named:
+            is_named = False
+            continue
+        annotation = model.model_fields[name].annotation
+        is_named = get_origin(annotation) is dict
+        # Of tuple[UdpListener, ...] the listener, of dict[str, EventType] the type.
+        inner = get_args(annotation) or (annotation,)
+        model = inner[1] if is_named else inner[0]
     return list(model.model_fields)
 
 

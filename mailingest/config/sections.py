@@ -15,16 +15,29 @@ from mailingest.config.values import (
     Port,
     Server,
     ServerName,
+    TypeName,
     Zone,
 )
 from mailingest.postfix.fields import Field as EventField
+from mailingest.syslog.sources import DEFAULT_TYPE
 
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class UdpListener(_Section):
+class Listener(_Section):
+    """What every input may say of its lines."""
+
+    type: TypeName | None = Field(
+        None, description="type of its events, which names the index; not set: `index.prefix`"
+    )
+    charset: Charset | None = Field(
+        None, description="charset of its lines; not set: `syslog.charset`"
+    )
+
+
+class UdpListener(Listener):
     """A UDP socket for syslog; rsyslog sends to it with `@host:port`."""
 
     host: str = Field("127.0.0.1", description="address or name to listen on; `::` is everywhere")
@@ -37,7 +50,7 @@ class UdpListener(_Section):
     )
 
 
-class TcpListener(_Section):
+class TcpListener(Listener):
     """A TCP socket for syslog; rsyslog sends to it with `@@host:port`."""
 
     host: str = Field("127.0.0.1", description="address or name to listen on; `::` is everywhere")
@@ -129,10 +142,9 @@ class Correlation(_Section):
 class Index(_Section):
     """How documents are filed."""
 
-    prefix: str = Field(
-        "mail",
-        pattern=r"^[a-z][a-z0-9_-]{0,63}$",
-        description="daily indices are PREFIX-YYYY.MM.dd",
+    prefix: TypeName = Field(
+        DEFAULT_TYPE,
+        description="type of inputs that set none; daily indices are TYPE-YYYY.MM.dd",
     )
     events: Literal["all", "deliveries"] = Field(
         "all", description="`all`, or `deliveries`: only what tracing a mail needs"
@@ -144,6 +156,14 @@ class Retention(_Section):
 
     days: int | None = Field(
         None, ge=1, le=36_500, description="days that are kept, today included; not set: for ever"
+    )
+
+
+class EventType(_Section):
+    """A type besides that of `index.prefix`: those that inputs name need no table of their own."""
+
+    retention_days: int | None = Field(
+        None, ge=1, le=36_500, description="days that are kept; not set: `retention.days`"
     )
 
 

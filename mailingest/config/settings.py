@@ -1,5 +1,6 @@
 """All sections -> the settings of a run, with the environment before the file."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ from mailingest.config.sections import (
     Batch,
     Correlation,
     Elasticsearch,
+    EventType,
     Grok,
     Index,
     Inputs,
+    Listener,
     Log,
     Ndjson,
     Retention,
@@ -28,6 +31,12 @@ from mailingest.config.sections import (
     Syslog,
     Web,
 )
+from mailingest.config.values import TypeName, charset_name
+from mailingest.errors import UsageError
+from mailingest.syslog.sources import Source
+
+# Where the index template of a type begins to match: at the century of a day.
+_CENTURIES = ("-19", "-20")
 
 ENV_PREFIX = "MAILINGEST_"
 NESTED = "__"
@@ -49,6 +58,7 @@ class Settings(BaseSettings):
     grok: Grok = Grok()
     correlation: Correlation = Correlation()
     index: Index = Index()
+    types: dict[TypeName, EventType] = Field({}, description="further types, by name")
     retention: Retention = Retention()
     batch: Batch = Batch()
     sqlite: Sqlite = Sqlite()
@@ -73,6 +83,76 @@ class Settings(BaseSettings):
         if len(given) > 1:
             raise ValueError(f"there can be one store: set one of {', '.join(given)}")
         return self
+
+    @model_validator(mode="after")
+    def _types_apart(self) -> "Settings":
+        """A day of one type must not look like one of another: `mail-20-2026.11.24`."""
+        places = {name: place for place, name in reversed([*self._named_types()])}
+        for name, place in places.items():
+            for other in places:
+                if name.startswith(tuple(other + century for century in _CENTURIES)):
+                    raise ValueError(
+                        f"{place}: days of the type {name} would be taken for days of the type "
+                        f"{other} ({places[other]}): take another name"
+                    )
+        return self
+
+    def _named_types(self) -> Iterator[tuple[str, str]]:
+        """Each setting that names a type, and the type; that of `index.prefix` comes first."""
+        yield "index.prefix", self.index.prefix
+        for protocol, listeners in (("udp", self.inputs.udp), ("tcp", self.inputs.tcp)):
+            for number, one in enumerate(listeners):
+                if one.type is not None:
+                    yield f"inputs.{protocol}.{number}.type", one.type
+        for name in self.types:
+            yield f"types.{name}", name
+
+    @property
+    def type_names(self) -> tuple[str, ...]:
+        """All types that there are; the first is that of inputs that set none."""
+        return tuple(dict.fromkeys(name for _, name in self._named_types()))
+
+    @property
+    def retention_days(self) -> dict[str, int | None]:
+        """How many days of each type are kept, None for all."""
+        own = {name: one.retention_days for name, one in self.types.items()}
+        return {name: own.get(name) or self.retention.days for name in self.type_names}
+
+    @property
+    def default_source(self) -> Source:
+        """The source of lines whose input sets nothing."""
+        return Source(self.index.prefix, self.syslog.charset)
+
+    def source_of(self, listener: Listener) -> Source:
+        """The source of the lines of a listener."""
+        name, charset = self.default_source
+        return Source(listener.type or name, listener.charset or charset)
+
+    def only_type(self, name: str) -> str:
+        """The name of a type that there is; raises UsageError for another one."""
+        if name not in self.type_names:
+            raise UsageError(
+                f"--type {name}: there is no such type; there are {', '.join(self.type_names)}: "
+                "name it in [types] of the configuration"
+            )
+        return name
+
+    def for_source(self, name: str | None, charset: str | None) -> "Settings":
+        """The settings of a run whose lines are all of a type and in a charset; None: as set.
+
+        Raises UsageError if there is no such type or charset.
+        """
+        try:
+            known = self.syslog.charset if charset is None else charset_name(charset)
+        except ValueError as error:
+            raise UsageError(f"--charset {charset}: {error}") from None
+        prefix = self.index.prefix if name is None else self.only_type(name)
+        return self.model_copy(
+            update={
+                "index": self.index.model_copy(update={"prefix": prefix}),
+                "syslog": self.syslog.model_copy(update={"charset": known}),
+            }
+        )
 
     @property
     def sqlite_directory(self) -> Path:

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from mailingest.config.host_names import address_name, host_name
 from mailingest.postfix.fields import NAMES
+from mailingest.syslog.sources import TYPE_NAME
 
 _OWN_FIELD = re.compile(r"@?[A-Za-z_][\w-]*(?:\.[\w@-]+)*", re.ASCII)
 
@@ -44,7 +45,8 @@ def _zone(name: str) -> str:
     return name
 
 
-def _charset(name: str) -> str:
+def charset_name(name: str) -> str:
+    """The codec of a charset, `auto` as it is; raises ValueError."""
     if name == "auto":
         return name
     try:
@@ -55,6 +57,15 @@ def _charset(name: str) -> str:
     if not has_ascii:
         raise ValueError("must be `auto` or a charset that contains ASCII, such as iso-8859-1")
     return known
+
+
+def _type_name(name: str) -> str:
+    if TYPE_NAME.fullmatch(name) is None:
+        raise ValueError(
+            "must be a name such as mbox: lower-case letters, digits, _ and -, of which the first "
+            "is a letter or a digit, at most 64"
+        )
+    return name
 
 
 def _network(text: Any) -> Any:
@@ -121,5 +132,6 @@ Server = Annotated[str, AfterValidator(_server)]
 Fingerprint = Annotated[str, AfterValidator(_fingerprint)]
 Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]
 Zone = Annotated[str, AfterValidator(_zone)]
-Charset = Annotated[str, AfterValidator(_charset)]
+Charset = Annotated[str, AfterValidator(charset_name)]
+TypeName = Annotated[str, AfterValidator(_type_name)]
 Port = Annotated[int, Field(ge=0, le=65_535)]

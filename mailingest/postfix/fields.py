@@ -32,7 +32,7 @@ class Field:
 # fmt: off
 FIELDS: tuple[Field, ...] = (
     Field("@timestamp", "date", "time of the line, UTC", "2026-11-24T15:41:13.500Z"),
-    Field("type", "keyword", "always `mail`", "mail"),
+    Field("type", "keyword", "type of the input that it came in by, which names the index", "mail"),
     Field("host", "keyword", "hostname of the sender, from the syslog header", "mx1"),
     Field("program", "keyword", "syslog tag without process id, such as `postfix/smtpd`",
           "postfix/smtpd"),

@@ -21,6 +21,7 @@ from mailingest.postfix.programs import (
 )
 from mailingest.postfix.replies import add_links
 from mailingest.syslog.header import HEADER_NOMATCH, PROGRAM_NOMATCH, Record
+from mailingest.syslog.sources import DEFAULT_TYPE
 
 POSTFIX_SUCCESS: Final = "_grok_postfix_success"
 TYPE_MISMATCH: Final = "_type_mismatch"
@@ -43,7 +44,8 @@ class Event:
     far as it is known.  ``service`` is the Postfix daemon, "" if the program is not Postfix;
     ``instance`` is its Postfix instance.  ``queue_id`` is None for NOQUEUE, for lines without one,
     and for other programs, which do not say whose it is.  ``nomatch`` is the tag that says what did
-    not match, "" if all did.  ``id`` is that of its document, "" as long as it has none.
+    not match, "" if all did.  ``id`` is that of its document, "" as long as it has none; ``type``
+    names its index, whatever a pattern of a site's own has captured under that name.
     """
 
     seconds: int
@@ -54,6 +56,7 @@ class Event:
     nomatch: str
     fields: dict[str, Any]
     id: str = ""
+    type: str = DEFAULT_TYPE
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +125,13 @@ class EventParser:
         }
         self._programs: dict[str, _Program] = {}
 
-    def parse(self, record: Record) -> Event:
+    def parse(self, record: Record, event_type: str = DEFAULT_TYPE) -> Event:
         """Make an event; what does not match any pattern is kept under a tag that says so."""
         program = self._programs.get(record.program) or self._program(record.program)
         tags: list[str] = list(record.problems)
         fields: dict[str, Any] = {
             "@timestamp": record.moment.text,
-            "type": "mail",
+            "type": event_type,
             "host": record.hostname,
             "program": record.program,
             "message": record.msg,
@@ -171,6 +174,8 @@ class EventParser:
             None if queue_id == NOQUEUE else queue_id,
             nomatch,
             fields,
+            "",
+            event_type,
         )
 
     def _match(self, program: _Program, text: str, fields: dict[str, Any]) -> str | None:

@@ -17,6 +17,8 @@ _log = structlog.get_logger(__name__)
 # Spool, snapshot, dead letters and three days of SQLite are some 25 at a time, the event loop, the
 # listeners and standard input to error some 15, a cluster's connections 10 for each of its nodes.
 _FOR_FILES: Final = 100
+# Each further type has two more days of SQLite, of three files each.
+_FOR_A_TYPE: Final = 6
 # With fewer it does not start; half of so few is for files.
 _LEAST: Final = 80
 
@@ -28,15 +30,16 @@ def within_limits(settings: Settings) -> Settings:
     descriptors to work at all.
     """
     wanted = sum(one.max_connections for one in settings.inputs.tcp)
-    files = _raised(wanted + _FOR_FILES)
-    if files >= wanted + _FOR_FILES:
+    for_files = _FOR_FILES + _FOR_A_TYPE * (len(settings.type_names) - 1)
+    files = _raised(wanted + for_files)
+    if files >= wanted + for_files:
         return settings
     if files < _LEAST:
         raise UsageError(
             f"only {files} files and connections may be open (ulimit -n), and mailingest needs "
             f"{_LEAST} at least: raise LimitNOFILE= of the systemd unit, or `ulimit -n`"
         )
-    allowed = files - min(_FOR_FILES, files // 2)
+    allowed = files - min(for_files, files // 2)
     if wanted <= allowed:
         return settings
     _log.warning(

@@ -5,19 +5,21 @@ When the spool is full, TCP senders wait, and datagrams are refused.
 
 import asyncio
 import time
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from typing import Final
 
 import structlog
 
-from mailingest.config import Settings
+from mailingest.config import Listener, Settings
 from mailingest.inputs.allowed import AllowedSenders
 from mailingest.inputs.protocol import Input
 from mailingest.inputs.stream import TcpInput
 from mailingest.inputs.udp import UdpInput
 from mailingest.spool.queue import Spool
 from mailingest.spool.records import FrameBatch
+from mailingest.spool.sources import to_metadata
 
 _log = structlog.get_logger(__name__)
 
@@ -31,54 +33,86 @@ _BUSY_TURN: Final = 32
 _CONNECTION_BITS: Final = 22
 
 
+class Datagrams:
+    """Appends to the spool what one input receives, all of a turn of the event loop at once.
+
+    ``metadata`` are those of the records: what the input says of all its lines.  ``taken`` counts
+    all datagrams, ``refused`` those that the spool then had no room for.
+    """
+
+    def __init__(self, spool: Spool, metadata: bytes) -> None:
+        self.taken = 0
+        self.refused = 0
+        self._spool = spool
+        self._metadata = metadata
+        self._datagrams: list[tuple[str, bytes]] = []
+        self._bytes = 0
+
+    def take(self, payload: bytes, peer: str) -> bool:
+        """Take a datagram; False if the spool is full."""
+        if self._spool.full is not None:
+            return False
+        self.taken += 1
+        if not self._datagrams:
+            asyncio.get_running_loop().call_soon(self.append)
+        self._datagrams.append((peer, payload))
+        self._bytes += len(payload)
+        if self._bytes >= _MOST_BYTES:
+            self.append()
+        return True
+
+    def append(self) -> None:
+        """Append what one turn of the event loop brought."""
+        if not self._datagrams:
+            return
+        datagrams, self._datagrams, self._bytes = self._datagrams, [], 0
+        now = time.time()
+        batches = [
+            FrameBatch(now, peer, 0, [payload for _, payload in group], self._metadata)
+            for peer, group in groupby(datagrams, itemgetter(0))
+        ]
+        if not self._spool.append(batches):
+            self.refused += len(datagrams)
+
+
 class Intake:
     """Appends to the spool what inputs receive.
 
     With ``syncs_first``, what a stream brought is on the disk before it counts as taken.
-    ``datagrams_refused`` counts those that were taken from an input, and that the spool then had
-    no room for.
     """
 
     def __init__(self, spool: Spool, *, syncs_first: bool = False) -> None:
-        self.datagrams_refused = 0
         self._syncs_first = syncs_first
         self._spool = spool
         self._streams = time.time_ns() // 1_000_000 << _CONNECTION_BITS
-        self._datagrams: list[tuple[str, bytes]] = []
-        self._datagrams_bytes = 0
-        self._datagrams_taken = 0
+        self._datagrams: list[Datagrams] = []
 
-    def take_datagram(self, payload: bytes, peer: str) -> bool:
-        """Take a datagram; False if the spool is full."""
-        if self._spool.full is not None:
-            return False
-        self._datagrams_taken += 1
-        if not self._datagrams:
-            asyncio.get_running_loop().call_soon(self.append_datagrams)
-        self._datagrams.append((peer, payload))
-        self._datagrams_bytes += len(payload)
-        if self._datagrams_bytes >= _MOST_BYTES:
-            self.append_datagrams()
-        return True
+    def datagrams(self, metadata: bytes = b"") -> Datagrams:
+        """What takes the datagrams of one more input."""
+        datagrams = Datagrams(self._spool, metadata)
+        self._datagrams.append(datagrams)
+        return datagrams
+
+    @property
+    def datagrams_refused(self) -> int:
+        """Datagrams that were taken from inputs, and that the spool then had no room for."""
+        return sum(one.refused for one in self._datagrams)
 
     def append_datagrams(self) -> None:
         """Append what one turn of the event loop brought."""
-        if not self._datagrams:
-            return
-        datagrams, self._datagrams, self._datagrams_bytes = self._datagrams, [], 0
-        now = time.time()
-        batches = [
-            FrameBatch(now, peer, 0, [payload for _, payload in group])
-            for peer, group in groupby(datagrams, itemgetter(0))
-        ]
-        if not self._spool.append(batches):
-            self.datagrams_refused += len(datagrams)
+        for one in self._datagrams:
+            one.append()
 
-    async def take_frames(self, frames: list[bytes], peer: str, connection: int) -> None:
-        """Take frames of a connection, waiting for room in the spool."""
+    async def take_frames(
+        self, frames: list[bytes], peer: str, connection: int, *, metadata: bytes = b""
+    ) -> None:
+        """Take frames of a connection, waiting for room in the spool.
+
+        ``metadata`` are as in `Datagrams`.
+        """
         stream = self._streams + connection
         try:
-            while not self._spool.append([FrameBatch(time.time(), peer, stream, frames)]):
+            while not self._spool.append([FrameBatch(time.time(), peer, stream, frames, metadata)]):
                 await self._spool.room()
         except asyncio.CancelledError:
             _log.error("lines were read and not taken", peer=peer, frames=len(frames))
@@ -89,12 +123,16 @@ class Intake:
     async def let_datagrams_in(self) -> None:
         """Put into the spool what the kernel has: its buffer is small, and the spool is not."""
         for _ in range(_MOST_TURNS):
-            before = self._datagrams_taken
+            before = self._taken
             # What one turn reads from a socket, the next one or two hand on.
             await asyncio.sleep(0)
             await asyncio.sleep(0)
-            if self._datagrams_taken - before < _BUSY_TURN:
+            if self._taken - before < _BUSY_TURN:
                 return
+
+    @property
+    def _taken(self) -> int:
+        return sum(one.taken for one in self._datagrams)
 
 
 def build_inputs(settings: Settings, intake: Intake) -> list[Input]:
@@ -104,7 +142,7 @@ def build_inputs(settings: Settings, intake: Intake) -> list[Input]:
             one.host,
             one.port,
             receive_buffer=one.receive_buffer,
-            deliver=intake.take_datagram,
+            deliver=intake.datagrams(_metadata(settings, one)).take,
             allowed=AllowedSenders(one.allow),
         )
         for one in settings.inputs.udp
@@ -115,9 +153,13 @@ def build_inputs(settings: Settings, intake: Intake) -> list[Input]:
             one.port,
             max_connections=one.max_connections,
             idle_timeout=one.idle_timeout,
-            deliver=intake.take_frames,
+            deliver=partial(intake.take_frames, metadata=_metadata(settings, one)),
             allowed=AllowedSenders(one.allow),
         )
         for one in settings.inputs.tcp
     ]
     return [*udp, *tcp]
+
+
+def _metadata(settings: Settings, listener: Listener) -> bytes:
+    return to_metadata(settings.source_of(listener))

@@ -12,6 +12,7 @@ from mailingest.service.processor import SPOOL_STREAM, Processor
 from mailingest.spool.files import make_directory
 from mailingest.spool.frame_mark import FrameMark
 from mailingest.spool.queue import Spool
+from mailingest.spool.sources import Sources
 from mailingest.stores.protocol import Writer
 from mailingest.wiring import build_batcher, build_pipeline, build_store
 
@@ -51,12 +52,13 @@ def build_parts(settings: Settings) -> Parts:
         live=True,
     )
     mark = FrameMark(state / "spool")
+    sources = Sources(settings.default_source, settings.type_names)
     batcher.receipts.follow(SPOOL_STREAM, spool.settle)
     return Parts(
         inputs=build_inputs(settings, intake),
         intake=intake,
         spool=spool,
-        processor=Processor(spool, pipeline, batcher, intake.let_datagrams_in, mark),
+        processor=Processor(spool, pipeline, batcher, intake.let_datagrams_in, mark, sources),
         mark=mark,
         pipeline=pipeline,
         batcher=batcher,

@@ -15,6 +15,7 @@ from mailingest.service.frame_limit import FrameTooSlow
 from mailingest.spool.frame_mark import FrameMark
 from mailingest.spool.queue import Spool
 from mailingest.spool.records import FrameBatch, Position
+from mailingest.spool.sources import Sources
 
 _log = structlog.get_logger(__name__)
 
@@ -50,10 +51,12 @@ class Processor:
         batcher: Batcher,
         give_way: Callable[[], Awaitable[None]],
         mark: FrameMark,
+        sources: Sources,
     ) -> None:
         self.frames_failed = 0
         self.frames_set_aside = 0
         self._mark = mark
+        self._sources = sources
         self._spool = spool
         self._pipeline = pipeline
         self._batcher = batcher
@@ -101,6 +104,7 @@ class Processor:
         """The documents of a record, whose first frame has that number."""
         feed, cells = self._pipeline.feed, self._mark.cells
         now, stream = received.received_at, received.stream
+        self._pipeline.use(self._sources.of(received.metadata))
         # What earlier versions wrote down may have an interface in it.
         peer = peer_text(received.peer)
         given_up = self._mark.given_up

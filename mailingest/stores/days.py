@@ -13,7 +13,7 @@ _DAY: Final = re.compile(r"([0-9]{4})\.([0-9]{2})\.([0-9]{2})")
 
 
 def day_of(name: str, prefix: str) -> date | None:
-    """The day of a daily index or file; None for a name that is not `PREFIX-YYYY.MM.dd`.
+    """The day of a daily index or file of a type; None for a name that is not `TYPE-YYYY.MM.dd`.
 
     >>> day_of("mail-2026.11.24", "mail")
     datetime.date(2026, 11, 24)
@@ -26,6 +26,15 @@ def day_of(name: str, prefix: str) -> date | None:
         return date(*map(int, found.groups()))
     except ValueError:  # there is no such day
         return None
+
+
+def type_of(name: str) -> str:
+    """The type of a daily index.
+
+    >>> type_of("mail-test-2026.11.24")
+    'mail-test'
+    """
+    return name[: -len("-YYYY.MM.dd")]
 
 
 def touches(day: date, since: datetime | None, until: datetime | None) -> bool:

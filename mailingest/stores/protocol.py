@@ -5,7 +5,7 @@ ask; around both stands what an operator does with it.  To add a store, implemen
 folder of its own and choose it in `mailingest.wiring.build_store`.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Final, Literal, Protocol
@@ -229,17 +229,22 @@ class Store(Protocol):
         """
 
     async def delete_old(
-        self, days: int, *, today: date, dry_run: bool, report: Callable[[Expired], None]
+        self,
+        days: Mapping[str, int],
+        *,
+        today: date,
+        dry_run: bool,
+        report: Callable[[Expired], None],
     ) -> None:
         """Delete the days that began ``days`` days ago or earlier, oldest first.
 
-        Each is reported when it is gone; with ``dry_run`` it is only reported.  Raises UsageError
-        or StoreUnavailable.
+        ``days`` are given by type, and of others nothing is deleted.  Each is reported when it is
+        gone; with ``dry_run`` it is only reported.  Raises UsageError or StoreUnavailable.
         """
 
     async def set_up(
         self,
-        days: int | None,
+        days: Mapping[str, int | None],
         show: Show | None,
         report: Callable[[str], None],
         *,
@@ -247,6 +252,7 @@ class Store(Protocol):
     ) -> None:
         """Put what a server needs to be written to, or show it; a second run changes nothing.
 
-        ``days`` are those of retention.days.  The lines to show are reported.  What others have
-        made there is only replaced with ``force``.  Raises UsageError or StoreUnavailable.
+        ``days`` are those that are kept, by type: None keeps all.  The lines to show are reported.
+        What others have made there is only replaced with ``force``.  Raises UsageError or
+        StoreUnavailable.
         """

@@ -97,12 +97,12 @@ class RecordDecoder:
     """Decodes frames.
 
     ``charset`` is a Python codec name, or ``auto``: UTF-8 where the bytes are valid UTF-8,
-    ISO-8859-1 otherwise, which cannot fail.
+    ISO-8859-1 otherwise, which cannot fail.  It may be set anew between two frames.
     """
 
     def __init__(self, clock: Clock, *, charset: str = "auto") -> None:
         self._clock = clock
-        self._charset = charset
+        self.charset = charset
         # Hosts with tags of Postfix, which nobody has to look at again.
         self._usual: set[tuple[str, str]] = set()
 
@@ -196,7 +196,7 @@ class RecordDecoder:
     def _text(self, payload: bytes) -> tuple[str, bool]:
         if payload.isascii():
             return payload.decode("ascii"), True
-        charset = self._charset
+        charset = self.charset
         try:
             return payload.decode("utf-8" if charset == "auto" else charset), True
         except UnicodeDecodeError:

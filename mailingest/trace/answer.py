@@ -44,6 +44,7 @@ KEYS = (
     "note",
     "evidence",
     "proof",
+    "types",
 )
 
 
@@ -51,6 +52,7 @@ def story_to_json(story: Story) -> dict[str, Any]:
     """The object of a story, with the keys of `KEYS` in their order."""
     first = story.first
     refusal, attempt, login = story.refusal, story.attempt, login_of(story)
+    proof = story.proof
     values: dict[str, Any] = {
         "verdict": story.verdict,
         "temporary": story.temporary,
@@ -82,7 +84,8 @@ def story_to_json(story: Story) -> dict[str, Any]:
         "notification": story.notification,
         "note": story.note or None,
         "evidence": line_of(story.evidence) if story.evidence is not None else None,
-        "proof": [line_of(event) for event in story.proof],
+        "proof": [line_of(event) for event in proof],
+        "types": list(dict.fromkeys(event["type"] for event in proof if event.get("type"))),
     }
     return {key: values[key] for key in KEYS}
 

@@ -1,8 +1,8 @@
 """The store as the pages ask it: questions are logged, and names masked where that is set."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from functools import partial
 from typing import Any, Final
@@ -21,7 +21,7 @@ from mailingest.trace.story import Story
 from mailingest.web.access import USER, Refused
 from mailingest.web.gaps import status_of, wholeness_for_reader
 from mailingest.web.masking import is_about_parts, is_shown, mask, story_to_masked_json
-from mailingest.web.questions import LONGEST_VALUE
+from mailingest.web.questions import LONGEST_VALUE, invalid
 from mailingest.web.story_view import StoryView
 from mailingest.web.texts import Texts
 from mailingest.web.timed_reader import TimedReader
@@ -40,6 +40,9 @@ class Answers:
 
     A question of a user waits for the one before, and ends after ``seconds``: what was found until
     then is the answer.  Raises Refused if too many wait.
+
+    ``by_type`` has a reader for each type of events; a method that is given one asks only for its
+    events, and raises QuestionError if there is no such type.
     """
 
     store: CountingReader
@@ -48,12 +51,20 @@ class Answers:
     seconds: float
     turns: Turns
     backlog: Backlog | None = None
+    by_type: Mapping[str, CountingReader] = field(default_factory=dict)
 
-    async def stories(self, request: web.Request, criteria: Criteria, *, limit: int) -> TraceResult:
+    @property
+    def types(self) -> list[str]:
+        """The types to choose from, none if there is no choice."""
+        return list(self.by_type) if len(self.by_type) > 1 else []
+
+    async def stories(
+        self, request: web.Request, criteria: Criteria, *, limit: int, only: str = ""
+    ) -> TraceResult:
         """The newest stories that meet the criteria and that the reader may see."""
         _log_question(request)
         shown = partial(is_shown, criteria) if self.is_masked else None
-        async with self._asked(request) as store:
+        async with self._asked(request, only) as store:
             result = await trace(
                 store,
                 criteria,
@@ -70,11 +81,11 @@ class Answers:
         return result
 
     async def counts(
-        self, request: web.Request, buckets: TimeBuckets
+        self, request: web.Request, buckets: TimeBuckets, *, only: str = ""
     ) -> tuple[Counts, Span | None]:
         """The counts by time bucket, and the time that there are logs of."""
         _log_question(request)
-        async with self._asked(request) as store:
+        async with self._asked(request, only) as store:
             counts, span = await store.counts(buckets), await store.span()
             if store.is_late:
                 counts.gaps = merged(counts.gaps, [TIMED_OUT])
@@ -82,11 +93,14 @@ class Answers:
         return counts, span
 
     @asynccontextmanager
-    async def _asked(self, request: web.Request) -> AsyncIterator[TimedReader]:
+    async def _asked(self, request: web.Request, only: str) -> AsyncIterator[TimedReader]:
         """The store, for one question of a user."""
+        if only and only not in self.by_type:
+            raise invalid("unknown_type", types=", ".join(self.by_type))
+        reader = self.by_type[only] if only else self.store
         try:
             async with self.turns.turn(request[USER] or request.remote or ""):
-                yield TimedReader(self.store, self.seconds)
+                yield TimedReader(reader, self.seconds)
         except Busy:
             raise Refused(503, "error_busy") from None
 
@@ -98,14 +112,19 @@ class Answers:
         """The status of a page and of its JSON; ``nothing`` if it is certain that there is none."""
         return status_of(result.why, is_empty=not result.stories, nothing=nothing)
 
-    def json(self, result: TraceResult) -> dict[str, Any]:
+    def json(self, result: TraceResult, only: str = "") -> dict[str, Any]:
         """A result for scripts."""
         return {
+            "types": self.asked(only),
             "mails": [self._to_json(story) for story in result.stories],
             **wholeness_for_reader(result.why, Texts("en")),
             "logs_first": result.span.first if result.span else None,
             "logs_last": result.span.last if result.span else None,
         }
+
+    def asked(self, only: str) -> list[str]:
+        """The types that a question is about."""
+        return [only] if only else list(self.by_type)
 
     @property
     def mask(self) -> Callable[[str], str]:

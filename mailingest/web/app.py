@@ -1,5 +1,6 @@
 """The trace page over HTTP: read-only, works without scripts, JSON beside each page."""
 
+from collections.abc import Mapping
 from datetime import tzinfo
 
 from aiohttp import web
@@ -22,11 +23,16 @@ def application(
     zone: tzinfo,
     backlog: Backlog | None = None,
     connections: Connections | None = None,
+    by_type: Mapping[str, CountingReader] | None = None,
 ) -> web.Application:
-    """The pages over one store; times are shown in ``zone``."""
+    """The pages over one store; times are shown in ``zone``.
+
+    ``by_type`` has readers of the same store that give only events of one type.
+    """
     pages = Pages()
     seconds = access.question_seconds
-    answers = Answers(store, zone, access.is_masked, seconds, Turns(seconds), backlog)
+    turns = Turns(seconds)
+    answers = Answers(store, zone, access.is_masked, seconds, turns, backlog, by_type or {})
     # The style sheet says nothing, and the page that asks for a login needs it.
     control = AccessControl(access, pages.refusal, public={style})
     middlewares = [control.middleware]

@@ -55,6 +55,7 @@ class MailPage:
         stories = result.stories
         page = {
             "rows": [(view.row(story), view.timeline(story)) for story in stories],
+            "types": self._answers.types,
             "queue_id": request.query.get("queue_id", "")[:LONGEST_VALUE],
             "warnings": view.warnings(result),
             "remark": " ".join(view.remarks(result, Criteria())),

@@ -26,7 +26,7 @@ _ADDRESSES: Final = (
 # Nobody outside writes these.
 _PLAIN: Final = (
     *("verdict", "host", "instance", "queue_id", "chain", "notification", "sasl_method"),
-    *("received_at", "decided_at", "relay_ip", "dsn"),
+    *("received_at", "decided_at", "relay_ip", "dsn", "types"),
 )
 _NAMES: Final = (
     RECIPIENT,

@@ -70,12 +70,16 @@ class ReasonRow:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """Counts as one reader sees them: language, zone, and what is masked."""
+    """Counts as one reader sees them: language, zone, and what is masked.
+
+    ``type`` is that of the events that were counted, "" for all.
+    """
 
     counts: Counts
     texts: Texts
     zone: tzinfo
     mask: Callable[[str], str]
+    type: str = ""
 
     def page(self) -> dict[str, Any]:
         """All that the template fills in."""
@@ -229,6 +233,7 @@ class Overview:
             "status": _VERDICTS.get(outcome, ""),
             "since": iso(buckets.since),
             "until": iso(buckets.until),
+            "type": self.type,
             "lang": self.texts.language,
         }
         return ".?" + urlencode({name: value for name, value in query.items() if value})

@@ -1,17 +1,21 @@
 """The overview: how much of what happened when, and why."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlencode
 
 from aiohttp import web
 
 from mailingest.stores.counts import Counts
+from mailingest.stores.protocol import Span
 from mailingest.web.answers import Answers
 from mailingest.web.overview import Overview
 from mailingest.web.pages import UNANSWERED, Pages, explain, json_error, json_response, texts_of
 from mailingest.web.period import SPANS, Period, read_period
 from mailingest.web.texts import Texts
+
+# The fields of the form, and what a link to a span says.
+_FORM: Final = ("span", "since", "until", "type")
 
 
 class OverviewPage:
@@ -25,8 +29,9 @@ class OverviewPage:
         """Figures, charts and reasons of a time."""
         texts = texts_of(request)
         page: dict[str, Any] = {
-            "form": {name: request.query.get(name, "") for name in ("span", "since", "until")},
+            "form": {name: request.query.get(name, "") for name in _FORM},
             "spans": list(SPANS),
+            "types": self._answers.types,
             "view": None,
             "error": "",
             "remark": "",
@@ -42,17 +47,19 @@ class OverviewPage:
     async def json(self, request: web.Request) -> web.Response:
         """The numbers for scripts."""
         try:
-            counts, span = await self._answers.counts(request, self._period(request).buckets)
+            period = self._period(request)
+            counts, span = await self._counts(request, period)
         except UNANSWERED as error:
             return json_error(error)
-        overview = self._overview(counts, Texts("en"))
-        return json_response(overview.json(span), overview.status)
+        overview = self._overview(counts, Texts("en"), period.type)
+        values = {"types": self._answers.asked(period.type), **overview.json(span)}
+        return json_response(values, overview.status)
 
     async def _values(self, request: web.Request, texts: Texts) -> tuple[dict[str, Any], int]:
         """What the template fills in, and the status."""
         period = self._period(request)
-        counts, span = await self._answers.counts(request, period.buckets)
-        overview = self._overview(counts, texts)
+        counts, span = await self._counts(request, period)
+        overview = self._overview(counts, texts, period.type)
         values = overview.page()
         time = self._answers.view(texts).time
         first, last = (time(span.first), time(span.last)) if span else ("", "")
@@ -72,8 +79,11 @@ class OverviewPage:
         }
         return shown, overview.status
 
+    async def _counts(self, request: web.Request, period: Period) -> tuple[Counts, Span | None]:
+        return await self._answers.counts(request, period.buckets, only=period.type)
+
     def _period(self, request: web.Request) -> Period:
         return read_period(request.query, now=datetime.now(UTC), zone=self._answers.zone)
 
-    def _overview(self, counts: Counts, texts: Texts) -> Overview:
-        return Overview(counts, texts, self._answers.zone, self._answers.mask)
+    def _overview(self, counts: Counts, texts: Texts, only: str) -> Overview:
+        return Overview(counts, texts, self._answers.zone, self._answers.mask, only)

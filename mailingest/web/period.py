@@ -33,33 +33,44 @@ _BUCKET_SECONDS: Final = (
 _MOST_BUCKETS: Final = 60
 # Before syslog there is nothing to be seen, and a picture of millennia helps nobody.
 _MOST_DAYS: Final = 3660
-_LONGEST_TIME: Final = 100
+_LONGEST_VALUE: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """A time, as it was typed and as time buckets; ``span`` is one of `SPANS` or ""."""
+    """A time, as it was typed and as time buckets; ``span`` is one of `SPANS` or "".
+
+    ``type`` is that of the events that are counted, "" for all.
+    """
 
     span: str
     since: str
     until: str
     buckets: TimeBuckets
+    type: str = ""
 
     @property
     def query(self) -> dict[str, str]:
-        """The query that asks for the same time."""
-        typed = {"span": self.span, "since": self.since, "until": self.until}
+        """The query that asks for the same."""
+        typed = {
+            "span": self.span,
+            "since": self.since,
+            "until": self.until,
+            "type": self.type,
+        }
         return {name: value for name, value in typed.items() if value}
 
 
 def read_period(query: Mapping[str, str], *, now: datetime, zone: tzinfo) -> Period:
     """Read the query of a page; raises QuestionError for a time that makes no sense."""
-    since, until = (query.get(name, "").strip()[:_LONGEST_TIME] for name in ("since", "until"))
+    since, until, kind = (
+        query.get(name, "").strip()[:_LONGEST_VALUE] for name in ("since", "until", "type")
+    )
     if not (since or until):
         span = query.get("span", "").strip() or _DEFAULT_SPAN
         if span not in SPANS:
             raise invalid("unknown_span", spans=", ".join(SPANS))
-        return Period(span, "", "", _buckets(now - SPANS[span], now, zone))
+        return Period(span, "", "", _buckets(now - SPANS[span], now, zone), kind)
     last = read_time(until, now=now, zone=zone) if until else now
     try:
         first = read_time(since, now=now, zone=zone) if since else last - SPANS[_DEFAULT_SPAN]
@@ -69,7 +80,7 @@ def read_period(query: Mapping[str, str], *, now: datetime, zone: tzinfo) -> Per
         raise invalid("invalid_order")
     if last - first > timedelta(days=_MOST_DAYS):
         raise invalid("too_many_days", most=_MOST_DAYS)
-    return Period("", since, until, _buckets(first, last, zone))
+    return Period("", since, until, _buckets(first, last, zone), kind)
 
 
 def _buckets(first: datetime, last: datetime, zone: tzinfo) -> TimeBuckets:

@@ -24,6 +24,7 @@ FIELDS: Final = (
     "relay",
     "text",
     "status",
+    "type",
 )
 """The fields of the search form."""
 

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from mailingest.stores.criteria import Criteria
+from mailingest.trace.engine import TraceResult
 from mailingest.trace.story import Verdict
 from mailingest.web.answers import Answers
 from mailingest.web.masking import is_about_parts
@@ -35,6 +36,7 @@ class SearchPage:
             "form": form,
             "is_more_open": any(form[name] for name in _MORE),
             "verdicts": get_args(Verdict),
+            "types": self._answers.types,
             "rows": None,
             "error": "",
             "remark": "",
@@ -55,18 +57,19 @@ class SearchPage:
     async def json(self, request: web.Request) -> web.Response:
         """The results for scripts; without criteria, the newest mails of all."""
         try:
-            criteria = self._criteria(form_values(request.query))
-            result = await self._answers.stories(request, criteria, limit=_MOST_RESULTS)
+            form = form_values(request.query)
+            result = await self._answer(request, form)
         except UNANSWERED as error:
             return json_error(error)
-        return json_response(self._answers.json(result), self._answers.status(result))
+        values = self._answers.json(result, form["type"])
+        return json_response(values, self._answers.status(result))
 
     async def _results(
         self, request: web.Request, form: Mapping[str, str], texts: Texts
     ) -> tuple[dict[str, Any], int]:
         """What the template fills in, and the status."""
         criteria = self._criteria(form)
-        result = await self._answers.stories(request, criteria, limit=_MOST_RESULTS)
+        result = await self._answer(request, form)
         view = self._answers.view(texts)
         remarks = view.remarks(result, criteria)
         if self._answers.is_masked and is_about_parts(criteria):
@@ -78,6 +81,11 @@ class SearchPage:
             "remark": " ".join(remarks),
         }
         return shown, self._answers.status(result)
+
+    async def _answer(self, request: web.Request, form: Mapping[str, str]) -> TraceResult:
+        return await self._answers.stories(
+            request, self._criteria(form), limit=_MOST_RESULTS, only=form["type"]
+        )
 
     def _criteria(self, form: Mapping[str, str]) -> Criteria:
         return read_question(form, now=datetime.now(UTC), zone=self._answers.zone)

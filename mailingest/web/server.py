@@ -78,9 +78,10 @@ async def _serve(settings: Settings, access: Access) -> None:
     # Each question has a thread, whoever else asks.
     loop.set_default_executor(ThreadPoolExecutor(MOST_AT_ONCE + _OTHER_THREADS))
     store = build_store(settings).reader()
+    by_type = {name: build_store(settings, name).reader() for name in settings.type_names}
     zone = load_zone(settings.syslog.timezone)
     connections = Connections()
-    app = application(store, access, zone, partial(backlog, settings), connections)
+    app = application(store, access, zone, partial(backlog, settings), connections, by_type)
     runner = runner_of(app)
     try:
         await runner.setup()
@@ -100,7 +101,8 @@ async def _serve(settings: Settings, access: Access) -> None:
     finally:
         notify("STOPPING=1")
         await runner.cleanup()
-        await store.close()
+        for reader in (store, *by_type.values()):
+            await reader.close()
 
 
 def _is_loopback(host: str) -> bool:

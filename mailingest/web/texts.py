@@ -26,6 +26,11 @@ _TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "text": ("Text in a log line", "Text in einer Logzeile"),
     "status": ("Verdict", "Ergebnis"),
     "any": ("any", "alle"),
+    "type": ("Type", "Typ"),
+    "unknown_type": (
+        "There is no such type; there are {types}.",
+        "Es gibt keinen solchen Typ; es gibt {types}.",
+    ),
     "search": ("Search", "Suchen"),
     "results": ("Results", "Ergebnisse"),
     "found": ("{count} found, newest first", "{count} gefunden, neueste zuerst"),

@@ -55,7 +55,7 @@ def test_a_terminal_shows_how_far_it_has_come(monkeypatch: pytest.MonkeyPatch) -
 async def test_the_store_is_read_hour_by_hour_newest_first(tmp_path: Path) -> None:
     shares: list[float] = []
     await sqlite_reader(tmp_path, documents_of(lines_of(LOG)))
-    source = SqliteReader(tmp_path, "mail", shares.append)
+    source = SqliteReader(tmp_path, "mail", progress=shares.append)
     assert (await source.find(Criteria(text=text_term("nowhere")), 10)).events == []
     assert shares == sorted(shares)
     assert len(shares) == 48

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -86,10 +87,12 @@ class Cluster:
         if self.status != 200:
             error = {"error": {"type": "security_exception", "reason": "unauthorized"}}
             return web.json_response(error, status=self.status, headers=headers)
-        if path in FIGURES:
-            return web.json_response(FIGURES[path], headers=headers)
+        # Those of another type are the same.
+        as_of_mail = path.replace("mbox", "mail")
+        if as_of_mail in FIGURES:
+            return web.json_response(FIGURES[as_of_mail], headers=headers)
         policy = ILM if self.kind == "elasticsearch" else ISM
-        assert path in (policy, TEMPLATE, COMPONENT, COMPONENTS), path
+        assert as_of_mail in (policy, TEMPLATE, COMPONENT, COMPONENTS), path
         if request.method == "PUT":
             body = await request.json()
             self.changes.append(("PUT", request.path_qs, body))
@@ -98,7 +101,7 @@ class Cluster:
             return web.json_response({"acknowledged": True}, headers=headers)
         assert request.method == "GET"
         self.reads.append(path)
-        if path == COMPONENTS:
+        if as_of_mail == COMPONENTS:
             components = [
                 {"name": one.rpartition("/")[2], "component_template": self.stored[one]}
                 for one in (COMPONENT, CUSTOM)
@@ -106,7 +109,7 @@ class Cluster:
             ]
             return web.json_response({"component_templates": components}, headers=headers)
         if path not in self.stored:
-            error = {"error": NOT_THERE[path]}
+            error = {"error": NOT_THERE[as_of_mail]}
             return web.json_response(error, status=404, headers=headers)
         return web.json_response(self._given_back(path), headers=headers)
 
@@ -231,6 +234,21 @@ async def test_policy_and_template_are_put_and_a_second_run_changes_nothing(
         "note: the policy holds for new indices; `mailingest retention` deletes older ones",
     ]
     assert capsys.readouterr().out.count(": unchanged") == 3
+
+
+@KINDS
+async def test_each_type_has_a_policy_and_a_template_of_its_own(
+    kind: Literal["elasticsearch", "opensearch"],
+) -> None:
+    cluster = Cluster(kind)
+    async with cluster.running() as url:
+        values = settings_for(url).model_dump(exclude_unset=True)
+        types = {"mbox": {"retention_days": 7}}
+        await setup(Settings.model_validate({**values, "types": types}))
+
+    text = re.sub(r"\bmail\b", "mbox", json.dumps(EXPECTED[kind]))
+    of_mbox = [tuple(one) for one in json.loads(re.sub(r"\b30( days|d)\b", r"7\1", text))]
+    assert cluster.changes == [*EXPECTED[kind], *of_mbox]
 
 
 @KINDS

@@ -34,9 +34,9 @@ def fill(spool: Spool) -> None:
 
 
 async def test_datagrams_of_one_turn_are_one_record_for_each_run_of_a_peer(spool: Spool) -> None:
-    intake = Intake(spool)
+    datagrams = Intake(spool).datagrams()
     for payload, peer in [(b"1", "a"), (b"2", "a"), (b"3", "b"), (b"4", "a")]:
-        assert intake.take_datagram(payload, peer)
+        assert datagrams.take(payload, peer)
     assert taken(spool) == [], "what else the turn brings comes with it"
     await asyncio.sleep(0)
     assert [(one.peer, one.stream, one.frames) for one in taken(spool)] == [
@@ -46,18 +46,33 @@ async def test_datagrams_of_one_turn_are_one_record_for_each_run_of_a_peer(spool
     ]
 
 
-async def test_a_turn_that_brings_much_is_appended_before_its_end(spool: Spool) -> None:
+async def test_what_an_input_says_of_its_lines_stands_in_their_records(spool: Spool) -> None:
     intake = Intake(spool)
+    first, second = intake.datagrams(b"x"), intake.datagrams(b"y")
+    for payload, datagrams in [(b"1", first), (b"2", second), (b"3", first)]:
+        assert datagrams.take(payload, "a")
+    intake.append_datagrams()
+    await intake.take_frames([b"4"], "a", 7, metadata=b"z")
+    assert [(one.metadata, one.frames) for one in taken(spool)] == [
+        (b"x", [b"1", b"3"]),
+        (b"y", [b"2"]),
+        (b"z", [b"4"]),
+    ]
+
+
+async def test_a_turn_that_brings_much_is_appended_before_its_end(spool: Spool) -> None:
+    datagrams = Intake(spool).datagrams()
     for _ in range(3):
-        intake.take_datagram(bytes(30_000), "a")
+        datagrams.take(bytes(30_000), "a")
     assert [len(one.frames) for one in taken(spool)] == [3]
 
 
 async def test_datagrams_that_find_the_spool_full_are_refused_and_counted(spool: Spool) -> None:
     intake = Intake(spool)
-    assert intake.take_datagram(bytes(1000), "a")
+    datagrams = intake.datagrams()
+    assert datagrams.take(bytes(1000), "a")
     fill(spool)
-    assert not intake.take_datagram(b"later", "a")
+    assert not datagrams.take(b"later", "a")
     before = spool.frames
     await asyncio.sleep(0)
     assert intake.datagrams_refused == 1

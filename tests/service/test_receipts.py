@@ -27,6 +27,7 @@ from mailingest.spool.frame_mark import FrameMark
 from mailingest.spool.queue import Spool
 from mailingest.spool.records import FrameBatch
 from mailingest.spool.snapshot import read_position
+from mailingest.spool.sources import Sources
 from mailingest.stores.protocol import WriteResult
 from mailingest.wiring import build_pipeline
 from tests.support.lab.polling import PATIENCE
@@ -153,6 +154,7 @@ class Rig:
             self.batcher,
             lambda: asyncio.sleep(0),
             FrameMark(directory),
+            Sources(configured.default_source, configured.type_names),
         )
         self._wants_others = events == "all"
 

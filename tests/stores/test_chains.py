@@ -89,7 +89,7 @@ async def test_lines_about_no_mail_are_no_candidates(make_reader: MakeReader) ->
 
 
 async def test_a_file_of_an_earlier_version_knows_logins_too(tmp_path: Path) -> None:
-    store = SqliteStore(tmp_path, "mail")
+    store = SqliteStore(tmp_path, ["mail"])
     first = documents_of(lines_of(login(1, "ann@example.org")))
     await fill(store, first)
     with closing(sqlite3.connect(tmp_path / "mail-2026.11.24.sqlite")) as connection:

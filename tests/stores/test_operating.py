@@ -24,7 +24,7 @@ async def test_a_set_up_that_is_repeated_changes_nothing(case: StoreCase) -> Non
     lines: list[list[str]] = []
     for _ in range(3):
         lines.append([])
-        await case.store.set_up(None, None, lines[-1].append)
+        await case.store.set_up({case.prefix: None}, None, lines[-1].append)
     assert lines[1] == lines[2]
     assert lines[1][0].startswith(
         ("nothing to set up", f"component template {case.prefix}@mailingest: unchanged")
@@ -35,7 +35,7 @@ async def test_a_set_up_that_is_shown_is_not_made(case: StoreCase) -> None:
     shown: list[list[str]] = []
     for show in ("diff", "requests", "diff"):
         shown.append([])
-        await case.store.set_up(None, show, shown[-1].append)
+        await case.store.set_up({case.prefix: None}, show, shown[-1].append)
     assert shown[0] == shown[2]
     assert "unchanged" not in "".join(map("".join, shown))
 
@@ -48,7 +48,7 @@ async def test_days_that_are_over_are_deleted_oldest_first(searched_case: StoreC
     await fill(store, [document(n, day=day, prefix=prefix) for n, day in enumerate(DAYS)])
     deleted: list[Expired] = []
     for dry_run, left in ((True, 5), (False, 3), (False, 3)):
-        await store.delete_old(3, today=TODAY, dry_run=dry_run, report=deleted.append)
+        await store.delete_old({prefix: 3}, today=TODAY, dry_run=dry_run, report=deleted.append)
         assert len(await searched_case.bodies()) == left
     # SQLite's own files beside a database go with it.
     gone = [one for one in deleted if not one.name.endswith(("-wal", "-shm"))]
@@ -60,4 +60,4 @@ async def test_days_that_are_over_are_deleted_oldest_first(searched_case: StoreC
 async def test_lines_of_json_are_left_to_logrotate(case: StoreCase) -> None:
     if case.settings.ndjson.path is not None:
         with pytest.raises(UsageError, match="logrotate"):
-            await case.store.delete_old(3, today=TODAY, dry_run=False, report=print)
+            await case.store.delete_old({"mail": 3}, today=TODAY, dry_run=False, report=print)

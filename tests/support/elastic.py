@@ -53,7 +53,8 @@ def writer_to(
             options.setdefault("tls", Tls(ca_certs=server.certificates.authority))
     options.setdefault("timeout", PATIENCE)
     urls = [server.url if isinstance(server, SearchServer) else server for server in servers]
-    return ElasticWriter(ElasticConnection(urls, **options), template)
+    templates = [] if template is None else [template]
+    return ElasticWriter(ElasticConnection(urls, **options), *templates)
 
 
 @asynccontextmanager

@@ -47,8 +47,12 @@ class Site:
 
     def hand_over(self, *lines: str) -> None:
         """Send by TCP, and wait until the daemon has closed the connection: all is accepted."""
+        self.hand_over_bytes(*(line.encode("latin-1") for line in lines))
+
+    def hand_over_bytes(self, *lines: bytes) -> None:
+        """The same for lines in any charset."""
         with socket.create_connection(("127.0.0.1", self.tcp), timeout=PATIENCE) as connection:
-            connection.sendall("".join(f"{line}\n" for line in lines).encode("latin-1"))
+            connection.sendall(b"".join(line + b"\n" for line in lines))
             connection.shutdown(socket.SHUT_WR)
             assert connection.recv(1) == b""
 
@@ -58,9 +62,13 @@ class Site:
         self.hand_over(*lines)
 
     def send_udp(self, *lines: str) -> None:
+        self.send_bytes(*(line.encode("latin-1") for line in lines))
+
+    def send_bytes(self, *lines: bytes) -> None:
+        """Send by UDP lines in any charset."""
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             for line in lines:
-                sender.sendto(f"<22>{line}".encode("latin-1"), ("127.0.0.1", self.udp))
+                sender.sendto(b"<22>" + line, ("127.0.0.1", self.udp))
 
     def stored(self) -> list[dict[str, object]]:
         return list(StoredDocuments(self.state / "mail", "mail").find(limit=100_000))

@@ -38,7 +38,7 @@ class StoredDocuments:
             where += " AND time < ?"
             values.append(int(until.timestamp()))
         query = f"SELECT body FROM documents WHERE {where} ORDER BY time DESC, rowid DESC LIMIT ?"
-        for path in day_files(self._directory, self._prefix, since, until):
+        for path in day_files(self._directory, [self._prefix], since, until):
             connection = open_for_reading(path)
             if connection is None:
                 continue

@@ -103,12 +103,12 @@ async def fill(store: Store, documents: Iterable[Document]) -> None:
         await writer.write(list(documents))
     if isinstance(store, ElasticStore):
         async with store.connection().opened("all") as client:
-            await searched(client, f"{store.prefix}-*", size=0)
+            await searched(client, ",".join(f"{name}-*" for name in store.types), size=0)
 
 
 async def sqlite_reader(directory: Path, documents: Iterable[Document]) -> SqliteReader:
     """A reader of these documents."""
-    store = SqliteStore(directory, "mail")
+    store = SqliteStore(directory, ["mail"])
     await fill(store, documents)
     return store.reader()
 

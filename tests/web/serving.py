@@ -28,7 +28,16 @@ class Page:
 
 async def served(source: CountingReader, access: Access) -> AsyncIterator[Page]:
     """Serve a source until the test is over."""
-    runner = runner_of(application(source, access, ZoneInfo("UTC")))
+    try:
+        async for page in served_app(application(source, access, ZoneInfo("UTC"))):
+            yield page
+    finally:
+        await source.close()
+
+
+async def served_app(app: web.Application) -> AsyncIterator[Page]:
+    """Serve pages until the test is over."""
+    runner = runner_of(app)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
@@ -37,4 +46,3 @@ async def served(source: CountingReader, access: Access) -> AsyncIterator[Page]:
             yield Page(f"http://127.0.0.1:{runner.addresses[0][1]}/", session)
     finally:
         await runner.cleanup()
-        await source.close()

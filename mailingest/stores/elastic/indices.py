@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 from time import monotonic
 from typing import Any, Final, cast
 
@@ -36,7 +37,7 @@ Unreadable = Mapping[str, str]
 
 
 class DailyIndices:
-    """Searches the indices of a prefix; the connection is opened by the first search.
+    """Searches the indices of these types; the connection is opened by the first search.
 
     Which indices cannot be read is found out once and remembered until `look_anew`.
     """
@@ -44,12 +45,12 @@ class DailyIndices:
     def __init__(
         self,
         connection: ElasticConnection,
-        prefix: str,
+        types: Sequence[str],
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._connection = connection
-        self._prefix = prefix
-        self._patterns = index_patterns(prefix)
+        self._types = types
+        self._patterns = list(chain.from_iterable(map(index_patterns, types)))
         self._clock = clock
         self._is_open = False
         self._unreadable: Unreadable = {}
@@ -59,6 +60,11 @@ class DailyIndices:
     def look_anew(self) -> None:
         """Begin another question: an index may have been opened since the last one."""
         self._unreadable = {}
+
+    def may_have(self, index: str, times: Times) -> bool:
+        """Whether an index may have something of these times."""
+        days = [day for name in self._types if (day := day_of(index, name)) is not None]
+        return not days or touches(days[0], *times)
 
     async def layouts(self) -> Layouts:
         """Which indices have which fields; another program may make new ones at any time."""
@@ -80,14 +86,13 @@ class DailyIndices:
     ) -> tuple[Answer, list[Gap]]:
         """The answer to a search, and what it lacks of the days of these times.
 
-        ``only`` are the indices to search, none for all of the prefix.
+        ``only`` are the indices to search, none for all of the types.
         Raises StoreUnavailable if the server cannot be asked, and UsageError if only the operator
         can fix that.
         """
 
         def is_asked(index: str) -> bool:
-            day = day_of(index, self._prefix)
-            return day is None or touches(day, *times)
+            return self.may_have(index, times)
 
         with explained(_PRIVILEGES):
             await self._open()

@@ -16,7 +16,6 @@ from mailingest.postfix.index_keys import is_of_session, is_unmatched, queue_ids
 from mailingest.postfix.names import MESSAGE_ID
 from mailingest.stores.counts import Counts, TimeBuckets
 from mailingest.stores.criteria import Criteria, may_be_about, meets_term, terms_of
-from mailingest.stores.days import day_of
 from mailingest.stores.elastic import counts as counting
 from mailingest.stores.elastic import other_queries
 from mailingest.stores.elastic.connection import ElasticConnection
@@ -62,15 +61,14 @@ _NEWEST: Final = (
 
 
 class ElasticReader:
-    """Asks the indices that an ElasticWriter writes.
+    """Asks the indices that an ElasticWriter writes, those of these types.
 
     The connection is opened by the first question.  What does not answer is a gap: indices that
     are closed or blocked, shards that fail or are nowhere, and what the server ends early.
     """
 
-    def __init__(self, connection: ElasticConnection, prefix: str, reread: Reread) -> None:
-        self._indices = DailyIndices(connection, prefix)
-        self._prefix = prefix
+    def __init__(self, connection: ElasticConnection, types: Sequence[str], reread: Reread) -> None:
+        self._indices = DailyIndices(connection, types)
         self._reread = reread
         self._page = _PAGE
 
@@ -213,13 +211,8 @@ class ElasticReader:
     async def _with_sizes(self, buckets: TimeBuckets) -> list[str]:
         """The indices of the time that have the sizes of mails as numbers."""
         layout = await self._indices.layouts()
-        first, last = buckets.since.date(), buckets.until.date()
-
-        def is_of_time(index: str) -> bool:
-            day = day_of(index, self._prefix)
-            return day is None or first <= day <= last
-
-        return sorted(filter(is_of_time, layout.with_sizes))
+        times = (buckets.since, buckets.until)
+        return sorted(name for name in layout.with_sizes if self._indices.may_have(name, times))
 
     async def close(self) -> None:
         """Close the connection."""

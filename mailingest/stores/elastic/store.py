@@ -1,6 +1,6 @@
 """Elasticsearch or OpenSearch as a store: its parts, as the settings say."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import ClassVar
@@ -27,7 +27,7 @@ from mailingest.stores.protocol import Expired, Progress, Show, no_progress
 
 @dataclass(frozen=True, slots=True)
 class ElasticStore:
-    """Daily indices ``PREFIX-YYYY.MM.dd``; ``fields`` are declared by users besides the built-in.
+    """Daily indices ``TYPE-YYYY.MM.dd``; ``fields`` are declared by users besides the built-in.
 
     ``parser`` reads the lines of documents that another program or an earlier version stored.
 
@@ -35,7 +35,7 @@ class ElasticStore:
     """
 
     settings: Elasticsearch
-    prefix: str
+    types: Sequence[str]
     parser: Callable[[], EventParser]
     fields: Sequence[Field] = ()
 
@@ -46,43 +46,54 @@ class ElasticStore:
     day_units: ClassVar[str] = "indices"
 
     def writer(self) -> ElasticWriter:
-        return ElasticWriter(self.connection(), self.template())
+        return ElasticWriter(
+            self.connection(), *map(self.template, self.types), template_of=self.template
+        )
 
     def reader(self, progress: Progress = no_progress) -> ElasticReader:
         """A reader; ``progress`` hears nothing, since the server says nothing."""
-        return ElasticReader(self.connection(), self.prefix, Rereader(self.parser).read)
+        return ElasticReader(self.connection(), self.types, Rereader(self.parser).read)
 
     async def check(self, warn: Callable[[str], None]) -> str:
         """Only reads there: what is missing, the writer makes when it opens."""
-        template = self.template()
+        templates = list(map(self.template, self.types))
         async with self.connection().opened(PRIVILEGES) as client:
-            if (await read_template(client, template)).is_foreign:
-                raise foreign(template)
+            for template in templates:
+                if (await read_template(client, template)).is_foreign:
+                    raise foreign(template)
             settings = await client.cluster.get_settings(filter_path="*.cluster.blocks")
             if (fix := block_of(settings.body)) is not None:
                 raise UsageError(fix)
-            for line in (await read_rivals(client)).lines(template, datetime.now(UTC).date()):
-                warn(line)
+            rivals, today = await read_rivals(client), datetime.now(UTC).date()
+            for template in templates:
+                for line in rivals.lines(template, today):
+                    warn(line)
         return f"{', '.join(self.settings.hosts)} answers"
 
     async def delete_old(
-        self, days: int, *, today: date, dry_run: bool, report: Callable[[Expired], None]
+        self,
+        days: Mapping[str, int],
+        *,
+        today: date,
+        dry_run: bool,
+        report: Callable[[Expired], None],
     ) -> None:
-        await delete_indices(
-            self.connection(), self.prefix, days, today=today, dry_run=dry_run, report=report
-        )
+        for name, kept in days.items():
+            await delete_indices(
+                self.connection(), name, kept, today=today, dry_run=dry_run, report=report
+            )
 
     async def set_up(
         self,
-        days: int | None,
+        days: Mapping[str, int | None],
         show: Show | None,
         report: Callable[[str], None],
         *,
         force: bool = False,
     ) -> None:
-        await set_up(
-            self.connection(), self.prefix, self.template(), days, show, report, force=force
-        )
+        for name, kept in days.items():
+            template = self.template(name)
+            await set_up(self.connection(), name, template, kept, show, report, force=force)
 
     def connection(self) -> ElasticConnection:
         """A connection that is not open yet."""
@@ -101,11 +112,11 @@ class ElasticStore:
             timeout=settings.timeout,
         )
 
-    def template(self) -> IndexTemplate:
-        """The template of the daily indices."""
+    def template(self, name: str) -> IndexTemplate:
+        """The template of the daily indices of a type."""
         settings = self.settings
         body = index_template(shards=settings.shards, replicas=settings.replicas, own=self.fields)
-        return IndexTemplate(self.prefix, index_patterns(self.prefix), body)
+        return IndexTemplate(name, index_patterns(name), body)
 
 
 def _login(settings: Elasticsearch) -> Login:

@@ -1,7 +1,7 @@
 """Documents -> Elasticsearch or OpenSearch: index template at the start, then bulk requests."""
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import chain
 from typing import Any, Final, cast
@@ -11,6 +11,7 @@ from elasticsearch import ApiError, AsyncElasticsearch, TransportError
 
 from mailingest.documents import Document
 from mailingest.errors import MailingestError
+from mailingest.stores.days import type_of
 from mailingest.stores.elastic.bulk import BulkOutcome, cut, encode, sort_response
 from mailingest.stores.elastic.connection import ElasticConnection
 from mailingest.stores.elastic.errors import error_object, explain, explained, refusal_of
@@ -28,17 +29,23 @@ BULK_ANSWER: Final = ("errors", "items.*.status", "items.*.error")
 class ElasticWriter:
     """Writes documents over a connection, which it opens and closes.
 
-    Without a template it leaves the server's as they are.
+    The ``templates`` of the types that are expected are put there at the start.  ``template_of``
+    makes that of any other, such as of lines that waited in the spool while the settings were
+    changed: it is put there before the first document.  Without, the server's stay as they are.
     """
 
     def __init__(
-        self, connection: ElasticConnection, template: IndexTemplate | None = None
+        self,
+        connection: ElasticConnection,
+        *templates: IndexTemplate,
+        template_of: Callable[[str], IndexTemplate] | None = None,
     ) -> None:
         self.connection = connection
-        self._template = template
-        self._types = {} if template is None else _types(template)
+        self._templates = {one.name: one for one in templates}
+        self._template_of = template_of
+        self._types = _types(templates[0]) if templates else {}
         self._refused = Refused()
-        self._is_told = False
+        self._told: set[str] = set()
 
     async def open(self) -> None:
         """Recognise the server and put the index template there; may be repeated.
@@ -51,15 +58,15 @@ class ElasticWriter:
         """
         with explained(PRIVILEGES):
             await self.connection.open()
-            if self._template is not None:
-                await self._put_template(self._template)
+            for template in self._templates.values():
+                await self._put_template(template)
 
     async def _put_template(self, template: IndexTemplate) -> None:
         client = self.connection.client
         for step in await put_template(client, template):
             _log.info("put on the server", what=step.what, state=step.state)
-        if not self._is_told:
-            self._is_told = True
+        if template.name not in self._told:
+            self._told.add(template.name)
             rivals = await read_rivals(client)
             if winner := rivals.winner(template, datetime.now(UTC).date()):
                 _log.warning("new indices are not mapped as mailingest needs", reason=winner)
@@ -72,6 +79,7 @@ class ElasticWriter:
         find the one document at fault.
         """
         client = self.connection.client
+        await self._prepare(batch)
         result = WriteResult()
         postponed: list[tuple[Document, MailingestError]] = []
         parts = deque(cut(batch))
@@ -137,6 +145,17 @@ class ElasticWriter:
     async def close(self) -> None:
         """Close the connection."""
         await self.connection.close()
+
+    async def _prepare(self, batch: Sequence[Document]) -> None:
+        """Put the templates of types that were not expected."""
+        if self._template_of is None:
+            return
+        new = {type_of(index) for index in {one.index for one in batch}} - self._templates.keys()
+        for name in sorted(new):
+            template = self._template_of(name)
+            with explained(PRIVILEGES):
+                await self._put_template(template)
+            self._templates[name] = template
 
 
 def _types(template: IndexTemplate) -> dict[str, str]:

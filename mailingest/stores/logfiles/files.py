@@ -135,7 +135,7 @@ class LogFiles:
             if moments := self._moments(text, file):
                 return moments[0]
         # No search will look at it.
-        read = CanonicalLines(self._reading.new_decoder(), self._reading.charset, file.mtime)
+        read = CanonicalLines(self._reading.new_decoder(), self._reading.source.charset, file.mtime)
         for text in self.texts(file, stop):
             read.block(with_line_feeds(text))
         self.note_unread(number, read)

@@ -17,6 +17,7 @@ from mailingest.postfix.parser import EventParser
 from mailingest.postfix.tls_sessions import TlsSessions
 from mailingest.stores.events import StoredEvent
 from mailingest.syslog.header import RecordDecoder
+from mailingest.syslog.sources import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +25,13 @@ class LineReading:
     """How lines are read; the same as in a replay.
 
     ``new_decoder`` makes the header reader of one file, ``parser`` gives the one of all.
-    ``charset`` is that of the lines, ``prefix`` that of the indices, which ids do not depend on.
+    ``source`` has the charset of the lines, and the type of their events, which ids do not depend
+    on.
     """
 
     new_decoder: Callable[[], RecordDecoder]
     parser: Callable[[], EventParser]
-    charset: str
-    prefix: str
+    source: Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class HitParser:
     def __init__(self, reading: LineReading, parser: EventParser) -> None:
         self._reading = reading
         self._parser = parser
-        self._maker = DocumentMaker(reading.prefix)
+        self._maker = DocumentMaker(reading.source.type)
         self._tls_sessions = TlsSessions()
 
     def events(self, hits: Iterable[Hit], reference: float) -> Iterator[StoredEvent]:
@@ -69,7 +70,8 @@ class HitParser:
             if hit.tls is not None and hit.tls is not tls:
                 tls = hit.tls
                 self._tls_sessions.feed(parse(decoder.decode(tls, reference=reference)))
-            parsed = parse(decoder.decode(hit.line, reference=reference))
+            record = decoder.decode(hit.line, reference=reference)
+            parsed = parse(record, self._reading.source.type)
             parsed.id = self._maker.identify(parsed)
             self._tls_sessions.feed(parsed)
             interpret(parsed)

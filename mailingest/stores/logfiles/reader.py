@@ -59,7 +59,7 @@ class LogFilesReader:
     def __init__(
         self, files: Sequence[LogFile], reading: LineReading, progress: Progress = no_progress
     ) -> None:
-        self._charset = reading.charset
+        self._charset = reading.source.charset
         self._files = LogFiles(files, reading)
         self._scan = Scan(self._files, reading, progress)
 

@@ -95,7 +95,9 @@ class Scan:
         dating = self._reading.new_decoder()
         span = dating.begin_file()
         decoder = self._reading.new_decoder()
-        canonical = CanonicalLines(self._reading.new_decoder(), self._reading.charset, file.mtime)
+        canonical = CanonicalLines(
+            self._reading.new_decoder(), self._reading.source.charset, file.mtime
+        )
         tls_lines = TlsLines()
         for search in searches:
             search.hits[number] = deque(maxlen=limit + 1)

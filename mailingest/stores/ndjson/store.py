@@ -1,6 +1,6 @@
 """Lines of JSON as a store: written for other programs, and not read here."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -38,13 +38,18 @@ class NdjsonStore:
             return f"{self.path} is writable"
 
     async def delete_old(
-        self, days: int, *, today: date, dry_run: bool, report: Callable[[Expired], None]
+        self,
+        days: Mapping[str, int],
+        *,
+        today: date,
+        dry_run: bool,
+        report: Callable[[Expired], None],
     ) -> None:
         raise UsageError("retention: NDJSON files are for logrotate(8) to delete")
 
     async def set_up(
         self,
-        days: int | None,
+        days: Mapping[str, int | None],
         show: Show | None,
         report: Callable[[str], None],
         *,

@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,8 +12,9 @@ import structlog
 
 from mailingest.errors import StoreUnavailable, UsageError
 from mailingest.spool.files import sync_directory
-from mailingest.stores.days import day_of, touches
+from mailingest.stores.days import day_of, touches, type_of
 from mailingest.stores.sqlite.schema import bring_up_to_date, schema_version
+from mailingest.syslog.sources import TYPE_NAME
 
 _log = structlog.get_logger(__name__)
 
@@ -34,6 +36,8 @@ _SETTINGS: Final = (
     "PRAGMA cache_size = -8192",
     "PRAGMA journal_size_limit = 67108864",
 )
+
+_DAY_LENGTH: Final = len("YYYY.MM.dd")
 
 # Another process may hold the write lock this long before the batch is put off.
 _LOCK_TIMEOUT_SECONDS = 1.0
@@ -136,28 +140,46 @@ def sync_log(path: Path) -> None:
 
 
 def day_files(
-    directory: Path, prefix: str, since: datetime | None = None, until: datetime | None = None
+    directory: Path,
+    types: Sequence[str],
+    since: datetime | None = None,
+    until: datetime | None = None,
 ) -> list[Path]:
-    """The files of the days from ``since`` to ``until``, the newest first.
+    """The files of the types of the days from ``since`` to ``until``, the newest day first.
 
     There are none as long as there is no such directory.  Raises UsageError if it cannot be read.
     """
     paths = [path for path in entries(directory) if path.suffix == SUFFIX]
-    days = {day: path for path in paths if (day := day_of(path.stem, prefix))}
-    return [path for day, path in sorted(days.items(), reverse=True) if touches(day, since, until)]
+    days = [(day, path) for path in paths for name in types if (day := day_of(path.stem, name))]
+    return [path for day, path in sorted(days, reverse=True) if touches(day, since, until)]
+
+
+def other_types(directory: Path, types: Sequence[str]) -> list[str]:
+    """Types that there are days of in the directory besides these; raises UsageError."""
+    names = {type_of(path.stem) for path in entries(directory) if path.suffix == SUFFIX}
+    return sorted(
+        name
+        for name in names.difference(types)
+        if TYPE_NAME.fullmatch(name) and day_files(directory, [name])
+    )
+
+
+def day_text(path: Path) -> str:
+    """The day of one of these files, as it stands in its name."""
+    return path.stem[-_DAY_LENGTH:]
 
 
 def damaged_files(
-    directory: Path, prefix: str, since: datetime | None, until: datetime | None
+    directory: Path, types: Sequence[str], since: datetime | None, until: datetime | None
 ) -> list[Path]:
     """The files of these days that were set aside; raises UsageError as `day_files` does."""
     aside = f"{SUFFIX}{DAMAGED}"
     return [
         path
         for path in entries(directory)
-        if aside in path.name
-        and not path.name.endswith(COMPANIONS)
-        and (day := day_of(path.name.partition(aside)[0], prefix)) is not None
+        if aside in path.name and not path.name.endswith(COMPANIONS)
+        for name in types
+        if (day := day_of(path.name.partition(aside)[0], name)) is not None
         and touches(day, since, until)
     ]
 

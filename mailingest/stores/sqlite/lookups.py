@@ -11,6 +11,7 @@ from mailingest.postfix.names import QUEUE_ID, SASL_USERNAME
 from mailingest.stores.criteria import Term
 from mailingest.stores.events import StoredEvent, newest_first
 from mailingest.stores.protocol import Found
+from mailingest.stores.sqlite.files import day_text
 from mailingest.stores.sqlite.schema import has_logins, stored_login
 from mailingest.stores.sqlite.visiting import Bounds, Days, stored_event
 
@@ -55,19 +56,27 @@ class Lookup:
 
 @dataclass(slots=True)
 class Rows:
-    """The newest rows of several days that meet any of the look-ups."""
+    """The newest rows of several days that meet any of the look-ups.
+
+    Of a day that has files of several types, each gives as many as it would alone: only when their
+    times are known is it known which are the newest.
+    """
 
     lookups: Sequence[Lookup]
-    by_day: list[tuple[Path, list[int]]] = field(default_factory=list)
+    by_file: list[tuple[Path, list[int]]] = field(default_factory=list)
     count: int = 0
+    day: str = ""
+    count_before: int = 0
 
     def add(self, path: Path, connection: sqlite3.Connection, bounds: Bounds, limit: int) -> None:
-        """Add those of one more day, until there are ``limit`` in all."""
-        left = limit - self.count
+        """Add those of one more file, until there are ``limit`` in all."""
+        if (day := day_text(path)) != self.day:
+            self.day, self.count_before = day, self.count
+        left = limit - self.count_before
         if left > 0:
             found = {row for one in self.lookups for row in one.rows(connection, bounds, left)}
             newest = sorted(found, reverse=True)[:left]
-            self.by_day.append((path, [row for _, row in newest]))
+            self.by_file.append((path, [row for _, row in newest]))
             self.count += len(newest)
 
 
@@ -115,7 +124,7 @@ def collect(days: Days, several: Sequence[Rows], bounds: Bounds, limit: int) -> 
 def fetch(days: Days, rows: Rows, limit: int) -> Found:
     """The events of rows."""
     events: list[StoredEvent] = []
-    wanted = dict(rows.by_day)
+    wanted = dict(rows.by_file)
 
     def ask(path: Path, connection: sqlite3.Connection) -> bool:
         query = (
@@ -128,7 +137,7 @@ def fetch(days: Days, rows: Rows, limit: int) -> Found:
         )
         return True
 
-    days.visit([path for path, numbers in rows.by_day if numbers], ask)
+    days.visit([path for path, numbers in rows.by_file if numbers], ask)
     events = newest_first(events)
     return Found(events[:limit], rows.count > limit, days.gaps)
 

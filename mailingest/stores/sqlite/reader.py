@@ -28,7 +28,7 @@ _IN_COLUMNS: Final = ("message_id", "recipient", "sender", "sasl_user")
 
 
 class SqliteReader:
-    """Asks the files that SqliteWriter writes, also while it is writing them.
+    """Asks the files that SqliteWriter writes, those of these types, also while it is writing them.
 
     Nothing is written, and no right to write is needed.  A file that cannot be read is logged and
     is a gap, and the others are asked.  Whole addresses, their beginnings, Message-IDs and queue
@@ -36,9 +36,9 @@ class SqliteReader:
     anything else by reading the documents of the time span.
     """
 
-    def __init__(self, directory: Path, prefix: str, progress: Progress = no_progress) -> None:
+    def __init__(self, directory: Path, *types: str, progress: Progress = no_progress) -> None:
         self._directory = directory
-        self._prefix = prefix
+        self._types = types
         self._progress = progress
 
     async def span(self) -> Span | None:
@@ -99,7 +99,7 @@ class SqliteReader:
         """Nothing stays open between two questions."""
 
     async def _in_thread(self, work: Callable[[Days], T]) -> T:
-        days = Days(self._directory, self._prefix)
+        days = Days(self._directory, self._types)
         return await in_thread(partial(work, days), days.interrupt)
 
 

@@ -22,16 +22,16 @@ _SUFFIXES: Final = (*(f"{SUFFIX}{companion}" for companion in COMPANIONS), SUFFI
 
 def delete_files(
     directory: Path,
-    prefix: str,
+    name: str,
     days: int,
     *,
     today: date,
     dry_run: bool,
     report: Callable[[Expired], None],
 ) -> None:
-    """Delete them, and report each; raises UsageError or StoreUnavailable."""
+    """Delete those of a type, and report each; raises UsageError or StoreUnavailable."""
     paths = [path for path in entries(directory) if path.is_file()]
-    for path in _over(paths, prefix, days, today):
+    for path in _over(paths, name, days, today):
         try:
             size = path.stat().st_size
             if not dry_run:
@@ -43,17 +43,17 @@ def delete_files(
         report(Expired(path.name, size))
     for path in paths:
         stem, is_damaged, _ = path.name.partition(f"{SUFFIX}{DAMAGED}")
-        if is_damaged and day_of(stem, prefix) is not None:
+        if is_damaged and day_of(stem, name) is not None:
             reason = "it was set aside as damaged; delete it by hand"
             report(Expired(path.name, kept_because=reason))
 
 
-def _over(paths: list[Path], prefix: str, days: int, today: date) -> list[Path]:
+def _over(paths: list[Path], name: str, days: int, today: date) -> list[Path]:
     """The files to delete, by day, and within a day in the order of the suffixes."""
     over: list[tuple[date, Path]] = []
     for suffix in _SUFFIXES:
         stems = {
             path.name.removesuffix(suffix): path for path in paths if path.name.endswith(suffix)
         }
-        over += [(day, stems[stem]) for day, stem in days_over(stems, prefix, days, today=today)]
+        over += [(day, stems[stem]) for day, stem in days_over(stems, name, days, today=today)]
     return [path for _, path in sorted(over, key=lambda one: one[0])]

@@ -13,6 +13,7 @@ from mailingest.postfix.names import MESSAGE, OUTCOME, PROGRAM_KIND, QUEUE_ID
 from mailingest.stores.criteria import Evidence, Term, meets_term
 from mailingest.stores.events import StoredEvent, newest_first
 from mailingest.stores.protocol import Found, Progress
+from mailingest.stores.sqlite.files import day_text
 from mailingest.stores.sqlite.visiting import Bounds, Days, stored_event
 
 # What stands in the JSON text of a document as it stood in the log.
@@ -67,8 +68,14 @@ def scan(days: Days, wanted: Filter, bounds: Bounds, limit: int, progress: Progr
     )
     events: list[StoredEvent] = []
     paths = days.within(bounds)
+    day, left = "", 0
 
     def ask(path: Path, connection: sqlite3.Connection) -> bool:
+        nonlocal day, left
+        if day_text(path) != day:
+            day, left = day_text(path), limit + 1 - len(events)
+        # Files of one day give as many each as they would alone; the newest are known then.
+        most = len(events) + left
         first, last = _first_and_last(connection)
         done = paths.index(path)
         for hour in range(last, first - 1, -_HOUR):
@@ -77,9 +84,9 @@ def scan(days: Days, wanted: Filter, bounds: Bounds, limit: int, progress: Progr
                 event = stored_event(*found)
                 if wanted.fits(event):
                     events.append(event)
-                    if len(events) > limit:
+                    if len(events) == most:
                         return False
-        return True
+        return len(events) <= limit
 
     days.visit(paths, ask)
     return Found(newest_first(events)[:limit], len(events) > limit, days.gaps)

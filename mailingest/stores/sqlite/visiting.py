@@ -15,7 +15,7 @@ import structlog
 
 from mailingest.stores.events import StoredEvent
 from mailingest.stores.gaps import Gap
-from mailingest.stores.sqlite.files import damaged_files, day_files, open_for_reading
+from mailingest.stores.sqlite.files import damaged_files, day_files, day_text, open_for_reading
 from mailingest.stores.threads import Interrupted
 
 _log = structlog.get_logger(__name__)
@@ -53,9 +53,9 @@ class Days:
     A file that cannot be read is logged and becomes one of ``gaps``; the others are asked.
     """
 
-    def __init__(self, directory: Path, prefix: str) -> None:
+    def __init__(self, directory: Path, types: Sequence[str]) -> None:
         self._directory = directory
-        self._prefix = prefix
+        self._types = types
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._is_interrupted = False
@@ -69,16 +69,22 @@ class Days:
                 self._connection.interrupt()
 
     def within(self, bounds: Bounds) -> list[Path]:
-        """The files of a time span, newest first; those that were set aside become gaps."""
-        span = (self._directory, self._prefix, bounds.since, bounds.until)
+        """The files of a time span, newest day first; those of a day are of several types.
+
+        Those that were set aside become gaps.
+        """
+        span = (self._directory, self._types, bounds.since, bounds.until)
         for path in damaged_files(*span):
             reason = "it was damaged and set aside: replay the logs of that day, then remove it"
             self._add(path, reason)
         return day_files(*span)
 
     def visit(self, paths: Sequence[Path], ask: Callable[[Path, sqlite3.Connection], bool]) -> None:
-        """Open one after the other for as long as ``ask`` returns True."""
+        """Open one after the other until ``ask`` returns False, and the others of that day."""
+        last_day = ""
         for path in paths:
+            if last_day and day_text(path) != last_day:
+                return
             try:
                 connection = open_for_reading(path)
                 if connection is None:
@@ -87,7 +93,7 @@ class Days:
                     self._set_current(connection)
                     try:
                         if not ask(path, connection):
-                            return
+                            last_day = day_text(path)
                     finally:
                         self._set_current(None)
             except (sqlite3.DatabaseError, orjson.JSONDecodeError) as error:

@@ -31,20 +31,23 @@ from mailingest.stores.protocol import Rejection, WriteResult
 from mailingest.stores.sqlite.files import (
     SUFFIX,
     OpenFile,
+    day_files,
     open_for_writing,
     set_aside,
     sync_log,
 )
 from mailingest.stores.sqlite.summary import Summary
 from mailingest.stores.threads import in_thread
+from mailingest.syslog.sources import DEFAULT_TYPE
 
 # sqlite3 gives up the interpreter lock for each statement and each time may wait 5 ms (the
 # switch interval) to get it back from a busy main thread.  executemany pays that for every
 # row; one statement for a whole batch pays it once.  9 values a row, of 32766 allowed.
 _ROWS_PER_STATEMENT: Final = 2000
 
-# Today, yesterday around midnight, and one for a host whose clock is wrong.
-_MAX_OPEN_DAYS: Final = 3
+# Of each type, today and yesterday around midnight; and one for a host whose clock is wrong.
+_OPEN_DAYS_OF_A_TYPE: Final = 2
+_MORE_OPEN_DAYS: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,21 +60,23 @@ class SqliteWriter:
     """Stores each document in ``DIRECTORY/INDEX.sqlite``, once.
 
     All work with the database is done in one thread of its own.  ``write`` commits day by day, once
-    per batch and day, and holds no more than a few days open; a commit survives the death of the
-    process, and a power failure after the next ``sync``.  If one of several days fails, the whole
-    batch is reported unavailable; the days that were committed come out as duplicates when it is
-    tried again.  Only a file that an operator has to set right does not concern the others: its
-    documents are held.
+    per batch and day, and holds no more than a few days of each of the ``types`` open; a commit
+    survives the death of the process, and a power failure after the next ``sync``.  If one of
+    several days fails, the whole batch is reported unavailable; the days that were committed come
+    out as duplicates when it is tried again.  Only a file that an operator has to set right does
+    not concern the others: its documents are held.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, types: Sequence[str] = (DEFAULT_TYPE,)) -> None:
         self._directory = directory
+        self._types = types
+        self._most_open = len(types) * _OPEN_DAYS_OF_A_TYPE + _MORE_OPEN_DAYS
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite-writer")
         self._days: dict[str, _Day] = {}  # least recently used first
         self._unsynced: set[str] = set()  # days with commits since the last sync
 
     async def open(self) -> None:
-        """Create the directory and open the newest day, so that a bad file shows at start.
+        """Create the directory and open the newest days, so that a bad file shows at start.
 
         Raises UsageError (directory unusable, file of a newer version) or StoreUnavailable.
         """
@@ -102,12 +107,12 @@ class SqliteWriter:
             raise StoreUnavailable(f"{self._directory}: {error.strerror}") from error
         if not os.access(self._directory, os.W_OK | os.X_OK, effective_ids=True):
             raise UsageError(f"sqlite directory {self._directory}: not writable")
-        newest = max(self._directory.glob(f"*-????.??.??{SUFFIX}"), default=None)
-        if newest is not None:
-            try:
-                self._day(newest.stem)
-            except sqlite3.DatabaseError as error:
-                raise self._failure(newest.stem, error) from error
+        for name in self._types:
+            for newest in day_files(self._directory, [name])[:1]:
+                try:
+                    self._day(newest.stem)
+                except sqlite3.DatabaseError as error:
+                    raise self._failure(newest.stem, error) from error
 
     def _write(self, batch: Sequence[Document]) -> WriteResult:
         by_index: dict[str, list[Document]] = {}
@@ -123,7 +128,7 @@ class SqliteWriter:
             result.stored += len(documents)
             result.duplicates += len(documents) - inserted
             # A batch may be of any number of days, and each open one takes three descriptors.
-            self._keep_open(_MAX_OPEN_DAYS)
+            self._keep_open(self._most_open)
         return result
 
     def _write_or_explain(self, index: str, documents: Sequence[Document]) -> int:

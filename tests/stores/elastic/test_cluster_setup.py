@@ -54,7 +54,7 @@ class Site:
         self, show: Show | None = None, *, days: int | None = None, force: bool = False
     ) -> list[str]:
         lines: list[str] = []
-        await self.store.set_up(days, show, lines.append, force=force)
+        await self.store.set_up({self.prefix: days}, show, lines.append, force=force)
         return lines
 
     async def check(self) -> list[str]:
@@ -184,7 +184,7 @@ async def test_a_template_of_the_same_priority_is_named(search_server: SearchSer
         await client.indices.put_index_template(
             name=f"zz-{site.prefix}",
             index_patterns=[f"{site.prefix}-*"],
-            priority=site.store.template().priority,
+            priority=site.store.template(site.prefix).priority,
             template={},
         )
         with pytest.raises(UsageError, match="same priority: give it another one") as caught:

@@ -75,7 +75,7 @@ async def reader_of_days(
     assert isinstance(store, ElasticStore)
     async with asking(server) as client:
         if logstash:
-            index = f"{store.prefix}-2026.11.23"
+            index = f"{settings.index.prefix}-2026.11.23"
             await store_day(client, index, logstash_documents(logstash, variant))
     if own:
         await fill(store, documents_of(own, settings))
@@ -194,7 +194,7 @@ async def test_sizes_are_counted_where_they_are_numbers(search_server: SearchSer
     for variant, ours, sizes in days:
         source = await reader_of_days(search_server, lines[:2], ours, variant)
         counts = await source.counts(both)
-        assert (counts.sent_bytes, counts.notes) == (sizes, [])
+        assert (counts.sent_bytes, counts.gaps) == (sizes, [])
         await source.close()
 
 
