@@ -58,11 +58,12 @@ QUESTIONS = [
 async def answers(source: Reader, criteria: Criteria) -> list[dict[str, Any]]:
     """The answers to a question, in any order.
 
-    How a connection was encrypted is in a line of its own, which this program joins as it comes.
+    How a connection was encrypted is in a line of its own, which this program joins as it comes;
+    and the types are those of the prefix, which each server has of its own here.
     """
     result = await trace(source, criteria, limit=0)
     assert not result.is_cut
-    told = [{**story_to_json(story), "tls": None} for story in result.stories]
+    told = [{**story_to_json(story), "tls": None, "types": None} for story in result.stories]
     return sorted(told, key=lambda one: orjson.dumps(one))
 
 
