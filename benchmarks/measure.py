@@ -66,6 +66,13 @@ def usage_of(began: float, used: resource.struct_rusage) -> Usage:
     return Usage(wall, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024)
 
 
+def cpu_seconds(pid: int) -> float:
+    """Seconds of CPU that a running process has used."""
+    # The program's name, in parentheses, may hold blanks; utime and stime are 14 and 15.
+    values = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(values[11]) + int(values[12])) / _TICKS
+
+
 class Daemon:
     """A running ``mailingest run``."""
 
@@ -86,12 +93,7 @@ class Daemon:
 
     def cpu(self) -> float:
         """Seconds of CPU used until now, by all its processes."""
-        total = 0
-        for pid in self._pids():
-            # The program's name, in parentheses, may hold blanks; utime and stime are 14 and 15.
-            values = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            total += int(values[11]) + int(values[12])
-        return total / _TICKS
+        return sum(map(cpu_seconds, self._pids()))
 
     def memory(self) -> dict[str, int]:
         """Bytes resident now (``rss``), at most (``peak``), shared pages split up (``pss``)."""

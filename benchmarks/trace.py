@@ -1,33 +1,39 @@
-"""Seconds for a question: ``python -m benchmarks.trace store DIRECTORY`` or ``... files FILE...``.
+"""Seconds for a question: ``python -m benchmarks.trace KIND ...``.
 
 With ``store``, the directory gets a made-up store of several days (kept for the next run) in the
 embedded format, and questions of each kind are asked twice; the second time counts, as what was
-read is then in memory.  With ``files``, the same questions are put to log files, and the figure is
+read is then in memory.  With ``cluster elasticsearch`` or ``cluster opensearch``, the same is
+asked of a real server, which is started for it, and the server's CPU time is measured besides.
+With ``files``, the same questions are put to log files, and the figure is
 lines a second; most of them find nothing, which is the time that it takes to look at every line.
 """
 
 import argparse
 import asyncio
 import time
-from collections.abc import Coroutine, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from benchmarks.generate import generate
-from benchmarks.measure import Figures, show
+from benchmarks.measure import Figures, MeasurementError, cpu_seconds, show
 from benchmarks.traffic import SESSIONS_PER_SECOND
 from mailingest.config import Settings
 from mailingest.documents import Document
 from mailingest.inputs.rotation import expand
 from mailingest.stores.criteria import Criteria, address_term, id_term, text_term
+from mailingest.stores.elastic.store import ElasticStore
 from mailingest.stores.events import StoredEvent, time_of
 from mailingest.stores.logfiles.reader import LogFilesReader
-from mailingest.stores.protocol import Found, Reader
+from mailingest.stores.protocol import Found, Reader, Writer
 from mailingest.stores.sqlite.reader import SqliteReader
 from mailingest.stores.sqlite.writer import SqliteWriter
 from mailingest.trace.engine import TraceResult, trace
-from mailingest.wiring import build_pipeline, first_time, line_reading
+from mailingest.wiring import build_pipeline, build_store, first_time, line_reading
+from tests.support.servers import KINDS, SearchServer
 
 _START: Final = "2026-03-02T00:00:00+00:00"
 _REFERENCE: Final = datetime(2026, 6, 1, tzinfo=UTC).timestamp()
@@ -38,20 +44,28 @@ _NOBODY: Final = "nobody-has-this"
 Questions = Mapping[str, Criteria]
 
 
-async def _fill(directory: Path, lines: int, seed: int, rate: float) -> None:
+async def _fill(output: Writer, options: argparse.Namespace) -> None:
+    lines: int = options.lines
     pipeline = build_pipeline(_SETTINGS, live=False)
-    output = SqliteWriter(directory)
     await output.open()
     made: list[Document] = []
     began = time.perf_counter()
-    for line in generate(lines, seed, style="iso", start=_START, rate=rate):
+    for line in generate(lines, options.seed, style="iso", start=_START, rate=options.rate):
         made += pipeline.feed(line.rstrip(b"\n"), _REFERENCE)
         if len(made) >= _BATCH:
-            await output.write(made)
+            await _write(output, made)
             made = []
-    await output.write([*made, *pipeline.flush()])
+    await _write(output, [*made, *pipeline.flush()])
     await output.close()
-    print(f"{lines:,} lines stored in {time.perf_counter() - began:.0f} s")
+    print(f"{lines:,} lines stored in {time.perf_counter() - began:.0f} s", flush=True)
+
+
+async def _write(output: Writer, made: list[Document]) -> None:
+    while made:
+        result = await output.write(made)
+        if result.rejected:
+            raise MeasurementError(f"rejected: {result.rejected[0].reason}")
+        made = result.retry
 
 
 async def _examples(source: Reader) -> tuple[StoredEvent, StoredEvent]:
@@ -66,7 +80,11 @@ async def _examples(source: Reader) -> tuple[StoredEvent, StoredEvent]:
     return found[0], found[1]
 
 
-def _questions(event: StoredEvent, last: StoredEvent) -> Questions:
+async def _questions(source: Reader) -> Questions:
+    event, last = await _examples(source)
+    newest = await source.find(Criteria(), 20_000)
+    recipients = Counter(str(one["postfix_to"]) for one in newest.events if "postfix_to" in one)
+    [(frequent, _)] = recipients.most_common(1)
     sender, recipient = event["postfix_from"], event["postfix_to"]
     domain = recipient.rpartition("@")[2]
     since = time_of(event) - timedelta(minutes=30)
@@ -76,6 +94,7 @@ def _questions(event: StoredEvent, last: StoredEvent) -> Questions:
             sender=address_term(sender), recipient=address_term(recipient)
         ),
         "recipient": Criteria(recipient=address_term(recipient)),
+        "recipient with the most mails": Criteria(recipient=address_term(frequent)),
         "sender": Criteria(sender=address_term(sender)),
         "queue ID": Criteria(queue_id=event["postfix_queueid"]),
         "the partner's queue ID": Criteria(queue_id=event["postfix_remote_queueid"]),
@@ -96,6 +115,11 @@ def _questions(event: StoredEvent, last: StoredEvent) -> Questions:
         "client, an hour": Criteria(
             client=text_term(event.get("postfix_client_ip", "192.0.2.1")), since=since, until=until
         ),
+        "bounced": Criteria(verdicts=frozenset({"bounced"})),
+        "expired": Criteria(verdicts=frozenset({"expired"})),
+        "pending": Criteria(verdicts=frozenset({"pending"})),
+        "rejected": Criteria(verdicts=frozenset({"rejected"})),
+        "bounced, an hour": Criteria(verdicts=frozenset({"bounced"}), since=since, until=until),
         "the newest": Criteria(),
         "the newest, an hour": Criteria(
             until=time_of(last), since=time_of(last) - timedelta(hours=1)
@@ -103,14 +127,19 @@ def _questions(event: StoredEvent, last: StoredEvent) -> Questions:
     }
 
 
-async def _ask(source: Reader, criteria: Criteria) -> Figures:
+async def _ask(
+    source: Reader, criteria: Criteria, server_cpu: Callable[[], float] | None = None
+) -> Figures:
     """Ask twice, and measure the second time."""
     await trace(source, criteria)
     began, began_cpu = time.perf_counter(), time.process_time()
+    began_there = server_cpu() if server_cpu is not None else 0.0
     answer = await trace(source, criteria)
+    there = {"server CPU s": server_cpu() - began_there} if server_cpu is not None else {}
     return {
         "seconds": time.perf_counter() - began,
         "CPU s": time.process_time() - began_cpu,
+        **there,
         "stories": len(answer.stories),
         "cut": "yes" if answer.is_cut else "-",
     }
@@ -119,15 +148,39 @@ async def _ask(source: Reader, criteria: Criteria) -> Figures:
 async def _store(options: argparse.Namespace) -> None:
     directory: Path = options.directory
     if not list(directory.glob("*.sqlite")):
-        await _fill(directory, options.lines, options.seed, options.rate)
+        await _fill(SqliteWriter(directory), options)
     size = sum(path.stat().st_size for path in directory.iterdir())
     source = SqliteReader(directory, "mail")
     rows: list[Figures] = []
-    for name, criteria in _questions(*await _examples(source)).items():
+    for name, criteria in (await _questions(source)).items():
         figures = await _ask(source, criteria)
         rows.append({"question": name, **figures})
     days = len(list(directory.glob("*.sqlite")))
     show(f"SQLite, {days} days, {size / 1e9:.1f} GB", rows, as_json=options.json)
+
+
+async def _cluster(options: argparse.Namespace) -> None:
+    [kind] = [kind for kind in KINDS if kind.name == options.server]
+    with SearchServer(kind, large=True) as server:
+        store = build_store(
+            Settings.model_validate({"elasticsearch": {"hosts": [server.url], "replicas": 0}})
+        )
+        assert isinstance(store, ElasticStore)
+        await _fill(store.writer(), options)
+        async with store.connection().opened("all") as client:
+            await client.indices.refresh(index="mail-*")
+            totals = (await client.indices.stats(index="mail-*"))["_all"]["primaries"]
+        source = store.reader()
+        rows: list[Figures] = []
+        for name, criteria in (await _questions(source)).items():
+            figures = await _ask(source, criteria, partial(cpu_seconds, server.pid))
+            rows.append({"question": name, **figures})
+            if not options.json:
+                print(rows[-1], flush=True)
+        await source.close()
+    size = totals["store"]["size_in_bytes"] / totals["docs"]["count"]
+    title = f"{kind}, {totals['docs']['count']:,} events of {size:.0f} bytes"
+    show(title, rows, as_json=options.json)
 
 
 async def _files(options: argparse.Namespace) -> None:
@@ -183,19 +236,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     kinds = parser.add_subparsers(required=True)
     store = kinds.add_parser("store")
     store.add_argument("directory", metavar="DIRECTORY", type=Path)
-    store.add_argument("--lines", type=int, default=1_000_000)
-    store.add_argument("--seed", type=int, default=1)
-    store.add_argument(
-        "--rate",
-        type=float,
-        default=SESSIONS_PER_SECOND,
-        help="SMTP sessions a second; 1.6 are a million lines a day",
-    )
     store.set_defaults(ask=_store)
+    cluster = kinds.add_parser("cluster")
+    cluster.add_argument("server", choices=[kind.name for kind in KINDS])
+    cluster.set_defaults(ask=_cluster)
+    for kind in (store, cluster):
+        kind.add_argument("--lines", type=int, default=1_000_000)
+        kind.add_argument("--seed", type=int, default=1)
+        kind.add_argument(
+            "--rate",
+            type=float,
+            default=SESSIONS_PER_SECOND,
+            help="SMTP sessions a second; 1.6 are a million lines a day",
+        )
     files = kinds.add_parser("files")
     files.add_argument("files", metavar="FILE", nargs="+")
     files.set_defaults(ask=_files)
-    for kind in (store, files):
+    for kind in (store, cluster, files):
         kind.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
     asyncio.run(options.ask(options))

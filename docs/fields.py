@@ -43,9 +43,9 @@ other lines of its queue ID say: sender, size, number of recipients and Message-
 or user that the mail came from, and how the connection to the next hop was encrypted.
 
 A value that does not fit its type is in `unfit` instead.  In Elasticsearch and OpenSearch the
-types are: `keyword` (whole and exact), `address` (text in parts, `.keyword` whole, `.domain`; all
-in lower case), `text` (words, and `.keyword`), `integer` (`long`), `float`, `ip`, `date`, `binary`
-(base64).
+types are: `keyword` (whole and exact), `address` (text as Logstash has it, `.keyword` whole,
+`.domain` and `.parts`; all in lower case), `text` (words, and `.keyword`), `integer` (`long`),
+`float`, `ip`, `date`, `binary` (base64); see [cluster.md](cluster.md#mapping).
 """
 
 

@@ -188,7 +188,12 @@ def build_store(settings: Settings, only: str | None = None) -> Store:
     if settings.elasticsearch.hosts:
         from mailingest.stores.elastic.store import ElasticStore
 
-        return ElasticStore(settings.elasticsearch, types, settings.grok.declared_fields)
+        return ElasticStore(
+            settings.elasticsearch,
+            types,
+            lambda: build_parser(settings),
+            settings.grok.declared_fields,
+        )
     if settings.ndjson.path is not None:
         from mailingest.stores.ndjson.store import NdjsonStore
 

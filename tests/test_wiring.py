@@ -288,7 +288,7 @@ def template_of(settings: Settings) -> IndexTemplate:
 def test_own_fields_are_in_the_index_template(tmp_path: Path) -> None:
     properties = template_of(own_settings(tmp_path)).body["mappings"]["properties"]
 
-    assert properties["mine_score"] == {"type": "float"}
+    assert properties["mine_score"]["type"] == "float"
     assert properties["mine"]["properties"]["verdict"] == properties["postfix_status"]
 
 

@@ -48,6 +48,8 @@ ENHANCED_STATUS_CODE: Final = "postfix_status_code_enhanced"
 STATUS_MESSAGE: Final = "postfix_status_message"
 STATUS_SUBJECT: Final = "postfix_status_data"
 REASON: Final = "postfix_reason"
+MESSAGE: Final = "postfix_message"
+"""The text of a line that has no fields of its own."""
 REFUSAL: Final = "postfix_refusal"
 """See mailingest.postfix.refusals."""
 

@@ -52,7 +52,8 @@ class Counts:
 
     ``reasons`` has, by outcome, the most frequent reasons with their numbers.  ``sent_bytes`` is
     the size of what was sent.  With ``is_partial``, lines of that time are in the store that were
-    not counted, since an earlier version stored them; ``gaps`` are what could not be read.
+    not counted, or their reasons were not, since an earlier version or another program stored them;
+    ``gaps`` are what could not be read.
     """
 
     buckets: TimeBuckets

@@ -13,16 +13,18 @@ from typing import Final, Literal
 from mailingest.postfix.names import (
     CLIENT_HOSTNAME,
     CLIENT_IP,
+    MESSAGE,
     MESSAGE_ID,
     ORIGINAL_CLIENT_HOSTNAME,
     ORIGINAL_CLIENT_IP,
     ORIGINAL_RECIPIENT,
+    OUTCOME,
     RECIPIENT,
     RELAY,
     SASL_USERNAME,
     SENDER,
 )
-from mailingest.stores.events import StoredEvent
+from mailingest.stores.events import StoredEvent, time_of
 
 Comparison = Literal["equals", "starts", "ends", "contains"]
 
@@ -92,11 +94,35 @@ def id_term(text: str) -> Term:
 
 
 @dataclass(frozen=True, slots=True)
+class Evidence:
+    """What tells the lines that may decide what becomes of a mail from all others.
+
+    Such a line has one of the ``outcomes``, one of the ``fields`` or one of the ``messages`` (as
+    `postfix_message`), or it is not older than ``since``.
+    """
+
+    outcomes: frozenset[str] = frozenset()
+    fields: frozenset[str] = frozenset()
+    messages: frozenset[str] = frozenset()
+    since: datetime | None = None
+
+    def is_in(self, event: StoredEvent) -> bool:
+        """Whether a line about a mail may decide."""
+        return (
+            event.get(OUTCOME) in self.outcomes
+            or not self.fields.isdisjoint(event)
+            or event.get(MESSAGE) in self.messages
+            or (self.since is not None and time_of(event) >= self.since)
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Criteria:
     """All of these have to hold; None holds always.
 
     ``since`` is included, ``until`` is not; both are aware.  They are about the mail's lines: a
-    mail of which any line lies in the span is found, with all its lines.
+    mail of which any line lies in the span is found, with all its lines.  ``verdicts`` are for who
+    knows the whole mail; ``evidence`` says the same of its lines: each answer has a line with it.
     """
 
     sender: Term | None = None
@@ -109,6 +135,7 @@ class Criteria:
     text: Term | None = None
     host: Term | None = None
     verdicts: frozenset[str] = frozenset()
+    evidence: Evidence | None = None
     since: datetime | None = None
     until: datetime | None = None
 
@@ -121,7 +148,7 @@ def terms_of(criteria: Criteria) -> dict[str, Term]:
 
 def asks_for_all(criteria: Criteria) -> bool:
     """Whether every line about a mail within the time is found."""
-    return criteria.queue_id is None and not terms_of(criteria)
+    return criteria.queue_id is None and criteria.evidence is None and not terms_of(criteria)
 
 
 def meets_term(event: StoredEvent, name: str, term: Term) -> bool:

@@ -28,6 +28,12 @@ def day_of(name: str, prefix: str) -> date | None:
         return None
 
 
+def day_of_any(name: str, types: Iterable[str]) -> date | None:
+    """The day of a daily index or file of one of the types; None for any other name."""
+    days = (day_of(name, one) for one in types)
+    return next((day for day in days if day is not None), None)
+
+
 def type_of(name: str) -> str:
     """The type of a daily index.
 

@@ -27,6 +27,7 @@ from mailingest.stores.protocol import Found, Reader, Span
 from mailingest.trace.answer import line_of
 from mailingest.trace.collected import Apart, Collected, here
 from mailingest.trace.criteria import meets
+from mailingest.trace.evidence import with_evidence
 from mailingest.trace.gathering import is_accept
 from mailingest.trace.history import REACH as AGAIN
 from mailingest.trace.history import triples_of, with_history
@@ -37,9 +38,11 @@ from mailingest.trace.story import Story
 REACH: Final = timedelta(days=10)
 # A mail with thousands of recipients has some ten thousand lines.
 MOST_EVENTS: Final = 200_000
-# Most mails have fewer lines; of what is found, some belong to the same mail or meet only one of
-# several criteria.  If stories are missing then, more are looked at, until there are enough.
+# Most mails have fewer lines, and of them one to three that name a recipient, or a verdict; of what
+# is found, some belong to the same mail or meet only one of several criteria.  If stories are
+# missing then, more are looked at, until there are enough.
 _EVENTS_OF_A_STORY: Final = 16
+_LINES_WITH_A_TERM: Final = 4
 _GROWTH: Final = 8
 # A mail passes a handful of queue IDs; each step finds those that the last one named.
 _MOST_STEPS: Final = 12
@@ -201,11 +204,15 @@ async def find_stories(
         met = (story for story in stories if meets(criteria, story))
         return [story for story in met if is_shown is None or is_shown(story)]
 
-    most = min(most_events, _EVENTS_OF_A_STORY * limit) if limit else most_events
+    question = part or criteria
+    # What a later span of time proves is found there.
+    reach = REACH if question.until == criteria.until else timedelta(0)
+    asked = with_evidence(question, span.last, reach)
+    most = min(most_events, _events_of_a_story(asked) * limit) if limit else most_events
     before: tuple[list[Story], Collected] | None = None
     while True:
         try:
-            found = await source.find(part or criteria, most)
+            found = await source.find(asked, most)
         except StoreUnavailable as error:
             if before is None:
                 raise
@@ -214,8 +221,8 @@ async def find_stories(
             # Less time is asked for then.
             return TraceResult([], span, is_cut=True, gaps=found.gaps, is_full=True)
         events = Collected(most_events, apart)
-        if not found.is_cut and asks_for_all(criteria):
-            events.whole = part or criteria
+        if not found.is_cut and asks_for_all(asked):
+            events.whole = question
         every = await _stories_of(source, found, span, criteria, events)
         stories = await apart(partial(seen, every))
         if before is not None and is_ended(events.gaps):
@@ -236,6 +243,10 @@ async def find_stories(
         is_full=found.is_cut or events.is_full,
         limit=limit,
     )
+
+
+def _events_of_a_story(criteria: Criteria) -> int:
+    return _EVENTS_OF_A_STORY if asks_for_all(criteria) else _LINES_WITH_A_TERM
 
 
 async def _stories_of(

@@ -79,9 +79,10 @@ _TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         "Es gibt Zeilen, die davon handeln können und nicht verstanden wurden.",
     ),
     "why_not_counted": (
-        "An earlier version stored some lines of this time: they, or their reasons, are missing.",
-        "Einige Zeilen dieser Zeit hat eine frühere Version gespeichert: sie oder ihre Gründe "
-        "fehlen hier.",
+        "An earlier version or Logstash stored some lines of this time: they, or their reasons, "
+        "are missing.",
+        "Einige Zeilen dieser Zeit hat eine frühere Version oder Logstash gespeichert: sie oder "
+        "ihre Gründe fehlen hier.",
     ),
     "why_store_unavailable": (
         "The store stopped answering meanwhile: please ask again.",

@@ -2,9 +2,13 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 
+from mailingest.postfix.index_keys import is_about_a_mail
 from mailingest.postfix.names import NOQUEUE, PROGRAM_KIND, QUEUE_ID
-from mailingest.stores.events import StoredEvent
+from mailingest.stores.criteria import Criteria
+from mailingest.stores.events import StoredEvent, time_of
+from mailingest.trace.evidence import with_evidence
 from mailingest.trace.facts import Attempt, Facts
 from mailingest.trace.gathering import gather
 from mailingest.trace.stories import build_stories
@@ -27,7 +31,24 @@ def faults(facts: Facts, stories: Sequence[Story], events: Sequence[StoredEvent]
         *_of_recipients(facts, stories),
         *_of_refusals(facts, stories),
         *_of_lines(stories, events),
+        *_of_evidence(stories, events),
     ]
+
+
+def _of_evidence(stories: Sequence[Story], events: Sequence[StoredEvent]) -> Iterator[str]:
+    """Each answer has a line that a store finds when its verdict is asked for.
+
+    A command about no mail (ETRN) that was refused is not found without a term either.
+    """
+    if not events:
+        return
+    last = max(map(time_of, events))
+    for story in stories:
+        asked = Criteria(verdicts=frozenset({story.verdict}))
+        evidence = with_evidence(asked, last, timedelta(0)).evidence
+        lines = [event for event in story.proof if is_about_a_mail(event)]
+        if lines and evidence is not None and not any(map(evidence.is_in, lines)):
+            yield f"no line proves that it is {story.verdict}: {_chain(story)}"
 
 
 def _of_queues(facts: Facts, stories: Sequence[Story]) -> Iterator[str]:

@@ -1,54 +1,72 @@
 """One search on Elasticsearch or OpenSearch -> counts of outcomes, bucket by bucket.
 
-What each line counts as was decided when it was stored (`outcome`).  Documents of earlier versions
-do not say it, and an index that an earlier version made does not index it before the next day: the
-counts then are partial, and say so.
+What each line counts as was decided when it was stored (`outcome`).  For lines that Logstash or an
+earlier version stored, the server decides it by their fields; their reasons are in no field, and
+are read from the newest of them.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from mailingest.postfix.names import OUTCOME, PROGRAM_KIND, QUEUE_ID, REASON, SIZE
+from mailingest.postfix.names import OUTCOME, REASON, SIZE
 from mailingest.postfix.outcome import OUTCOMES
 from mailingest.stores.counts import MOST_REASONS, Counts, TimeBuckets
+from mailingest.stores.elastic.outcome_queries import OUTCOME_QUERIES, WITHOUT_OUTCOME
+from mailingest.stores.events import StoredEvent
 
 Query = dict[str, Any]
 
 _SENT: Final[Query] = {"term": {OUTCOME: "sent"}}
-# Every line about a queue ID says of which kind its program is, but for those of earlier versions.
-_WITHOUT_OUTCOME: Final[Query] = {
+_WITH_REASON: Final = ("deferred", "bounced", "expired", "rejected")
+
+LINES_WITH_REASON: Final[Query] = {
     "bool": {
-        "filter": [{"exists": {"field": QUEUE_ID}}],
-        "must_not": [{"exists": {"field": PROGRAM_KIND}}],
+        "filter": [WITHOUT_OUTCOME],
+        "should": [OUTCOME_QUERIES[outcome] for outcome in _WITH_REASON],
+        "minimum_should_match": 1,
     }
 }
+"""Lines whose reason has to be read from them."""
 
 
 def request(buckets: TimeBuckets) -> dict[str, Any]:
     """The body of the search."""
-    within = {"gte": buckets.start * 1000, "lt": buckets.end * 1000, "format": "epoch_millis"}
+    times = {
+        "times": {
+            "date_histogram": {
+                "field": "@timestamp",
+                "fixed_interval": f"{buckets.seconds}s",
+                "offset": f"{buckets.start % buckets.seconds}s",
+                "min_doc_count": 1,
+            }
+        }
+    }
+    reasons = {"reasons": {"terms": {"field": REASON, "size": MOST_REASONS}}}
     return {
         "size": 0,
-        "query": {"range": {"@timestamp": within}},
+        "query": _within(buckets),
         "aggs": {
             "outcomes": {
                 "terms": {"field": OUTCOME, "size": len(OUTCOMES)},
+                "aggs": {**times, **reasons},
+            },
+            "without": {
+                "filter": WITHOUT_OUTCOME,
                 "aggs": {
-                    "times": {
-                        "date_histogram": {
-                            "field": "@timestamp",
-                            "fixed_interval": f"{buckets.seconds}s",
-                            "offset": f"{buckets.start % buckets.seconds}s",
-                            "min_doc_count": 1,
-                        }
-                    },
-                    "reasons": {"terms": {"field": REASON, "size": MOST_REASONS}},
+                    "outcomes": {"filters": {"filters": dict(OUTCOME_QUERIES)}, "aggs": times}
                 },
             },
-            "sent": {"filter": _SENT, "aggs": {"bytes": {"sum": {"field": SIZE}}}},
-            "without": {"filter": _WITHOUT_OUTCOME},
         },
+    }
+
+
+def size_request(buckets: TimeBuckets) -> dict[str, Any]:
+    """The body of the search for the size of what was sent, where sizes are numbers."""
+    return {
+        "size": 0,
+        "query": {"bool": {"filter": [_within(buckets), _SENT]}},
+        "aggs": {"bytes": {"sum": {"field": SIZE}}},
     }
 
 
@@ -58,16 +76,40 @@ def read(buckets: TimeBuckets, answer: Mapping[str, Any]) -> Counts:
     found = answer.get("aggregations")
     if not found:
         return counts
-    by_outcome = {bucket["key"]: bucket for bucket in found["outcomes"]["buckets"]}
+    stored = {bucket["key"]: bucket for bucket in found["outcomes"]["buckets"]}
+    judged = found["without"]["outcomes"]["buckets"]
     for outcome in OUTCOMES:
-        lines = by_outcome.get(outcome)
-        if lines is None:
-            continue
-        for one in lines["times"]["buckets"]:
-            counts.volume[outcome][buckets.bucket_of(one["key"] // 1000)] += one["doc_count"]
-        counts.reasons[outcome] = Counter(
-            {one["key"]: one["doc_count"] for one in lines["reasons"]["buckets"]}
-        )
-    counts.sent_bytes = round(found["sent"]["bytes"]["value"])
-    counts.is_partial = found["without"]["doc_count"] > 0
+        known = [stored[outcome]] if outcome in stored else []
+        for lines in (*known, judged[outcome]):
+            for one in lines["times"]["buckets"]:
+                counts.volume[outcome][buckets.bucket_of(one["key"] // 1000)] += one["doc_count"]
+        for lines in known:
+            reasons = lines["reasons"]["buckets"]
+            counts.reasons[outcome] = Counter({one["key"]: one["doc_count"] for one in reasons})
     return counts
+
+
+def read_size(answer: Mapping[str, Any]) -> int:
+    """The bytes that an answer to `size_request` has."""
+    found = answer.get("aggregations")
+    return round(found["bytes"]["value"]) if found else 0
+
+
+def has_judged(answer: Mapping[str, Any]) -> bool:
+    """Whether the server had to decide what lines count as."""
+    found = answer.get("aggregations")
+    return found is not None and found["without"]["doc_count"] > 0
+
+
+def add_reasons(counts: Counts, lines: Iterable[StoredEvent]) -> None:
+    """Add the reasons of lines that were read again."""
+    for line in lines:
+        if line.get(OUTCOME) in _WITH_REASON and REASON in line:
+            counts.reasons[line[OUTCOME]][line[REASON]] += 1
+    for outcome in OUTCOMES:
+        counts.reasons[outcome] = Counter(dict(counts.reasons[outcome].most_common(MOST_REASONS)))
+
+
+def _within(buckets: TimeBuckets) -> Query:
+    bounds = {"gte": buckets.start * 1000, "lt": buckets.end * 1000, "format": "epoch_millis"}
+    return {"range": {"@timestamp": bounds}}

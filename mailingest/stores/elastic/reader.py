@@ -1,27 +1,34 @@
 """What a trace and the overview ask Elasticsearch or OpenSearch.
 
-A line can be found when the server has refreshed its index, 5 seconds after it was stored at the
-latest (``refresh_interval`` of the index template).  Times are compared to the millisecond.
+Indices that another version or Logstash made are asked in their own way, and their documents are
+completed as they are read.  A line can be found when the server has refreshed its index, 5 seconds
+after it was stored at the latest (``refresh_interval`` of the index template).  Times are compared
+to the millisecond.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
 from mailingest.errors import StoreUnavailable
-from mailingest.postfix.index_keys import is_of_session, is_unmatched
+from mailingest.postfix.index_keys import is_of_session, is_unmatched, queue_ids_of
+from mailingest.postfix.names import MESSAGE_ID
 from mailingest.stores.counts import Counts, TimeBuckets
 from mailingest.stores.criteria import Criteria, may_be_about, meets_term, terms_of
+from mailingest.stores.days import day_of_any
+from mailingest.stores.elastic import counts as counting
+from mailingest.stores.elastic import other_queries
 from mailingest.stores.elastic.connection import ElasticConnection
-from mailingest.stores.elastic.counts import read, request
 from mailingest.stores.elastic.indices import DailyIndices, Times
+from mailingest.stores.elastic.layouts import Layouts
 from mailingest.stores.elastic.partial import window_of
 from mailingest.stores.elastic.queries import (
     ABOUT_A_MAIL,
     UNMATCHED_LINES,
     Query,
     about_sessions,
+    evidence_query,
     in_parts,
     of_message_ids,
     of_processes,
@@ -34,11 +41,17 @@ from mailingest.stores.events import StoredEvent, newest_first
 from mailingest.stores.gaps import Gap, merged, summed
 from mailingest.stores.protocol import Found, Span
 
+Reread = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+"""Completes a document that does not have all that this version stores."""
+Check = Callable[[StoredEvent], bool]
+
 _EVER: Final[Times] = (None, None)
 # Some MB an answer.
 _PAGE: Final = 2000
 # The terms that lines are searched for by keyword, whose frequency can be counted.
 _IN_KEYWORDS: Final = ("message_id", "recipient", "sender", "sasl_user")
+# Of two terms that more lines meet, either is as good.
+_MOST_COUNTED: Final = 1_000_000
 # In one index a day and shard, the sequence number grows as lines are stored.  It stays the same
 # on each copy of a shard, so paging is stable.
 _NEWEST: Final = (
@@ -55,8 +68,10 @@ class ElasticReader:
     are closed or blocked, shards that fail or are nowhere, and what the server ends early.
     """
 
-    def __init__(self, connection: ElasticConnection, *types: str) -> None:
-        self._indices = DailyIndices(connection, *types)
+    def __init__(self, connection: ElasticConnection, types: Sequence[str], reread: Reread) -> None:
+        self._indices = DailyIndices(connection, types)
+        self._types = types
+        self._reread = reread
         self._page = _PAGE
 
     async def span(self) -> Span | None:
@@ -86,22 +101,41 @@ class ElasticReader:
         # Longer texts are in no index, and a server refuses longer queries in its own way.
         if max(map(len, asked)) > LONGEST_KEYWORD:
             return Found([], is_cut=False)
-        queries = [term_query(name, terms[name]) for name in _IN_KEYWORDS if name in terms]
+        layout = await self._indices.layouts()
+
+        def of_term(name: str) -> Query:
+            term = terms[name]
+            return layout.choose(term_query(name, term), other_queries.term_query(name, term))
+
+        evidence = criteria.evidence
+        checks: list[tuple[Query, Check]] = [
+            (of_term(name), partial(meets_term, name=name, term=terms[name]))
+            for name in _IN_KEYWORDS
+            if name in terms
+        ]
         if criteria.queue_id is not None:
-            queries.append(of_queue_ids([criteria.queue_id]))
+            ids = {criteria.queue_id}
+            checks.append((_of_queue_ids(layout, ids), partial(_names_one, ids=ids)))
+        if evidence is not None:
+            query = layout.choose(
+                evidence_query(evidence), other_queries.evidence_query_of_any(evidence)
+            )
+            checks.append(({"bool": {"filter": [query, ABOUT_A_MAIL]}}, evidence.is_in))
         times = (criteria.since, criteria.until)
         in_time = within(*times)
-        if queries:
+        if checks:
             # Which addresses are rare can only be counted.
-            rarest = queries[0]
-            if len(queries) > 1:
-                counts = [await self._count([query, *in_time], times, limit) for query in queries]
-                rarest = queries[counts.index(min(counts))]
-            return await self._search([rarest, *in_time], times, limit)
+            rarest = checks[0]
+            if len(checks) > 1:
+                counts = [await self._count([query, *in_time], times) for query, _ in checks]
+                rarest = checks[counts.index(min(counts))]
+            query, check = rarest
+            sure = check if layout.others else None
+            return await self._search([query, *in_time], times, limit, sure)
         for name, term in terms.items():
-            query = [term_query(name, term), ABOUT_A_MAIL, *in_time]
+            every = [of_term(name), ABOUT_A_MAIL, *in_time]
             is_wanted = partial(meets_term, name=name, term=term)
-            return await self._search(query, times, limit, is_wanted)
+            return await self._search(every, times, limit, is_wanted)
         return await self._search([ABOUT_A_MAIL, *in_time], times, limit)
 
     async def of_mails(
@@ -113,11 +147,20 @@ class ElasticReader:
         limit: int,
     ) -> Found:
         """All events of queue IDs and Message-IDs."""
-        queries = [
-            *map(of_queue_ids, in_parts(queue_ids)),
-            *map(of_message_ids, in_parts(message_ids)),
+        layout = await self._indices.layouts()
+        queries = [_of_queue_ids(layout, ids) for ids in in_parts(queue_ids)]
+        queries += [
+            layout.choose(of_message_ids(ids), other_queries.of_message_ids(ids))
+            for ids in in_parts(message_ids)
         ]
-        return await self._search_each(queries, within(since, until), (since, until), limit)
+        names, folded = set(queue_ids), {one.lower() for one in message_ids}
+
+        def is_wanted(event: StoredEvent) -> bool:
+            return _names_one(event, names) or str(event.get(MESSAGE_ID, "")).lower() in folded
+
+        check = is_wanted if layout.others else None
+        times = (since, until)
+        return await self._search_each(queries, within(*times), times, limit, check)
 
     async def of_sessions(
         self,
@@ -127,7 +170,11 @@ class ElasticReader:
         limit: int,
     ) -> Found:
         """The lines about SMTP sessions."""
-        queries = map(of_processes, in_parts(sessions))
+        layout = await self._indices.layouts()
+        queries = [
+            layout.choose(of_processes(part), other_queries.of_processes(part))
+            for part in in_parts(sessions)
+        ]
         also = [about_sessions(), *within(since, until)]
         return await self._search_each(queries, also, (since, until), limit, is_of_session)
 
@@ -143,14 +190,36 @@ class ElasticReader:
     async def counts(self, buckets: TimeBuckets) -> Counts:
         """How much happened when, and why."""
         self._indices.look_anew()
-        answer, gaps = await self._indices.search(
-            (buckets.since, buckets.until), **request(buckets)
-        )
+        times = (buckets.since, buckets.until)
+        answer, gaps = await self._indices.search(times, **counting.request(buckets))
         if gaps and "aggregations" not in answer:
             raise _nothing_read(gaps)
-        counts = read(buckets, answer)
+        counts = counting.read(buckets, answer)
+        for indices in in_parts(await self._with_sizes(buckets)):
+            sizes, missing = await self._indices.search(
+                times, indices=indices, **counting.size_request(buckets)
+            )
+            counts.sent_bytes += counting.read_size(sizes)
+            gaps = merged(gaps, missing)
+        if counting.has_judged(answer):
+            query = [counting.LINES_WITH_REASON, *within(*times)]
+            lines = await self._search(query, times, _PAGE)
+            counting.add_reasons(counts, lines.events)
+            counts.is_partial = lines.is_cut
+            gaps = merged(gaps, lines.gaps)
         counts.gaps = gaps
         return counts
+
+    async def _with_sizes(self, buckets: TimeBuckets) -> list[str]:
+        """The indices of the time that have the sizes of mails as numbers."""
+        layout = await self._indices.layouts()
+        first, last = buckets.since.date(), buckets.until.date()
+
+        def is_of_time(index: str) -> bool:
+            day = day_of_any(index, self._types)
+            return day is None or first <= day <= last
+
+        return sorted(filter(is_of_time, layout.with_sizes))
 
     async def close(self) -> None:
         """Close the connection."""
@@ -202,7 +271,8 @@ class ElasticReader:
             gaps = merged(gaps, missing)
             hits = answer["hits"]["hits"]
             for hit in hits:
-                event = {**hit["_source"], "_id": hit["_id"], "_position": hit["sort"][1]}
+                fields = self._reread(hit["_source"])
+                event = {**fields, "_id": hit["_id"], "_position": hit["sort"][1]}
                 if is_wanted is None or is_wanted(event):
                     events.append(event)
             if len(hits) < size:
@@ -210,16 +280,25 @@ class ElasticReader:
             after = hits[-1]["sort"]
         return Found(newest_first(events[:limit]), len(events) > limit, gaps)
 
-    async def _count(self, query: Sequence[Query], times: Times, limit: int) -> int:
-        """How many events meet the query; of more than ``limit`` only that.
+    async def _count(self, query: Sequence[Query], times: Times) -> int:
+        """How many events meet the query; of very many only that.
 
         What is not counted may be many.
         """
         answer, gaps = await self._indices.search(
-            times, query={"bool": {"filter": list(query)}}, size=0, track_total_hits=limit + 1
+            times, query={"bool": {"filter": list(query)}}, size=0, track_total_hits=_MOST_COUNTED
         )
         count: int = answer["hits"]["total"]["value"]
-        return count if not gaps else limit + 1
+        return _MOST_COUNTED if gaps else count
+
+
+def _of_queue_ids(layout: Layouts, queue_ids: Collection[str]) -> Query:
+    return layout.choose(of_queue_ids(queue_ids), other_queries.of_queue_ids(queue_ids))
+
+
+def _names_one(event: StoredEvent, ids: Collection[str]) -> bool:
+    """Whether a line is about one of these queue IDs, or names it."""
+    return not set(ids).isdisjoint(queue_ids_of(event))
 
 
 def _nothing_read(gaps: Sequence[Gap]) -> StoreUnavailable:

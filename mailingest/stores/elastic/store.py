@@ -8,6 +8,8 @@ from typing import ClassVar
 from mailingest.config import Elasticsearch, read_secret
 from mailingest.errors import UsageError
 from mailingest.postfix.fields import Field
+from mailingest.postfix.parser import EventParser
+from mailingest.postfix.rereading import Rereader
 from mailingest.stores.elastic.connection import ElasticConnection, Login
 from mailingest.stores.elastic.errors import block_of
 from mailingest.stores.elastic.lifecycle import index_patterns
@@ -27,11 +29,14 @@ from mailingest.stores.protocol import Expired, Progress, Show, no_progress
 class ElasticStore:
     """Daily indices ``TYPE-YYYY.MM.dd``; ``fields`` are declared by users besides the built-in.
 
+    ``parser`` reads the lines of documents that another program or an earlier version stored.
+
     Its methods raise UsageError if a secret or a certificate cannot be read.
     """
 
     settings: Elasticsearch
     types: Sequence[str]
+    parser: Callable[[], EventParser]
     fields: Sequence[Field] = ()
 
     # Two bulk requests under way keep the server busy while the next batch is made.
@@ -47,7 +52,7 @@ class ElasticStore:
 
     def reader(self, progress: Progress = no_progress) -> ElasticReader:
         """A reader; ``progress`` hears nothing, since the server says nothing."""
-        return ElasticReader(self.connection(), *self.types)
+        return ElasticReader(self.connection(), self.types, Rereader(self.parser).read)
 
     async def check(self, warn: Callable[[str], None]) -> str:
         """Only reads there: what is missing, the writer makes when it opens."""

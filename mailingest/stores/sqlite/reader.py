@@ -17,7 +17,7 @@ from mailingest.stores.gaps import summed
 from mailingest.stores.protocol import Found, Progress, Span, no_progress
 from mailingest.stores.sqlite.counts import add_day, keep_most
 from mailingest.stores.sqlite.lookups import Rows, by_term, by_values, collect, fetch, look_up
-from mailingest.stores.sqlite.scanning import scan
+from mailingest.stores.sqlite.scanning import EVERY, Filter, of_evidence, of_term, scan
 from mailingest.stores.sqlite.visiting import Bounds, Days
 from mailingest.stores.threads import in_thread
 
@@ -161,8 +161,7 @@ def _find(days: Days, criteria: Criteria, limit: int, progress: Progress) -> Fou
             is_quick = term.comparison in ("equals", "starts")
             (by_index if is_quick else by_whole_index).append(rows)
     if not by_index and not by_whole_index:
-        name = next((name for name in FIELDS_OF if name in terms), "")
-        return scan(days, name, terms.get(name), bounds, limit, progress)
+        return scan(days, _filter_of(criteria), bounds, limit, progress)
     candidates: list[Rows] = []
     for stage in (by_index, by_whole_index):
         collect(days, stage, bounds, limit + 1)
@@ -170,3 +169,10 @@ def _find(days: Days, criteria: Criteria, limit: int, progress: Progress) -> Fou
         if any(rows.count <= limit for rows in candidates):
             break
     return fetch(days, min(candidates, key=lambda rows: rows.count), limit)
+
+
+def _filter_of(criteria: Criteria) -> Filter:
+    """What is looked for in the documents where no index helps."""
+    for name, term in terms_of(criteria).items():
+        return of_term(name, term)
+    return of_evidence(criteria.evidence) if criteria.evidence is not None else EVERY

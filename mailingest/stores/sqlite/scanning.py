@@ -2,11 +2,15 @@
 
 import re
 import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-from mailingest.postfix.names import QUEUE_ID
-from mailingest.stores.criteria import Term, meets_term
+from mailingest.postfix.completion import completed
+from mailingest.postfix.names import MESSAGE, OUTCOME, PROGRAM_KIND, QUEUE_ID
+from mailingest.stores.criteria import Evidence, Term, meets_term
 from mailingest.stores.events import StoredEvent, newest_first
 from mailingest.stores.protocol import Found, Progress
 from mailingest.stores.sqlite.files import day_text
@@ -17,19 +21,46 @@ _PLAIN: Final = re.compile(r"[ !#-\[\]-~]+")
 _HOUR: Final = 3600
 
 
-def scan(
-    days: Days, name: str, term: Term | None, bounds: Bounds, limit: int, progress: Progress
-) -> Found:
-    """Events about queue IDs within the time, those that meet a term if there is one.
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What is looked for in documents: a ``condition`` on their text, and whether one ``fits``."""
 
-    ``name`` is that of the term in `mailingest.stores.criteria.FIELDS_OF`.  Documents are read
-    hour by hour, the newest first, until there are enough.
+    condition: str
+    values: Sequence[object]
+    fits: Callable[[StoredEvent], bool]
+
+
+EVERY: Final = Filter("1", (), lambda event: True)
+"""Lets all documents through."""
+
+
+def of_term(name: str, term: Term) -> Filter:
+    """Those that meet a term; ``name`` is as in `mailingest.stores.criteria.FIELDS_OF`."""
+    # lower() of SQLite knows ASCII only, and JSON writes some characters in its own way.
+    plain = max(_PLAIN.findall(term.text), key=len, default="")
+    return Filter("instr(lower(body), ?)", [plain], partial(meets_term, name=name, term=term))
+
+
+def of_evidence(evidence: Evidence) -> Filter:
+    """Those that may decide; one of an earlier version does not say what it counts as."""
+    texts = [f'"{OUTCOME}":"{outcome}"' for outcome in sorted(evidence.outcomes)]
+    texts += [f'"{field}":' for field in sorted(evidence.fields)]
+    texts += [f'"{MESSAGE}":"{message}"' for message in sorted(evidence.messages)]
+    conditions = ["instr(body, ?)" for _ in texts] + ["NOT instr(body, ?)"]
+    values: list[object] = [*texts, f'"{PROGRAM_KIND}":']
+    if evidence.since is not None:
+        conditions.append("time >= ?")
+        values.append(int(evidence.since.timestamp()))
+    condition = f"({' OR '.join(conditions)})"
+    return Filter(condition, values, lambda event: evidence.is_in(completed(event)))
+
+
+def scan(days: Days, wanted: Filter, bounds: Bounds, limit: int, progress: Progress) -> Found:
+    """Events about queue IDs within the time that are wanted.
+
+    Documents are read hour by hour, the newest first, until there are enough.
     """
-    condition, values = f"{QUEUE_ID} IS NOT NULL", list[object]()
-    if term is not None:
-        # lower() of SQLite knows ASCII only, and JSON writes some characters in its own way.
-        condition += " AND instr(lower(body), ?)"
-        values.append(max(_PLAIN.findall(term.text), key=len, default=""))
+    condition = f"{QUEUE_ID} IS NOT NULL AND {wanted.condition}"
     within, span = bounds.condition()
     query = (
         f"SELECT rowid, id, body FROM documents INDEXED BY by_time WHERE {within} AND {condition}"  # noqa: S608
@@ -49,9 +80,9 @@ def scan(
         done = paths.index(path)
         for hour in range(last, first - 1, -_HOUR):
             progress((done + (last - hour) / (last - first + 1)) / len(paths))
-            for found in connection.execute(query, [*span, *values, hour - _HOUR + 1, hour]):
+            for found in connection.execute(query, [*span, *wanted.values, hour - _HOUR + 1, hour]):
                 event = stored_event(*found)
-                if term is None or meets_term(event, name, term):
+                if wanted.fits(event):
                     events.append(event)
                     if len(events) == most:
                         return False

@@ -25,6 +25,7 @@ from mailingest.stores.elastic.schema import index_template
 from mailingest.stores.elastic.store import ElasticStore
 from mailingest.stores.opening import opened
 from mailingest.stores.protocol import Show
+from mailingest.wiring import build_store
 from tests.support.elastic import asking, cluster_setting, state_version
 from tests.support.lab.polling import PATIENCE
 from tests.support.servers import SearchServer
@@ -45,7 +46,9 @@ class Site:
                 "index": {"prefix": self.prefix},
             }
         )
-        self.store = ElasticStore(self.settings.elasticsearch, [self.prefix])
+        store = build_store(self.settings)
+        assert isinstance(store, ElasticStore)
+        self.store = store
 
     async def set_up(
         self, show: Show | None = None, *, days: int | None = None, force: bool = False

@@ -1,7 +1,11 @@
-"""``python -m tests.support.servers fetch``: download the servers before the tests need them."""
+"""``python -m tests.support.servers fetch``: download what tests need before they do.
+
+That is the servers, and the client of scripts that sites have.
+"""
 
 import sys
 
+from tests.support import client7
 from tests.support.servers import KINDS, WANTED_KINDS, ServerProblem, fetch
 
 
@@ -12,6 +16,7 @@ def main(arguments: list[str]) -> int:
     try:
         for kind in (*KINDS, *WANTED_KINDS):
             print(f"{kind}: {fetch(kind)}")
+        print(f"client 7.10: {client7.fetch()}")
     except ServerProblem as problem:
         print(problem, file=sys.stderr)
         return 1
