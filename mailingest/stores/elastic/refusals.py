@@ -47,7 +47,7 @@ def _cause(fault: Fault, sign: str, hint: str) -> _Cause:
 
 _REMADE: Final = (
     "move its documents elsewhere (POST _reindex), delete it, and mailingest makes it anew by its "
-    "template; or set another index.prefix"
+    "template; or set another index.prefix or type"
 )
 # While a server starts, it is SERVICE_UNAVAILABLE, and that passes.
 _BLOCKED: Final = (
@@ -122,10 +122,15 @@ _CAUSES: Final = (
     *_BLOCKS,
     _cause(
         "index",
-        r"\w+: Validation Failed: 1: this action would add \[\d+\] (total |\[?\w+\]? )?shards",
+        r"\w+: Validation Failed: 1: this action would add \[\d+\] (total )?(\[?\w+\]? )?shards",
         "the cluster may have no more shards, so that {index} cannot be made: delete old indices, "
         "with `mailingest retention` for one, or raise cluster.max_shards_per_node (PUT "
         "_cluster/settings)",
+    ),
+    _cause(
+        "index",
+        r"validation_exception: ",
+        "{index} cannot be made, for the reason in parentheses: change that on the server",
     ),
     _cause(
         "index",

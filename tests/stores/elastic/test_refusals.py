@@ -126,6 +126,24 @@ def block(text: str) -> dict[str, Any]:
             id="shard limit of a newer server",
         ),
         pytest.param(
+            400,
+            error(
+                "validation_exception",
+                "Validation Failed: 1: this action would add [1] total LOCAL_ONLY shards, but this "
+                "cluster currently has [1]/[1] maximum LOCAL_ONLY shards open;",
+            ),
+            "index",
+            "raise cluster.max_shards_per_node",
+            id="shard limit of OpenSearch 3",
+        ),
+        pytest.param(
+            400,
+            error("validation_exception", "Validation Failed: 1: expected [2] things;"),
+            "index",
+            "cannot be made, for the reason in parentheses",
+            id="another reason why no index can be made",
+        ),
+        pytest.param(
             404,
             error("index_not_found_exception", f"no such index [{INDEX}]"),
             "index",
