@@ -316,12 +316,14 @@ class Refused:
         """Whether it is held for the fault of its index."""
         index = document.index
         held = self._held.get(index, set())
-        if document.id in held and index in sent.take_others:
+        if document.id in held and index in sent.take_others & self._take_others:
             self._let_go(document)
             return False
         if self._in_a_row.get(index, Counter())[refusal.kind] < FEW:
             self._let_go(document)
             return False
+        if document.id not in held:
+            self._take_others.discard(index)  # it does not any more
         self._held.setdefault(index, held).add(document.id)
         return True
 

@@ -336,6 +336,17 @@ def test_others_that_were_sent_before_say_nothing_of_an_index_that_was_changed_s
     assert all(held(refused, documents(2 * FEW)))
 
 
+def test_an_index_that_is_at_fault_again_has_taken_others_before_and_not_since() -> None:
+    refused = Refused()
+    some = documents(FEW)
+    assert all(held(refused, some))
+    store(refused, documents(1, first=100))
+    assert all(held(refused, documents(FEW, first=200))[FEW - 1 :])
+    assert all(held(refused, some))
+    store(refused, documents(1, first=101))
+    assert not any(held(refused, some))
+
+
 # ---- what a server says, in one line
 
 
