@@ -1,6 +1,7 @@
 """Log lines written short, and the stories that come of them."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -35,6 +36,12 @@ def documents_of(lines: Iterable[bytes], settings: Settings = SETTINGS) -> list[
     """What a store gets of the lines."""
     pipeline = build_pipeline(settings, live=False, wait=0.0)
     return [document for line in lines for document in pipeline.feed(line, REFERENCE)]
+
+
+def documents_below(prefix: str, lines: Iterable[bytes]) -> list[Document]:
+    """The same, in indices of another prefix; answers are those of any other store then."""
+    documents = documents_of(lines)
+    return [replace(one, index=one.index.replace("mail", prefix, 1)) for one in documents]
 
 
 def events_of(log: str) -> list[StoredEvent]:

@@ -26,7 +26,7 @@ from mailingest.stores.sqlite.store import SqliteStore
 from mailingest.wiring import build_store, line_reading
 from tests.support.elastic import searched
 from tests.support.lab.polling import PATIENCE
-from tests.support.logs import REFERENCE, SETTINGS, documents_of, lines_of
+from tests.support.logs import REFERENCE, SETTINGS, documents_below, lines_of
 from tests.support.servers import KINDS, Kind
 from tests.support.sqlite import StoredDocuments
 
@@ -141,7 +141,7 @@ async def make_counting_reader(searched_case: StoreCase) -> AsyncIterator[MakeCo
 
         async def make(log: str) -> CountingReader:
             if log:
-                documents = documents_of(lines_of(log), searched_case.settings)
+                documents = documents_below(searched_case.prefix, lines_of(log))
                 await fill(searched_case.store, documents)
             reader = searched_case.store.reader()
             closing.push_async_callback(reader.close)
@@ -173,7 +173,7 @@ async def make_reader(
             else:
                 case = case_of(kind, tmp_path / "store", request, prefixes.get(key, ""))
                 if key not in prefixes:
-                    await fill(case.store, documents_of(lines, case.settings))
+                    await fill(case.store, documents_below(case.prefix, lines))
                 if isinstance(kind, Kind):
                     prefixes[key] = case.prefix
                 reader = case.store.reader()

@@ -23,7 +23,7 @@ from tests.stores.test_counts import LOG as COUNTED
 from tests.stores.test_reading import LOG
 from tests.support import client7
 from tests.support.elastic import asking
-from tests.support.logs import as_stored_before, documents_of, lines_of
+from tests.support.logs import as_stored_before, documents_below, documents_of, lines_of
 from tests.support.logstash import Variant, earlier_template, logstash_documents, store_day
 from tests.support.servers import SearchServer
 from tests.support.stores import elastic_settings, fill, sqlite_reader
@@ -58,12 +58,11 @@ QUESTIONS = [
 async def answers(source: Reader, criteria: Criteria) -> list[dict[str, Any]]:
     """The answers to a question, in any order.
 
-    How a connection was encrypted is in a line of its own, which this program joins as it comes;
-    and the types are those of the prefix, which each server has of its own here.
+    How a connection was encrypted is in a line of its own, which this program joins as it comes.
     """
     result = await trace(source, criteria, limit=0)
     assert not result.is_cut
-    told = [{**story_to_json(story), "tls": None, "types": None} for story in result.stories]
+    told = [{**story_to_json(story), "tls": None} for story in result.stories]
     return sorted(told, key=lambda one: orjson.dumps(one))
 
 
@@ -79,7 +78,7 @@ async def reader_of_days(
             index = f"{settings.index.prefix}-2026.11.23"
             await store_day(client, index, logstash_documents(logstash, variant))
     if own:
-        await fill(store, documents_of(own, settings))
+        await fill(store, documents_below(settings.index.prefix, own))
     return store.reader()
 
 
@@ -241,7 +240,7 @@ async def test_side_by_side_few_fields_differ_for_kibana(search_server: SearchSe
     async with asking(search_server) as client:
         index = f"{settings.index.prefix}-2026.11.23"
         await store_day(client, index, logstash_documents(lines))
-        await fill(store, documents_of(lines, settings))
+        await fill(store, documents_below(settings.index.prefix, lines))
         answer = await client.perform_request(
             "GET",
             f"/{settings.index.prefix}-*/_field_caps?fields=*",
