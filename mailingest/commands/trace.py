@@ -141,7 +141,8 @@ def remarks(
     unread = [gap.text for gap in _unread(answer)]
     if answer.span is None:
         if not options.files:
-            return [*unread, "there are no logs at all: nothing has been stored yet"]
+            which = _of_type(options) or " at all"
+            return [*unread, f"there are no logs{which}: nothing has been stored yet"]
         missing = "no line that could be read" if unread else "no line"
         return [*unread, f"there is {missing} in these files"]
     if answer.has_enough:

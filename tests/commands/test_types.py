@@ -75,6 +75,15 @@ def test_a_file_is_replayed_as_of_a_type_and_in_a_charset(commands: Commands) ->
     assert [row["types"] for row in csv.DictReader(told.stdout.splitlines())] == ["mbox"]
 
 
+def test_without_a_line_of_a_type_that_is_said_of_the_type(commands: Commands) -> None:
+    commands.run("replay", "--type", "mbox", str(commands.log))
+    told = commands.run("trace", "--type", "mail", "--to", "bob@example.net")
+    assert (told.returncode, told.stdout) == (1, "")
+    assert told.stderr == (
+        "mailingest: there are no logs of the type mail: nothing has been stored yet\n"
+    )
+
+
 def test_parse_shows_what_a_replay_would_store(commands: Commands) -> None:
     done = commands.run("parse", "--type", "mbox", "--charset", "iso-8859-15", str(commands.log))
     events = list(map(json.loads, done.stdout.splitlines()))
