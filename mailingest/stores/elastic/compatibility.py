@@ -80,31 +80,31 @@ class QuietNode(AiohttpHttpNode):
         headers: HttpHeaders | None = None,
         request_timeout: DefaultType | float | None = DEFAULT,
     ) -> Any:  # a named tuple of metadata and body, whose type the library keeps to itself
-        answer = await super().perform_request(method, target, body, headers, request_timeout)
-        if "warning" not in answer.meta.headers:
-            return answer
-        quiet = HttpHeaders(answer.meta.headers)
-        del quiet["warning"]
-        return answer._replace(meta=replace(answer.meta, headers=quiet))
+        answer = await super().perform_request(
+            method, target, body, self.sent(headers), request_timeout
+        )
+        headers = HttpHeaders(answer.meta.headers)
+        self.receive(headers)
+        return answer._replace(meta=replace(answer.meta, headers=headers))
+
+    def sent(self, headers: HttpHeaders | None) -> HttpHeaders | None:
+        """The headers of a request, as the server takes them."""
+        return headers
+
+    def receive(self, headers: HttpHeaders) -> None:
+        """Change the headers of an answer into what the client takes."""
+        headers.pop("warning", None)
 
 
 class BridgeNode(QuietNode):
     """Lets the client speak plain JSON, and vouches for a server that cannot for itself."""
 
-    async def perform_request(  # type: ignore[override]  # as the class above it: async
-        self,
-        method: str,
-        target: str,
-        body: bytes | None = None,
-        headers: HttpHeaders | None = None,
-        request_timeout: DefaultType | float | None = DEFAULT,
-    ) -> Any:  # a named tuple of metadata and body, whose type the library keeps to itself
-        answer = await super().perform_request(
-            method, target, body, plain_media_types(headers), request_timeout
-        )
-        vouched = HttpHeaders(answer.meta.headers)
-        vouched["x-elastic-product"] = "Elasticsearch"
-        return answer._replace(meta=replace(answer.meta, headers=vouched))
+    def sent(self, headers: HttpHeaders | None) -> HttpHeaders:
+        return plain_media_types(headers)
+
+    def receive(self, headers: HttpHeaders) -> None:
+        super().receive(headers)
+        headers["x-elastic-product"] = "Elasticsearch"
 
 
 def plain_media_types(headers: HttpHeaders | None) -> HttpHeaders:

@@ -19,13 +19,13 @@ from pydantic import ConfigDict, TypeAdapter
 from mailingest.config import data_directory
 from mailingest.stores.elastic.grafana import grafana_dashboard
 from mailingest.stores.elastic.schema import index_template
+from tests.stores.elastic.dashboards import assert_panels_fit, mapping_of
 from tests.support.elastic import asking
 from tests.support.servers import SearchServer
 
 SHIPPED: dict[str, Any] = json.loads(
     (data_directory("config") / "grafana-dashboard.json").read_text()
 )
-PROPERTIES: dict[str, Any] = index_template(replicas=0)["mappings"]["properties"]
 TARGETS = [
     pytest.param(target, id=panel["title"])
     for panel in SHIPPED["panels"]
@@ -73,12 +73,6 @@ def mistyped(thing: Any, place: str = "") -> Iterator[str]:
         except ValueError as error:
             yield f"{place}/{name}: {error}"
         yield from mistyped(value, f"{place}/{name}")
-
-
-def mapping_of(field: str) -> dict[str, Any] | None:
-    name, _, sub = field.partition(".")
-    found: dict[str, Any] | None = PROPERTIES.get(name)
-    return found if not sub or found is None else found.get("fields", {}).get(sub)
 
 
 def lucene(target: dict[str, Any]) -> str:
@@ -150,17 +144,7 @@ def test_columns_are_declared_fields() -> None:
 
 
 def test_the_panels_do_not_overlap_and_fit_the_grid() -> None:
-    taken: set[tuple[int, int]] = set()
-    for panel in SHIPPED["panels"]:
-        grid = panel["gridPos"]
-        assert grid["x"] + grid["w"] <= 24
-        cells = {
-            (x, y)
-            for x in range(grid["x"], grid["x"] + grid["w"])
-            for y in range(grid["y"], grid["y"] + grid["h"])
-        }
-        assert not cells & taken
-        taken |= cells
+    assert_panels_fit((panel["gridPos"] for panel in SHIPPED["panels"]), 24)
     assert len({panel["id"] for panel in SHIPPED["panels"]}) == len(SHIPPED["panels"])
 
 

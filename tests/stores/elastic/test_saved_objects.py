@@ -9,14 +9,13 @@ import pytest
 
 from mailingest.config import data_directory
 from mailingest.stores.elastic.saved_objects import saved_objects
-from mailingest.stores.elastic.schema import index_template
+from tests.stores.elastic.dashboards import assert_panels_fit, mapping_of
 from tests.stores.elastic.kibana_schemas import ATTRIBUTES, SavedObject
 
 OBJECTS: list[dict[str, Any]] = [
     json.loads(line)
     for line in (data_directory("config") / "saved-objects.ndjson").read_text().splitlines()
 ]
-PROPERTIES: dict[str, Any] = index_template(replicas=0)["mappings"]["properties"]
 # What Kibana 7.10 and OpenSearch Dashboards write; newer ones migrate it when they import it.
 FORMATS = {
     "index-pattern": "7.6.0",
@@ -34,13 +33,6 @@ def inner_json(attributes: dict[str, Any]) -> Iterator[Any]:
             yield json.loads(value)
         elif isinstance(value, dict):
             yield from inner_json(value)
-
-
-def mapping_of(field: str) -> dict[str, Any] | None:
-    """The mapping of a field or sub-field; a field's own name may not hold a dot."""
-    name, _, sub = field.partition(".")
-    found: dict[str, Any] | None = PROPERTIES.get(name)
-    return found if not sub or found is None else found.get("fields", {}).get(sub)
 
 
 def aggregations(thing: dict[str, Any]) -> list[dict[str, Any]]:
@@ -152,18 +144,9 @@ def test_queries_and_columns_name_declared_fields(thing: dict[str, Any]) -> None
 
 def test_the_panels_do_not_overlap_and_fit_the_grid() -> None:
     [dashboard] = [thing for thing in OBJECTS if thing["type"] == "dashboard"]
-    taken: set[tuple[int, int]] = set()
-    for panel in json.loads(dashboard["attributes"]["panelsJSON"]):
-        grid = panel["gridData"]
-        assert grid["i"] == panel["panelIndex"]
-        assert grid["x"] + grid["w"] <= 48
-        cells = {
-            (x, y)
-            for x in range(grid["x"], grid["x"] + grid["w"])
-            for y in range(grid["y"], grid["y"] + grid["h"])
-        }
-        assert not cells & taken
-        taken |= cells
+    panels = json.loads(dashboard["attributes"]["panelsJSON"])
+    assert [panel["gridData"]["i"] for panel in panels] == [one["panelIndex"] for one in panels]
+    assert_panels_fit((panel["gridData"] for panel in panels), 48)
 
 
 def test_the_default_prefix_gives_the_shipped_file() -> None:
