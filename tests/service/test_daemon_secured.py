@@ -3,7 +3,6 @@
 import asyncio
 import json
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -23,52 +22,38 @@ from mailingest.spool.status import spool_status
 from tests.support.elastic import asking, stored
 from tests.support.fronting import behind
 from tests.support.lab.daemon import Daemon
-from tests.support.lab.polling import PATIENCE, until
-from tests.support.ports import free_port
+from tests.support.lab.polling import until
 from tests.support.servers import SECURED_ELASTICSEARCH, Kind, SearchServer
 from tests.support.servers.security import PASSWORD, WRITER
+from tests.support.site import Site
 
-LINE = "Nov 24 15:41:22 mx1 postfix/qmgr[550]: 652D1A4A86{}: removed\n"
+LINE = "Nov 24 15:41:22 mx1 postfix/qmgr[550]: 652D1A4A86{}: removed"
 
 
-class Site:
+class SecuredSite(Site):
     """Settings for a daemon that logs in with a password, and the files that they name."""
 
     def __init__(self, server: SearchServer, directory: Path, url: str) -> None:
         self.prefix = f"mail-{uuid4().hex[:8]}"
-        self.config = directory / "mailingest.toml"
         self.password = directory / "password"
         self.authority = directory / "authority.pem"
         self.password.write_text(PASSWORD)
         shutil.copy(server.certificates.authority, self.authority)
-        self._port = free_port()
-        self.config.write_text(
+        super().__init__(
+            directory,
             f"""
-[inputs]
-udp = []
-[[inputs.tcp]]
-port = {self._port}
 [index]
 prefix = "{self.prefix}"
 [batch]
 max_age = 0.1
-[state]
-directory = "{directory}/state"
 [elasticsearch]
 hosts = ["{url}"]
 username = "{WRITER}"
 password_file = "{self.password}"
 ca_certs = "{self.authority}"
 replicas = 0
-"""
+""",
         )
-
-    def hand_over(self, number: int) -> None:
-        """Send a line, and wait until it is accepted."""
-        with socket.create_connection(("127.0.0.1", self._port), timeout=PATIENCE) as connection:
-            connection.sendall(LINE.format(number).encode())
-            connection.shutdown(socket.SHUT_WR)
-            assert connection.recv(1) == b""
 
     async def is_stored(self, client: AsyncElasticsearch, count: int) -> None:
         """Wait until N documents are in the store."""
@@ -123,7 +108,7 @@ async def test_the_daemon_takes_lines_in_and_says_what_to_do_until_it_is_set_rig
         if fault == "expired":
             front = stack.enter_context(behind(secured_server, made.expired))
             url = front.url
-        site = Site(secured_server, tmp_path, url)
+        site = SecuredSite(secured_server, tmp_path, url)
         if fault == "password":
             site.password.write_text("wrong")
         if fault == "authority":
@@ -135,9 +120,9 @@ async def test_the_daemon_takes_lines_in_and_says_what_to_do_until_it_is_set_rig
             )
         began = time.monotonic()
         daemon = stack.enter_context(Daemon(site.config))
-        await asyncio.to_thread(site.hand_over, 1)
+        await asyncio.to_thread(site.hand_over, LINE.format(1))
         await logged(daemon.log, hint)
-        await asyncio.to_thread(site.hand_over, 2)
+        await asyncio.to_thread(site.hand_over, LINE.format(2))
         assert spool_status(load(site.config)).frames_kept == 2
 
         if fault == "expired":
@@ -163,7 +148,7 @@ Step = Callable[[], Awaitable[None]]
 JSON = {"content-type": "application/json", "accept": "application/json"}
 
 
-async def with_an_api_key(client: AsyncElasticsearch, site: Site) -> tuple[Step, Step]:
+async def with_an_api_key(client: AsyncElasticsearch, site: SecuredSite) -> tuple[Step, Step]:
     """Elasticsearch: what makes the key that the daemon has invalid, and what gives it another."""
     file = site.password.with_name("api_key")
     config = site.config.read_text().replace(f'username = "{WRITER}"\n', "")
@@ -181,7 +166,7 @@ async def with_an_api_key(client: AsyncElasticsearch, site: Site) -> tuple[Step,
     return invalidate, give
 
 
-async def with_an_account(client: AsyncElasticsearch, site: Site) -> tuple[Step, Step]:
+async def with_an_account(client: AsyncElasticsearch, site: SecuredSite) -> tuple[Step, Step]:
     """OpenSearch: what changes the password there, and what gives it to the daemon."""
     config = site.config.read_text()
     site.config.write_text(config.replace(f'username = "{WRITER}"', f'username = "{site.prefix}"'))
@@ -205,16 +190,16 @@ async def with_an_account(client: AsyncElasticsearch, site: Site) -> tuple[Step,
 async def test_a_login_that_the_server_takes_no_more_is_renewed_without_a_restart(
     secured_server: SearchServer, tmp_path: Path
 ) -> None:
-    site = Site(secured_server, tmp_path, secured_server.url)
+    site = SecuredSite(secured_server, tmp_path, secured_server.url)
     is_elasticsearch = secured_server.kind.name == "elasticsearch"
     prepare = with_an_api_key if is_elasticsearch else with_an_account
     async with asking(secured_server) as client:
         spoil, renew = await prepare(client, site)
         with Daemon(site.config) as daemon:
-            await asyncio.to_thread(site.hand_over, 1)
+            await asyncio.to_thread(site.hand_over, LINE.format(1))
             await site.is_stored(client, 1)
             await spoil()
-            await asyncio.to_thread(site.hand_over, 2)
+            await asyncio.to_thread(site.hand_over, LINE.format(2))
             await logged(daemon.log, "refuses the login: check username and password_file")
             assert spool_status(load(site.config)).frames_kept == 2
             await renew()
@@ -232,7 +217,7 @@ def test_a_check_shows_a_wrong_password_and_exits_with_2(
     search_servers: Callable[[Kind], SearchServer], tmp_path: Path
 ) -> None:
     secured_server = search_servers(SECURED_ELASTICSEARCH)
-    site = Site(secured_server, tmp_path, secured_server.url)
+    site = SecuredSite(secured_server, tmp_path, secured_server.url)
     site.password.write_text("wrong")
 
     checked = program("check", "--config", str(site.config))
@@ -247,7 +232,7 @@ def test_a_missing_authority_refuses_the_start(
     search_servers: Callable[[Kind], SearchServer], tmp_path: Path
 ) -> None:
     secured_server = search_servers(SECURED_ELASTICSEARCH)
-    site = Site(secured_server, tmp_path, secured_server.url)
+    site = SecuredSite(secured_server, tmp_path, secured_server.url)
     site.authority.unlink()
 
     started = program("run", "--config", str(site.config))
