@@ -1,7 +1,7 @@
 """The counters of the service, each declared once: name, kind, meaning, and where it is read.
 
-The log line, the state file of the spool (`mailingest spool status`) and README's table all come
-from this declaration.
+The log line, the state file of the spool (`mailingest spool status`) and the table in
+docs/monitoring.md all come from this declaration.
 """
 
 from collections.abc import Callable

@@ -21,7 +21,7 @@ GapCode = Literal[
     "too_many_lines",
     "limit",
 ]
-"""Why something is missing, for scripts; README.md says what each one means."""
+"""Why something is missing, for scripts; docs/trace.md says what each one means."""
 
 # Of a store with hundreds of closed days, some are enough to know what to do.
 _MOST_OF_A_CODE: Final = 5

@@ -12,9 +12,18 @@ from mailingest.postfix import parser as events
 from mailingest.service.counters import COUNTERS
 from mailingest.stores.gaps import GapCode
 from mailingest.syslog import header as records
+from mailingest.trace.story import Verdict
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text("utf-8")
+DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/*.md"))]
+
+
+def text_of(name: str) -> str:
+    return (ROOT / "docs" / f"{name}.md").read_text("utf-8")
+
+
+def section(text: str, heading: str) -> str:
+    return text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
 
 
 def commands() -> list[str]:
@@ -24,17 +33,20 @@ def commands() -> list[str]:
 
 
 @pytest.mark.parametrize("command", commands())
-def test_every_command_is_in_the_readme(command: str) -> None:
-    assert f"`mailingest {command}" in README
+def test_every_command_is_documented(command: str) -> None:
+    assert f"| `mailingest {command}" in text_of("commands")
 
 
-def test_every_command_in_the_readme_exists() -> None:
-    assert set(re.findall(r"`mailingest ([a-z-]+)", README)) == set(commands())
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_every_command_that_is_named_exists(path: Path) -> None:
+    named = re.findall(r"`mailingest ([a-z][a-z-]*)", path.read_text("utf-8"))
+    assert set(named) <= set(commands())
 
 
-def test_the_counters_in_the_readme_are_those_that_are_declared() -> None:
-    section = README.partition("## Counters")[2].partition("\n## ")[0]
-    rows = re.findall(r"^\| `([a-z_]+)` \| (.+) \|$", section, re.MULTILINE)
+def test_the_counters_that_are_documented_are_those_that_are_declared() -> None:
+    rows = re.findall(
+        r"^\| `([a-z_]+)` \| (.+) \|$", section(text_of("monitoring"), "Counters"), re.MULTILINE
+    )
     assert rows == [(counter.name, counter.help) for counter in COUNTERS]
 
 
@@ -51,20 +63,49 @@ def test_the_counters_in_the_readme_are_those_that_are_declared() -> None:
         records.REPEATED,
     ],
 )
-def test_every_tag_is_in_the_readme(tag: str) -> None:
-    assert f"| `{tag}` |" in README
+def test_every_tag_is_documented(tag: str) -> None:
+    assert f"| `{tag}` |" in text_of("events")
 
 
-def test_every_reason_why_an_answer_is_not_whole_is_in_the_readme() -> None:
-    section = README.partition("| code | what is missing |")[2].partition("\n\n")[0]
-    first_cells = [row.split("|")[1] for row in section.splitlines()[2:]]
+def test_every_reason_why_an_answer_is_not_whole_is_documented() -> None:
+    rows = section(text_of("trace"), "When the answer is not whole")
+    table = rows.partition("| code | what is missing |")[2].partition("\n\n")[0]
+    first_cells = [row.split("|")[1] for row in table.splitlines()[2:]]
     codes = [code for cell in first_cells for code in re.findall(r"`([a-z_]+)`", cell)]
     assert sorted(codes) == sorted(get_args(GapCode))
 
 
-@pytest.mark.parametrize(
-    "path", [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")], ids=lambda path: path.name
-)
-def test_links_between_documents_lead_somewhere(path: Path) -> None:
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text("utf-8")):
-        assert (path.parent / target).exists(), target
+def test_every_verdict_is_documented() -> None:
+    table = section(text_of("trace"), "Verdicts")
+    first_cells = [row.split("|")[1] for row in table.splitlines() if row.startswith("| `")]
+    verdicts = [one for cell in first_cells for one in re.findall(r"`([a-z_]+)`", cell)]
+    assert sorted(verdicts) == sorted(get_args(Verdict))
+
+
+def test_the_readme_can_be_read_in_a_few_minutes() -> None:
+    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 120
+
+
+def test_every_document_is_in_the_list_of_documents() -> None:
+    names = {path.name for path in ROOT.glob("docs/*.md")} - {"README.md"}
+    assert set(re.findall(r"^\| \[(.+?\.md)\]\(\1\) \|", text_of("README"), re.MULTILINE)) == names
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(path: Path) -> None:
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#\s]*)(?:#([^)]+))?\)", prose(path)):
+        file = (path.parent / target) if target else path
+        assert file.exists(), target
+        if anchor:
+            assert anchor in anchors(file), f"{target}#{anchor}"
+
+
+def prose(path: Path) -> str:
+    """The text of a document without its blocks of code."""
+    return re.sub(r"^```.*?^```$", "", path.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+
+
+def anchors(path: Path) -> set[str]:
+    """What a heading is linked by, as GitHub makes it."""
+    headings = re.findall(r"^#+ (.+)$", prose(path), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in headings}
