@@ -1,0 +1,90 @@
+"""The command line: one function a command, which hands on to the module that does the work.
+
+Exit codes: 0 all is well, 1 something could not be delivered, 2 refused (usage, configuration,
+patterns, files, addresses), 130 interrupted.  `trace` has more of them.
+"""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from mailingest import __version__
+from mailingest.cli import lines, questions, service, store
+from mailingest.cli.options import EXIT_FAILED, EXIT_REFUSED
+from mailingest.errors import MailingestError, UsageError
+from mailingest.escaping import escape_terminal_lines
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Postfix mail logs in, traced mail events out: the Logstash part of mail tracing in one "
+    "small process.",
+    epilog="Start with `mailingest run`: it listens on UDP and TCP port 5000 of 127.0.0.1 and "
+    "keeps events in SQLite files.  In rsyslog: mail.* @127.0.0.1:5000",
+)
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    try:
+        app()
+    except UsageError as error:
+        _complain(error)
+        sys.exit(EXIT_REFUSED)
+    except MailingestError as error:
+        _complain(error)
+        sys.exit(EXIT_FAILED)
+
+
+def _complain(error: MailingestError) -> None:
+    # Names of files, what was typed and what a server says may hold anything.
+    for line in escape_terminal_lines(str(error)).split("\n"):
+        print(f"mailingest: {line}", file=sys.stderr)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"mailingest {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    del version
+
+
+def _group(name: str, help_text: str) -> typer.Typer:
+    group = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help=help_text)
+    app.add_typer(group, name=name)
+    return group
+
+
+# The order is that of `mailingest --help`.
+app.command()(service.run)
+app.command()(lines.replay)
+app.command()(lines.parse)
+app.command()(service.check)
+app.command()(store.setup)
+app.command()(store.retention)
+app.command()(questions.trace)
+app.command()(service.web)
+app.command("web-user")(service.web_user)
+
+_deadletter = _group("deadletter", "The documents that the store refused.")
+_deadletter.command("list")(store.list_dead_letters)
+_deadletter.command("show")(store.show_dead_letter)
+_deadletter.command("retry")(store.retry_dead_letters)
+_deadletter.command("purge")(store.purge_dead_letters)
+
+_patterns = _group("patterns", "The patterns that lines are read with.")
+_patterns.command("test")(lines.try_patterns)
+
+_spool = _group("spool", "The lines that were received and are not stored yet.")
+_spool.command("status")(service.show_spool_status)

@@ -1,0 +1,98 @@
+"""Commands on log lines and on what reads them: replay, parse, patterns."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mailingest.cli.options import (
+    EXIT_FAILED,
+    CharsetOption,
+    ConfigOption,
+    FilesArgument,
+    TypeOption,
+    YearOption,
+    close_output,
+    start,
+)
+
+
+def replay(
+    files: FilesArgument,
+    config: ConfigOption = None,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Begin anew, even if an earlier run was interrupted.")
+    ] = False,
+    year: YearOption = None,
+    event_type: TypeOption = None,
+    charset: CharsetOption = None,
+) -> None:
+    """Store the events of log files: backfill.
+
+    Rotated sets are put in time order.  What is stored already is not stored twice, so a replay
+    may be repeated; one that was interrupted goes on where it stopped.
+
+    Example: mailingest replay '/var/log/mail.log*'
+    """
+    from mailingest.commands.replay import run as run_replay
+
+    settings = start(config).for_source(event_type, charset)
+    raise typer.Exit(run_replay(settings, files, restart=restart, year=year))
+
+
+def parse(
+    files: FilesArgument,
+    config: ConfigOption = None,
+    unmatched: Annotated[
+        bool,
+        typer.Option(
+            "--unmatched",
+            help="Show the lines of Postfix that no pattern matches instead, grouped by program "
+            "and message template, with counts and examples.",
+        ),
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="With --unmatched: one JSON object a group.")
+    ] = False,
+    year: YearOption = None,
+    event_type: TypeOption = None,
+    charset: CharsetOption = None,
+) -> None:
+    """Show what is made of log lines: one JSON object a line, in order.
+
+    Nothing is stored.  Example: tail -n 100 /var/log/mail.log | mailingest parse - | jq .
+    """
+    from mailingest.commands.parse import parse as parse_files
+    from mailingest.commands.parse import unmatched as show_unmatched
+
+    settings = start(config).for_source(event_type, charset)
+    try:
+        if unmatched:
+            show_unmatched(settings, files, sys.stdout, as_json=as_json, year=year)
+            sys.stdout.flush()
+        else:
+            parse_files(settings, files, sys.stdout.buffer, year=year)
+    except BrokenPipeError:
+        close_output()
+
+
+def try_patterns(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="DIR...", help="Directories of YAML files, or such files.", show_default=False
+        ),
+    ],
+    config: ConfigOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a case.")] = False,
+) -> None:
+    """Try patterns on cases: YAML documents of `pattern`, `data` and `results`.
+
+    The pattern, such as ^%{POSTFIX_SMTPD}$, is looked for in the data as Logstash does, and has to
+    capture the results, which are texts by field.  Exit code 0: all cases pass; 1: some fail.
+    """
+    from mailingest.commands.patterns import run as run_cases
+
+    passed = run_cases(start(config), paths, sys.stdout, as_json=as_json)
+    raise typer.Exit(0 if passed else EXIT_FAILED)

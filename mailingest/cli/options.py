@@ -1,0 +1,67 @@
+"""What commands have in common: options, exit codes, how a command begins and ends."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mailingest.config import Settings, load
+
+EXIT_FAILED = 1
+EXIT_REFUSED = 2
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        "-c",
+        help="Configuration file (TOML).  Default: $MAILINGEST_CONFIG, "
+        "/etc/mailingest/mailingest.toml if there is one, or built-in defaults.",
+        show_default=False,
+    ),
+]
+FilesArgument = Annotated[
+    list[str],
+    typer.Argument(
+        help="Log files, plain or compressed (gz, bz2, xz, zst), globs, or - for standard input.",
+        show_default=False,
+    ),
+]
+YearOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1970,
+        max=9998,
+        help="Year of the last line of each file, for time stamps without one; told by when the "
+        "file was written last otherwise.",
+        show_default=False,
+    ),
+]
+TypeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--type",
+        help="Type of the events, which names the index.  Default: index.prefix.",
+        show_default=False,
+    ),
+]
+CharsetOption = Annotated[
+    str | None,
+    typer.Option(help="Charset of the lines.  Default: syslog.charset.", show_default=False),
+]
+
+
+def start(config: Path | None) -> Settings:
+    """Read the configuration, and log as it says."""
+    from mailingest.service.logs import configure
+
+    settings = load(config)
+    configure(settings.log)
+    return settings
+
+
+def close_output() -> None:
+    """Whoever read the output has seen enough; Python would complain about it at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

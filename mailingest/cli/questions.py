@@ -1,0 +1,113 @@
+"""Questions about mails: trace."""
+
+from typing import Annotated
+
+import typer
+
+from mailingest.cli.options import CharsetOption, ConfigOption, YearOption, close_output, start
+from mailingest.errors import UsageError
+
+
+def trace(
+    sender: Annotated[
+        str | None, typer.Option("--from", help="Sender; <> is a bounce.", show_default=False)
+    ] = None,
+    recipient: Annotated[
+        str | None, typer.Option("--to", help="Recipient, also the original one.")
+    ] = None,
+    queue_id: Annotated[
+        str | None, typer.Option(help="Queue ID, ours or the next server's.")
+    ] = None,
+    message_id: Annotated[str | None, typer.Option(help="Message-ID, with or without <>.")] = None,
+    client: Annotated[str | None, typer.Option(help="Part of the client's name or IP.")] = None,
+    sasl_user: Annotated[
+        str | None, typer.Option(help="Name under which the client logged in, or a part of it.")
+    ] = None,
+    relay: Annotated[str | None, typer.Option(help="Part of the next server's name or IP.")] = None,
+    text: Annotated[str | None, typer.Option(help="Text in any line of the mail.")] = None,
+    host: Annotated[str | None, typer.Option(help="Part of the mail server's hostname.")] = None,
+    since: Annotated[
+        str | None, typer.Option(help="30m, 7d, yesterday, 15:40, 2026-11-24.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="The same forms.")] = None,
+    status: Annotated[
+        list[str] | None, typer.Option(help="Verdict, such as bounced, or bounced,expired.")
+    ] = None,
+    file: Annotated[
+        list[str] | None,
+        typer.Option(help="Log file to ask instead of the store; may be repeated, - is stdin."),
+    ] = None,
+    year: YearOption = None,
+    charset: CharsetOption = None,
+    only: Annotated[
+        str | None,
+        typer.Option(
+            "--type",
+            metavar="TYPE",
+            help="Ask events of this type only; all types otherwise.",
+            show_default=False,
+        ),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=0, help="Show the newest N; 0 is all.")] = 100,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values.")] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="Show all log lines of each mail.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Show what became of mails: one answer for each mail and recipient, newest last.
+
+    Criteria hold together and are case-insensitive.  Of addresses, a whole one asks for itself,
+    @example.net for a domain, bob@ for a local part, anything else for a part.  Without criteria
+    all mails of the time are shown.
+
+    Exit code 0: there are answers; 1: there is none, and standard error says whether there are
+    logs for that time; 2: the question makes no sense; 3: the answer is not whole, and standard
+    error says what could not be read or understood; 4: the store cannot be asked.
+
+    \b
+    mailingest trace --to bob@example.net --since 2d
+    mailingest trace --from @example.org --to bob@ --raw
+    mailingest trace --status bounced,expired,rejected --since yesterday --csv
+    mailingest trace --queue-id 4cX0Yz3q1vz9s0B
+    mailingest trace --sasl-user ann@example.org --since 1d
+    mailingest trace --file '/var/log/mail.log*' --client 192.0.2.7
+    """
+    from mailingest.commands.trace import Options
+    from mailingest.commands.trace import run as run_trace
+    from mailingest.trace.questions import Question
+
+    if as_json and as_csv:
+        raise UsageError("trace: --json or --csv, not both")
+    if file and only is not None:
+        raise UsageError("trace: --file or --type, not both: log files have no types")
+    if charset is not None and not file:
+        raise UsageError("trace: --charset is that of --file: what is stored is decoded already")
+    question = Question(
+        sender=sender,
+        recipient=recipient,
+        queue_id=queue_id,
+        message_id=message_id,
+        client=client,
+        sasl_user=sasl_user,
+        relay=relay,
+        text=text,
+        host=host,
+        since=since,
+        until=until,
+        status=status or (),
+    )
+    options = Options(
+        files=file or (),
+        year=year,
+        limit=limit,
+        form="json" if as_json else "csv" if as_csv else "text",
+        raw=raw,
+        only=only,
+    )
+    settings = start(config).for_source(None, charset)
+    try:
+        code = run_trace(settings, question, options)
+    except BrokenPipeError:
+        close_output()
+    else:
+        raise typer.Exit(code)

@@ -1,0 +1,73 @@
+"""The services, and what an operator asks of them: run, check, web, web-user, spool."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from mailingest.cli.options import EXIT_FAILED, EXIT_REFUSED, ConfigOption, start
+
+
+def run(config: ConfigOption = None) -> None:
+    """Receive syslog and store mail events, until SIGTERM or Ctrl-C.
+
+    The counters go to standard error every minute.  What could not be stored before
+    shutdown_timeout is in the spool, and is stored after the next start.
+    """
+    from mailingest.commands.pattern_guard import refuse_slow_patterns
+    from mailingest.service.daemon import run as run_daemon
+
+    settings = start(config)
+    refuse_slow_patterns(settings)
+    raise typer.Exit(run_daemon(settings))
+
+
+def check(config: ConfigOption = None) -> None:
+    """Check configuration, patterns, addresses and the store.
+
+    One line for each, `ok`, `warn` or `WRONG` and why.  Exit code 0: all is well, but for the
+    warnings; 2: something is wrong.
+    """
+    from mailingest.commands.check import check as check_all
+
+    raise typer.Exit(EXIT_REFUSED if check_all(start(config)) else 0)
+
+
+def web(config: ConfigOption = None) -> None:
+    """Serve the trace page until SIGTERM or Ctrl-C.
+
+    It is on http://127.0.0.1:8025 unless set otherwise.
+    """
+    from mailingest.web.server import run as run_web
+
+    raise typer.Exit(run_web(start(config)))
+
+
+def web_user(
+    name: Annotated[str, typer.Argument(show_default=False)],
+) -> None:
+    """Ask for a password, and print the line of a user for web.users_file.
+
+    Example: mailingest web-user ann >> /etc/mailingest/users
+    """
+    from mailingest.web.users import hash_password
+
+    password = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    print(f"{name}:{hash_password(password)}")
+
+
+def show_spool_status(
+    config: ConfigOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Show what is in the spool and whether it has room, while the daemon runs or not.
+
+    Exit code 1: it is full, or an operator has to do something before lines can be stored.
+    """
+    from mailingest.commands.spool import as_json as show_json
+    from mailingest.commands.spool import as_text
+    from mailingest.spool.status import spool_status
+
+    status = spool_status(start(config))
+    print(show_json(status) if as_json else as_text(status, datetime.now(UTC)))
+    raise typer.Exit(0 if status.full is None and status.held is None else EXIT_FAILED)

@@ -1,0 +1,143 @@
+"""Commands that look after the store: setup, retention, deadletter."""
+
+import sys
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from mailingest.cli.options import EXIT_FAILED, ConfigOption, start
+from mailingest.errors import UsageError
+
+
+def setup(
+    config: ConfigOption = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the requests and send none that change.")
+    ] = False,
+    diff: Annotated[
+        bool, typer.Option("--diff", help="Show what would change on the server; change nothing.")
+    ] = False,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Replace a template of that name that others have made."),
+    ] = False,
+    saved_objects: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Only write the dashboard for Kibana or OpenSearch Dashboards; - is stdout.",
+            show_default=False,
+        ),
+    ] = None,
+    grafana: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Only write the dashboard for Grafana; - is stdout.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Put index template and lifecycle policy on Elasticsearch or OpenSearch.
+
+    Each type has its own.  What is there already is left alone, so that this may be repeated.  The
+    policy deletes indices after retention.days, or the retention_days of the type, if one is set
+    and the server can (ILM, ISM).  Notes say what the cluster and its indices want set otherwise:
+    shards, replicas, other templates.  Settings of your own belong into the component template
+    TYPE@custom.
+    """
+    if dry_run and diff:
+        raise UsageError("setup: --dry-run or --diff, not both")
+    settings = start(config)
+    from mailingest.commands import setup as setting_up
+
+    if saved_objects is not None:
+        setting_up.write_saved_objects(settings, saved_objects)
+    if grafana is not None:
+        setting_up.write_grafana(settings, grafana)
+    if saved_objects is None and grafana is None:
+        setting_up.run(settings, "diff" if diff else "requests" if dry_run else None, force=force)
+
+
+def retention(
+    config: ConfigOption = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be deleted, and delete nothing.")
+    ] = False,
+) -> None:
+    """Delete the days that are older than retention.days from the store; made for a timer.
+
+    Only indices and files named TYPE-YYYY.MM.dd are deleted.  Days of a type with retention_days
+    ([types.TYPE]) are kept that long; without that and without retention.days, none are deleted.
+    """
+    from mailingest.commands.retention import run as run_retention
+
+    run_retention(start(config), dry_run=dry_run)
+
+
+def list_dead_letters(
+    config: ConfigOption = None,
+    limit: Annotated[int, typer.Option(min=0, help="How many of the newest; 0 is all.")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """List the documents that the store refused, with the reasons."""
+    from mailingest.commands.deadletter import list_letters
+
+    list_letters(start(config), limit=limit, as_json=as_json)
+
+
+def show_dead_letter(
+    identity: Annotated[str, typer.Argument(metavar="ID", show_default=False)],
+    config: ConfigOption = None,
+) -> None:
+    """Show a document and why it was refused, as JSON."""
+    from mailingest.commands.deadletter import show_letters
+
+    show_letters(start(config), identity)
+
+
+def retry_dead_letters(
+    identities: Annotated[
+        list[str] | None, typer.Argument(metavar="ID", show_default=False)
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Send documents to the store again: all, or those named.
+
+    Those that it takes are dead letters no more.  Exit code 1: some were refused again.
+    """
+    from mailingest.commands.deadletter import retry_letters
+
+    raise typer.Exit(0 if retry_letters(start(config), identities or []) else EXIT_FAILED)
+
+
+def purge_dead_letters(
+    config: ConfigOption = None,
+    before: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"],
+            help="Those refused before this time, UTC.",
+            show_default=False,
+        ),
+    ] = None,
+    index: Annotated[
+        str | None, typer.Option(help="Those for this index.", show_default=False)
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Remove documents from the dead letters for good."""
+    from mailingest.commands.deadletter import purge_letters
+
+    if everything == (before is not None or index is not None):
+        raise UsageError("deadletter purge: say which ones: --before TIME, --index NAME or --all")
+    if not yes and not sys.stdin.isatty():
+        raise UsageError("deadletter purge: nobody is there to ask: confirm with --yes")
+    purge_letters(
+        start(config),
+        before=None if before is None else before.replace(tzinfo=UTC),
+        index=index,
+        confirm=lambda question: yes or typer.confirm(question),
+    )
