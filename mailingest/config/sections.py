@@ -9,13 +9,17 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from mailingest.config.places import default_state_directory
 from mailingest.config.values import (
     Charset,
+    Days,
+    Duration,
     Fingerprint,
     Network,
     OwnFields,
     Port,
     Server,
     ServerName,
+    Size,
     TypeName,
+    WholeDays,
     Zone,
 )
 from mailingest.postfix.fields import Field as EventField
@@ -42,8 +46,8 @@ class UdpListener(Listener):
 
     host: str = Field("127.0.0.1", description="address or name to listen on; `::` is everywhere")
     port: Port = Field(5000, description="port to listen on; 0 takes a free one")
-    receive_buffer: int = Field(
-        4 * 1024 * 1024, ge=4096, description="receive buffer asked of the kernel, bytes"
+    receive_buffer: Size = Field(
+        4 * 1024 * 1024, ge=4096, le=1024**3, description="receive buffer asked of the kernel"
     )
     allow: tuple[Network, ...] = Field(
         (), description="networks that may send, such as 192.0.2.0/24; none: everybody"
@@ -56,8 +60,8 @@ class TcpListener(Listener):
     host: str = Field("127.0.0.1", description="address or name to listen on; `::` is everywhere")
     port: Port = Field(5000, description="port to listen on; 0 takes a free one")
     max_connections: int = Field(1000, ge=1, description="connections at a time")
-    idle_timeout: float | None = Field(
-        None, gt=0, description="seconds without a byte after which a connection is closed"
+    idle_timeout: Duration | None = Field(
+        None, gt=0, description="time without a byte after which a connection is closed"
     )
     allow: tuple[Network, ...] = Field(
         (), description="networks that may connect, such as 192.0.2.0/24; none: everybody"
@@ -84,17 +88,17 @@ class Syslog(_Section):
         "local", description="zone of time stamps without one: an IANA name, or `local`"
     )
     host_timezones: dict[str, Zone] = Field({}, description="zone by hostname of the sender")
-    max_days_ahead: float = Field(
+    max_days_ahead: Days = Field(
         3.0,
         ge=0.1,
         le=36_500,
-        description="days; a line that is dated further ahead is filed under its arrival",
+        description="a line that is dated further ahead is filed under its arrival",
     )
-    max_days_behind: float | None = Field(
+    max_days_behind: Days | None = Field(
         None,
         ge=0.1,
         le=36_500,
-        description="days; the same for a line that is older when it comes in; not set: "
+        description="the same for a line that is older when it comes in; not set: "
         "retention.days, or 366",
     )
 
@@ -131,11 +135,11 @@ class Correlation(_Section):
     """How long and how many queue IDs are remembered."""
 
     max_queue_ids: int = Field(750_000, ge=1000, description="queue IDs at a time, 700 bytes each")
-    max_bytes: int = Field(
-        512 * 1024 * 1024, ge=1024 * 1024, description="bytes that they may take, by all hosts"
+    max_bytes: Size = Field(
+        512 * 1024 * 1024, ge=1024 * 1024, description="memory that they may take, by all hosts"
     )
-    lifetime_days: float = Field(
-        6.0, gt=0, description="days; more than Postfix's maximal_queue_lifetime"
+    lifetime_days: Days = Field(
+        6.0, gt=0, description="how long; more than Postfix's maximal_queue_lifetime"
     )
 
 
@@ -154,7 +158,7 @@ class Index(_Section):
 class Retention(_Section):
     """How long documents are kept."""
 
-    days: int | None = Field(
+    days: WholeDays | None = Field(
         None, ge=1, le=36_500, description="days that are kept, today included; not set: for ever"
     )
 
@@ -162,7 +166,7 @@ class Retention(_Section):
 class EventType(_Section):
     """A type besides that of `index.prefix`: those that inputs name need no table of their own."""
 
-    retention_days: int | None = Field(
+    retention_days: WholeDays | None = Field(
         None, ge=1, le=36_500, description="days that are kept; not set: `retention.days`"
     )
 
@@ -171,8 +175,8 @@ class Batch(_Section):
     """When documents are written."""
 
     max_documents: int = Field(1000, ge=1, le=100_000, description="documents in a batch")
-    max_bytes: int = Field(4 * 1024 * 1024, ge=1024, description="bytes in a batch")
-    max_age: float = Field(1.0, gt=0, le=60, description="seconds that a document waits for more")
+    max_bytes: Size = Field(4 * 1024 * 1024, ge=1024, description="size of a batch")
+    max_age: Duration = Field(1.0, gt=0, le=60, description="time that a document waits for more")
     capacity: int = Field(20_000, ge=1000, description="documents kept in memory at most")
 
 
@@ -215,7 +219,7 @@ class Elasticsearch(_Section):
         None, description="file with its key (PEM), if it is not in client_cert"
     )
     compress: bool = Field(False, description="true sends requests compressed (gzip)")
-    timeout: float = Field(60.0, gt=0, description="seconds for a request")
+    timeout: Duration = Field(60.0, gt=0, description="time for a request")
     shards: int = Field(1, ge=1, le=100, description="shards of each day; 10 to 50 GB a shard")
     replicas: int = Field(1, ge=0, le=10, description="copies of each shard")
 
@@ -259,28 +263,28 @@ class State(_Section):
         default_factory=lambda: default_state_directory(os.environ),
         description="directory; default is $STATE_DIRECTORY (systemd) or the user's own",
     )
-    snapshot_interval: float = Field(
-        60.0, gt=0, description="seconds between snapshots of the queue IDs"
+    snapshot_interval: Duration = Field(
+        60.0, gt=0, description="time between snapshots of the queue IDs"
     )
-    max_dead_letter_bytes: int = Field(
+    max_dead_letter_bytes: Size = Field(
         256 * 1024 * 1024,
         ge=1024,
-        description="bytes of dead letters; when they are full, further ones wait",
+        description="size of the dead letters; when they are full, further ones wait",
     )
 
 
 class Spool(_Section):
     """What was received and is not stored yet, on disk below the state directory."""
 
-    max_bytes: int = Field(
-        4 * 1024**3, ge=16 * 1024**2, description="bytes kept while the store is down or slow"
+    max_bytes: Size = Field(
+        4 * 1024**3, ge=16 * 1024**2, description="size on disk while the store is down or slow"
     )
     sync: Literal["never", "interval", "always"] = Field(
         "interval",
         description="when it is synced to the disk, for a power failure: `never`, each "
         "`sync_interval`, or `always`, before a TCP sender learns that its lines are accepted",
     )
-    sync_interval: float = Field(1.0, gt=0, le=3600, description="seconds between syncs")
+    sync_interval: Duration = Field(1.0, gt=0, le=3600, description="time between syncs")
 
 
 class Web(_Section):
@@ -306,11 +310,11 @@ class Web(_Section):
         False, description="true shows addresses as a***@example.net only"
     )
     questions_a_minute: int = Field(60, ge=1, description="requests a minute and user")
-    question_seconds: float = Field(
+    question_seconds: Duration = Field(
         20.0,
         gt=0,
         le=3600,
-        description="seconds after which a question is answered with what was found until then",
+        description="time after which a question is answered with what was found until then",
     )
 
 
@@ -321,6 +325,6 @@ class Log(_Section):
     format: Literal["auto", "text", "json"] = Field(
         "auto", description="`auto` is text on a terminal and JSON elsewhere"
     )
-    report_interval: float = Field(
-        60.0, gt=0, description="seconds between reports of the counters"
+    report_interval: Duration = Field(
+        60.0, gt=0, description="time between reports of the counters"
     )

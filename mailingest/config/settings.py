@@ -31,7 +31,7 @@ from mailingest.config.sections import (
     Syslog,
     Web,
 )
-from mailingest.config.values import TypeName, charset_name
+from mailingest.config.values import Duration, TypeName, charset_name
 from mailingest.errors import UsageError
 from mailingest.syslog.sources import Source
 
@@ -68,8 +68,8 @@ class Settings(BaseSettings):
     spool: Spool = Spool()
     web: Web = Web()
     log: Log = Log()
-    shutdown_timeout: float = Field(
-        30.0, gt=0, description="seconds for storing what is in the spool at the end"
+    shutdown_timeout: Duration = Field(
+        30.0, gt=0, description="time for storing what is in the spool at the end"
     )
 
     @model_validator(mode="after")

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from mailingest.config.host_names import address_name, host_name
+from mailingest.config.quantities import read_days, read_seconds, read_size, read_whole_days
 from mailingest.postfix.fields import NAMES
 from mailingest.syslog.sources import TYPE_NAME
 
@@ -127,6 +128,12 @@ def _own_fields(fields: dict[str, str]) -> dict[str, str]:
 OwnFields = Annotated[
     dict[str, Literal["keyword", "text", "integer", "float", "ip"]], AfterValidator(_own_fields)
 ]
+Size = Annotated[int, BeforeValidator(read_size)]
+"""Bytes."""
+Duration = Annotated[float, BeforeValidator(read_seconds)]
+"""Seconds."""
+Days = Annotated[float, BeforeValidator(read_days)]
+WholeDays = Annotated[int, BeforeValidator(read_whole_days)]
 ServerName = Annotated[str, AfterValidator(_server_name)]
 Server = Annotated[str, AfterValidator(_server)]
 Fingerprint = Annotated[str, AfterValidator(_fingerprint)]
