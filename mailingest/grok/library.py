@@ -47,6 +47,7 @@ _LINE = re.compile(r"(\w+)\s+(\S.*)", re.ASCII)
 _REFERENCE = re.compile(r"%\{(\w+)(?::([^:{}]+))?(?::(\w+))?\}", re.ASCII)
 _FIELD_NAME = re.compile(r"@?[A-Za-z_][\w.-]*", re.ASCII)
 _NESTED_NAME = re.compile(r"(?:\[[\w@-]+\])+", re.ASCII)
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _NAMED_GROUP = re.compile(ATOM + r"|\(\?P?<(?![=!])([^>]*)>", re.DOTALL)
 # Stands between patterns that pygrok expands in one go; no pattern file can hold it.
 _SEPARATOR = "\x1e"
@@ -68,6 +69,14 @@ def _float(text: str) -> float:
 
 
 _GROK_TYPES: Mapping[str, Converter] = {"int": _int, "float": _float}
+# The type of a field in the configuration, as far as the pattern says it: its type, or what it is
+# made of.
+_LIKELY_TYPES: Final[Mapping[str, str]] = {
+    **{"int": "integer", "float": "float"},
+    **dict.fromkeys(("INT", "POSINT", "NONNEGINT"), "integer"),
+    **dict.fromkeys(("NUMBER", "BASE10NUM"), "float"),
+    **dict.fromkeys(("IP", "IPV4", "IPV6"), "ip"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +128,8 @@ class Library:
         self._declared = declared
         self._groups: dict[str, int] = {}
         self._places: list[str] = []
+        self._likely_types: dict[str, str] = {}
+        self._undeclared: set[str] = set()
         self._predefined = Grok("").predefined_patterns
         self._checked: set[str] = set()
         # A definition is put here behind those that it refers to.
@@ -132,7 +143,10 @@ class Library:
         return tuple(self._groups)
 
     def compile(self, patterns: Iterable[str]) -> list[Matcher]:
-        """Matchers of expressions such as ``%{POSTFIX_SMTPD}``; raises UsageError."""
+        """Matchers of expressions such as ``%{POSTFIX_SMTPD}``; raises UsageError.
+
+        Fields that are not declared are refused all at once.
+        """
         sources = [list(self._alternatives(self._expression(pattern))) for pattern in patterns]
         has_prefix = any(
             source.startswith(QUEUE_ID_PREFIX) for group in sources for source in group
@@ -149,13 +163,16 @@ class Library:
             source: self._alternative(text, source)
             for source, text in zip(distinct, expanded, strict=True)
         }
+        self._refuse_undeclared()
         return [self._matcher(group, alternatives, queue_id) for group in sources]
 
     def compile_search(self, pattern: str) -> GrokSearch:
         """The search for an expression such as ``^%{POSTFIX_SMTPD}$``; raises UsageError."""
         (expanded,) = self._expand([self._expression(pattern)])
         compiled = self._compiled(expanded, pattern)
-        return GrokSearch(compiled, self._names(compiled))
+        search = GrokSearch(compiled, self._names(compiled))
+        self._refuse_undeclared()
+        return search
 
     def alternatives(self) -> Iterator[tuple[Definition, re.Pattern[str]]]:
         """Compile each alternative of each definition, used or not; raises UsageError.
@@ -248,6 +265,8 @@ class Library:
             if field is None:
                 return match[0]
             number = self._group(field, place)
+            likely = _LIKELY_TYPES.get(grok_type, _LIKELY_TYPES.get(name, "keyword"))
+            self._likely_types.setdefault(self.fields[number], likely)
             if grok_type in _GROK_TYPES:
                 self._converters.setdefault(self.fields[number], _GROK_TYPES[grok_type])
             return f"%{{{name}:g{number}}}"
@@ -278,18 +297,33 @@ class Library:
         return Alternative(pattern, self._names(pattern), self._converters, first)
 
     def _names(self, pattern: re.Pattern[str]) -> Sequence[str]:
-        """The field of each group; raises UsageError if one is not declared."""
+        """The field of each group; those that are not declared are noted."""
         fields = self.fields
         names = [""] * pattern.groups
         for group, index in pattern.groupindex.items():
-            number = int(group[1 : group.index("_")])
-            names[index - 1] = fields[number]
-            if self._declared is not None and fields[number] not in self._declared:
-                raise UsageError(
-                    f"{self._places[number]}: there is no field {fields[number]}: "
-                    "declare its type in the configuration, in [grok.fields]"
-                )
+            name = fields[int(group[1 : group.index("_")])]
+            names[index - 1] = name
+            if self._declared is not None and name not in self._declared:
+                self._undeclared.add(name)
         return names
+
+    def _refuse_undeclared(self) -> None:
+        """Refuse all fields that are not declared, as lines that declare them."""
+        numbers = sorted(map(self._groups.__getitem__, self._undeclared))
+        if not numbers:
+            return
+        lines = [
+            f'{toml_key(name)} = "{self._likely_types.get(name, "keyword")}"'
+            f"  # {self._places[self._groups[name]]}"
+            for name in map(self.fields.__getitem__, numbers)
+        ]
+        first = self.fields[numbers[0]]
+        more = f", and none of {len(numbers) - 1} further names" if numbers[1:] else ""
+        raise UsageError(
+            f"{self._places[numbers[0]]}: there is no field {first}{more}: declare its type "
+            "(keyword, text, integer, float, ip) in the configuration:\n"
+            + "\n".join(["[grok.fields]", *lines])
+        )
 
     def _pattern(self, expanded: str, source: str) -> tuple[re.Pattern[str], frozenset[str]]:
         """Compile, and find out which characters a match can begin with."""
@@ -325,6 +359,15 @@ def _translated(definition: Definition, place: str = "") -> Definition:
         return replace(definition, pattern=translate(definition.pattern))
     except NotTranslatable as error:
         raise UsageError(f"{place or definition.place}: {error}") from None
+
+
+def toml_key(name: str) -> str:
+    """A name as the key of a TOML table: quoted, unless it is a bare key (TOML 1.0, Keys).
+
+    >>> toml_key("client.ip"), toml_key("message-id")
+    ('"client.ip"', 'message-id')
+    """
+    return name if _BARE_KEY.fullmatch(name) else f'"{name}"'
 
 
 def _field_name(target: str, place: str) -> str:

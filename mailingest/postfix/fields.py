@@ -291,6 +291,15 @@ FIELDS: tuple[Field, ...] = (
           "nostarttls"),
     Field("postfix_tls_policy_violated", "keyword", "`!` where the level was not reached", "!"),
     Field("postfix_tls_policy_undecided", "keyword", "`?` where it is not known", "?"),
+    Field("postfix_requiretls", "keyword", "`true` if the sender asked for REQUIRETLS (RFC 8689)",
+          "requiretls"),
+    Field("postfix_requiretls_policy_violation", "keyword", "`true` if it could not be had", "!"),
+    Field("postfix_requiretls_downgrade_level", "keyword", "why, such as `nostarttls`",
+          "nostarttls"),
+    Field("postfix_requiretls_policy_undecided", "keyword", "`true` where it is not known", "?"),
+    Field("postfix_discarded_ehlo_keywords", "keyword",
+          "what was left out of a reply to EHLO, or not believed in one, with blanks between",
+          "CHUNKING DSN"),
     *(
         Field(f"postfix_cmd_{command}{suffix}", "integer",
               f"{'all' if command == 'count' else command} commands {meaning}", "1")
@@ -446,11 +455,22 @@ def _filter_action(text: str) -> str:
     return _FILTER_ACTIONS.get(word, word)
 
 
+def _true(_: str) -> str:
+    """What Logstash users make of a mark that is there (upstream's own mutate gsub)."""
+    return "true"
+
+
+_MARKS = (
+    "postfix_requiretls",
+    "postfix_requiretls_policy_violation",
+    "postfix_requiretls_policy_undecided",
+)
+
 CONVERTERS: dict[str, Callable[[str], Value]] = {
     field.name: _signed if field.name in _SIGNED else _BY_TYPE[field.type]
     for field in FIELDS
     if field.type in _BY_TYPE
-} | {"filter_action": _filter_action}
+} | {"filter_action": _filter_action, **dict.fromkeys(_MARKS, _true)}
 """Conversion from the matched text, by field name; ValueError where the text does not fit."""
 
 NAMES = frozenset(field.name for field in FIELDS)

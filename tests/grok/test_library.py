@@ -1,6 +1,7 @@
 """Grok patterns: what loads, what is refused and how, and that all the haste changes no match."""
 
 import re
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -243,12 +244,6 @@ def test_a_failed_match_leaves_no_fields_behind() -> None:
         ),
         pytest.param("X a{99999999999}\n", "own.grok:1: pattern X: ", id="too many times"),
         pytest.param("X a|*\n", "own.grok:1: pattern X: nothing to repeat: w", id="just a star"),
-        pytest.param(
-            "X a\nY (?<undeclared>a)\n",
-            "own.grok:2: pattern Y: there is no field undeclared: declare its type in the "
-            "configuration, in [grok.fields]",
-            id="a field that is not declared",
-        ),
     ],
 )
 def test_what_is_refused_names_file_line_and_pattern(text: str, message: str) -> None:
@@ -429,3 +424,30 @@ def test_any_alternatives_find_the_same_as_one_big_regular_expression(
     text = "ABCDEF: " + text if id else text
 
     assert captured(fast, text) == Plain(definitions, "%{X}").match(text)
+
+
+def test_all_fields_that_are_not_declared_are_refused_at_once_as_lines_that_declare_them() -> None:
+    text = """X %{IP:[client][ip]} %{NUMBER:load} %{POSINT:n} %{WORD:y} %{WORD:word:float}
+Y (?<group>a)%{X}
+UNUSED %{INT:unused}
+"""
+    with pytest.raises(UsageError) as refused:
+        library(text, declared=["y"]).compile(["%{X}", "%{Y}"])
+
+    head, block = str(refused.value).split("\n", 1)
+    assert head == (
+        "own.grok:1: pattern X: there is no field client.ip, and none of 4 further names: declare "
+        "its type (keyword, text, integer, float, ip) in the configuration:"
+    )
+    assert tomllib.loads(block) == {
+        "grok": {
+            "fields": {
+                "client.ip": "ip",
+                "load": "float",
+                "n": "integer",
+                "word": "float",
+                "group": "keyword",
+            }
+        }
+    }
+    assert '\ngroup = "keyword"  # own.grok:2: pattern Y' in block

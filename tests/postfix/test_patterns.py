@@ -127,8 +127,9 @@ DELIVERIES = [
          "tls=dane/!requiretls:nostarttls, dsn=5.7.30, status=bounced (no)",
          {**QID, **MX_RELAY, **delays(1.0, 0.0, 0.0, 1.0, 0.0), "to": "b@example.net",
          "tls_security_level": "dane", "tls_policy_violated": "!", "tls_policy": "requiretls",
-         "tls_policy_reason": "nostarttls", "dsn": "5.7.30",
-         "status": "bounced", "smtp_response": "no"}),
+         "tls_policy_reason": "nostarttls", "requiretls": "true",
+         "requiretls_policy_violation": "true", "requiretls_downgrade_level": "nostarttls",
+         "dsn": "5.7.30", "status": "bounced", "smtp_response": "no"}),
     line("smtp", "3.11: TLS level undecided",
          "4F2A11E0ABC: to=<b@example.net>, relay=none, delay=1, delays=0/0/1/0, tls=dane?, "
          "dsn=4.4.1, status=deferred (no)",
@@ -140,7 +141,15 @@ DELIVERIES = [
          "tls=dane/requiretls?, dsn=4.4.1, status=deferred (no)",
          {**QID, **NO_RELAY, **delays(1.0, 0.0, 0.0, 1.0, 0.0), "to": "b@example.net",
          "tls_security_level": "dane", "tls_policy": "requiretls", "tls_policy_undecided": "?",
+         "requiretls": "true", "requiretls_policy_undecided": "true",
          "dsn": "4.4.1", "status": "deferred", "smtp_response": "no"}),
+    line("smtp", "3.11: a policy that is not REQUIRETLS",
+         "4F2A11E0ABC: to=<b@example.net>, relay=none, delay=1, delays=0/0/1/0, "
+         "tls=dane/!requiretls-ish:no?, dsn=4.4.1, status=deferred (no)",
+         {**QID, **NO_RELAY, **delays(1.0, 0.0, 0.0, 1.0, 0.0), "to": "b@example.net",
+         "tls_security_level": "dane", "tls_policy": "requiretls-ish", "tls_policy_violated": "!",
+         "tls_policy_reason": "no", "tls_policy_undecided": "?", "dsn": "4.4.1",
+         "status": "deferred", "smtp_response": "no"}),
     line("smtp", "TLS words of a later version do not spoil the line",
          "4F2A11E0ABC: to=<b@example.net>, relay=none, delay=1, delays=0/0/1/0, "
          "tls=NEW|forms, dsn=4.4.1, status=deferred (no)",
@@ -743,9 +752,14 @@ SMTPD = [
          "restarting"}),
     line("smtpd", "EHLO keywords",
          "discarding EHLO keywords: CHUNKING",
-         {"message": "discarding EHLO keywords: CHUNKING"}),
+         {"message": "discarding EHLO keywords: CHUNKING",
+         "discarded_ehlo_keywords": "CHUNKING"}),
 ]
 SMTP = [
+    line("smtp", "EHLO keywords",
+         "discarding EHLO keywords: PIPELINING SIZE CHUNKING",
+         {"message": "discarding EHLO keywords: PIPELINING SIZE CHUNKING",
+         "discarded_ehlo_keywords": "PIPELINING SIZE CHUNKING"}),
     line("smtp", "said",
          "4F2A11E0ABC: host mx.example.net[192.0.2.9] said: 450 4.7.1 <b@example.net>: "
          "Recipient address rejected: Greylisted (in reply to RCPT TO command)",

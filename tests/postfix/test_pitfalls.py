@@ -146,7 +146,7 @@ def test_the_queue_id_stands_after_the_level() -> None:
         ("dane?", {"tls_security_level": "dane", "tls_policy_undecided": "?"}),
         (
             "dane/requiretls",
-            {"tls_security_level": "dane", "tls_policy": "requiretls"},
+            {"tls_security_level": "dane", "tls_policy": "requiretls", "requiretls": "true"},
         ),
         (
             "dane/requiretls?",
@@ -154,6 +154,8 @@ def test_the_queue_id_stands_after_the_level() -> None:
                 "tls_security_level": "dane",
                 "tls_policy": "requiretls",
                 "tls_policy_undecided": "?",
+                "requiretls": "true",
+                "requiretls_policy_undecided": "true",
             },
         ),
         (
@@ -163,6 +165,9 @@ def test_the_queue_id_stands_after_the_level() -> None:
                 "tls_policy_violated": "!",
                 "tls_policy": "requiretls",
                 "tls_policy_reason": "nostarttls",
+                "requiretls": "true",
+                "requiretls_policy_violation": "true",
+                "requiretls_downgrade_level": "nostarttls",
             },
         ),
         ("words=of(a)later+version", {}),
@@ -177,7 +182,7 @@ def test_tls_in_a_delivery_line_does_not_spoil_it(tls: str, fields: dict[str, st
     )
 
     assert found.pop("dsn") == "2.0.0"
-    assert {name: found[name] for name in found if name.startswith("tls")} == fields
+    assert {name: found[name] for name in found if name.startswith(("tls", "requiretls"))} == fields
 
 
 @pytest.mark.parametrize(
