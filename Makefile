@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 
-.PHONY: run test lock audit
+.PHONY: run test lock audit man
 
 CONFIG = $(if $(wildcard mailingest.toml),--config mailingest.toml)
 
@@ -21,6 +21,10 @@ test: $(VENV)/dev
 
 lock:
 	.ci/lock
+
+# Manual pages, in build/man.
+man: $(VENV)/run
+	$(VENV)/bin/python -m docs.man build/man
 
 audit: $(VENV)/audit/done
 	PATH="$(CURDIR)/$(VENV)/audit/bin:$$PATH" .ci/audit
