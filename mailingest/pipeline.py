@@ -12,8 +12,10 @@ import orjson
 
 from mailingest.documents import Document, DocumentMaker
 from mailingest.postfix.enrichment import QueueMap
-from mailingest.postfix.interpretation import interpret
+from mailingest.postfix.interpretation import WITH_REASON, interpret
+from mailingest.postfix.outcome import Outcome
 from mailingest.postfix.parser import Event, EventParser
+from mailingest.postfix.reason_classes import NO_CLASS, reason_class
 from mailingest.postfix.tls_sessions import TLS_AGENTS, TlsSessions
 from mailingest.syslog.arrival import TIME_IMPLAUSIBLE, BelievedTimes
 from mailingest.syslog.header import HEADER_NOMATCH, TIME_NOMATCH, RecordDecoder
@@ -44,9 +46,11 @@ class PipelineCounters:
 
     Each frame is empty, or becomes one document, or is not wanted in the store:
     ``frames == empty + documents + left_out + waiting``.
-    ``filed_by_arrival`` counts those whose own time cannot be believed.
+    ``filed_by_arrival`` counts those whose own time cannot be believed, and ``late`` those that
+    came more than a quarter of an hour after their own time.
     ``unmatched`` counts those whose header or text matched nothing, by the tag that says so;
     where there are too many different ones, the rest is under ``other``.
+    ``outcomes`` counts by outcome and class of the reason (`reason_class`).
     """
 
     frames: int = 0
@@ -54,13 +58,20 @@ class PipelineCounters:
     documents: int = 0
     documents_left_out: int = 0
     filed_by_arrival: int = 0
+    late: int = 0
     unmatched: dict[str, int] = field(default_factory=dict)
+    outcomes: dict[tuple[str, ...], int] = field(default_factory=dict)
 
     def count_unmatched(self, tag: str) -> None:
         """Count a frame under its tag."""
         if tag not in self.unmatched and len(self.unmatched) >= _MOST_TAGS_COUNTED:
             tag = _OTHER_TAGS
         self.unmatched[tag] = self.unmatched.get(tag, 0) + 1
+
+    def count_outcome(self, outcome: Outcome, fields: Mapping[str, Any]) -> None:
+        """Count what a line says became of something."""
+        key = (outcome, reason_class(fields) if outcome in WITH_REASON else NO_CLASS)
+        self.outcomes[key] = self.outcomes.get(key, 0) + 1
 
 
 class Pipeline:
@@ -132,6 +143,8 @@ class Pipeline:
             if (
                 abs(record.moment.seconds - reference) > NEAR_SECONDS or "/" not in record.program
             ) and _UNTIMED.isdisjoint(record.problems):
+                if record.moment.seconds < reference - NEAR_SECONDS:
+                    counters.late += 1
                 self.senders.feed(record, reference)
                 is_believed = self._believed.include(record.moment.seconds, reference)
         elif not record.problems or _UNTIMED.isdisjoint(record.problems):
@@ -154,7 +167,9 @@ class Pipeline:
             self._file_by_arrival(event, reference)
         if event.service in TLS_AGENTS:
             self._tls_sessions.feed(event)
-        interpret(event)
+        outcome = interpret(event)
+        if outcome is not None:
+            counters.count_outcome(outcome, event.fields)
         ready = self.queue_map.feed(event, self._now)
         if self._now - self._ticked >= 1.0:
             self._ticked = self._now

@@ -318,6 +318,18 @@ class Web(_Section):
     )
 
 
+class Metrics(_Section):
+    """Metrics for Prometheus, and whether the daemon is alive and ready, over HTTP."""
+
+    host: str = Field("127.0.0.1", description="address or name to listen on")
+    port: Port | None = Field(
+        None, description="port to listen on, 0 takes a free one; not set: no metrics"
+    )
+    server_names: tuple[ServerName, ...] = Field(
+        (), description="names that it is reached under, beside localhost, addresses and `host`"
+    )
+
+
 class Log(_Section):
     """mailingest's own log, on standard error."""
 

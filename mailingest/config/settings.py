@@ -23,6 +23,7 @@ from mailingest.config.sections import (
     Inputs,
     Listener,
     Log,
+    Metrics,
     Ndjson,
     Retention,
     Spool,
@@ -67,6 +68,7 @@ class Settings(BaseSettings):
     state: State = Field(default_factory=State)
     spool: Spool = Spool()
     web: Web = Web()
+    metrics: Metrics = Metrics()
     log: Log = Log()
     shutdown_timeout: Duration = Field(
         30.0, gt=0, description="time for storing what is in the spool at the end"

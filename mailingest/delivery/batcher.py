@@ -16,6 +16,7 @@ from mailingest.delivery.outages import OutageLog, What
 from mailingest.delivery.receipts import Receipt, Receipts
 from mailingest.documents import Document
 from mailingest.errors import MailingestError, UsageError, sole_error
+from mailingest.histogram import Histogram
 from mailingest.stores.protocol import Rejection, Writer, WriteResult
 from mailingest.stores.threads import in_thread
 
@@ -29,6 +30,9 @@ MAX_AGE = 1.0
 # Documents.  About 80 MB with their fields: a second or more of a full core's work.
 CAPACITY = 20_000
 
+# Seconds.  SQLite commits in a hundredth, a cluster answers in a tenth, and a request ends after a
+# minute.
+WRITE_BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 _DAY_SECONDS = 86_400
 
@@ -94,6 +98,7 @@ class Batcher:
         self._keep_trying = keep_trying
         self._live = live
         self._now = now
+        self._clock = clock
         self._rng = rng or random.Random()  # noqa: S311 - jitter, not a secret
         self._outages = OutageLog(clock)
         self._batches = Batches(
@@ -110,6 +115,16 @@ class Batcher:
         self.documents_rejected = 0
         self.batches_written = 0
         self.retries = 0
+        self.write_seconds = Histogram(WRITE_BOUNDS)
+        """How long the writer took for each of its answers."""
+        self.lag: float | None = None
+        """Seconds between the time of the newest line of the last batch and its being stored."""
+        self._waiting_since: float | None = None
+
+    @property
+    def stalled_seconds(self) -> float:
+        """For how long documents have waited and the store has taken none; 0 if all is well."""
+        return 0.0 if self._waiting_since is None else self._clock() - self._waiting_since
 
     @property
     def receipts(self) -> Receipts:
@@ -191,8 +206,10 @@ class Batcher:
             except MailingestError as error:
                 if isinstance(error, UsageError) and not self._keep_trying:
                     raise
+                self._note_refusal(self._clock())
                 await self._back_off(attempt, error)
                 attempt += 1
+        self._waiting_since = None
         self._outages.log_recovery("documents", self.pending)
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -238,15 +255,19 @@ class Batcher:
         """
         held = 0
         while left:
+            began = self._clock()
             try:
                 if attempt:
                     await self._writer.open()  # a store that was away may have lost its set-up
                 result = await self._writer.write(left)
             except MailingestError as error:
+                self._note_refusal(began)
                 await self._back_off(attempt, error)
                 attempt += 1
                 continue
+            self.write_seconds.observe(self._clock() - began)
             held += self._account(batch, result)
+            self._note_answer(began, left, result)
             if not result.retry:
                 self._outages.log_recovery("documents", self.pending)
             if len(result.retry) == len(left):
@@ -257,6 +278,19 @@ class Batcher:
                 attempt = 0
             left = result.retry
         return held
+
+    def _note_refusal(self, began: float) -> None:
+        if self._waiting_since is None:
+            self._waiting_since = began
+
+    def _note_answer(self, began: float, documents: list[Document], result: WriteResult) -> None:
+        if len(result.retry) == len(documents):
+            self._note_refusal(began)
+            return
+        self._waiting_since = None
+        if result.stored:
+            # Lines come in the order of their times, or nearly so.
+            self.lag = max(0.0, self._now() - documents[-1].seconds)
 
     def _account(self, batch: Batch, result: WriteResult) -> int:
         """Note what became of documents; how many are held."""

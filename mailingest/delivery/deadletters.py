@@ -4,7 +4,7 @@ import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -47,6 +47,13 @@ class DeadLetters:
         self._directory = directory
         self._max_bytes = max_bytes
         self._clock = clock
+        self.size_bytes = 0
+        """Bytes of all dead letters when they were last looked at."""
+
+    def measure(self) -> None:
+        """Look how many bytes there are: other commands remove some."""
+        with suppress(OSError):
+            self.size_bytes = sum(path.stat().st_size for path in letter_files(self._directory))
 
     def write(self, rejections: Sequence[Rejection]) -> int:
         """Append the first N documents for which there is room, and return N.
@@ -58,7 +65,9 @@ class DeadLetters:
             self._directory.mkdir(mode=0o750, parents=True, exist_ok=True)
             # No waiting here: the batcher tries again later, and logs it.
             with _locked(self._directory, fcntl.LOCK_EX | fcntl.LOCK_NB):
-                return self._append(rejections, now)
+                count = self._append(rejections, now)
+                self.measure()
+                return count
         except BlockingIOError:
             raise StoreUnavailable(
                 f"dead letters in {self._directory} are being changed by another command"

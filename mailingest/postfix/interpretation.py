@@ -7,20 +7,24 @@ from mailingest.postfix.parser import Event
 from mailingest.postfix.reasons import add_reason
 
 # What has happened to mail and has a reason.
-_WITH_REASON: Final[frozenset[Outcome]] = frozenset({"deferred", "bounced", "expired", "rejected"})
+WITH_REASON: Final[frozenset[Outcome]] = frozenset({"deferred", "bounced", "expired", "rejected"})
 
 
-def interpret(event: Event) -> None:
-    """Write `outcome` and `postfix_reason` into the fields of a Postfix line that has them."""
+def interpret(event: Event) -> Outcome | None:
+    """Write `outcome` and `postfix_reason` into the fields of a Postfix line that has them.
+
+    Returns the outcome.
+    """
     if not event.instance:
-        return
+        return None
     fields = event.fields
     outcome = outcome_of(event.service, fields)
     if outcome is None:
         # A client that was refused before there was any mail.
         if "postfix_action" in fields:
             add_reason(fields)
-        return
+        return None
     fields["outcome"] = outcome
-    if outcome in _WITH_REASON:
+    if outcome in WITH_REASON:
         add_reason(fields)
+    return outcome

@@ -1,30 +1,49 @@
 """The counters of the service, each declared once: name, kind, meaning, and where it is read.
 
-The log line, the state file of the spool (`mailingest spool status`) and the table in
-docs/monitoring.md all come from this declaration.
+The log line, the state file of the spool (`mailingest spool status`), the metrics of `/metrics` and
+the table of docs/monitoring.md all come from this declaration.
 """
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from mailingest.histogram import Histogram
+from mailingest.postfix.programs import PROGRAMS
 from mailingest.service.log_output import log_output
 from mailingest.service.parts import Parts
+from mailingest.syslog.header import HEADER_NOMATCH, PROGRAM_NOMATCH
 
-Kind = Literal["counter", "gauge", "state"]
-"""A counter only grows from the start on, a gauge is a number of now, a state a text or None."""
+Kind = Literal["counter", "gauge", "state", "histogram"]
+"""A counter only grows from the start on, a gauge is a number of now, a state a text or None, a
+histogram sorts how long something took into buckets."""
 
-Value = int | str | None | dict[str, int]
+Unit = Literal["", "bytes", "seconds"]
+
+Labels = tuple[str, ...]
+
+Reading = int | float | str | None | Histogram | Mapping[Labels, int | float]
+
+Value = int | float | str | None | dict[str, int | float]
+"""A reading as the log and JSON have it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Counter:
-    """One counter, of whatever kind; its value may be a number for each label, such as a tag."""
+    """One counter, of whatever kind.
+
+    With ``labels`` its reading is a number for each tuple of their values.  These come from closed
+    lists, or are host names of which there is a bounded number; never addresses of people.
+    The name of one that has a ``unit`` ends with it.
+    """
 
     name: str
     kind: Kind
     help: str
-    read: Callable[[Parts], Value]
+    read: Callable[[Parts], Reading]
+    unit: Unit = ""
+    labels: Labels = ()
 
 
 def _of_inputs(name: str, help_text: str, kind: Kind = "counter") -> Counter:
@@ -34,6 +53,30 @@ def _of_inputs(name: str, help_text: str, kind: Kind = "counter") -> Counter:
 
 def _sum(parts: Parts, name: str) -> int:
     return sum(one.counters().get(name, 0) for one in parts.inputs)
+
+
+_OTHER: Final = "other"
+_TAGS: Final = frozenset(
+    {
+        HEADER_NOMATCH,
+        PROGRAM_NOMATCH,
+        "_grok_postfix_postfix_nomatch",
+        *(f"_grok_postfix_{service}_nomatch" for service in PROGRAMS if service),
+    }
+)
+
+
+def _outcomes(parts: Parts) -> Mapping[Labels, int]:
+    return parts.pipeline.counters.outcomes
+
+
+def _unmatched(parts: Parts) -> dict[Labels, int]:
+    """By tag; of daemons that Postfix does not know, whose names are from lines, by one for all."""
+    found: dict[Labels, int] = {}
+    for tag, count in parts.pipeline.counters.unmatched.items():
+        key = (tag if tag in _TAGS else _OTHER,)
+        found[key] = found.get(key, 0) + count
+    return found
 
 
 COUNTERS: Final = (
@@ -91,6 +134,14 @@ COUNTERS: Final = (
         "gauge",
         "bytes that the spool has on disk",
         lambda parts: parts.spool.size,
+        unit="bytes",
+    ),
+    Counter(
+        "spool_limit_bytes",
+        "gauge",
+        "bytes that it may have (`spool.max_bytes`)",
+        lambda parts: parts.spool.max_bytes,
+        unit="bytes",
     ),
     Counter(
         "spool_frames",
@@ -120,7 +171,21 @@ COUNTERS: Final = (
         "lines_unmatched",
         "counter",
         "by tag, lines that no pattern matched",
-        lambda parts: dict(parts.pipeline.counters.unmatched),
+        _unmatched,
+        labels=("tag",),
+    ),
+    Counter(
+        "outcomes",
+        "counter",
+        "lines that say what became of a mail, by outcome and class of the reason (RFC 3463)",
+        _outcomes,
+        labels=("outcome", "reason"),
+    ),
+    Counter(
+        "lines_late",
+        "counter",
+        "lines that came more than a quarter of an hour after their own time",
+        lambda parts: parts.pipeline.counters.late,
     ),
     Counter(
         "lines_filed_by_arrival",
@@ -169,6 +234,7 @@ COUNTERS: Final = (
         "gauge",
         "bytes that the queue IDs take, about",
         lambda parts: parts.pipeline.queue_map.size_bytes,
+        unit="bytes",
     ),
     Counter(
         "facts_too_long",
@@ -256,6 +322,41 @@ COUNTERS: Final = (
         lambda parts: parts.batcher.retries,
     ),
     Counter(
+        "batch_write_seconds",
+        "histogram",
+        "how long the store took to answer for a batch",
+        lambda parts: parts.batcher.write_seconds,
+        unit="seconds",
+    ),
+    Counter(
+        "lag_seconds",
+        "gauge",
+        "between the time of the newest line of the last batch and its being stored",
+        lambda parts: parts.batcher.lag or 0.0,
+        unit="seconds",
+    ),
+    Counter(
+        "store_stalled_seconds",
+        "gauge",
+        "for how long the store has taken nothing of what waits; 0 if all is well",
+        lambda parts: parts.batcher.stalled_seconds,
+        unit="seconds",
+    ),
+    Counter(
+        "dead_letters_bytes",
+        "gauge",
+        "bytes of dead letters that are there",
+        lambda parts: parts.dead_letters.size_bytes,
+        unit="bytes",
+    ),
+    Counter(
+        "uptime_seconds",
+        "gauge",
+        "since the start",
+        lambda parts: time.monotonic() - parts.started_at,
+        unit="seconds",
+    ),
+    Counter(
         "log_lines_lost",
         "counter",
         "lines of mailingest's own log that could not be written, for want of disk space mostly",
@@ -265,5 +366,13 @@ COUNTERS: Final = (
 
 
 def read_counters(parts: Parts) -> dict[str, Value]:
-    """The values of now, by name."""
-    return {counter.name: counter.read(parts) for counter in COUNTERS}
+    """The values of now, by name, as the log and JSON have them."""
+    return {counter.name: _plain(counter.read(parts)) for counter in COUNTERS}
+
+
+def _plain(reading: Reading) -> Value:
+    if isinstance(reading, Histogram):
+        return {"count": reading.count, "sum": round(reading.sum, 3)}
+    if isinstance(reading, Mapping):
+        return {" ".join(labels): value for labels, value in reading.items()}
+    return round(reading, 3) if isinstance(reading, float) else reading

@@ -26,19 +26,24 @@ from mailingest.errors import MailingestError, UsageError, sole_error
 from mailingest.service import gc_tuning
 from mailingest.service.counters import Value, read_counters
 from mailingest.service.descriptors import within_limits
+from mailingest.service.endpoint import endpoint_of
 from mailingest.service.frame_limit import FrameLimit
 from mailingest.service.log_limit import log_limit
 from mailingest.service.parts import build_parts
+from mailingest.service.readiness import Readiness
 from mailingest.service.snapshots import Snapshots
 from mailingest.service.systemd import notify, watchdog_interval
 from mailingest.spool.records import Position
 from mailingest.spool.snapshot import restore
+from mailingest.stores.threads import in_thread
 from mailingest.syslog.senders import Notice
 
 _log = structlog.get_logger(__name__)
 
 # Delivery lines that wait for their qmgr line go out about this many seconds late at most.
 _TICK_SECONDS: Final = 0.5
+# Dead letters that a command has taken away are counted this long at most.
+_MEASURE_SECONDS: Final = 60.0
 # Another kind of signal that comes within this many seconds belongs to the first one: Ctrl-C sends
 # SIGINT to all processes of a terminal, and what has started the daemon passes it on as SIGTERM.
 _PASSED_ON_SECONDS: Final = 5.0
@@ -68,6 +73,7 @@ class Daemon:
         self._snapshots = Snapshots(
             self._snapshot, parts.pipeline, parts.spool, parts.batcher.receipts, parts.writer.sync
         )
+        self._readiness = Readiness(parts.spool)
         self._frame_limit = FrameLimit(parts.mark)
         self._stop = asyncio.Event()
         self._stopped_by: tuple[signal.Signals, float] | None = None
@@ -81,7 +87,10 @@ class Daemon:
         parts.spool.open(position)
         self._open_mark(position)
         try:
-            async with asyncio.TaskGroup() as storing:
+            async with (
+                endpoint_of(self._settings.metrics, parts, self._readiness),
+                asyncio.TaskGroup() as storing,
+            ):
                 tasks = [
                     storing.create_task(parts.batcher.run()),
                     storing.create_task(parts.processor.run()),
@@ -133,11 +142,13 @@ class Daemon:
             async with asyncio.TaskGroup() as serving:
                 receiving = [serving.create_task(one.serve()) for one in self._parts.inputs]
                 chores = [serving.create_task(chore) for chore in self._chores()]
+                self._readiness.phase = "serving"
                 notify("READY=1")
                 _log.info("started", addresses=[one.address for one in self._parts.inputs])
                 try:
                     await self._stop.wait()
                 finally:
+                    self._readiness.phase = "stopping"
                     notify("STOPPING=1")
                 end = loop.time() + self._settings.shutdown_timeout
                 self._announce_end()
@@ -194,6 +205,7 @@ class Daemon:
             _every(self._settings.log.report_interval, self._report),
             self._snapshots.keep(self._settings.state.snapshot_interval),
             self._reopen_after_rotation(),
+            self._measure_dead_letters(),
         ]
         if (interval := watchdog_interval()) is not None:
             chores.append(_every(interval, _sign_of_life))
@@ -216,6 +228,11 @@ class Daemon:
 
     async def _report(self) -> None:
         _log.info("counters", **self.counters())
+
+    async def _measure_dead_letters(self) -> None:
+        while True:
+            await in_thread(self._parts.dead_letters.measure)
+            await asyncio.sleep(_MEASURE_SECONDS)
 
     async def _reopen_after_rotation(self) -> None:
         """SIGHUP after log rotation: files are opened anew."""

@@ -1,5 +1,6 @@
 """The parts of the service, made of the settings and put together."""
 
+import time
 from dataclasses import dataclass
 
 from mailingest.config import Settings
@@ -30,6 +31,8 @@ class Parts:
     batcher: Batcher
     dead_letters: DeadLetters
     writer: Writer
+    started_at: float
+    """Seconds of a clock that never goes back (time.monotonic)."""
 
 
 def build_parts(settings: Settings) -> Parts:
@@ -64,4 +67,5 @@ def build_parts(settings: Settings) -> Parts:
         batcher=batcher,
         dead_letters=dead_letters,
         writer=writer,
+        started_at=time.monotonic(),
     )

@@ -46,6 +46,7 @@ class Spool:
     ) -> None:
         self.position = Position()
         self._directory = directory
+        self._max_bytes = max_bytes
         self._journal = Journal(directory, max_bytes=max_bytes, segment_bytes=segment_bytes)
         self._commit = GroupCommit(self._journal)
         self._tail: deque[tuple[Position, FrameBatch]] = deque()
@@ -61,6 +62,11 @@ class Spool:
     @property
     def full(self) -> str | None:
         return self._journal.full
+
+    @property
+    def max_bytes(self) -> int:
+        """How many bytes it may have on disk."""
+        return self._max_bytes
 
     @property
     def size(self) -> int:

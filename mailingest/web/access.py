@@ -9,7 +9,7 @@ import structlog
 from aiohttp import web
 
 from mailingest.config.host_names import address_name
-from mailingest.web.hosts import asked_name, served_names
+from mailingest.httpd.hosts import asked_name, served_names
 from mailingest.web.logins import Logins, mark_device, too_many, unauthorized
 from mailingest.web.rate_limit import RateLimit
 from mailingest.web.users import Users

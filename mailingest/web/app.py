@@ -5,11 +5,11 @@ from datetime import tzinfo
 
 from aiohttp import web
 
+from mailingest.httpd.connections import Connections
 from mailingest.stores.protocol import CountingReader
 from mailingest.trace.engine import Backlog
 from mailingest.web.access import Access, AccessControl
 from mailingest.web.answers import Answers
-from mailingest.web.connections import Connections
 from mailingest.web.mail_page import MailPage
 from mailingest.web.overview_page import OverviewPage
 from mailingest.web.pages import Pages, style

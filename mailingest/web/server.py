@@ -2,7 +2,6 @@
 
 import asyncio
 import ipaddress
-import logging
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -13,13 +12,14 @@ from aiohttp import web
 
 from mailingest.config import Settings, credential, load_zone
 from mailingest.errors import UsageError
+from mailingest.httpd.connections import Connections
+from mailingest.httpd.hosts import served_names
+from mailingest.httpd.serving import runner_of
 from mailingest.inputs.sockets import address_text, refusal
 from mailingest.service.systemd import notify
 from mailingest.spool.status import backlog
 from mailingest.web.access import Access
 from mailingest.web.app import application
-from mailingest.web.connections import Connections
-from mailingest.web.hosts import served_names
 from mailingest.web.turns import MOST_AT_ONCE
 from mailingest.web.users import Users
 from mailingest.wiring import build_store
@@ -60,14 +60,6 @@ def access_of(settings: Settings) -> Access:
         questions_a_minute=section.questions_a_minute,
         question_seconds=section.question_seconds,
     )
-
-
-def runner_of(app: web.Application) -> web.AppRunner:
-    """What serves the pages, not set up yet."""
-    # Of a request that is not HTTP it would log a traceback; the pages log their own faults.
-    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
-    # Who goes away ends a question, and can ask another one.
-    return web.AppRunner(app, access_log=None, handler_cancellation=True)
 
 
 async def _serve(settings: Settings, access: Access) -> None:

@@ -5,10 +5,10 @@ from zoneinfo import ZoneInfo
 
 from aiohttp import ClientSession, web
 
+from mailingest.httpd.serving import runner_of
 from mailingest.stores.protocol import CountingReader
 from mailingest.web.access import Access
 from mailingest.web.app import application
-from mailingest.web.server import runner_of
 
 
 class Page:

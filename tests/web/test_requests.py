@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from mailingest.httpd.hosts import served_names
 from mailingest.stores.sqlite.reader import SqliteReader
 from mailingest.web.access import Access
-from mailingest.web.hosts import served_names
 from mailingest.web.users import Users, hash_password
 from tests.web import serving
 from tests.web.serving import Page

@@ -9,11 +9,11 @@ from zoneinfo import ZoneInfo
 import pytest
 from aiohttp import web
 
+from mailingest.httpd.connections import Connections
+from mailingest.httpd.serving import runner_of
 from mailingest.stores.sqlite.reader import SqliteReader
 from mailingest.web.access import Access
 from mailingest.web.app import application
-from mailingest.web.connections import Connections
-from mailingest.web.server import runner_of
 from tests.support.lab.polling import PATIENCE
 
 GET = b"GET /static/style.css HTTP/1.1\r\nHost: localhost\r\n\r\n"

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from mailingest.config import Settings
 from mailingest.config.host_names import host_name
 from mailingest.errors import UsageError
+from mailingest.httpd.hosts import asked_name, served_names
 from mailingest.web.access import Access
-from mailingest.web.hosts import asked_name, served_names
 from mailingest.web.server import access_of
 
 

@@ -1,0 +1,35 @@
+"""Numbers sorted into buckets: how long things took, in constant memory."""
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+
+
+class Histogram:
+    """Counts observations by ``bounds``, which ascend; an observation at a bound is below it."""
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self._bounds = tuple(bounds)
+        self._counts = [0] * (len(bounds) + 1)
+        self._sum = 0.0
+
+    def observe(self, value: float) -> None:
+        """Count a value."""
+        self._counts[bisect_left(self._bounds, value)] += 1
+        self._sum += value
+
+    @property
+    def count(self) -> int:
+        """How many values there were."""
+        return sum(self._counts)
+
+    @property
+    def sum(self) -> float:
+        """All values together."""
+        return self._sum
+
+    def cumulative(self) -> Iterator[tuple[float, int]]:
+        """Each bound, and how many values were not above it; the last bound is infinite."""
+        total = 0
+        for bound, count in zip((*self._bounds, float("inf")), self._counts, strict=True):
+            total += count
+            yield bound, total

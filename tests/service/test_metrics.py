@@ -1,0 +1,186 @@
+"""`/metrics`, `/healthz` and `/readyz` of a real daemon, and what Prometheus' own tool says."""
+
+import http.client
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from mailingest.config import Settings
+from mailingest.httpd.hosts import served_names
+from mailingest.postfix.outcome import OUTCOMES
+from mailingest.postfix.reason_classes import REASON_CLASSES, reason_class
+from mailingest.service.counters import COUNTERS
+from mailingest.service.endpoint import Endpoint
+from mailingest.service.exposition import exposition, metric_name
+from mailingest.service.parts import build_parts
+from mailingest.service.readiness import Readiness
+from tests.support.lab.daemon import Daemon
+from tests.support.lab.polling import wait_until
+from tests.support.ports import free_port
+from tests.support.site import LIFE, Site
+
+DEFERRED = (
+    "Nov 24 15:41:23 mx1 postfix/smtp[914]: 652D1A4A863: to=<bob@example.net>, relay=none,"
+    " delay=0.18, delays=0.12/0/0.02/0.04, dsn=4.4.1, status=deferred (connect to"
+    " mx.example.net[198.51.100.9]:25: Connection refused)"
+)
+UNMATCHED = (
+    "Nov 24 15:41:23 mx1 postfix/smtpd[914]: nobody has ever seen such a line",
+    "Nov 24 15:41:23 mx1 postfix/evil[914]: 652D1A4A863: nobody has ever seen such a line",
+)
+
+
+class Watched:
+    """A daemon that is scraped."""
+
+    def __init__(self, directory: Path) -> None:
+        self.port = free_port()
+        self.site = Site(directory, f"[metrics]\nport = {self.port}\n")
+
+    def get(self, path: str, host: str | None = None) -> tuple[int, str]:
+        """Status and text of an answer; ``host`` is what the Host header says."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection.request("GET", path, headers={} if host is None else {"Host": host})
+        response = connection.getresponse()
+        text = response.read().decode()
+        connection.close()
+        return response.status, text
+
+    def samples(self) -> dict[tuple[str, tuple[str, ...]], float]:
+        """The values by name and values of labels."""
+        return {
+            (sample.name, tuple(sample.labels.values())): sample.value
+            for family in text_string_to_metric_families(self.get("/metrics")[1])
+            for sample in family.samples
+        }
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    """A daemon that has taken and stored a few lines."""
+    watched = Watched(tmp_path_factory.mktemp("watched"))
+    with Daemon(watched.site.config):
+        watched.site.hand_over(*LIFE, DEFERRED, *UNMATCHED)
+        wait_until(
+            lambda: watched.samples()["mailingest_documents_stored_total", ()] == 8, "all is stored"
+        )
+        yield watched
+
+
+def test_all_that_is_declared_is_scraped(watched: Watched) -> None:
+    names = {name for name, _ in watched.samples()}
+    for counter in COUNTERS:
+        if counter.kind == "histogram":
+            assert {f"{metric_name(counter)}_{part}" for part in ("bucket", "sum", "count")} < names
+        else:
+            assert metric_name(counter) in names
+
+
+def test_the_figures_are_those_of_the_lines(watched: Watched) -> None:
+    samples = watched.samples()
+    assert samples["mailingest_frames_received_total", ()] == 8
+    assert samples["mailingest_outcomes_total", ("sent", "none")] == 1
+    assert samples["mailingest_outcomes_total", ("deferred", "network")] == 1
+    assert samples["mailingest_lines_unmatched_total", ("_grok_postfix_smtpd_nomatch",)] == 1
+    # A name that a line gives to a daemon is no label.
+    assert samples["mailingest_lines_unmatched_total", ("other",)] == 1
+    assert samples["mailingest_lines_late_total", ()] == 8
+    assert samples["mailingest_lag_seconds", ()] > 3600
+    assert samples["mailingest_batch_write_seconds_count", ()] >= 1
+    assert samples["mailingest_spool_full", ()] == 0
+
+
+def test_prometheus_finds_nothing_to_complain_of(watched: Watched) -> None:
+    done = subprocess.run(
+        ["promtool", "check", "metrics"],
+        input=watched.get("/metrics")[1],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_it_is_alive_and_ready(watched: Watched) -> None:
+    assert watched.get("/healthz") == (200, "ok\n")
+    assert watched.get("/readyz") == (200, "ready\n")
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        (None, 200),
+        ("localhost:9725", 200),
+        ("192.0.2.1:9725", 200),
+        ("[2001:db8::1]", 200),
+        ("evil.example", 421),
+        ("127.0.0.1.evil.example", 421),
+        ("0x7f.1", 421),
+        ("", 421),
+    ],
+)
+def test_only_names_of_this_machine_are_answered(
+    watched: Watched, host: str | None, status: int
+) -> None:
+    assert watched.get("/metrics", host)[0] == status
+
+
+def test_nothing_listens_unless_a_port_is_set() -> None:
+    assert Settings().metrics.port is None
+    assert Settings().metrics.host == "127.0.0.1"
+
+
+def test_a_port_that_is_taken_is_named(watched: Watched, tmp_path: Path) -> None:
+    other = Site(tmp_path, f"[metrics]\nport = {watched.port}\n")
+    with (
+        pytest.raises(RuntimeError, match=f"metrics 127.0.0.1:{watched.port}"),
+        Daemon(other.config),
+    ):
+        pass
+
+
+def test_what_is_not_ready_says_why(tmp_path: Path) -> None:
+    parts = build_parts(Settings.model_validate({"state": {"directory": tmp_path}}))
+    readiness = Readiness(parts.spool)
+    assert readiness.reasons == ["mailingest is starting"]
+    readiness.phase = "serving"
+    assert readiness.reasons == []
+    parts.spool.open(None)
+    parts.spool._journal.refuse("no space left on device")
+    assert readiness.reasons == ["the spool is full: no space left on device"]
+    parts.spool.close()
+
+
+async def test_many_scrapes_in_a_second_cost_as_much_as_one(tmp_path: Path) -> None:
+    parts = build_parts(Settings.model_validate({"state": {"directory": tmp_path}}))
+    endpoint = Endpoint(parts, Readiness(parts.spool), served_names("127.0.0.1"))
+    first = await endpoint._metrics(None)  # type: ignore[arg-type]
+    parts.pipeline.counters.frames += 1
+    second = await endpoint._metrics(None)  # type: ignore[arg-type]
+    assert first.body == second.body
+    assert exposition(parts) != first.body
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("4.4.1", "network"),
+        ("5.1.1", "address"),
+        ("5.7.26", "policy"),
+        ("4.2.2", "mailbox"),
+        ("5.99.1", "other"),
+        ("5", "other"),
+        ("", "other"),
+    ],
+)
+def test_the_class_of_a_reason_is_the_subject_of_its_code(code: str, expected: str) -> None:
+    assert reason_class({"postfix_dsn": code}) == expected
+    assert reason_class({"postfix_status_code_enhanced": code}) == expected
+
+
+def test_the_labels_of_outcomes_are_a_closed_list() -> None:
+    assert reason_class({}) in REASON_CLASSES
+    assert len(OUTCOMES) * len(REASON_CLASSES) < 100
