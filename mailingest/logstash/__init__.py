@@ -1,0 +1,1 @@
+"""Logstash pipelines: read, understood, and said in mailingest's own settings."""
