@@ -11,6 +11,10 @@ from typing import Any, Final
 import orjson
 
 from mailingest.postfix.parser import Event
+from mailingest.syslog.repeats import Repeats
+
+ACKNOWLEDGED: Final = 1 << 63
+"""Added to the number of a stream whose sender is told what was accepted."""
 
 # Identical lines of one second lie less than a second apart, which is fewer lines than this.
 _RECENT: Final = 65_536
@@ -55,6 +59,8 @@ class DocumentMaker:
 
     Occurrences are counted within a stream (a TCP connection).  A sender whose connection broke
     sends again, over a new one, what may have been lost: that line has the id that it had before.
+    In streams whose sender is told what was accepted (`ACKNOWLEDGED`), only some lines come again,
+    and `mailingest.syslog.repeats` says which.
     And they are counted within a type, for a line that comes in for two types is in either index
     what a replay for that type alone makes of it; ``default_type`` is that of most lines.
     """
@@ -67,6 +73,7 @@ class DocumentMaker:
         # Occurrences by id, in two generations: the older one goes when the younger one is full.
         self._recent: dict[bytes, int] = {}
         self._older: dict[bytes, int] = {}
+        self.repeats = Repeats()
         self._stream = 0
         # The first occurrence in that stream; most lines are one, and share this object.
         self._first = 1
@@ -109,13 +116,13 @@ class DocumentMaker:
                 ]
             )
 
-    def identify(self, event: Event, stream: int = 0) -> str:
+    def identify(self, event: Event, stream: int = 0, peer: str = "", frame: bytes = b"") -> str:
         """The id of an event; asked for once, and in the order in which lines came.
+
+        ``frame`` is what ``peer`` has sent over the ``stream``.
 
         So the ids are the same again when the same lines come again from a snapshot on.
         """
-        if stream != self._stream:
-            self._stream, self._first = stream, (stream << _COUNT_BITS) + 1
         fields = event.fields
         time = (event.seconds & 0xFFFFFFFF).to_bytes(_SECONDS_BYTES)
         line = time + (
@@ -124,6 +131,19 @@ class DocumentMaker:
         identity = key = time + blake2b(line, digest_size=_HASH_BYTES).digest()
         if event.type != self._default_type:
             key += event.type.encode()
+        if stream >= ACKNOWLEDGED:
+            occurrence = self.repeats.occurrence(key, peer, stream, frame)
+        else:
+            occurrence = self._occurrence(key, stream)
+        if occurrence:
+            line += b"\n%d" % occurrence
+            identity = time + blake2b(line, digest_size=_HASH_BYTES).digest()
+        return b2a_base64(identity, newline=False).translate(_URL_SAFE).decode("ascii")
+
+    def _occurrence(self, key: bytes, stream: int) -> int:
+        """The number of an identity within its stream."""
+        if stream != self._stream:
+            self._stream, self._first = stream, (stream << _COUNT_BITS) + 1
         seen = self._recent.get(key)
         if seen is None:
             seen = self._older.get(key, 0)
@@ -131,10 +151,7 @@ class DocumentMaker:
         self._recent[key] = self._first + occurrence if occurrence else self._first
         if len(self._recent) >= _RECENT:
             self._older, self._recent = self._recent, {}
-        if occurrence:
-            line += b"\n%d" % occurrence
-            identity = time + blake2b(line, digest_size=_HASH_BYTES).digest()
-        return b2a_base64(identity, newline=False).translate(_URL_SAFE).decode("ascii")
+        return occurrence
 
 
 def _base64(value: object) -> str:

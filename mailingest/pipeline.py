@@ -162,7 +162,7 @@ class Pipeline:
         if event.nomatch:
             counters.count_unmatched(event.nomatch)
         if self._wanted is None or self._wanted(event):
-            event.id = self._maker.identify(event, stream)
+            event.id = self._maker.identify(event, stream, peer, payload)
         if not is_believed:
             self._file_by_arrival(event, reference)
         if event.service in TLS_AGENTS:
@@ -199,7 +199,7 @@ class Pipeline:
         if peer:
             fields["syslog_peer"] = peer
         event = Event(moment.seconds, peer, "", "", None, "", fields, type=self._type)
-        event.id = self._maker.identify(event, stream)
+        event.id = self._maker.identify(event, stream, peer, payload)
         document = self._maker.make(event)
         self.counters.documents += 1
         return document
@@ -232,8 +232,14 @@ class Pipeline:
                 self._maker.snapshot(),
                 [_SNAPSHOT_END_OF_PART],
                 self.peers.snapshot(),
+                *self._repeats_part(),
             )
         )
+
+    def _repeats_part(self) -> list[Iterable[bytes]]:
+        """Only a site that acknowledges has this part: an older version does not read it."""
+        repeats = self._maker.repeats
+        return [[_SNAPSHOT_END_OF_PART], repeats.snapshot()] if repeats else []
 
     def restore(self, lines: Iterable[bytes]) -> None:
         """Take all of a snapshot; of one that is damaged or of another version take nothing, and
@@ -246,8 +252,8 @@ class Pipeline:
         first, second, *third = (
             place for place, row in enumerate(rows) if row == _SNAPSHOT_END_OF_PART
         )
-        # Those of earlier versions have three parts.
-        end = third[0] if third else len(rows)
+        # Those of earlier versions have three or four parts.
+        end, end_of_peers = (*third, *[len(rows)] * 2)[:2]
         # A part that refuses a row has taken those before it: so it is copies that take them.
         queue_map, tls_sessions, maker, peers = deepcopy(
             (self.queue_map, self._tls_sessions, self._maker, self.peers)
@@ -257,7 +263,8 @@ class Pipeline:
             queue_map.restore(rows[1:first])
             tls_sessions.restore(rows[first + 1 : second])
             maker.restore(rows[second + 1 : end])
-            peers.restore(rows[end + 1 :])
+            peers.restore(rows[end + 1 : end_of_peers])
+            maker.repeats.restore(rows[end_of_peers + 1 :])
         except TypeError as error:
             raise ValueError(f"a snapshot of another version: {error}") from None
         self.queue_map, self._tls_sessions, self._maker = queue_map, tls_sessions, maker

@@ -6,10 +6,11 @@ from typing import Literal
 
 from mailingest.commands.pattern_guard import own_probes
 from mailingest.commands.redos_probe import find_slow
-from mailingest.config import Settings
+from mailingest.config import Settings, StreamListener
 from mailingest.errors import MailingestError, UsageError
 from mailingest.escaping import escape_terminal
 from mailingest.inputs.sockets import address_text, bound_socket
+from mailingest.service.intake import build_tls
 from mailingest.spool.files import make_directory
 from mailingest.spool.status import Status, spool_status
 from mailingest.wiring import build_store, read_definitions
@@ -22,7 +23,7 @@ def check(settings: Settings) -> bool:
         ("patterns", lambda: _patterns(settings, warnings)),
         ("state", lambda: _state(settings)),
         *(("udp", _listener("udp", one.host, one.port)) for one in settings.inputs.udp),
-        *(("tcp", _listener("tcp", one.host, one.port)) for one in settings.inputs.tcp),
+        *((name, _stream_listener(name, one)) for name, one in settings.inputs.streams),
         ("store", lambda: asyncio.run(build_store(settings).check(warnings.append))),
     ]
     status = _status(settings)
@@ -97,6 +98,19 @@ def _senders(counters: Mapping[str, int | str | None], warnings: list[str]) -> s
             "(_syslog_peer_unknown): the daemon's log names them; `allow` says who may send"
         )
     return "the running daemon was asked"
+
+
+def _stream_listener(name: str, listener: StreamListener) -> Callable[[], str]:
+    attempt = _listener("tcp", listener.host, listener.port)
+    tls = build_tls(listener.tls)
+
+    def with_tls() -> str:
+        if tls is None:
+            return attempt()
+        tls.load()
+        return f"{attempt()}, and its certificate and key are right"
+
+    return with_tls
 
 
 def _listener(protocol: Literal["udp", "tcp"], host: str, port: int) -> Callable[[], str]:

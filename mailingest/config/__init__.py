@@ -7,7 +7,16 @@ from mailingest.config.places import (
     default_state_directory,
     read_secret,
 )
-from mailingest.config.sections import Elasticsearch, Listener, Log, Spool, State
+from mailingest.config.sections import (
+    Elasticsearch,
+    Listener,
+    Log,
+    Spool,
+    State,
+    StreamListener,
+    Tls,
+    UdpListener,
+)
 from mailingest.config.settings import Settings
 from mailingest.config.values import load_zone
 
@@ -18,6 +27,9 @@ __all__ = [
     "Settings",
     "Spool",
     "State",
+    "StreamListener",
+    "Tls",
+    "UdpListener",
     "credential",
     "data_directory",
     "default_state_directory",

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from mailingest.config.places import default_state_directory
 from mailingest.config.values import (
+    CertificateName,
     Charset,
     Days,
     Duration,
@@ -52,10 +53,42 @@ class UdpListener(Listener):
     allow: tuple[Network, ...] = Field(
         (), description="networks that may send, such as 192.0.2.0/24; none: everybody"
     )
+    rate_limit: float | None = Field(
+        None, gt=0, description="lines a second of one sender; more are dropped"
+    )
+    rate_burst: int | None = Field(
+        None, ge=1, description="lines that it may send at once; not set: those of ten seconds"
+    )
 
 
-class TcpListener(Listener):
-    """A TCP socket for syslog; rsyslog sends to it with `@@host:port`."""
+class Tls(_Section):
+    """TLS, as its server."""
+
+    certificate: Path = Field(
+        description="file with the certificate, and those between it and its authority (PEM); a "
+        "bare name is a systemd credential"
+    )
+    key: Path = Field(description="file with its key (PEM); a bare name is a systemd credential")
+    client_ca: Path | None = Field(
+        None,
+        description="file with the authorities whose certificates senders must show (PEM); not "
+        "set: they need none",
+    )
+    allow_names: tuple[CertificateName, ...] = Field(
+        (),
+        description="DNS names of certificates, or their SHA-256 fingerprints, that may send; "
+        "none: all that client_ca has signed",
+    )
+
+    @model_validator(mode="after")
+    def _names_need_certificates(self) -> "Tls":
+        if self.allow_names and self.client_ca is None:
+            raise ValueError("allow_names needs client_ca: nobody else shows a certificate")
+        return self
+
+
+class StreamListener(Listener):
+    """What every listener over TCP has."""
 
     host: str = Field("127.0.0.1", description="address or name to listen on; `::` is everywhere")
     port: Port = Field(5000, description="port to listen on; 0 takes a free one")
@@ -66,6 +99,29 @@ class TcpListener(Listener):
     allow: tuple[Network, ...] = Field(
         (), description="networks that may connect, such as 192.0.2.0/24; none: everybody"
     )
+    rate_limit: float | None = Field(
+        None, gt=0, description="lines a second of one sender, after which it has to wait"
+    )
+    rate_burst: int | None = Field(
+        None, ge=1, description="lines that it may send at once; not set: those of ten seconds"
+    )
+    tls: Tls | None = Field(None, description="TLS; not set: none")
+
+
+class TcpListener(StreamListener):
+    """A TCP socket for syslog; rsyslog sends to it with `@@host:port`."""
+
+
+class RelpListener(StreamListener):
+    """A TCP socket for RELP; rsyslog sends to it with `omrelp`."""
+
+    port: Port = Field(2514, description="port to listen on; 0 takes a free one")
+
+
+class LumberjackListener(StreamListener):
+    """A TCP socket for Lumberjack 2; Filebeat sends to it with `output.logstash`."""
+
+    port: Port = Field(5044, description="port to listen on; 0 takes a free one")
 
 
 class Inputs(_Section):
@@ -73,9 +129,21 @@ class Inputs(_Section):
 
     udp: tuple[UdpListener, ...] = Field((UdpListener(),), description="UDP listeners")
     tcp: tuple[TcpListener, ...] = Field((TcpListener(),), description="TCP listeners")
+    relp: tuple[RelpListener, ...] = Field((), description="RELP listeners")
+    lumberjack: tuple[LumberjackListener, ...] = Field((), description="Lumberjack listeners")
     max_hosts_per_peer: int = Field(
         5000, ge=1, description="host names under which a peer may send before lines are tagged"
     )
+
+    @property
+    def streams(self) -> list[tuple[str, StreamListener]]:
+        """All listeners over TCP, each with the name of its list."""
+        lists: dict[str, tuple[StreamListener, ...]] = {
+            "tcp": self.tcp,
+            "relp": self.relp,
+            "lumberjack": self.lumberjack,
+        }
+        return [(name, one) for name, listeners in lists.items() for one in listeners]
 
 
 class Syslog(_Section):

@@ -1,6 +1,6 @@
 """All sections -> the settings of a run, with the environment before the file."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +102,13 @@ class Settings(BaseSettings):
     def _named_types(self) -> Iterator[tuple[str, str]]:
         """Each setting that names a type, and the type; that of `index.prefix` comes first."""
         yield "index.prefix", self.index.prefix
-        for protocol, listeners in (("udp", self.inputs.udp), ("tcp", self.inputs.tcp)):
+        inputs: dict[str, Sequence[Listener]] = {
+            "udp": self.inputs.udp,
+            "tcp": self.inputs.tcp,
+            "relp": self.inputs.relp,
+            "lumberjack": self.inputs.lumberjack,
+        }
+        for protocol, listeners in inputs.items():
             for number, one in enumerate(listeners):
                 if one.type is not None:
                     yield f"inputs.{protocol}.{number}.type", one.type

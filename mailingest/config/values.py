@@ -17,6 +17,7 @@ from mailingest.config.quantities import read_days, read_seconds, read_size, rea
 from mailingest.postfix.fields import NAMES
 from mailingest.syslog.sources import TYPE_NAME
 
+_DNS_NAME = re.compile(r"(?:\*\.)?[\w-]+(?:\.[\w-]+)*", re.ASCII)
 _OWN_FIELD = re.compile(r"@?[A-Za-z_][\w-]*(?:\.[\w@-]+)*", re.ASCII)
 
 # ASCII that some codecs take for more: the first of these is ASCII in no codec that has escapes
@@ -111,6 +112,19 @@ def _fingerprint(digest: str) -> str:
     return plain
 
 
+def _certificate_name(name: str) -> str:
+    """A DNS name, or a fingerprint as `_fingerprint` writes it."""
+    plain = name.lower().removeprefix("sha256:").replace(":", "")
+    if re.fullmatch("[0-9a-f]{64}", plain):
+        return plain
+    if _DNS_NAME.fullmatch(name) is None:
+        raise ValueError(
+            "must be a DNS name such as mx1.example.net or *.example.net, or the SHA-256 "
+            "fingerprint of a certificate"
+        )
+    return name.lower()
+
+
 def _own_fields(fields: dict[str, str]) -> dict[str, str]:
     for name in fields:
         if _OWN_FIELD.fullmatch(name) is None:
@@ -135,6 +149,7 @@ Duration = Annotated[float, BeforeValidator(read_seconds)]
 Days = Annotated[float, BeforeValidator(read_days)]
 WholeDays = Annotated[int, BeforeValidator(read_whole_days)]
 ServerName = Annotated[str, AfterValidator(_server_name)]
+CertificateName = Annotated[str, AfterValidator(_certificate_name)]
 Server = Annotated[str, AfterValidator(_server)]
 Fingerprint = Annotated[str, AfterValidator(_fingerprint)]
 Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]

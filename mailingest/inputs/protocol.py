@@ -27,14 +27,41 @@ class Input(Protocol):
 class Framing(Protocol):
     """Cuts the bytes of one connection into frames, and may answer the peer."""
 
+    acknowledges: bool
+    """Whether the protocol says what was accepted, so that the end of a connection need not."""
+
+    @property
+    def has_more(self) -> bool:
+        """Whether there are more frames in what was taken: `receive_data` of nothing gives them."""
+
+    @property
+    def is_at_end(self) -> bool:
+        """Whether the peer has said that it sends nothing more."""
+
+    @property
+    def violation(self) -> str:
+        """What the peer did that the protocol forbids; the connection is at its end then."""
+
     def receive_data(self, data: bytes) -> list[bytes]:
-        """Take what the connection gave; returns the frames that are whole now."""
+        """Take what the connection gave; returns the frames that are whole now.
+
+        They are bounded, whatever the peer has compressed; see `has_more`.
+        """
 
     def answer(self) -> bytes:
         """What is to be sent to the peer, perhaps nothing, now that all frames were handed on.
 
         It is asked for after each `receive_data`, when the frames of that call are in the spool.
         """
+
+    def keep_alive(self) -> bytes:
+        """What tells the peer, perhaps nothing, that its frames are being handed on all the while.
+
+        It is sent every few seconds, as long as there is no room for them.
+        """
+
+    def farewell(self) -> bytes:
+        """What is to be sent when this side ends the connection, perhaps nothing."""
 
     def close(self) -> list[bytes]:
         """The connection is at its end: returns the last frame if it was not whole."""

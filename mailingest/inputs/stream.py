@@ -1,4 +1,6 @@
-"""Streams over TCP in: one framing for each connection, that of syslog (RFC 6587) by default.
+"""Streams over TCP in, plain or in TLS: one framing for each connection.
+
+It is that of syslog (RFC 6587, and RFC 5425 in TLS) by default.
 
 The sockets are read directly, without asyncio's stream buffers: while `deliver` waits, nothing
 is read from that connection, the kernel's window closes and the sender waits too.  That is
@@ -9,26 +11,30 @@ A sender may take the orderly end of its connection for the acceptance of all th
 there is one way to it: the sender has ended its side, and `deliver` has returned for all that came
 before.  In every other case, the death of this process included, the kernel resets the connection
 (SO_LINGER with a time of zero, socket(7)).  Of itself it would end it in order, though what was
-read and not delivered is gone with the process.
+read and not delivered is gone with the process.  A protocol that acknowledges needs none of this:
+its sender counts on acknowledgements alone, and those that are on their way are to arrive.
 """
 
 import asyncio
 import socket
+import ssl
 import struct
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import count
 from typing import Any
 
 import structlog
 
+from mailingest.errors import UsageError
 from mailingest.inputs.allowed import AllowedSenders
+from mailingest.inputs.channels import Channel, PlainChannel, TlsChannel, shut_for_reading
 from mailingest.inputs.protocol import Framing
+from mailingest.inputs.rate_limit import RateLimit
 from mailingest.inputs.sockets import address_text, bound_socket, peer_text
+from mailingest.inputs.tls import TlsServer
 from mailingest.syslog.framing import FrameCounters, FrameReader
-
-_CHUNK_BYTES = 64 * 1024
 
 # A sender that vanished without a word (power cut, firewall) is noticed after some 10 minutes;
 # rsyslog keeps idle connections open for days, so idleness alone is no reason to close.
@@ -42,13 +48,16 @@ _KEEPALIVE = (
 _RESET_AT_CLOSE = struct.pack("ii", 1, 0)
 _END_AT_CLOSE = struct.pack("ii", 0, 0)
 
-# The first byte of struct tcp_info, tcp(7), and one of its values, from netinet/tcp.h: the peer has
-# ended its side, and everything that it sent before has arrived.
-_TCP_CLOSE_WAIT = 8
-
 # More than this cannot have arrived before `close`: Linux lets receive buffers grow to 6 MiB, new
 # kernels to 32 MiB (tcp_rmem).  A sender that goes on for ever is not waited for.
 _MOST_ARRIVED_BYTES = 32 * 1024 * 1024
+
+# A peer has so many seconds for its part of the handshake, and for taking an answer: whoever does
+# not, holds one of the connections that there can be.
+_HANDSHAKE_SECONDS = 30.0
+_SEND_SECONDS = 60.0
+# Filebeat waits for 30 seconds for a word (its `timeout`).
+_KEEP_ALIVE_SECONDS = 5.0
 
 # accept() fails for want of file descriptors or memory: some connection must end first.
 _ACCEPT_PAUSE_SECONDS = 1.0
@@ -67,7 +76,9 @@ class TcpInput:
     answered is sent when `deliver` has returned.  ``idle_timeout`` (seconds, None: never) ends a
     connection that sends nothing.  Of more than ``max_connections`` at a time the later ones are
     refused, and so are those from addresses that are not among the ``allowed`` ones.  All are
-    resets, which no sender takes for an orderly end.
+    resets, which no sender takes for an orderly end.  A sender that is over the ``rate_limit`` is
+    not read from until it is within it again.  With ``tls`` nobody is heard without.
+    ``protocol`` is what it is called in the log.
 
     ``frames`` counts the frames of all connections.  ``address`` is where the socket is bound,
     with a real port even if 0 was asked for.
@@ -83,9 +94,13 @@ class TcpInput:
         deliver: Callable[[list[bytes], str, int], Awaitable[None]],
         framing: Callable[[FrameCounters], Framing] = FrameReader,
         allowed: AllowedSenders | None = None,
+        rate_limit: RateLimit | None = None,
+        tls: TlsServer | None = None,
+        protocol: str = "tcp",
         reuse_port: bool = False,
     ) -> None:
         self.address = address_text(host, port)
+        self.protocol = protocol
         self.frames = FrameCounters()
         self.connections_accepted = 0
         self.connections_refused = 0
@@ -93,6 +108,9 @@ class TcpInput:
         self.connections_not_allowed = 0
         self.connections_failed = 0
         self.connections_timed_out = 0
+        self.connections_violating = 0
+        self.handshakes_failed = 0
+        self.senders_slowed = 0
         self._host = host
         self._port = port
         self._max_connections = max_connections
@@ -100,12 +118,15 @@ class TcpInput:
         self._deliver = deliver
         self._framing = framing
         self._allowed = allowed or AllowedSenders()
+        self._rate_limit = rate_limit
+        self._tls = tls
         self._reuse_port = reuse_port
         self._listener: socket.socket | None = None
         self._connections: set[socket.socket] = set()
         self._backlog: list[tuple[socket.socket, Any]] = []
         self._serving = False
         self._closing = False
+        self._closed = asyncio.Event()
         self._refusing = False
         self._accept_fails = False
 
@@ -124,6 +145,9 @@ class TcpInput:
             "accepts_failed": self.accepts_failed,
             "connections_failed": self.connections_failed,
             "connections_timed_out": self.connections_timed_out,
+            "connections_violating": self.connections_violating,
+            "handshakes_failed": self.handshakes_failed,
+            "senders_slowed": self.senders_slowed,
             "frames_streamed": self.frames.received,
             "frames_skipped": self.frames.empty,
             "frames_oversized": self.frames.oversized,
@@ -132,7 +156,12 @@ class TcpInput:
         }
 
     def open(self) -> None:
-        """Bind and listen; raises UsageError if the address cannot be had."""
+        """Bind and listen; raises UsageError if the address or the certificate cannot be had."""
+        if self._tls is not None:
+            try:
+                self._tls.load()
+            except UsageError as error:
+                raise UsageError(f"{self.protocol} {self.address}: {error}") from None
         listener = bound_socket("tcp", self._host, self._port, reuse_port=self._reuse_port)
         # On Linux each accepted connection inherits these.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -153,7 +182,7 @@ class TcpInput:
         if self._listener is None:
             raise RuntimeError("serve() before open()")
         self._serving = True
-        _log.info("tcp input listens", address=self.address)
+        _log.info(f"{self.protocol} input listens", address=self.address)
         try:
             async with asyncio.TaskGroup() as tasks:
                 await self._accept(self._listener, tasks)
@@ -169,6 +198,7 @@ class TcpInput:
         What a peer goes on sending is not waited for.
         """
         self._closing = True
+        self._closed.set()
         if self._listener is None:
             return
         if not self._serving:
@@ -177,9 +207,9 @@ class TcpInput:
             return
         # What the kernel has accepted would be reset with the listener.
         self._backlog = _backlog_of(self._listener)
-        _shut_for_reading(self._listener)
+        shut_for_reading(self._listener)
         for connection in self._connections:
-            _shut_for_reading(connection)
+            shut_for_reading(connection)
 
     async def _accept(self, listener: socket.socket, tasks: asyncio.TaskGroup) -> None:
         loop = asyncio.get_running_loop()
@@ -210,7 +240,7 @@ class TcpInput:
         self.connections_accepted += 1
         self._connections.add(connection)
         if self._closing:
-            _shut_for_reading(connection)
+            shut_for_reading(connection)
         receiving = tasks.create_task(self._receive(connection, peer))
         receiving.add_done_callback(partial(self._ended, connection))
 
@@ -241,31 +271,121 @@ class TcpInput:
         framing = self._framing(self.frames)
         number = next(_connection_numbers)
         with connection:
-            left_to_drain = _MOST_ARRIVED_BYTES
-            while left_to_drain > 0 and (data := await self._chunk(connection, peer)):
-                if self._closing:
-                    left_to_drain -= len(data)
-                if frames := framing.receive_data(data):
-                    await self._deliver(frames, peer, number)
-                if (answer := framing.answer()) and not await self._send(connection, answer, peer):
-                    break
-                # Neither sock_recv() nor deliver() need to let the event loop go on.
-                await asyncio.sleep(0)
+            if framing.acknowledges:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _END_AT_CLOSE)
+            channel = await self._channel(connection, peer)
+            if channel is None:
+                return
+            goes_on = await self._hand_all_on(channel, framing, peer, number)
             if rest := framing.close():
                 _log.warning("tcp connection ended within a frame", peer=peer)
                 await self._deliver(rest, peer, number)
-            if _has_ended(connection):
-                # If something is still unread, the kernel resets the connection all the same.
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _END_AT_CLOSE)
+            if goes_on and (farewell := framing.farewell()):
+                await self._send(channel, farewell, peer)
+            if channel.has_ended or framing.acknowledges:
+                await self._end(connection, channel)
 
-    async def _chunk(self, connection: socket.socket, peer: str) -> bytes:
+    async def _channel(self, connection: socket.socket, peer: str) -> Channel | None:
+        """What the connection is read by, after the handshake; None if that failed."""
+        if self._tls is None:
+            return PlainChannel(connection)
+        channel = TlsChannel(connection, self._tls.context)
+        try:
+            with self._ended_after(_HANDSHAKE_SECONDS, channel):
+                await channel.handshake()
+            stranger = self._tls.stranger(channel)
+        except OSError as error:
+            self.handshakes_failed += 1
+            _log.warning(
+                "tls handshake failed", peer=peer, address=self.address, reason=_tls_reason(error)
+            )
+            return None
+        if stranger is not None:
+            self.connections_not_allowed += 1
+            _log.warning(
+                "a connection of a certificate that is not in allow_names",
+                peer=peer,
+                certificate=stranger,
+            )
+            return None
+        return channel
+
+    async def _hand_all_on(
+        self, channel: Channel, framing: Framing, peer: str, number: int
+    ) -> bool:
+        """Hand on what comes until the end; False if the peer cannot be answered any more."""
+        left_to_drain = _MOST_ARRIVED_BYTES
+        while left_to_drain > 0 and not framing.is_at_end:
+            data = await self._chunk(channel, peer)
+            if not data:
+                break
+            if self._closing:
+                left_to_drain -= len(data)
+            if not await self._hand_on(channel, framing, data, peer, number):
+                return False
+            # Neither reading nor deliver() need to let the event loop go on.
+            await asyncio.sleep(0)
+        return True
+
+    async def _hand_on(
+        self, channel: Channel, framing: Framing, data: bytes, peer: str, number: int
+    ) -> bool:
+        """Hand on the frames of a chunk, and answer; False if that was the last one."""
+        while True:
+            if frames := framing.receive_data(data):
+                await self._deliver_patiently(channel, framing, frames, peer, number)
+            if (answer := framing.answer()) and not await self._send(channel, answer, peer):
+                return False
+            if framing.violation:
+                self.connections_violating += 1
+                _log.warning(
+                    f"a connection that is not {self.protocol}'s protocol is ended",
+                    peer=peer,
+                    address=self.address,
+                    reason=framing.violation,
+                )
+                return False
+            if frames and self._rate_limit is not None:
+                await self._slow_down(self._rate_limit, peer, len(frames))
+            if not framing.has_more:
+                return True
+            data = b""
+            await asyncio.sleep(0)
+
+    async def _deliver_patiently(
+        self, channel: Channel, framing: Framing, frames: list[bytes], peer: str, number: int
+    ) -> None:
+        """Deliver, and tell a peer that wants to know that it is not forgotten meanwhile."""
+        sign = framing.keep_alive()
+        if not sign:
+            await self._deliver(frames, peer, number)
+            return
+        delivering = asyncio.ensure_future(self._deliver(frames, peer, number))
+        try:
+            while not (await asyncio.wait({delivering}, timeout=_KEEP_ALIVE_SECONDS))[0]:
+                if sign and not await self._send(channel, sign, peer):
+                    sign = b""
+        finally:
+            delivering.cancel()
+        await delivering
+
+    async def _slow_down(self, limit: RateLimit, peer: str, lines: int) -> None:
+        """Read no more from a sender until it is within its limit; at the end, nobody waits."""
+        delay = limit.delay(peer, lines, asyncio.get_running_loop().time())
+        if not delay:
+            return
+        self.senders_slowed += 1
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._closed.wait(), delay)
+
+    async def _chunk(self, channel: Channel, peer: str) -> bytes:
         """The next bytes; none when the connection is at its end, in whatever way."""
         loop = asyncio.get_running_loop()
         idle = self._idle_timeout and loop.call_later(
-            self._idle_timeout, self._end_idle, connection, peer
+            self._idle_timeout, self._end_idle, channel, peer
         )
         try:
-            return await loop.sock_recv(connection, _CHUNK_BYTES)
+            return await channel.receive()
         except OSError as error:
             self._failed(peer, error)
             return b""
@@ -273,24 +393,54 @@ class TcpInput:
             if idle:
                 idle.cancel()
 
-    def _end_idle(self, connection: socket.socket, peer: str) -> None:
-        """Have sock_recv() return; if it were cancelled, it might take bytes with it."""
+    def _end_idle(self, channel: Channel, peer: str) -> None:
+        """Have receive() return; if it were cancelled, it might take bytes with it."""
         self.connections_timed_out += 1
         _log.info("tcp connection was idle", peer=peer, seconds=self._idle_timeout)
-        _shut_for_reading(connection)
+        channel.shut_for_reading()
 
-    async def _send(self, connection: socket.socket, answer: bytes, peer: str) -> bool:
+    async def _send(self, channel: Channel, answer: bytes, peer: str) -> bool:
         """Send an answer; False if the connection is at its end."""
         try:
-            await asyncio.get_running_loop().sock_sendall(connection, answer)
+            with self._ended_after(_SEND_SECONDS, channel):
+                await channel.send(answer)
         except OSError as error:
             self._failed(peer, error)
             return False
         return True
 
+    @contextmanager
+    def _ended_after(self, seconds: float, channel: Channel) -> Iterator[None]:
+        """What waits for the peer fails after that time."""
+        late = asyncio.get_running_loop().call_later(seconds, channel.shut)
+        try:
+            yield
+        finally:
+            late.cancel()
+
+    async def _end(self, connection: socket.socket, channel: Channel) -> None:
+        """The one orderly end."""
+        with suppress(OSError), self._ended_after(_SEND_SECONDS, channel):
+            await channel.end()
+        # If something is still unread, the kernel resets the connection all the same.
+        with suppress(OSError):
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _END_AT_CLOSE)
+
     def _failed(self, peer: str, error: OSError) -> None:
         self.connections_failed += 1
         _log.warning("tcp connection failed", peer=peer, error=str(error))
+
+
+def _tls_reason(error: OSError) -> str:
+    """What OpenSSL says of a handshake, without its file and line."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the certificate is not valid: {error.verify_message}"
+    reason = str(getattr(error, "reason", None) or error)
+    if reason == "PEER_DID_NOT_RETURN_A_CERTIFICATE":
+        return "no certificate was shown, and tls.client_ca asks for one"
+    if reason in ("HTTP_REQUEST", "WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"):
+        return f"the sender does not speak TLS ({reason})"
+    return reason
 
 
 def _backlog_of(listener: socket.socket) -> list[tuple[socket.socket, Any]]:
@@ -302,15 +452,3 @@ def _backlog_of(listener: socket.socket) -> list[tuple[socket.socket, Any]]:
             connection.setblocking(False)
             backlog.append((connection, address))
     return backlog
-
-
-def _has_ended(connection: socket.socket) -> bool:
-    """Whether the peer has ended its side: nothing can come after what has arrived."""
-    state: int = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
-    return state == _TCP_CLOSE_WAIT
-
-
-def _shut_for_reading(shut: socket.socket) -> None:
-    """Linux then gives what has arrived and, after it, the end of the stream."""
-    with suppress(OSError):  # the peer has closed or reset it already: just as well
-        shut.shutdown(socket.SHUT_RD)

@@ -11,6 +11,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import Callable, Mapping
+from time import monotonic
 from typing import Any
 
 import asyncio_dgram
@@ -18,6 +19,7 @@ import structlog
 
 from mailingest.errors import MailingestError
 from mailingest.inputs.allowed import AllowedSenders
+from mailingest.inputs.rate_limit import OverLimit, RateLimit
 from mailingest.inputs.sockets import address_text, bound_socket, peer_text
 from mailingest.syslog.framing import TRAILERS
 
@@ -37,6 +39,9 @@ _LEAST_CHARGE = 512
 
 _LARGEST_DATAGRAM = 64 * 1024
 
+# What is dropped for its rate is told of so often, by listener.
+_TELL_SECONDS = 60.0
+
 _log = structlog.get_logger(__name__)
 
 
@@ -47,7 +52,8 @@ class UdpInput:
     what the kernel granted (``net.core.rmem_max`` limits it without CAP_NET_ADMIN).
     ``deliver(payload, peer)`` takes a message without its trailer and the sender's IP
     address, and returns False if it had to refuse it; it is counted as ``datagrams_dropped``.
-    What comes from an address that is not among the ``allowed`` ones is counted, and goes nowhere.
+    What comes from an address that is not among the ``allowed`` ones, or that is over its
+    ``rate_limit``, is counted, and goes nowhere.
     ``address`` is where the socket is bound, with a real port even if 0 was asked for.
     """
 
@@ -59,6 +65,7 @@ class UdpInput:
         receive_buffer: int,
         deliver: Callable[[bytes, str], bool],
         allowed: AllowedSenders | None = None,
+        rate_limit: RateLimit | None = None,
         reuse_port: bool = False,
     ) -> None:
         self.address = address_text(host, port)
@@ -66,6 +73,7 @@ class UdpInput:
         self.datagrams_dropped = 0
         self.datagrams_empty = 0
         self.datagrams_not_allowed = 0
+        self.datagrams_over_limit = 0
         self.receive_errors = 0
         self.receive_buffer_got = 0
         self._host = host
@@ -73,6 +81,9 @@ class UdpInput:
         self._receive_buffer = receive_buffer
         self._deliver = deliver
         self._allowed = allowed or AllowedSenders()
+        self._rate_limit = rate_limit
+        self._over_limit = OverLimit()
+        self._telling: asyncio.TimerHandle | None = None
         self._reuse_port = reuse_port
         self._socket: socket.socket | None = None
         self._stream: asyncio_dgram.aio.DatagramStream | None = None
@@ -93,6 +104,7 @@ class UdpInput:
             "datagrams_received": self.datagrams_received,
             "datagrams_empty": self.datagrams_empty,
             "datagrams_not_allowed": self.datagrams_not_allowed,
+            "datagrams_over_limit": self.datagrams_over_limit,
             "datagrams_dropped": self.datagrams_dropped,
             "datagrams_dropped_by_kernel": self.kernel_drops,
             "receive_errors": self.receive_errors,
@@ -172,6 +184,7 @@ class UdpInput:
         self._kernel_drops = self.kernel_drops
         self._socket.close()
         self._socket = None
+        self._tell()
         if self._stream is not None:
             self._close_stream(self._stream)
 
@@ -205,8 +218,29 @@ class UdpInput:
             _log.warning("a datagram of a sender that is not in allow", peer=address)
         elif not payload:
             self.datagrams_empty += 1
+        elif self._rate_limit is not None and not self._rate_limit.admits(address, monotonic()):
+            self._drop(address)
         elif not self._deliver(payload, address):
             self.datagrams_dropped += 1
+
+    def _drop(self, address: str) -> None:
+        """A datagram over the limit: it is told of once a minute, by whom and how many."""
+        self.datagrams_over_limit += 1
+        self._over_limit.count(address)
+        if self._telling is None:
+            loop = asyncio.get_running_loop()
+            self._telling = loop.call_later(_TELL_SECONDS, self._tell)
+
+    def _tell(self) -> None:
+        if self._telling is not None:
+            self._telling.cancel()
+            self._telling = None
+        if dropped := self._over_limit.take():
+            _log.warning(
+                "datagrams of senders over rate_limit were dropped",
+                address=self.address,
+                senders=dropped,
+            )
 
     def _failed(self, error: OSError) -> None:
         self.receive_errors += 1

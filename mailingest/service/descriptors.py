@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-from mailingest.config import Settings
+from mailingest.config import Settings, StreamListener
 from mailingest.errors import UsageError
 
 _log = structlog.get_logger(__name__)
@@ -29,7 +29,7 @@ def within_limits(settings: Settings) -> Settings:
     The limit is raised as far as that is allowed.  Raises UsageError if there are too few
     descriptors to work at all.
     """
-    wanted = sum(one.max_connections for one in settings.inputs.tcp)
+    wanted = sum(one.max_connections for _, one in settings.inputs.streams)
     for_files = _FOR_FILES + _FOR_A_TYPE * (len(settings.type_names) - 1)
     files = _raised(wanted + for_files)
     if files >= wanted + for_files:
@@ -49,11 +49,13 @@ def within_limits(settings: Settings) -> Settings:
         max_connections=wanted,
         files=files,
     )
-    tcp = tuple(
-        one.model_copy(update={"max_connections": max(1, one.max_connections * allowed // wanted)})
-        for one in settings.inputs.tcp
+    fewer: dict[str, list[StreamListener]] = {}
+    for name, one in settings.inputs.streams:
+        share = max(1, one.max_connections * allowed // wanted)
+        fewer.setdefault(name, []).append(one.model_copy(update={"max_connections": share}))
+    inputs = settings.inputs.model_copy(
+        update={name: tuple(listeners) for name, listeners in fewer.items()}
     )
-    inputs = settings.inputs.model_copy(update={"tcp": tcp})
     return settings.model_copy(update={"inputs": inputs})
 
 

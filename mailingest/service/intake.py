@@ -5,6 +5,7 @@ When the spool is full, TCP senders wait, and datagrams are refused.
 
 import asyncio
 import time
+from collections.abc import Mapping
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
@@ -12,14 +13,27 @@ from typing import Final
 
 import structlog
 
-from mailingest.config import Listener, Settings
+from mailingest.config import (
+    Listener,
+    Settings,
+    StreamListener,
+    Tls,
+    UdpListener,
+    credential,
+)
+from mailingest.documents import ACKNOWLEDGED
 from mailingest.inputs.allowed import AllowedSenders
 from mailingest.inputs.protocol import Input
+from mailingest.inputs.rate_limit import RateLimit
 from mailingest.inputs.stream import TcpInput
+from mailingest.inputs.tls import TlsServer
 from mailingest.inputs.udp import UdpInput
 from mailingest.spool.queue import Spool
 from mailingest.spool.records import FrameBatch
 from mailingest.spool.sources import to_metadata
+from mailingest.syslog.framing import FrameReader
+from mailingest.syslog.lumberjack import LumberjackReader
+from mailingest.syslog.relp import RelpReader
 
 _log = structlog.get_logger(__name__)
 
@@ -31,6 +45,13 @@ _MOST_TURNS: Final = 32
 _BUSY_TURN: Final = 32
 # A stream is named by the millisecond of the start, and below it the number of the connection.
 _CONNECTION_BITS: Final = 22
+# What a sender may send at once that has been silent for so long.
+_BURST_SECONDS: Final = 10
+_FRAMINGS: Final[Mapping[str, type[FrameReader | RelpReader | LumberjackReader]]] = {
+    "tcp": FrameReader,
+    "relp": RelpReader,
+    "lumberjack": LumberjackReader,
+}
 
 
 class Datagrams:
@@ -104,13 +125,20 @@ class Intake:
             one.append()
 
     async def take_frames(
-        self, frames: list[bytes], peer: str, connection: int, *, metadata: bytes = b""
+        self,
+        frames: list[bytes],
+        peer: str,
+        connection: int,
+        *,
+        metadata: bytes = b"",
+        acknowledged: bool = False,
     ) -> None:
         """Take frames of a connection, waiting for room in the spool.
 
-        ``metadata`` are as in `Datagrams`.
+        ``metadata`` are as in `Datagrams`.  If they are ``acknowledged``, what comes again over
+        another connection are those without an acknowledgement, and not all.
         """
-        stream = self._streams + connection
+        stream = self._streams + connection + (ACKNOWLEDGED if acknowledged else 0)
         try:
             while not self._spool.append([FrameBatch(time.time(), peer, stream, frames, metadata)]):
                 await self._spool.room()
@@ -144,21 +172,49 @@ def build_inputs(settings: Settings, intake: Intake) -> list[Input]:
             receive_buffer=one.receive_buffer,
             deliver=intake.datagrams(_metadata(settings, one)).take,
             allowed=AllowedSenders(one.allow),
+            rate_limit=_rate_limit(one),
         )
         for one in settings.inputs.udp
     ]
-    tcp = [
+    streams = [
         TcpInput(
             one.host,
             one.port,
             max_connections=one.max_connections,
             idle_timeout=one.idle_timeout,
-            deliver=partial(intake.take_frames, metadata=_metadata(settings, one)),
+            deliver=partial(
+                intake.take_frames,
+                metadata=_metadata(settings, one),
+                acknowledged=_FRAMINGS[protocol].acknowledges,
+            ),
+            framing=_FRAMINGS[protocol],
             allowed=AllowedSenders(one.allow),
+            rate_limit=_rate_limit(one),
+            tls=build_tls(one.tls),
+            protocol=protocol,
         )
-        for one in settings.inputs.tcp
+        for protocol, one in settings.inputs.streams
     ]
-    return [*udp, *tcp]
+    return [*udp, *streams]
+
+
+def build_tls(settings: Tls | None) -> TlsServer | None:
+    """What speaks TLS as it is set; nothing is read yet."""
+    if settings is None:
+        return None
+    return TlsServer(
+        credential(settings.certificate),
+        credential(settings.key),
+        settings.client_ca and credential(settings.client_ca),
+        settings.allow_names,
+    )
+
+
+def _rate_limit(listener: UdpListener | StreamListener) -> RateLimit | None:
+    if listener.rate_limit is None:
+        return None
+    burst = listener.rate_burst or max(1, round(listener.rate_limit * _BURST_SECONDS))
+    return RateLimit(listener.rate_limit, burst)
 
 
 def _metadata(settings: Settings, listener: Listener) -> bytes:

@@ -48,7 +48,15 @@ class FrameCounters:
 
 
 class FrameReader:
-    """Cuts one connection's bytes into frames, and counts into `counters`."""
+    """Cuts one connection's bytes into frames, and counts into `counters`.
+
+    Any bytes are frames: there is nothing that a peer could violate.
+    """
+
+    acknowledges = False
+    has_more = False
+    is_at_end = False
+    violation = ""
 
     def __init__(self, counters: FrameCounters | None = None) -> None:
         self.counters = counters or FrameCounters()
@@ -76,6 +84,14 @@ class FrameReader:
 
     def answer(self) -> bytes:
         """Nothing: RFC 6587 has no acknowledgement."""
+        return b""
+
+    def keep_alive(self) -> bytes:
+        """Nothing, either."""
+        return b""
+
+    def farewell(self) -> bytes:
+        """Nothing, either."""
         return b""
 
     def close(self) -> list[bytes]:

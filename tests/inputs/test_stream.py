@@ -443,16 +443,16 @@ def test_an_error_in_deliver_is_not_hidden(run: Run, error: Exception) -> None:
     run(scenario())
 
 
-class Acknowledging:
+class Acknowledging(FrameReader):
     """Lines, each of which is answered with its number."""
 
     def __init__(self, counters: FrameCounters) -> None:
-        self._lines = FrameReader(counters)
+        super().__init__(counters)
         self._unanswered: list[int] = []
         self._number = 0
 
     def receive_data(self, data: bytes) -> list[bytes]:
-        frames = self._lines.receive_data(data)
+        frames = super().receive_data(data)
         for _ in frames:
             self._number += 1
             self._unanswered.append(self._number)
@@ -461,9 +461,6 @@ class Acknowledging:
     def answer(self) -> bytes:
         numbers, self._unanswered = self._unanswered, []
         return b"".join(b"%d ok\n" % number for number in numbers)
-
-    def close(self) -> list[bytes]:
-        return self._lines.close()
 
 
 def test_a_framing_answers_the_peer_when_its_frames_are_delivered(run: Run) -> None:
