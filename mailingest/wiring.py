@@ -203,6 +203,11 @@ def build_store(settings: Settings, only: str | None = None) -> Store:
     return SqliteStore(settings.sqlite_directory, types)
 
 
+def store_place(settings: Settings) -> str:
+    """Where the store is, for people."""
+    return ", ".join(settings.elasticsearch.hosts) or str(settings.sqlite_directory)
+
+
 def temporary_store(settings: Settings, directory: Path) -> Store:
     """A store for as long as the directory is there."""
     from mailingest.stores.sqlite.store import SqliteStore

@@ -22,7 +22,7 @@ from mailingest.config import (
     default_state_directory,
     load,
     load_zone,
-    loading,
+    places,
     read_secret,
 )
 from mailingest.errors import UsageError
@@ -43,7 +43,8 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in list(os.environ):
         if name.upper().startswith("MAILINGEST_"):
             monkeypatch.delenv(name)
-    monkeypatch.setattr(loading, "SYSTEM_CONFIG", tmp_path / "none.toml")
+    monkeypatch.setattr(places, "SYSTEM_DIRECTORY", tmp_path / "etc")
+    (tmp_path / "etc").mkdir()
 
 
 def written(tmp_path: Path, text: str) -> Path:
@@ -186,8 +187,7 @@ def test_the_file_may_be_named_by_the_environment(
 def test_the_systems_file_is_read_if_there_is_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = written(tmp_path, "shutdown_timeout = 7")
-    monkeypatch.setattr(loading, "SYSTEM_CONFIG", path)
+    path = written(tmp_path / "etc", "shutdown_timeout = 7")
     assert load(None).shutdown_timeout == 7
     path.write_text("shutdown_timeout = 0")
     with pytest.raises(UsageError, match="^" + str(path)):
@@ -197,8 +197,9 @@ def test_the_systems_file_is_read_if_there_is_one(
 def test_the_systems_file_may_be_missing_but_not_unreadable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loading, "SYSTEM_CONFIG", tmp_path)
-    with pytest.raises(UsageError, match=f"^{tmp_path}: cannot read the configuration"):
+    path = tmp_path / "etc" / "mailingest.toml"
+    path.mkdir()
+    with pytest.raises(UsageError, match=f"^{path}: cannot read the configuration"):
         load(None)
 
 
@@ -690,6 +691,48 @@ def test_the_state_is_where_systemd_or_the_user_has_it(
 def test_the_state_is_else_in_the_home_directory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/ann")
     assert default_state_directory({}) == Path("/home/ann/.local/state/mailingest")
+
+
+@pytest.mark.parametrize("is_installed", [True, False], ids=["installed", "in a source tree"])
+@pytest.mark.parametrize("target", ["private", None], ids=["of an earlier version", "own"])
+def test_the_state_is_the_services_for_everybody_but_a_developer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_installed: bool, target: str | None
+) -> None:
+    monkeypatch.setattr(places, "source_tree", lambda: None if is_installed else tmp_path)
+    monkeypatch.setattr(places, "SERVICE_STATE", tmp_path / "state")
+    own = {"XDG_STATE_HOME": "/home/ann/state"}
+    assert default_state_directory(own) == Path("/home/ann/state/mailingest")
+    if target is None:
+        (tmp_path / "state").mkdir()
+    else:  # where only root comes
+        (tmp_path / "state").symlink_to(tmp_path / target)
+    expected = tmp_path / "state" if is_installed else Path("/home/ann/state/mailingest")
+    assert default_state_directory(own) == expected
+    assert default_state_directory({**own, "STATE_DIRECTORY": "/x"}) == Path("/x")
+
+
+def test_the_configuration_is_that_of_the_source_tree_where_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places, "source_tree", lambda: tmp_path)
+    assert places.default_config() == tmp_path / "etc" / "mailingest.toml"
+    own = written(tmp_path, "shutdown_timeout = 7")
+    assert places.default_config() == own
+    assert load(None).shutdown_timeout == 7
+
+
+def test_a_credential_is_also_found_where_the_units_have_it_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    fix = f"LoadCredential=password:{tmp_path / 'etc' / 'password'}"
+    with pytest.raises(UsageError, match=fix):
+        read_secret(None, Path("password"), "x")
+    (tmp_path / "etc" / "password").write_text(SECRET)
+    assert read_secret(None, Path("password"), "x") == SECRET
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    with pytest.raises(UsageError, match=fix):
+        read_secret(None, Path("password"), "x")
 
 
 def test_a_user_without_a_home_has_to_set_the_state_directory(

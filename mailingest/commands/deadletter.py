@@ -61,7 +61,7 @@ def retry_letters(settings: Settings, identities: Collection[str]) -> bool:
     """
     letters = _chosen(settings, identities) if identities else _all(settings)
     if not letters:
-        print("no dead letters")
+        print(f"no dead letters in {settings.state.directory}")
         return True
     return asyncio.run(_retry(settings, letters))
 
@@ -87,7 +87,7 @@ def purge_letters(
         ]
     )
     if not lines:
-        print("no dead letters to remove")
+        print(f"no dead letters to remove in {settings.state.directory}")
         return
     if not confirm(f"Remove {len(lines)} dead letters for good?"):
         print("nothing removed")

@@ -23,7 +23,7 @@ from mailingest.trace.engine import TraceResult, trace
 from mailingest.trace.questions import Question, read_criteria
 from mailingest.trace.story import Story
 from mailingest.trace.windows import EVENTS, trace_all
-from mailingest.wiring import build_reader
+from mailingest.wiring import build_reader, store_place
 
 EXIT_FOUND = 0
 EXIT_NOT_FOUND = 1
@@ -65,7 +65,7 @@ def run(settings: Settings, question: Question, options: Options) -> int:
         answers.finish([Gap("store_unavailable", str(error))])
         _say([str(error)])
         return EXIT_UNAVAILABLE
-    _say(remarks(last, answers.count, criteria, options, zone))
+    _say(remarks(last, answers.count, criteria, options, zone, store_place(settings)))
     if _unread(last):
         return EXIT_NOT_WHOLE
     return EXIT_FOUND if answers.count else EXIT_NOT_FOUND
@@ -135,14 +135,19 @@ async def _closed(source: Reader) -> AsyncIterator[None]:
 
 
 def remarks(
-    answer: TraceResult, count: int, criteria: Criteria, options: Options, zone: tzinfo
+    answer: TraceResult,
+    count: int,
+    criteria: Criteria,
+    options: Options,
+    zone: tzinfo,
+    place: str,
 ) -> list[str]:
     """What the user has to know beside the answer: limits, and what "nothing" means."""
     unread = [gap.text for gap in _unread(answer)]
     if answer.span is None:
         if not options.files:
             which = _of_type(options) or " at all"
-            return [*unread, f"there are no logs{which}: nothing has been stored yet"]
+            return [*unread, f"there are no logs{which}: nothing has been stored yet in {place}"]
         missing = "no line that could be read" if unread else "no line"
         return [*unread, f"there is {missing} in these files"]
     if answer.has_enough:

@@ -2,6 +2,7 @@
 
 from mailingest.config.loading import load
 from mailingest.config.places import (
+    cannot_read,
     credential,
     data_directory,
     default_state_directory,
@@ -30,6 +31,7 @@ __all__ = [
     "StreamListener",
     "Tls",
     "UdpListener",
+    "cannot_read",
     "credential",
     "data_directory",
     "default_state_directory",

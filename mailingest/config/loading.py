@@ -14,10 +14,10 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
+from mailingest.config.places import default_config
 from mailingest.config.settings import ENV_PREFIX, NESTED, Settings
 from mailingest.errors import UsageError
 
-SYSTEM_CONFIG = Path("/etc/mailingest/mailingest.toml")
 ENV_CONFIG = "MAILINGEST_CONFIG"
 _SECRETS = tuple(
     ("elasticsearch", name) for name in ("hosts", "password", "api_key", "bearer_token")
@@ -27,12 +27,12 @@ _SECRETS = tuple(
 def load(path: Path | None) -> Settings:
     """Settings of a file and the environment; raises UsageError, one line for each mistake.
 
-    ``path`` None stands for the file named by $MAILINGEST_CONFIG, or else the system's file if
-    there is one, or else the defaults.
+    ``path`` None stands for the file named by $MAILINGEST_CONFIG, or else `default_config` if it is
+    there, or else the defaults.
     """
     if path is None and (named := os.environ.get(ENV_CONFIG)):
         path = Path(named)
-    file = path or SYSTEM_CONFIG
+    file = path or default_config()
     content = _read(file, may_be_missing=path is None)
     mistakes = [*_unknown_variables(os.environ)]
     try:

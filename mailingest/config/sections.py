@@ -329,7 +329,7 @@ class State(_Section):
 
     directory: Path = Field(
         default_factory=lambda: default_state_directory(os.environ),
-        description="directory; default is $STATE_DIRECTORY (systemd) or the user's own",
+        description="directory; default is $STATE_DIRECTORY, the service's, or the user's own",
     )
     snapshot_interval: Duration = Field(
         60.0, gt=0, description="time between snapshots of the queue IDs"

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import orjson
 import structlog
@@ -16,11 +16,13 @@ import structlog
 from mailingest.documents import Document
 from mailingest.errors import StoreUnavailable, UsageError
 from mailingest.spool.files import sync_directory
+from mailingest.spool.ownership import make_own_directories, why_not_writable, why_unreadable
 from mailingest.stores.appending import append_whole, open_for_append
 from mailingest.stores.protocol import Rejection
 
 _log = structlog.get_logger(__name__)
 
+_FILES: Final = "dead-letters-????.??.??.ndjson"
 # Some 60,000 documents: enough to see what is wrong with a mapping, too little to fill a disk.
 MAX_BYTES = 64 * 1024 * 1024
 
@@ -62,7 +64,7 @@ class DeadLetters:
         """
         now = datetime.fromtimestamp(self._clock(), UTC)
         try:
-            self._directory.mkdir(mode=0o750, parents=True, exist_ok=True)
+            make_own_directories(self._directory)
             # No waiting here: the batcher tries again later, and logs it.
             with _locked(self._directory, fcntl.LOCK_EX | fcntl.LOCK_NB):
                 count = self._append(rejections, now)
@@ -72,6 +74,9 @@ class DeadLetters:
             raise StoreUnavailable(
                 f"dead letters in {self._directory} are being changed by another command"
             ) from None
+        except PermissionError as error:
+            place = Path(error.filename or self._directory)
+            raise UsageError(f"dead letters: {why_not_writable(place)}") from error
         except OSError as error:
             raise StoreUnavailable(f"dead letters in {self._directory}: {error}") from error
 
@@ -123,17 +128,35 @@ class Letter:
 
 
 def letter_files(directory: Path) -> list[Path]:
-    """The files of dead letters, oldest first."""
-    return sorted(directory.glob("dead-letters-????.??.??.ndjson"))
+    """The files of dead letters, oldest first; raises OSError.
+
+    There are none as long as there is no such directory.
+    """
+    try:
+        # Path.glob() passes over what it may not read.
+        return sorted(path for path in directory.iterdir() if path.match(_FILES))
+    except FileNotFoundError:
+        return []
+
+
+def _readable(directory: Path) -> list[Path]:
+    try:
+        return letter_files(directory)
+    except PermissionError as error:
+        raise UsageError(why_unreadable(directory)) from error
+    except OSError as error:
+        raise StoreUnavailable(f"{directory}: {error.strerror}") from error
 
 
 def read_lines(directory: Path) -> Iterator[bytes]:
-    """All lines of the files, oldest first; raises StoreUnavailable."""
-    for path in letter_files(directory):
+    """All lines of the files, oldest first; raises StoreUnavailable, or UsageError with the fix."""
+    for path in _readable(directory):
         try:
             yield from path.read_bytes().splitlines()
         except FileNotFoundError:
             continue  # the command that works beside this one has removed it
+        except PermissionError as error:
+            raise UsageError(why_unreadable(path)) from error
         except OSError as error:
             raise StoreUnavailable(f"{path}: {error.strerror}") from error
 

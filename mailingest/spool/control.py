@@ -15,8 +15,9 @@ from zlib import crc32
 import orjson
 import structlog
 
-from mailingest.spool.files import FILE_MODE, sync_directory
+from mailingest.spool.files import sync_directory
 from mailingest.spool.losses import Losses
+from mailingest.spool.ownership import open_own
 from mailingest.spool.records import Position
 from mailingest.spool.segments import HEADER_BYTES, check_version, file_header
 
@@ -91,7 +92,7 @@ class ControlFile:
             self._descriptor = -1
 
     def _create(self) -> None:
-        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+        self._descriptor = open_own(self._path, os.O_RDWR)
         self._write(file_header(_MAGIC), 0)
         self.write_losses()
 

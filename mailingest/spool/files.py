@@ -8,25 +8,29 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
 from mailingest.errors import UsageError
-
-FILE_MODE: Final = 0o640
-_DIRECTORY_MODE: Final = 0o750
-_FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+from mailingest.spool.ownership import (
+    is_denied,
+    make_own_directories,
+    open_own,
+    why_not_writable,
+)
 
 
 def make_directory(path: Path, key: str) -> None:
     """Make a directory of mailingest's; raises UsageError naming the setting."""
     try:
         if not path.is_dir():
-            path.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
+            make_own_directories(path)
             sync_directory(path.parent)
+    except PermissionError:
+        raise UsageError(f"{key}: {why_not_writable(path)}") from None
     except OSError as error:
         raise UsageError(f"{key}: cannot make {path}: {error.strerror}") from None
-    if not os.access(path, os.W_OK | os.X_OK):
-        raise UsageError(f"{key}: cannot write to {path}: make it writable for this user")
+    if is_denied(path, os.W_OK | os.X_OK):
+        raise UsageError(f"{key}: {why_not_writable(path)}")
 
 
 def sync_directory(path: Path) -> None:
@@ -50,7 +54,7 @@ class Replacement:
         self._temporary = path.with_name(path.name + ".new")
 
     def __enter__(self) -> Self:
-        self._file = os.fdopen(os.open(self._temporary, _FLAGS, FILE_MODE), "wb")
+        self._file = os.fdopen(open_own(self._temporary, os.O_WRONLY | os.O_TRUNC), "wb")
         return self
 
     def __exit__(

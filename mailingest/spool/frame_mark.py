@@ -21,7 +21,7 @@ from typing import Final
 
 import structlog
 
-from mailingest.spool.files import FILE_MODE
+from mailingest.spool.ownership import open_own
 
 _log = structlog.get_logger(__name__)
 
@@ -58,7 +58,7 @@ class FrameMark:
 
     def open(self) -> None:
         """See what the process before died with; raises OSError."""
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+        descriptor = open_own(self._path, os.O_RDWR)
         try:
             if os.fstat(descriptor).st_size != _BYTES:
                 # Real zeros: a page that had no room on the disk would end the process when it is

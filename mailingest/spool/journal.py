@@ -18,7 +18,7 @@ import structlog
 
 from mailingest.spool.control import ControlFile
 from mailingest.spool.damage import DamageReport, Unreadable
-from mailingest.spool.files import FILE_MODE
+from mailingest.spool.ownership import open_own
 from mailingest.spool.records import FrameBatch, JournalRecord, Position, encode
 from mailingest.spool.recovery import find_end, find_start, first_record
 from mailingest.spool.segments import (
@@ -44,8 +44,6 @@ _SHARE_LEFT_FREE: Final = 20
 _LOOK_EVERY_BYTES: Final = 1024 * 1024
 # Zeros, which are no record, are written and taken back: quotas are seen by that alone.
 _PROBE_BYTES: Final = 256 * 1024
-
-_FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
 
 
 class Journal:
@@ -271,7 +269,7 @@ class Journal:
             return self._segments[-1]
         self._close_segment()
         segment = new_segment(self.directory, self.end.bytes)
-        self._descriptor = os.open(segment.path, _FLAGS, FILE_MODE)
+        self._descriptor = open_own(segment.path, os.O_WRONLY | os.O_TRUNC)
         self._inode = os.fstat(self._descriptor).st_ino
         try:
             self._write(segment, segment_header())

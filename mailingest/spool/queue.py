@@ -16,8 +16,9 @@ import orjson
 import structlog
 
 from mailingest.errors import UsageError
-from mailingest.spool.files import FILE_MODE, make_directory
+from mailingest.spool.files import make_directory
 from mailingest.spool.journal import SEGMENT_BYTES, Journal
+from mailingest.spool.ownership import open_own
 from mailingest.spool.records import FrameBatch, JournalRecord, Position
 from mailingest.spool.syncing import GroupCommit
 
@@ -210,7 +211,7 @@ class Spool:
     def _take_hold(self) -> None:
         """Have the directory for this process alone; raises OSError and UsageError."""
         path = self._directory / STATE_FILE
-        state = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+        state = open_own(path, os.O_RDWR)
         try:
             fcntl.flock(state, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

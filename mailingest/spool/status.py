@@ -14,6 +14,7 @@ from mailingest.config import Settings
 from mailingest.errors import UsageError
 from mailingest.spool.control import read_control
 from mailingest.spool.losses import Losses
+from mailingest.spool.ownership import why_unreadable
 from mailingest.spool.queue import STATE_BYTES, STATE_FILE
 from mailingest.spool.records import Position
 from mailingest.spool.recovery import find_end, first_record
@@ -62,6 +63,8 @@ def spool_status(settings: Settings) -> Status:
     directory = settings.state.directory / "spool"
     try:
         return _look(directory, settings.state.directory / "queue-ids", settings.spool.max_bytes)
+    except PermissionError as error:
+        raise UsageError(why_unreadable(Path(error.filename or directory))) from None
     except OSError as error:
         raise UsageError(f"{error.filename or directory}: {error.strerror}") from None
 

@@ -4,6 +4,8 @@ import os
 import stat
 from pathlib import Path
 
+from mailingest.spool.ownership import open_own
+
 
 def open_for_append(path: Path) -> int:
     """Open a file of lines to append to; returns the descriptor, raises OSError.
@@ -11,7 +13,7 @@ def open_for_append(path: Path) -> int:
     If a crash left the last line without its end, the end is added: a new line must not
     become one with it.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o640)
+    descriptor = open_own(path, os.O_RDWR | os.O_APPEND, follow_links=True)
     try:
         size = os.fstat(descriptor).st_size
         if size and os.pread(descriptor, 1, size - 1) != b"\n":

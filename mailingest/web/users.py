@@ -12,6 +12,7 @@ from pathlib import Path
 
 from aiohttp import BasicAuth
 
+from mailingest.config import cannot_read
 from mailingest.errors import UsageError
 
 # scrypt with 16 MB and some 0.25 s of a core (RFC 7914; OWASP's least advice is N=2^14, r=8, p=5).
@@ -62,8 +63,7 @@ class Users:
         try:
             lines = path.read_text("utf-8").splitlines()
         except (OSError, UnicodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-            raise UsageError(f"web.users_file: cannot read {path}: {reason}") from None
+            raise UsageError(f"web.users_file: {cannot_read(path, error)}") from None
         for number, line in enumerate(lines, 1):
             if not line.strip() or line.startswith("#"):
                 continue

@@ -237,7 +237,7 @@ def test_purge_removes_what_is_older_and_asks_before(
     assert capsys.readouterr().out.splitlines() == [
         "nothing removed",
         "2 dead letters removed",
-        "no dead letters to remove",
+        f"no dead letters to remove in {settings.state.directory}",
     ]
 
 

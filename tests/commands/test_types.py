@@ -80,7 +80,8 @@ def test_without_a_line_of_a_type_that_is_said_of_the_type(commands: Commands) -
     told = commands.run("trace", "--type", "mail", "--to", "bob@example.net")
     assert (told.returncode, told.stdout) == (1, "")
     assert told.stderr == (
-        "mailingest: there are no logs of the type mail: nothing has been stored yet\n"
+        "mailingest: there are no logs of the type mail: nothing has been stored yet in "
+        f"{commands.store}\n"
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from mailingest.errors import UsageError
 from mailingest.spool.files import make_directory, replace_file
+from tests.support.documents import public_directory, unprivileged
 
 
 @pytest.fixture
@@ -96,10 +97,10 @@ def test_a_file_in_the_place_of_a_directory_is_named(tmp_path: Path, below: str)
     assert "\n" not in message
 
 
-def test_a_directory_that_cannot_be_written_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Root may write anywhere, and tests may run as root.
-    monkeypatch.setattr(os, "access", lambda path, mode: False)
-    with pytest.raises(UsageError, match=r"^state\.directory: cannot write to .*: make it"):
-        make_directory(tmp_path, "state.directory")
+def test_a_directory_that_cannot_be_written_is_named() -> None:
+    with public_directory() as directory, unprivileged():
+        refused = pytest.raises(UsageError, match=r"^state\.directory: .* may not write")
+        with refused:
+            make_directory(directory, "state.directory")
+        with refused:
+            make_directory(directory / "a" / "b", "state.directory")

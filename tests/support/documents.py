@@ -57,3 +57,20 @@ def unprivileged() -> Iterator[None]:
         yield
     finally:
         os.seteuid(user)
+
+
+@contextmanager
+def acting_as(user: int, group: int) -> Iterator[None]:
+    """As another user, who is in one group only; this one has to be root."""
+    if os.geteuid() != 0:
+        raise RuntimeError("needs root: run the tests with sudo")
+    groups = os.getgroups()
+    os.setgroups([group])
+    os.setegid(group)
+    os.seteuid(user)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+        os.setgroups(groups)

@@ -12,6 +12,7 @@ import structlog
 
 from mailingest.errors import StoreUnavailable, UsageError
 from mailingest.spool.files import sync_directory
+from mailingest.spool.ownership import create_own, why_not_writable, why_unreadable
 from mailingest.stores.days import day_of, touches, type_of
 from mailingest.stores.sqlite.schema import bring_up_to_date, schema_version
 from mailingest.syslog.sources import TYPE_NAME
@@ -63,14 +64,17 @@ class OpenFile:
 def open_for_writing(path: Path) -> OpenFile:
     """Open or create a day's file, and bring its schema up to date.
 
-    Raises UsageError for a file of a newer version, StoreUnavailable if it cannot be created,
-    and what sqlite3 raises.
+    Raises UsageError for a file of a newer version, or one that this user may not write to,
+    StoreUnavailable if it cannot be created, and what sqlite3 raises.
     """
     try:
-        # SQLite would create the file readable by all; its -wal and -shm follow this mode.
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o640))
+        # SQLite would create the file readable by all; its -wal and -shm follow this one in mode
+        # and, where root makes them, in owner.
+        os.close(create_own(path, os.O_RDWR))
     except FileExistsError:
-        pass
+        pass  # to close it would drop the locks that SQLite has on it (fcntl(2))
+    except PermissionError as error:
+        raise UsageError(why_not_writable(path)) from error
     except OSError as error:
         raise StoreUnavailable(f"{path}: {error.strerror}") from error
     connection = sqlite3.connect(
@@ -184,6 +188,11 @@ def damaged_files(
     ]
 
 
+def with_companions(path: Path) -> list[Path]:
+    """A database and the files of SQLite beside it, whether they are there or not."""
+    return [path, *(path.with_name(path.name + suffix) for suffix in COMPANIONS)]
+
+
 def entries(directory: Path) -> list[Path]:
     """All that is in the directory, nothing if there is none; raises UsageError."""
     try:
@@ -191,6 +200,8 @@ def entries(directory: Path) -> list[Path]:
         return sorted(directory.iterdir())
     except FileNotFoundError:
         return []
+    except PermissionError as error:
+        raise UsageError(why_unreadable(directory)) from error
     except OSError as error:
         raise UsageError(f"sqlite directory {directory}: {error.strerror}") from error
 

@@ -13,9 +13,16 @@ from typing import Final
 import orjson
 import structlog
 
+from mailingest.spool.ownership import is_denied, why_unreadable
 from mailingest.stores.events import StoredEvent
 from mailingest.stores.gaps import Gap
-from mailingest.stores.sqlite.files import damaged_files, day_files, day_text, open_for_reading
+from mailingest.stores.sqlite.files import (
+    damaged_files,
+    day_files,
+    day_text,
+    open_for_reading,
+    with_companions,
+)
 from mailingest.stores.threads import Interrupted
 
 _log = structlog.get_logger(__name__)
@@ -110,9 +117,8 @@ class Days:
             raise Interrupted from error
         if not path.exists():
             return  # retention has deleted it meanwhile
-        reason = str(error)
-        if not os.access(path, os.R_OK, effective_ids=True):
-            reason = "no right to read it"
+        unreadable = [one for one in with_companions(path) if is_denied(one, os.R_OK)]
+        reason = why_unreadable(unreadable[0]) if unreadable else str(error)
         if self._add(path, reason):
             _log.error("a day of the store cannot be read", path=str(path), reason=reason)
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import structlog
+
 from mailingest.documents import Document
 from mailingest.errors import StoreUnavailable, UsageError
 from mailingest.postfix.index_keys import (
@@ -27,6 +29,7 @@ from mailingest.postfix.names import (
     SASL_USERNAME,
     SENDER,
 )
+from mailingest.spool.ownership import is_denied, make_own_directories, why_not_writable
 from mailingest.stores.protocol import Rejection, WriteResult
 from mailingest.stores.sqlite.files import (
     SUFFIX,
@@ -35,10 +38,13 @@ from mailingest.stores.sqlite.files import (
     open_for_writing,
     set_aside,
     sync_log,
+    with_companions,
 )
 from mailingest.stores.sqlite.summary import Summary
 from mailingest.stores.threads import in_thread
 from mailingest.syslog.sources import DEFAULT_TYPE
+
+_log = structlog.get_logger(__name__)
 
 # sqlite3 gives up the interpreter lock for each statement and each time may wait 5 ms (the
 # switch interval) to get it back from a busy main thread.  executemany pays that for every
@@ -74,11 +80,13 @@ class SqliteWriter:
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite-writer")
         self._days: dict[str, _Day] = {}  # least recently used first
         self._unsynced: set[str] = set()  # days with commits since the last sync
+        self._was_opened = False
 
     async def open(self) -> None:
         """Create the directory and open the newest days, so that a bad file shows at start.
 
-        Raises UsageError (directory unusable, file of a newer version) or StoreUnavailable.
+        Raises UsageError (directory unusable, file of a newer version) or StoreUnavailable.  A day
+        that this user may not write to is an error in the log, and holds up only itself.
         """
         await in_thread(self._open, executor=self._executor)
 
@@ -100,19 +108,34 @@ class SqliteWriter:
 
     def _open(self) -> None:
         try:
-            self._directory.mkdir(mode=0o750, parents=True, exist_ok=True)
-        except (FileExistsError, NotADirectoryError, PermissionError) as error:
+            make_own_directories(self._directory)
+        except PermissionError as error:
+            raise UsageError(why_not_writable(self._directory)) from error
+        except (FileExistsError, NotADirectoryError) as error:
             raise UsageError(f"sqlite directory {self._directory}: {error.strerror}") from error
         except OSError as error:
             raise StoreUnavailable(f"{self._directory}: {error.strerror}") from error
-        if not os.access(self._directory, os.W_OK | os.X_OK, effective_ids=True):
-            raise UsageError(f"sqlite directory {self._directory}: not writable")
+        if is_denied(self._directory, os.W_OK | os.X_OK):
+            raise UsageError(why_not_writable(self._directory))
+        if self._was_opened:
+            return  # what is wrong with a day holds up its own documents only
         for name in self._types:
             for newest in day_files(self._directory, [name])[:1]:
-                try:
-                    self._day(newest.stem)
-                except sqlite3.DatabaseError as error:
-                    raise self._failure(newest.stem, error) from error
+                self._open_newest(newest)
+        self._was_opened = True
+
+    def _open_newest(self, path: Path) -> None:
+        try:
+            self._day(path.stem)
+        except sqlite3.DatabaseError as error:
+            failure = self._failure(path.stem, error)
+        except UsageError as error:
+            failure = error
+        else:
+            return
+        if not self._denied(path):
+            raise failure
+        _log.error("a day cannot be written, and its documents wait", reason=str(failure))
 
     def _write(self, batch: Sequence[Document]) -> WriteResult:
         by_index: dict[str, list[Document]] = {}
@@ -184,6 +207,8 @@ class SqliteWriter:
         match error.sqlite_errorcode & 0xFF:  # the primary result code
             case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
                 return StoreUnavailable(f"{path} was damaged, set aside as {set_aside(path)}")
+            case _ if denied := self._denied(path):
+                return UsageError(why_not_writable(*denied))
             case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM:
                 return UsageError(
                     f"{path} cannot be written to: give back owner and mode ({error})"
@@ -192,6 +217,11 @@ class SqliteWriter:
                 return UsageError(f"{path}: not a database of mailingest ({error})")
             case _:
                 return StoreUnavailable(f"{path}: {error}")
+
+    @staticmethod
+    def _denied(path: Path) -> list[Path]:
+        """What of a day's file this user may not write to."""
+        return [one for one in with_companions(path) if is_denied(one, os.W_OK)]
 
     def _path(self, index: str) -> Path:
         return self._directory / f"{index}{SUFFIX}"

@@ -98,14 +98,15 @@ async def test_a_day_of_another_user_is_noted() -> None:
         with unprivileged():
             found = await SqliteReader(directory, "mail").find(Criteria(), 10)
     assert [gap.text for gap in found.gaps] == [
-        f"{directory / TODAY} cannot be read: no right to read it"
+        f"{directory / TODAY} cannot be read: {directory / TODAY} belongs to root:root, and nobody "
+        "may not read it: ask as root"
     ]
 
 
 async def test_a_directory_of_another_user_is_refused(tmp_path: Path) -> None:
     with public_directory() as directory:
         directory.chmod(0o700)
-        with unprivileged(), pytest.raises(UsageError, match="Permission denied"):
+        with unprivileged(), pytest.raises(UsageError, match="nobody may not read it"):
             await SqliteReader(directory, "mail").span()
 
 

@@ -296,7 +296,9 @@ async def test_a_day_that_may_not_be_written_is_held() -> None:
                 result = await writer.write([document(2), document(3, day="2026.11.25")])
         assert result.stored == 1
         [held] = result.held
-        assert f"{directory / TODAY} cannot be written to: give back owner and mode" in held.reason
+        assert held.reason == (
+            f"{directory / TODAY} belongs to root, and nobody may not write to it: work as root"
+        )
 
 
 async def test_a_file_with_another_name_is_not_touched(tmp_path: Path) -> None:
@@ -318,7 +320,7 @@ async def test_a_database_of_something_else_is_refused(tmp_path: Path) -> None:
 async def test_a_directory_that_may_not_be_written_is_refused_at_start() -> None:
     with public_directory() as directory:
         directory.chmod(0o555)
-        with unprivileged(), pytest.raises(UsageError, match="not writable"):
+        with unprivileged(), pytest.raises(UsageError, match="nobody may not write to it"):
             async with opened(directory):
                 pass
 
