@@ -40,7 +40,7 @@ Request = tuple[str, dict[str, Any]]
 def requests(product: str) -> list[Request]:
     """Path and body of those that are shown for Elasticsearch or OpenSearch."""
     _, _, section = TEXT.partition(f"\nFor {product}, ")
-    block = section.split("```\n")[1]
+    block = section.partition("```http\n")[2].partition("```")[0]
     return [
         (path, json.loads(body))
         for path, body in re.findall(r"^PUT (\S+)\n(\{.*?^\})$", block, re.MULTILINE | re.DOTALL)

@@ -13,6 +13,7 @@ from mailingest.postfix import parser as events
 from mailingest.stores.gaps import GapCode
 from mailingest.syslog import header as records
 from mailingest.trace.story import Verdict
+from tests.docs.blocks import blocks_of
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/*.md"))]
@@ -82,6 +83,19 @@ def test_every_verdict_is_documented() -> None:
 
 def test_the_readme_can_be_read_in_a_few_minutes() -> None:
     assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 120
+
+
+def test_the_recipe_of_the_readme_is_that_of_the_service() -> None:
+    """Nobody has to compare them: README.md has the commands of docs/service.md, in their order."""
+    recipe = [
+        block for block in blocks_of(ROOT / "README.md") if block.text.startswith("# apt-get")
+    ]
+    commands = [line for block in recipe for line in block.text.splitlines()]
+    explained = [
+        line for block in blocks_of(ROOT / "docs/service.md") for line in block.text.splitlines()
+    ]
+    assert commands
+    assert commands == [line for line in explained if line in commands]
 
 
 def test_every_document_is_in_the_list_of_documents() -> None:

@@ -1,4 +1,4 @@
-"""`make run`: the daemon and the page come together and go together."""
+"""`make run` of README.md: the daemon and the page come together and go together."""
 
 import os
 import shutil
