@@ -23,6 +23,8 @@ from mailingest.syslog.peers import Peers
 from mailingest.syslog.senders import NEAR_SECONDS, Senders
 from mailingest.syslog.sources import Source
 from mailingest.syslog.timestamps import YEAR_TOLERANCE, FileSpan, moment_of
+from mailingest.watching.notices import Notice
+from mailingest.watching.watch import Watch
 
 FRAME_UNREAD: Final = "_frame_unread"
 """Tags a frame that could not be worked on to its end; it is in the dead letters."""
@@ -105,6 +107,8 @@ class Pipeline:
         self.counters = PipelineCounters()
         self.queue_map = queue_map
         self.senders = Senders()
+        self.watch = Watch()
+        """What is noticed about the hosts, only live; it is not in a snapshot, and kept apart."""
         self.peers = peers or Peers(_MOST_HOSTS)
         self._decoder = decoder
         self._parser = parser
@@ -140,6 +144,11 @@ class Pipeline:
         is_believed = True
         if self._live:
             self._now = reference
+            hosts = self.watch.hosts
+            if record.hostname in hosts.last_line:
+                hosts.last_line[record.hostname] = reference
+            else:
+                hosts.add(record.hostname, reference)
             if (
                 abs(record.moment.seconds - reference) > NEAR_SECONDS or "/" not in record.program
             ) and _UNTIMED.isdisjoint(record.problems):
@@ -161,6 +170,8 @@ class Pipeline:
                 self._judge_peer(event, peer)
         if event.nomatch:
             counters.count_unmatched(event.nomatch)
+            if self._live:
+                self.watch.line_unmatched(event, reference)
         if self._wanted is None or self._wanted(event):
             event.id = self._maker.identify(event, stream, peer, payload)
         if not is_believed:
@@ -170,9 +181,15 @@ class Pipeline:
         outcome = interpret(event)
         if outcome is not None:
             counters.count_outcome(outcome, event.fields)
+            if self._live:
+                self.watch.outcome(event, outcome)
         ready = self.queue_map.feed(event, self._now)
+        if self.queue_map.submitted:
+            self._watch_submitted(event)
         if self._now - self._ticked >= 1.0:
             self._ticked = self._now
+            if self._live:
+                self.watch.advance(self._now)
             ready = [*ready, *self.queue_map.tick(self._now)]
         if len(ready) == 1 and event.id and ready[0] is event:
             # As with nearly all lines: neither held back nor left out.
@@ -210,6 +227,9 @@ class Pipeline:
 
     def tick(self, now: float) -> list[Document]:
         """Let time pass while no frame comes; ``now`` is in seconds since 1970."""
+        if self._live:
+            self.senders.forget(now)
+            self.watch.look(now, self._clocks_off())
         return self._documents(self.queue_map.tick(now))
 
     def flush(self) -> list[Document]:
@@ -270,6 +290,21 @@ class Pipeline:
         self.queue_map, self._tls_sessions, self._maker = queue_map, tls_sessions, maker
         self.peers = peers
         self._now = now
+
+    def _watch_submitted(self, event: Event) -> None:
+        submitted = self.queue_map.submitted
+        if self._live:
+            for user, recipients in submitted:
+                self.watch.accounts.feed(user, recipients, event.seconds)
+        submitted.clear()
+
+    def _clocks_off(self) -> Iterator[Notice]:
+        for host, clock in self.senders.off.items():
+            hours = round(abs(clock.offset) / 3600, 2)
+            side = "ahead of" if clock.offset > 0 else "behind"
+            yield Notice(
+                "clock_off", host, clock.since, f"lines are dated {hours:g} h {side} their arrival"
+            )
 
     def _judge_peer(self, event: Event, peer: str) -> None:
         tag = self.peers.judge(

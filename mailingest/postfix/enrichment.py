@@ -98,6 +98,11 @@ class QueueMap:
 
         An event that is held back keeps it: see `held_since`.
         """
+        self.submitted: list[tuple[str, int]] = []
+        """Mails that are in the queue since the last look: user who logged in, and recipients.
+
+        Whoever feeds empties it.
+        """
         self._wait = wait
         self._lifetime = lifetime
         self._mails = KnownMails(capacity, max_bytes, self.counters)
@@ -227,6 +232,9 @@ class QueueMap:
         # The end of a mail does not move, though a line came after it.
         mail = _copy(known, known.touched if is_over else now)
         self._take(mail, _LEARNED[step], fields)
+        if step == "activated" and known.nrcpt is None and mail.sasl_username and mail.nrcpt:
+            # The first time: it is active again for each attempt.
+            self.submitted.append((mail.sasl_username, mail.nrcpt))
         self._mails.update(host, key, mail, is_over=is_over)
 
     def _end(self, host: str, key: str, now: float) -> None:

@@ -9,11 +9,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from mailingest.config.host_names import address_name
 from mailingest.histogram import Histogram
 from mailingest.postfix.programs import PROGRAMS
 from mailingest.service.log_output import log_output
 from mailingest.service.parts import Parts
 from mailingest.syslog.header import HEADER_NOMATCH, PROGRAM_NOMATCH
+from mailingest.watching.notices import KINDS
 
 Kind = Literal["counter", "gauge", "state", "histogram"]
 """A counter only grows from the start on, a gauge is a number of now, a state a text or None, a
@@ -64,6 +66,23 @@ _TAGS: Final = frozenset(
         *(f"_grok_postfix_{service}_nomatch" for service in PROGRAMS if service),
     }
 )
+
+
+# Prometheus keeps each value of a label for as long as it keeps anything.
+_MOST_HOSTS: Final = 200
+
+
+def _silences(parts: Parts) -> dict[Labels, float]:
+    """By host, the seconds since its last line."""
+    now = time.time()
+    found: dict[Labels, float] = {}
+    for host, last_line in parts.pipeline.watch.hosts.last_line.items():
+        silence = max(0.0, now - last_line)
+        if len(found) < _MOST_HOSTS and host and address_name(host) is None:
+            found[host,] = silence
+        else:
+            found[_OTHER,] = min(silence, found.get((_OTHER,), silence))
+    return found
 
 
 def _outcomes(parts: Parts) -> Mapping[Labels, int]:
@@ -220,6 +239,41 @@ COUNTERS: Final = (
         "gauge",
         "hosts whose lines are dated far ahead of their arrival, or behind; the log names them",
         lambda parts: len(parts.pipeline.senders.off),
+    ),
+    Counter(
+        "hosts_watched",
+        "gauge",
+        "hosts whose lines are watched",
+        lambda parts: len(parts.pipeline.watch.hosts.last_line),
+    ),
+    Counter(
+        "host_silence_seconds",
+        "gauge",
+        "by host, since its last line; `other` are those with an address for a name and those "
+        "beyond 200",
+        _silences,
+        unit="seconds",
+        labels=("host",),
+    ),
+    Counter(
+        "notices",
+        "gauge",
+        "what needs a look now, by kind: see `mailingest status`",
+        lambda parts: {(kind,): parts.pipeline.watch.board.count(kind) for kind in KINDS},
+        labels=("kind",),
+    ),
+    Counter(
+        "notices_begun",
+        "counter",
+        "how often each kind came up",
+        lambda parts: {(kind,): parts.pipeline.watch.board.begun[kind] for kind in KINDS},
+        labels=("kind",),
+    ),
+    Counter(
+        "lines_not_watched",
+        "counter",
+        "lines of hosts, relays and accounts that there was no room to watch",
+        lambda parts: parts.pipeline.watch.not_watched,
     ),
     Counter(
         "queue_ids",

@@ -16,6 +16,7 @@ import signal
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import structlog
@@ -29,6 +30,7 @@ from mailingest.service.descriptors import within_limits
 from mailingest.service.endpoint import endpoint_of
 from mailingest.service.frame_limit import FrameLimit
 from mailingest.service.log_limit import log_limit
+from mailingest.service.noticed import FILE, recalled
 from mailingest.service.parts import build_parts
 from mailingest.service.readiness import Readiness
 from mailingest.service.snapshots import Snapshots
@@ -37,6 +39,8 @@ from mailingest.spool.records import Position
 from mailingest.spool.snapshot import restore
 from mailingest.stores.threads import in_thread
 from mailingest.syslog.senders import Notice
+from mailingest.watching.notices import MEANINGS
+from mailingest.watching.notices import Notice as Noticed
 
 _log = structlog.get_logger(__name__)
 
@@ -84,6 +88,7 @@ class Daemon:
         self._handle_signals()
         parts = self._parts
         position = restore(parts.pipeline, self._snapshot)
+        parts.pipeline.watch = recalled(self._snapshot.with_name(FILE))
         parts.spool.open(position)
         self._open_mark(position)
         try:
@@ -218,6 +223,8 @@ class Daemon:
         pipeline = self._parts.pipeline
         for notice in (*pipeline.senders.take(), *pipeline.peers.take()):
             _tell(notice)
+        for noticed, has_begun in pipeline.watch.board.take():
+            _tell_of(noticed, has_begun=has_begun)
 
     def _look_at_spool(self) -> None:
         # Those by tag may be many, and the state file has one size.
@@ -298,6 +305,18 @@ def _tell(notice: Notice) -> None:
         host=notice.host,
         hours=round(abs(notice.offset) / 3600, 2),
     )
+
+
+def _tell_of(notice: Noticed, *, has_begun: bool) -> None:
+    """Log that something is noticed, and what to do about it, or that it is over."""
+    if notice.kind == "clock_off" and has_begun:
+        return  # `_tell` has done it
+    about = {"kind": notice.kind, "subject": notice.subject, "detail": notice.detail}
+    if not has_begun:
+        _log.info("no longer so", **about)
+        return
+    since = datetime.fromtimestamp(notice.since, UTC).isoformat(timespec="seconds")
+    _log.warning(MEANINGS[notice.kind], **about, since=since, hint=notice.hint)
 
 
 async def _every(seconds: float, action: Callable[[], Awaitable[None]]) -> None:

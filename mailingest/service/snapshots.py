@@ -12,6 +12,7 @@ is synced before: after a power failure it must have what the spool has no more.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +21,7 @@ import structlog
 from mailingest.delivery.receipts import Receipts
 from mailingest.errors import MailingestError
 from mailingest.pipeline import Pipeline
+from mailingest.service.noticed import FILE, keep
 from mailingest.service.processor import spool_receipt
 from mailingest.spool.files import Replacement
 from mailingest.spool.queue import Spool
@@ -67,6 +69,7 @@ class Snapshots:
         # Nothing of the state changes between these lines, for nothing is awaited.
         position = self._spool.position
         rows = self._pipeline.snapshot()
+        noticed = self._pipeline.watch.snapshot()
         try:
             with Replacement(self._path) as file:
                 await in_thread(lambda: file.write(position_row(position)))
@@ -79,3 +82,4 @@ class Snapshots:
             _log.error("snapshot not written", path=str(self._path), reason=str(error))
         else:
             self._spool.forget(position)
+        await in_thread(partial(keep, self._path.with_name(FILE), list(noticed)))

@@ -19,6 +19,7 @@ _STEADY_SECONDS: Final = 120.0
 _LINES_AHEAD: Final = 3
 _LINES_BEHIND: Final = 20
 _WATCHED_SECONDS: Final = 300.0
+_RIGHT_SECONDS: Final = 3600.0
 # Made-up hosts must not fill the memory.
 _MOST_HOSTS: Final = 4096
 
@@ -37,6 +38,15 @@ class Notice:
 
 
 @dataclass(slots=True)
+class ClockOff:
+    """A host whose lines are dated far off: by how many seconds ahead, since when, until when."""
+
+    offset: float
+    since: float
+    until: float
+
+
+@dataclass(slots=True)
 class _Offset:
     """Lines of a host that are equally far off; times are in seconds since 1970."""
 
@@ -48,12 +58,13 @@ class _Offset:
 class Senders:
     """Watches the lines of a service.
 
-    ``cut`` and ``off`` are the hosts that something was told of.
+    ``cut`` and ``off`` are the hosts that something was told of.  One that sent for an hour, and no
+    line that is far off, is ``off`` no more.
     """
 
     def __init__(self) -> None:
         self.cut: set[str] = set()
-        self.off: set[str] = set()
+        self.off: dict[str, ClockOff] = {}
         self._offsets: dict[str, _Offset] = {}
         self._notices: list[Notice] = []
 
@@ -62,10 +73,20 @@ class Senders:
         host = record.hostname
         program = record.program
         if "/" not in program and (program == "postfix" or program.startswith("postfix-")):
-            self._tell(self.cut, Notice(host, "tags_cut"))
+            self._tell_of_tags(host)
         offset = record.moment.seconds - received_at
-        if (offset > NEAR_SECONDS or offset < -_BEHIND_SECONDS) and host not in self.off:
-            self._watch(host, offset, received_at)
+        if offset > NEAR_SECONDS or offset < -_BEHIND_SECONDS:
+            known = self.off.get(host)
+            if known is None:
+                self._watch(host, offset, received_at)
+            else:
+                known.until = received_at
+
+    def forget(self, now: float) -> None:
+        """Let time pass: clocks may have been set right."""
+        for host, one in list(self.off.items()):
+            if now - one.until > _RIGHT_SECONDS:
+                del self.off[host]
 
     def take(self) -> list[Notice]:
         """The notices since the last call."""
@@ -85,9 +106,11 @@ class Senders:
             else known.lines >= _LINES_BEHIND and now - known.since >= _WATCHED_SECONDS
         ):
             del self._offsets[host]
-            self._tell(self.off, Notice(host, "clock_off", offset))
+            if len(self.off) < _MOST_HOSTS:
+                self.off[host] = ClockOff(offset, known.since, now)
+                self._notices.append(Notice(host, "clock_off", offset))
 
-    def _tell(self, told: set[str], notice: Notice) -> None:
-        if notice.host not in told and len(told) < _MOST_HOSTS:
-            told.add(notice.host)
-            self._notices.append(notice)
+    def _tell_of_tags(self, host: str) -> None:
+        if host not in self.cut and len(self.cut) < _MOST_HOSTS:
+            self.cut.add(host)
+            self._notices.append(Notice(host, "tags_cut"))

@@ -1,0 +1,1 @@
+"""What the daemon notices about the mail servers whose lines it takes; pure."""
