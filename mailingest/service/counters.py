@@ -258,7 +258,7 @@ COUNTERS: Final = (
     Counter(
         "notices",
         "gauge",
-        "what needs a look now, by kind: see `mailingest status`",
+        "what needs a look now, by kind",
         lambda parts: {(kind,): parts.pipeline.watch.board.count(kind) for kind in KINDS},
         labels=("kind",),
     ),

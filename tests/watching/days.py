@@ -141,7 +141,7 @@ class Watched:
         return [(one.kind, one.subject) for one in self.told]
 
     def feed(self, lines: Iterable[Timed], until: float, *, at: float | None = None) -> None:
-        """Lines arrive at their times, or all ``at`` one time; each five minutes there is a tick."""
+        """Lines arrive at their times, or all ``at`` one; each five minutes there is a tick."""
         ticked = 0.0
         for time, text in lines:
             arrival = time if at is None else at
