@@ -17,6 +17,10 @@ delivery knows its mail.  What each round does is the mode:
     its spool, or cuts it.  Then every accepted line is there exactly once or was in a damaged
     record, and the daemon has counted exactly the lines of damaged records that it did not know to
     be stored.
+``relp``, ``relp-socket``, ``lumberjack``
+    As ``mixed`` and ``kills``, but the lines are in files (or written to a socket) that a real
+    rsyslog ships by RELP, or Elastic's client by Lumberjack, and those that read files are killed
+    and restarted as well (`benchmarks.fault_shippers`).
 ``power``
     A recorded daemon is cut off at any moment, with each store that writes files and each kind of
     sync, and another one starts on what a disk may have then (`benchmarks.fault_power`).  It needs
@@ -37,7 +41,7 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from http import HTTPStatus
@@ -53,13 +57,20 @@ from benchmarks.fault_load import Sender
 from benchmarks.fault_power import run_cuts
 from benchmarks.fault_proxy import MODES as PROXY_MODES
 from benchmarks.fault_proxy import Proxy
+from benchmarks.fault_shippers import (
+    SHIPPED_MODES,
+    Shipped,
+    ended_after,
+    inputs_config,
+    shipper_faults,
+)
 from benchmarks.measure import Figures, MeasurementError, show
 from mailingest.delivery.deadletters import read_lines
 from tests.support.lab.daemon import Daemon
 from tests.support.ports import free_port
 from tests.support.servers import ELASTICSEARCH, OPENSEARCH, SearchServer
 
-MODES: Final = ("mixed", "kills", "damage", "power")
+MODES: Final = ("mixed", "kills", "damage", *SHIPPED_MODES, "power")
 STORES: Final = ("elasticsearch", "opensearch", "sqlite")
 _KINDS: Final = {"elasticsearch": ELASTICSEARCH, "opensearch": OPENSEARCH}
 
@@ -69,8 +80,7 @@ shutdown_timeout = 0.5
 prefix = "{prefix}"
 [inputs]
 udp = []
-[[inputs.tcp]]
-port = {port}
+{inputs}
 [batch]
 max_age = 0.2
 capacity = 2000
@@ -133,8 +143,16 @@ class Campaign:
         self._index_faults: IndexFaults | None = None
         self.letters_sent_again = 0
         hosts, pause = _KILLS_LOAD if mode == "kills" else _LOAD
-        self.senders = [
-            Sender(f"mx{number}", self._port, seed, pause) for number in range(1, hosts + 1)
+        names = [f"mx{number}" for number in range(1, hosts + 1)]
+        self._inputs = f"[[inputs.tcp]]\nport = {self._port}"
+        self._shipped: list[Shipped] = []
+        if mode in SHIPPED_MODES:
+            self._inputs = inputs_config(mode, self._port)
+            self._shipped = [
+                Shipped(mode, name, self._port, seed, pause, directory) for name in names
+            ]
+        self.senders: Sequence[Sender] = self._shipped or [
+            Sender(name, self._port, seed, pause) for name in names
         ]
         self._only_kills = mode == "kills"
         self._faults: dict[str, Callable[[], Any]] = {
@@ -142,6 +160,8 @@ class Campaign:
             "daemon restarted": self._daemon_restarted,
             "full disk": self._full_disk,
         }
+        if self._shipped:
+            self._faults |= shipper_faults(mode, self._shipped, self._random)
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -157,10 +177,11 @@ class Campaign:
             else:
                 self._faults["store locked"] = self._store_locked
             text = _CONFIG.format(
-                prefix=_PREFIX, port=self._port, directory=self._directory, output=output
+                prefix=_PREFIX, inputs=self._inputs, directory=self._directory, output=output
             )
             self._config.write_text(text)
             self._daemon.__enter__()
+            stack.enter_context(ended_after(self._shipped))
             try:
                 if self._index_faults is not None:
                     self._index_faults.prepare()
@@ -199,6 +220,12 @@ class Campaign:
         """Let the senders bring to an end what they have begun."""
         for sender in self.senders:
             sender.stop()
+        if self._shipped:
+            self._wait_until_all_is_stored()
+            # What they repeat, they repeat before that.
+            for sender in self._shipped:
+                sender.shipper.stop()
+            self._daemon_restarted()
 
     def events(self) -> Iterator[Event]:
         """All that is in the store."""
@@ -207,10 +234,7 @@ class Campaign:
     def check(self) -> dict[str, int]:
         """What is in the store against what was accepted, when all is stored or time is over."""
         expected = sum(sender.expected.messages.total() for sender in self.senders)
-        deadline = time.monotonic() + _SETTLE_SECONDS
-        while not self._is_all_stored(expected) and time.monotonic() < deadline:
-            self._send_letters_again()
-            time.sleep(0.2)
+        self._wait_until_all_is_stored()
         events = list(self.events())
         accepted = {sender.host: sender.expected for sender in self.senders}
         figures = {"lines accepted": expected, "documents": len(events)}
@@ -225,6 +249,14 @@ class Campaign:
             figures["lines counted as lost"] - figures["lines lost with damaged records"]
         )
         return figures
+
+    def _wait_until_all_is_stored(self) -> None:
+        """Or until the time for it is over."""
+        expected = sum(sender.expected.messages.total() for sender in self.senders)
+        deadline = time.monotonic() + _SETTLE_SECONDS
+        while not self._is_all_stored(expected) and time.monotonic() < deadline:
+            self._send_letters_again()
+            time.sleep(0.2)
 
     def _send_letters_again(self) -> None:
         """What an operator does: the first few that a wrong index refused are dead letters."""

@@ -14,6 +14,7 @@ from mailingest.syslog.framing import MAX_FRAME_OCTETS
 # Of a text in JSON: a control character has six bytes.  Names and times are short.
 _MAX_TEXT: Final = 32 * 1024
 _MAX_NAME: Final = 1024
+_TIME: Final = b'{"@timestamp":'
 
 
 def kept_of_event(data: bytes) -> tuple[bytes, bool]:
@@ -28,9 +29,11 @@ def kept_of_event(data: bytes) -> tuple[bytes, bool]:
     text = event.get("message") if isinstance(event, dict) else None
     if not isinstance(text, str) or not text:
         return data[:MAX_FRAME_OCTETS], len(data) > MAX_FRAME_OCTETS
-    kept: dict[str, Any] = {"message": text[:_MAX_TEXT]}
+    kept: dict[str, Any] = {}
+    # First, for `line_of`.
     if time := _name(event.get("@timestamp")):
         kept["@timestamp"] = time
+    kept["message"] = text[:_MAX_TEXT]
     host = event.get("host")
     # Events of Filebeat before 6.3 have a text here.
     names = {"name": host} if isinstance(host, str) else _part(host, "name", "hostname")
@@ -43,6 +46,13 @@ def kept_of_event(data: bytes) -> tuple[bytes, bool]:
     if place:
         kept["log"] = place
     return orjson.dumps(kept)[:MAX_FRAME_OCTETS], len(text) > _MAX_TEXT
+
+
+def line_of(frame: bytes) -> bytes:
+    """What of a frame is the line's own: the same whenever a shipper reads its file again."""
+    if frame.startswith(_TIME) and b'"log":{"offset":' in frame:
+        return frame[frame.index(b",", len(_TIME)) :]
+    return frame
 
 
 def _part(values: object, *keys: str) -> dict[str, Any]:

@@ -18,6 +18,8 @@ from zlib import crc32
 
 import orjson
 
+from mailingest.syslog.beats_events import line_of
+
 # Lines that a sender has no acknowledgement for are some hundred (RELP) or thousand (Lumberjack).
 # Some 250 bytes each, in two generations.
 _RECENT: Final = 32_768
@@ -81,7 +83,7 @@ class Repeats:
         ``peer`` is the sender, ``stream`` its connection.  What came over another way, from another
         peer, is counted by itself.
         """
-        mark = crc32(frame)
+        mark = crc32(line_of(frame))
         seen = self._recent.get(line) or self._older.get(line)
         if seen is None:
             self._keep(line, (peer, mark, stream))
