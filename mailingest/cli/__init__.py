@@ -70,6 +70,7 @@ def _group(name: str, help_text: str) -> typer.Typer:
 app.command()(service.run)
 app.command()(lines.replay)
 app.command()(lines.parse)
+app.command("import-logstash")(lines.import_logstash)
 app.command()(service.check)
 app.command()(store.setup)
 app.command()(store.retention)

@@ -41,6 +41,49 @@ def replay(
     raise typer.Exit(run_replay(settings, files, restart=restart, year=year))
 
 
+def import_logstash(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="DIR|FILE...",
+            help="Directory of the pipeline's *.conf, such as /etc/logstash, or such files.",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="DIR", help="Where mailingest.toml and patterns/ are written."
+        ),
+    ] = Path("mailingest-imported"),
+    patterns: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="DIR",
+            help="Directory of the pipeline's pattern files, where patterns_dir is not on this "
+            "machine.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object a plugin or option.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace what is in the output directory.")
+    ] = False,
+) -> None:
+    """Make a configuration of a Logstash pipeline, and say what became of each of its parts.
+
+    Exit code 0: all was carried over, or mailingest does it by itself; 1: the pipeline has nothing
+    about Postfix, and nothing is written; 2: it cannot be read; 3: some of it is left to you.
+    """
+    from mailingest.commands.import_logstash import Wanted
+    from mailingest.commands.import_logstash import run as run_import
+
+    wanted = Wanted(paths, patterns or [], output, force)
+    raise typer.Exit(run_import(wanted, sys.stdout, as_json=as_json))
+
+
 def parse(
     files: FilesArgument,
     config: ConfigOption = None,

@@ -15,7 +15,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Final
+from typing import Final, NamedTuple
 
 import regex
 from pygrok import Grok
@@ -103,6 +103,35 @@ def parse_definitions(file: str, text: str) -> Iterator[Definition]:
         if match is None or not content.replace("\t", " ").isprintable():
             raise UsageError(f"{file}:{number}: a line must be a NAME, a blank and a pattern")
         yield Definition(match[1], match[2], file, number)
+
+
+class Capture(NamedTuple):
+    """A reference or a named group in a pattern; "" for what it does not have."""
+
+    pattern: str
+    field: str
+    type: str
+    begin: int
+    """Where in the text it begins."""
+
+
+def captures(text: str) -> Iterator[Capture]:
+    """The references and the named groups of a pattern, in their order."""
+    found = [
+        Capture(match[1], match[2] or "", match[3] or "", match.start())
+        for match in _REFERENCE.finditer(text)
+    ]
+    found += [
+        Capture("", match[1], "", match.start())
+        for match in _NAMED_GROUP.finditer(_REFERENCE.sub(lambda one: "." * len(one[0]), text))
+        if match[1] is not None
+    ]
+    return iter(sorted(found, key=lambda one: one.begin))
+
+
+def core_patterns() -> Mapping[str, str]:
+    """The patterns that Logstash has had from the beginning, as pygrok has them."""
+    return {name: one.regex_str for name, one in Grok("").predefined_patterns.items()}
 
 
 class Library:
