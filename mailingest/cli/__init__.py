@@ -11,9 +11,8 @@ import typer
 
 from mailingest import __version__
 from mailingest.cli import lines, questions, service, store
-from mailingest.cli.options import EXIT_FAILED, EXIT_REFUSED
+from mailingest.cli.options import EXIT_FAILED, EXIT_REFUSED, complain
 from mailingest.errors import MailingestError, UsageError
-from mailingest.escaping import escape_terminal_lines
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -31,17 +30,11 @@ def main() -> None:
     try:
         app()
     except UsageError as error:
-        _complain(error)
+        complain(error)
         sys.exit(EXIT_REFUSED)
     except MailingestError as error:
-        _complain(error)
+        complain(error)
         sys.exit(EXIT_FAILED)
-
-
-def _complain(error: MailingestError) -> None:
-    # Names of files, what was typed and what a server says may hold anything.
-    for line in escape_terminal_lines(str(error)).split("\n"):
-        print(f"mailingest: {line}", file=sys.stderr)
 
 
 def _version(wanted: bool) -> None:
@@ -72,6 +65,7 @@ app.command()(lines.replay)
 app.command()(lines.parse)
 app.command("import-logstash")(lines.import_logstash)
 app.command()(service.check)
+app.command()(service.status)
 app.command()(store.setup)
 app.command()(store.retention)
 app.command()(questions.trace)

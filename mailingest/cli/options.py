@@ -8,9 +8,12 @@ from typing import Annotated
 import typer
 
 from mailingest.config import Settings, load
+from mailingest.errors import MailingestError
+from mailingest.escaping import escape_terminal_lines
 
 EXIT_FAILED = 1
 EXIT_REFUSED = 2
+EXIT_UNREACHABLE = 4
 
 ConfigOption = Annotated[
     Path | None,
@@ -65,3 +68,10 @@ def start(config: Path | None) -> Settings:
 def close_output() -> None:
     """Whoever read the output has seen enough; Python would complain about it at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def complain(error: MailingestError) -> None:
+    """Write an error to standard error."""
+    # Names of files, what was typed and what a server says may hold anything.
+    for line in escape_terminal_lines(str(error)).split("\n"):
+        print(f"mailingest: {line}", file=sys.stderr)

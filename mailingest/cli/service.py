@@ -1,11 +1,19 @@
-"""The services, and what an operator asks of them: run, check, web, web-user, spool."""
+"""The services, and what an operator asks of them: run, check, status, web, web-user, spool."""
 
+import json
 from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
-from mailingest.cli.options import EXIT_FAILED, EXIT_REFUSED, ConfigOption, start
+from mailingest.cli.options import (
+    EXIT_FAILED,
+    EXIT_REFUSED,
+    EXIT_UNREACHABLE,
+    ConfigOption,
+    complain,
+    start,
+)
 
 
 def run(config: ConfigOption = None) -> None:
@@ -54,6 +62,27 @@ def web_user(
 
     password = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
     print(f"{name}:{hash_password(password)}")
+
+
+def status(
+    config: ConfigOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Show how the running daemon is, and what needs you: for people, and for monitoring.
+
+    Exit code 0: all is well; 1: something needs you; 4: no daemon answers.
+    """
+    from mailingest.commands.status import TIMEOUT_SECONDS, as_text, needs_somebody
+    from mailingest.spool.status_socket import NoAnswer, ask
+
+    directory = start(config).state.directory
+    try:
+        answer = ask(directory, TIMEOUT_SECONDS)
+    except NoAnswer as error:
+        complain(error)
+        raise typer.Exit(EXIT_UNREACHABLE) from None
+    print(json.dumps(answer) if as_json else as_text(answer, str(directory)))
+    raise typer.Exit(EXIT_FAILED if needs_somebody(answer) else 0)
 
 
 def show_spool_status(

@@ -163,6 +163,13 @@ class Settings(BaseSettings):
         )
 
     @property
+    def store_kind(self) -> str:
+        """The section of the store that is set."""
+        if self.elasticsearch.hosts:
+            return "elasticsearch"
+        return "sqlite" if self.ndjson.path is None else "ndjson"
+
+    @property
     def sqlite_directory(self) -> Path:
         return self.sqlite.directory or self.state.directory / "mail"
 

@@ -31,12 +31,15 @@ from mailingest.service.endpoint import endpoint_of
 from mailingest.service.frame_limit import FrameLimit
 from mailingest.service.log_limit import log_limit
 from mailingest.service.noticed import FILE, recalled
+from mailingest.service.overview import overview, sample
 from mailingest.service.parts import build_parts
+from mailingest.service.rates import Rates
 from mailingest.service.readiness import Readiness
 from mailingest.service.snapshots import Snapshots
 from mailingest.service.systemd import notify, watchdog_interval
 from mailingest.spool.records import Position
 from mailingest.spool.snapshot import restore
+from mailingest.spool.status_socket import status_served
 from mailingest.stores.threads import in_thread
 from mailingest.syslog.senders import Notice
 from mailingest.watching.notices import MEANINGS
@@ -78,6 +81,7 @@ class Daemon:
             self._snapshot, parts.pipeline, parts.spool, parts.batcher.receipts, parts.writer.sync
         )
         self._readiness = Readiness(parts.spool)
+        self._rates = Rates()
         self._frame_limit = FrameLimit(parts.mark)
         self._stop = asyncio.Event()
         self._stopped_by: tuple[signal.Signals, float] | None = None
@@ -94,6 +98,7 @@ class Daemon:
         try:
             async with (
                 endpoint_of(self._settings.metrics, parts, self._readiness),
+                status_served(self._settings.state.directory, self._overview),
                 asyncio.TaskGroup() as storing,
             ):
                 tasks = [
@@ -122,6 +127,10 @@ class Daemon:
     def counters(self) -> dict[str, Value]:
         """What came in, what became of it, and what was lost, since the start."""
         return read_counters(self._parts)
+
+    def _overview(self) -> object:
+        kind = self._settings.store_kind
+        return overview(self._parts, self._readiness, self._rates, kind)
 
     def _open_mark(self, position: Position | None) -> None:
         mark = self._parts.mark
@@ -218,6 +227,7 @@ class Daemon:
 
     async def _tick(self) -> None:
         log_limit.report()
+        self._rates.feed(sample(self._parts))
         self._look_at_spool()
         self._parts.processor.tick(time.time())
         pipeline = self._parts.pipeline

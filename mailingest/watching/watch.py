@@ -84,7 +84,7 @@ class Watch:
         return iter(rows)
 
     def restore(self, lines: Iterable[bytes]) -> None:
-        """Take what a snapshot has; raises ValueError, and may have taken a part, for what is none."""
+        """Take what a snapshot has; raises ValueError for what is none, with a part taken."""
         version, *rows = lines
         if version != _VERSION:
             raise ValueError("of another version")

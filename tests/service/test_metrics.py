@@ -1,13 +1,20 @@
 """`/metrics`, `/healthz` and `/readyz` of a real daemon, and what Prometheus' own tool says."""
 
 import http.client
+import json
+import re
+import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from typer.testing import CliRunner
 
+from mailingest.cli import app
+from mailingest.commands.status import as_text, needs_somebody
 from mailingest.config import Settings
 from mailingest.httpd.hosts import served_names
 from mailingest.postfix.outcome import OUTCOMES
@@ -15,8 +22,11 @@ from mailingest.postfix.reason_classes import REASON_CLASSES, reason_class
 from mailingest.service.counters import COUNTERS
 from mailingest.service.endpoint import Endpoint
 from mailingest.service.exposition import exposition, metric_name
+from mailingest.service.overview import overview, sample
 from mailingest.service.parts import build_parts
+from mailingest.service.rates import Rates
 from mailingest.service.readiness import Readiness
+from mailingest.spool.status_socket import NoAnswer, ask
 from tests.support.lab.daemon import Daemon
 from tests.support.lab.polling import wait_until
 from tests.support.ports import free_port
@@ -140,6 +150,85 @@ def test_a_port_that_is_taken_is_named(watched: Watched, tmp_path: Path) -> None
         Daemon(other.config),
     ):
         pass
+
+
+def status(watched: Watched, *options: str) -> tuple[int, str]:
+    """Exit code and output of `mailingest status`."""
+    done = CliRunner().invoke(app, ["status", "--config", str(watched.site.config), *options])
+    return done.exit_code, done.stdout
+
+
+def test_the_status_is_one_screen_or_json(watched: Watched) -> None:
+    code, text = status(watched)
+    assert code == 0
+    assert text.startswith("mailingest  is well\n")
+    assert re.search(r"^  mx1 +last line \d+ s ago$", text, re.MULTILINE)
+    assert len(text.splitlines()) < 24
+    code, text = status(watched, "--json")
+    said = json.loads(text)
+    assert code == 0
+    assert said["ready"] is True
+    assert said["store"]["kind"] == "sqlite"
+    assert [one["host"] for one in said["hosts"]] == ["mx1"]
+    assert said["counters"]["documents_stored"] == 8
+    assert said["counters"]["outcomes"] == {
+        "received none": 1,
+        "sent none": 1,
+        "deferred network": 1,
+    }
+
+
+def test_the_status_says_what_needs_somebody(watched: Watched) -> None:
+    said = ask(watched.site.state, 60)
+    said["problems"] = [{"what": "dead letters", "do": "look at them"}]
+    said["notices"] = [
+        {
+            "meaning": "a host is silent",
+            "subject": "mx\x1b[31m",
+            "since": "2026-03-02T10:00:00+00:00",
+            "detail": "no line",
+            "do": "look",
+        }
+    ]
+    assert needs_somebody(said)
+    assert as_text(said, "/x").splitlines()[-6:] == [
+        "! dead letters",
+        "  do: look at them",
+        "",
+        "! a host is silent: mx\\x1b[31m",
+        "  since 2026-03-02T10:00:00+00:00: no line",
+        "  do: look",
+    ]
+
+
+def test_a_daemon_that_does_not_answer_is_named(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    command = ["status", "--config", str(site.config)]
+    assert CliRunner().invoke(app, command).exit_code == 4
+    site.state.mkdir()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(site.state / "status"))
+        with pytest.raises(NoAnswer, match="no daemon works in"):
+            ask(site.state, 60)
+        listener.listen()
+        with pytest.raises(NoAnswer, match=r"does not answer within 0\.1 s"):
+            ask(site.state, 0.1)
+
+
+def test_what_needs_somebody_is_a_problem(tmp_path: Path) -> None:
+    parts = build_parts(Settings.model_validate({"state": {"directory": tmp_path}}))
+    readiness, rates = Readiness(parts.spool, "serving"), Rates()
+
+    def problems() -> list[str]:
+        return [one["what"] for one in overview(parts, readiness, rates, "sqlite")["problems"]]
+
+    assert problems() == []
+    parts.dead_letters.size_bytes = 7
+    rates.feed(sample(parts)._replace(at=time.monotonic() - 60, lost=-3))
+    assert problems() == [
+        "dead letters: 7 bytes that the store refused",
+        "3 lines were lost in the last hour",
+    ]
 
 
 def test_what_is_not_ready_says_why(tmp_path: Path) -> None:
