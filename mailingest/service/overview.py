@@ -16,7 +16,12 @@ from mailingest.watching.notices import MEANINGS
 # Seconds.  A store that is restarted, or busy, is back before that.
 _STALLED_SECONDS: Final = 300.0
 _MOST_HOSTS: Final = 1000
-_LOST: Final = ("datagrams_dropped", "datagrams_dropped_by_kernel", "spool_frames_lost")
+_LOST: Final = (
+    "datagrams_dropped",
+    "datagrams_dropped_by_kernel",
+    "datagrams_over_limit",
+    "spool_frames_lost",
+)
 
 
 def sample(parts: Parts) -> Sample:
