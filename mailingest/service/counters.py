@@ -408,6 +408,12 @@ COUNTERS: Final = (
         unit="bytes",
     ),
     Counter(
+        "ready",
+        "gauge",
+        "1 if it takes lines, else 0; `/readyz` says why",
+        lambda parts: int(not parts.readiness.reasons),
+    ),
+    Counter(
         "uptime_seconds",
         "gauge",
         "since the start",

@@ -34,7 +34,6 @@ from mailingest.service.noticed import FILE, recalled
 from mailingest.service.overview import overview, sample
 from mailingest.service.parts import build_parts
 from mailingest.service.rates import Rates
-from mailingest.service.readiness import Readiness
 from mailingest.service.snapshots import Snapshots
 from mailingest.service.systemd import notify, watchdog_interval
 from mailingest.spool.records import Position
@@ -80,7 +79,6 @@ class Daemon:
         self._snapshots = Snapshots(
             self._snapshot, parts.pipeline, parts.spool, parts.batcher.receipts, parts.writer.sync
         )
-        self._readiness = Readiness(parts.spool)
         self._rates = Rates()
         self._frame_limit = FrameLimit(parts.mark)
         self._stop = asyncio.Event()
@@ -97,7 +95,7 @@ class Daemon:
         self._open_mark(position)
         try:
             async with (
-                endpoint_of(self._settings.metrics, parts, self._readiness),
+                endpoint_of(self._settings.metrics, parts),
                 status_served(self._settings.state.directory, self._overview),
                 asyncio.TaskGroup() as storing,
             ):
@@ -129,8 +127,7 @@ class Daemon:
         return read_counters(self._parts)
 
     def _overview(self) -> object:
-        kind = self._settings.store_kind
-        return overview(self._parts, self._readiness, self._rates, kind)
+        return overview(self._parts, self._rates, self._settings.store_kind)
 
     def _open_mark(self, position: Position | None) -> None:
         mark = self._parts.mark
@@ -156,13 +153,13 @@ class Daemon:
             async with asyncio.TaskGroup() as serving:
                 receiving = [serving.create_task(one.serve()) for one in self._parts.inputs]
                 chores = [serving.create_task(chore) for chore in self._chores()]
-                self._readiness.phase = "serving"
+                self._parts.readiness.phase = "serving"
                 notify("READY=1")
                 _log.info("started", addresses=[one.address for one in self._parts.inputs])
                 try:
                     await self._stop.wait()
                 finally:
-                    self._readiness.phase = "stopping"
+                    self._parts.readiness.phase = "stopping"
                     notify("STOPPING=1")
                 end = loop.time() + self._settings.shutdown_timeout
                 self._announce_end()

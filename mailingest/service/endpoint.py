@@ -20,7 +20,6 @@ from mailingest.httpd.serving import runner_of
 from mailingest.inputs.sockets import address_text, refusal
 from mailingest.service.exposition import CONTENT_TYPE, exposition
 from mailingest.service.parts import Parts
-from mailingest.service.readiness import Readiness
 
 _log = structlog.get_logger(__name__)
 
@@ -35,9 +34,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Endpoint:
     """Answers requests with what the parts say now."""
 
-    def __init__(self, parts: Parts, readiness: Readiness, names: frozenset[str]) -> None:
+    def __init__(self, parts: Parts, names: frozenset[str]) -> None:
         self._parts = parts
-        self._readiness = readiness
         self._names = names
         self._text = b""
         self._made_at = -_FRESH_SECONDS
@@ -79,20 +77,20 @@ class Endpoint:
         return web.Response(text="ok\n")
 
     async def _readyz(self, _: web.Request) -> web.Response:
-        if reasons := self._readiness.reasons:
+        if reasons := self._parts.readiness.reasons:
             return web.Response(status=503, text="".join(f"{reason}\n" for reason in reasons))
         return web.Response(text="ready\n")
 
 
 @asynccontextmanager
-async def endpoint_of(section: Metrics, parts: Parts, readiness: Readiness) -> AsyncIterator[None]:
+async def endpoint_of(section: Metrics, parts: Parts) -> AsyncIterator[None]:
     """Serve as long as the context lasts, if a port is set; raises UsageError if it is taken."""
     if section.port is None:
         yield
         return
     names = served_names(section.host, section.server_names)
     connections = Connections(most=_MOST_CONNECTIONS)
-    runner = runner_of(Endpoint(parts, readiness, names).application(connections))
+    runner = runner_of(Endpoint(parts, names).application(connections))
     await runner.setup()
     watching = None
     try:

@@ -10,7 +10,6 @@ from mailingest import __version__
 from mailingest.service.counters import read_counters
 from mailingest.service.parts import Parts
 from mailingest.service.rates import Rates, Sample
-from mailingest.service.readiness import Readiness
 from mailingest.watching.notices import MEANINGS
 
 # Seconds.  A store that is restarted, or busy, is back before that.
@@ -33,7 +32,7 @@ def sample(parts: Parts) -> Sample:
     )
 
 
-def overview(parts: Parts, readiness: Readiness, rates: Rates, store: str) -> dict[str, Any]:
+def overview(parts: Parts, rates: Rates, store: str) -> dict[str, Any]:
     """How the service is; ``store`` says where events go.
 
     ``problems`` are what needs an operator, with what to do about it; those that a notice is about
@@ -51,10 +50,8 @@ def overview(parts: Parts, readiness: Readiness, rates: Rates, store: str) -> di
         "time": _iso(time.time()),
         "uptime_seconds": round(time.monotonic() - parts.started_at),
         "addresses": [one.address for one in parts.inputs],
-        "ready": not readiness.reasons,
-        "problems": [
-            {"what": what, "do": do} for what, do in _problems(parts, readiness, rates.lost(now))
-        ],
+        "ready": not parts.readiness.reasons,
+        "problems": [{"what": what, "do": do} for what, do in _problems(parts, rates.lost(now))],
         "notices": [
             {
                 "kind": one.kind,
@@ -92,8 +89,8 @@ def overview(parts: Parts, readiness: Readiness, rates: Rates, store: str) -> di
     }
 
 
-def _problems(parts: Parts, readiness: Readiness, lost: int) -> Iterator[tuple[str, str]]:
-    for reason in readiness.reasons:
+def _problems(parts: Parts, lost: int) -> Iterator[tuple[str, str]]:
+    for reason in parts.readiness.reasons:
         yield (
             f"takes no lines: {reason}",
             "make room on the disk or raise spool.max_bytes, and look after the store",

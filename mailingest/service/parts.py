@@ -10,6 +10,7 @@ from mailingest.inputs.protocol import Input
 from mailingest.pipeline import Pipeline
 from mailingest.service.intake import Intake, build_inputs
 from mailingest.service.processor import SPOOL_STREAM, Processor
+from mailingest.service.readiness import Readiness
 from mailingest.spool.files import make_directory
 from mailingest.spool.frame_mark import FrameMark
 from mailingest.spool.queue import Spool
@@ -31,6 +32,7 @@ class Parts:
     batcher: Batcher
     dead_letters: DeadLetters
     writer: Writer
+    readiness: Readiness
     started_at: float
     """Seconds of a clock that never goes back (time.monotonic)."""
 
@@ -67,5 +69,6 @@ def build_parts(settings: Settings) -> Parts:
         batcher=batcher,
         dead_letters=dead_letters,
         writer=writer,
+        readiness=Readiness(spool),
         started_at=time.monotonic(),
     )

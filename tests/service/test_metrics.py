@@ -25,7 +25,6 @@ from mailingest.service.exposition import exposition, metric_name
 from mailingest.service.overview import overview, sample
 from mailingest.service.parts import build_parts
 from mailingest.service.rates import Rates
-from mailingest.service.readiness import Readiness
 from mailingest.spool.status_socket import NoAnswer, ask
 from tests.support.lab.daemon import Daemon
 from tests.support.lab.polling import wait_until
@@ -217,10 +216,11 @@ def test_a_daemon_that_does_not_answer_is_named(tmp_path: Path) -> None:
 
 def test_what_needs_somebody_is_a_problem(tmp_path: Path) -> None:
     parts = build_parts(Settings.model_validate({"state": {"directory": tmp_path}}))
-    readiness, rates = Readiness(parts.spool, "serving"), Rates()
+    parts.readiness.phase = "serving"
+    rates = Rates()
 
     def problems() -> list[str]:
-        return [one["what"] for one in overview(parts, readiness, rates, "sqlite")["problems"]]
+        return [one["what"] for one in overview(parts, rates, "sqlite")["problems"]]
 
     assert problems() == []
     parts.dead_letters.size_bytes = 7
@@ -233,7 +233,7 @@ def test_what_needs_somebody_is_a_problem(tmp_path: Path) -> None:
 
 def test_what_is_not_ready_says_why(tmp_path: Path) -> None:
     parts = build_parts(Settings.model_validate({"state": {"directory": tmp_path}}))
-    readiness = Readiness(parts.spool)
+    readiness = parts.readiness
     assert readiness.reasons == ["mailingest is starting"]
     readiness.phase = "serving"
     assert readiness.reasons == []
@@ -245,7 +245,7 @@ def test_what_is_not_ready_says_why(tmp_path: Path) -> None:
 
 async def test_many_scrapes_in_a_second_cost_as_much_as_one(tmp_path: Path) -> None:
     parts = build_parts(Settings.model_validate({"state": {"directory": tmp_path}}))
-    endpoint = Endpoint(parts, Readiness(parts.spool), served_names("127.0.0.1"))
+    endpoint = Endpoint(parts, served_names("127.0.0.1"))
     first = await endpoint._metrics(None)  # type: ignore[arg-type]
     parts.pipeline.counters.frames += 1
     second = await endpoint._metrics(None)  # type: ignore[arg-type]
