@@ -55,7 +55,9 @@ case "$verb" in
 esac
 for unit in $units; do
     case "$unit" in *.*) ;; *) unit=$unit.service ;; esac
-    text=$(cat "/etc/systemd/system/$unit" 2>&- || cat "/lib/systemd/system/$unit")
+    text=$(for place in /etc/systemd/system /lib/systemd/system "$UNITS"; do
+        if cat "$place/$unit" 2>&-; then exit; fi
+    done; echo "there is no $unit" >&2; exit 1)
     case "$verb$text" in
         reload*ExecReload=*|reload*notify-reload*) ;;
         reload*) echo "$unit cannot be reloaded" >&2; exit 1 ;;
@@ -71,6 +73,7 @@ _PROGRAM: Final = f'#!/bin/sh\nexec {sys.executable} -m mailingest "$@"\n'
 
 
 _SESSION: Final = f"""
+export UNITS={shlex.quote(str(ROOT / "systemd"))}
 export HOME=/home/ann STATE_DIRECTORY=/var/lib/mailingest LANG=C.UTF-8
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 cd {shlex.quote(str(ROOT))}
@@ -141,7 +144,7 @@ class Sandbox:
 
     def run(self, command: str) -> Outcome:
         """Run a command as the next one of one session: directory and variables stay."""
-        session = f". /mnt/session\n{command}\nended=$?\n"
+        session = f". /mnt/session\nset -a\n{command}\nended=$?\n"
         keep = '{ export -p; echo cd "$PWD"; } > /mnt/session\nexit $ended\n'
         done = subprocess.run(
             self._entering(["bash", "-o", "pipefail", "-c", session + keep]),
