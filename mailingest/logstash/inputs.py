@@ -88,16 +88,30 @@ def _file(step: Step) -> None:
     if not paths:
         step.say("wrong", "has no path")
         return
-    table = step.draft.document.add("inputs.file")
-    table.head.append(f"file: {step.where()}")
+    followed = [path for path in paths if path.startswith("/") and not _is_odd(path)]
+    if followed != paths:
+        step.not_carried("path", "only absolute paths, with * and ?, can be followed")
+    start = step.option("start_position")
+    for path in followed:
+        table = step.draft.document.add("inputs.file")
+        table.head.append(f"file: {step.where()}")
+        table.set("path", path, f"path: {step.where('path')}")
+        if start in ("beginning", "end"):
+            step.set(table, "start", start, "start_position")
+        _type(step, table)
+        _codec(step, table)
     step.say("carried", "as [[inputs.file]]; what is there already: `mailingest replay FILE...`")
-    step.set(table, "paths", paths, "path")
-    _type(step, table)
-    _codec(step, table)
-    for option in ("start_position", "sincedb_path", "sincedb_write_interval", "stat_interval"):
+    step.carried("path", "as path")
+    step.not_carried("exclude", "name the files that are wanted instead")
+    for option in ("sincedb_path", "sincedb_write_interval", "stat_interval"):
         step.replaced(option, "where it stopped is kept in the state directory")
     for option in ("discover_interval", "close_older", "max_open_files", "ignore_older", "mode"):
         step.replaced(option)
+
+
+def _is_odd(path: str) -> bool:
+    """Whether it is a pattern of a kind that is not known here."""
+    return "**" in path or not set(path).isdisjoint("[]{}")
 
 
 def _unknown(step: Step) -> None:

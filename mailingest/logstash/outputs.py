@@ -220,12 +220,13 @@ def _trust(step: Step) -> None:
 def _index(step: Step) -> None:
     """Daily indices are TYPE-YYYY.MM.dd."""
     index = step.option("index")
-    if index is None:
-        step.text += "; without an index, Logstash's days are logstash-YYYY.MM.dd"
-    if index is None or index.removesuffix(_DAILY) in _TYPES:
+    if index is not None and index.removesuffix(_DAILY) in _TYPES:
         step.carried("index", "the type of a listener names its index")
         return
     step.draft.types_name_indices = False
+    if index is None:
+        step.text += "; without an index, Logstash's days were logstash-YYYY.MM.dd: index.prefix"
+        return
     prefix, percent, _ = index.partition("%{")
     prefix = prefix.rstrip("-")
     if TYPE_NAME.fullmatch(prefix) is None:

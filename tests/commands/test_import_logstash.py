@@ -3,12 +3,15 @@
 import io
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+from typer.testing import CliRunner
 
+from mailingest.cli import app
 from mailingest.commands.check import check
 from mailingest.commands.import_logstash import Wanted, run
 from mailingest.commands.parse import parse
@@ -18,6 +21,7 @@ from mailingest.grok.library import Library, parse_definitions
 from tests.docs.blocks import ROOT, blocks_of
 
 PIPELINES = Path(__file__).parents[1] / "data" / "logstash-pipelines"
+NO_POSTFIX = ("11-ninech-amavis-dovecot", "12-whm-exim")
 DOCUMENT = ROOT / "docs" / "logstash.md"
 
 
@@ -123,6 +127,27 @@ def test_what_is_written_is_right_and_reads_lines_as_the_pipeline_did(
     assert "WRONG" not in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("name", ["00-udp-charset", "08-rgielen-docker-elk"])
+def test_check_takes_what_comes_of_a_pipeline(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """But for the server and the password, which are not here.
+
+    None of the pipelines needs patterns, so that what is checked of them is the same for all.
+    """
+    file = tmp_path / "out" / "mailingest.toml"
+    assert imported(PIPELINES / name, output=file.parent)[0] == 3
+    text = re.sub(r"^port = .*", "port = 0", file.read_text(), flags=re.MULTILINE)
+    text = re.sub(r"^hosts = .*", 'hosts = ["http://127.0.0.1:1"]', text, flags=re.MULTILINE)
+    file.write_text(f"{text}\n[state]\ndirectory = '{tmp_path}/state'\n")
+    check(load(file))
+    said = capsys.readouterr().out.splitlines()
+
+    assert [line for line in said if line.startswith("ok     patterns: ")]
+    others = [line for line in said if not line.startswith(("ok ", "WRONG  store: "))]
+    assert others == []
+
+
 def test_a_pattern_with_which_the_daemon_would_not_start_is_told_of(tmp_path: Path) -> None:
     text = """filter { if [program] == "own" {
         grok { match => { "message" => "%{EMAILADDRESS:user} is over" } } } else if [postfix] { } }
@@ -133,7 +158,7 @@ def test_a_pattern_with_which_the_daemon_would_not_start_is_told_of(tmp_path: Pa
     assert "pattern SITE_OWN: is slow with ReDoS payloads: " in printed
 
 
-@pytest.mark.parametrize("name", ["11-ninech-amavis-dovecot", "12-whm-exim"])
+@pytest.mark.parametrize("name", NO_POSTFIX)
 def test_a_pipeline_without_postfix_is_no_empty_success(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -250,6 +275,16 @@ def test_an_output_that_cannot_be_written_is_told_of(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="cannot be written: "):
         imported(where, output=tmp_path / "file")
+
+
+def test_the_command_line(tmp_path: Path) -> None:
+    arguments = ["import-logstash", str(PIPELINES / "12-whm-exim"), "-o", str(tmp_path / "out")]
+    runner = CliRunner()
+
+    assert runner.invoke(app, arguments).exit_code == 1
+    arguments[1] = str(PIPELINES / "04-whyscream-2014")
+    done = runner.invoke(app, [*arguments, "--json"])
+    assert (done.exit_code, len(done.stdout.splitlines())) == (3, 79)
 
 
 def test_names_do_nothing_to_a_terminal(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from mailingest.logstash.grammar import parse_pipeline
 from mailingest.logstash.interpretation import Imported, Source, interpret, pattern_definitions
 from mailingest.logstash.patterns import EQUIVALENTS, TAKEN_APART
 from mailingest.logstash.report import Entry
-from mailingest.logstash.tree import Array, Hash, Pipeline, Plugin, Value, plugins
+from mailingest.logstash.tree import Array, Hash, Pipeline, Plugin, Text, Value, plugins
 from mailingest.postfix.programs import PROGRAMS
 from mailingest.wiring import build_decoder, build_parser
 from tests.support.logstash_groks import SiteGroks, fields_of
@@ -332,3 +332,36 @@ def is_same(here: Any, value: str) -> bool:
     if here == "true":
         return value in ("!", "?", "requiretls")
     return str(here) == value or (isinstance(here, int | float) and float(value) == here)
+
+
+def test_names_that_inline_patterns_give_are_told_as_the_names_here() -> None:
+    """14 has no pattern files: what it calls a value, and what it is called here."""
+    name = "14-mrlesmithjr-elk-processor"
+    (text,) = [
+        text for verdict, text in said(imported(name), "grok match") if "other names" in text
+    ]
+    names = {
+        theirs: ours
+        for part in text.partition(": ")[2].split("; ")
+        if " is " in part and " is no field" not in part
+        for theirs, _, ours in [part.removesuffix(" here").partition(" is ")]
+    }
+    (tree,) = [one for one in source(name).files if "330_" in one.sections[0].place.file]
+    grok = next(iter(plugins(tree.sections[0].body)))
+    match = grok.attributes[0].value
+    assert isinstance(match, Array)
+    expressions = [one.raw for one in match.items[1::2] if isinstance(one, Text)]
+    groks = SiteGroks([])
+    compared: Counter[str] = Counter()
+    for service, line, ours in lines():
+        if service not in ("qmgr", "smtp"):
+            continue
+        whole = f"Nov 24 15:41:22 mx1 postfix/{service}[5]: {line}"
+        found = next(filter(None, (groks.match(one, whole) for one in expressions)), {})
+        for theirs, value in found.items():
+            if theirs in names:
+                assert is_same(ours.get(names[theirs]), value.rstrip(">,")), (theirs, line)
+                compared[theirs] += 1
+
+    assert names["from_addr"] == "postfix_from"
+    assert {"queue_id", "from_addr", "msg_size", "msg_rcpts"} <= compared.keys()
