@@ -31,13 +31,13 @@ def messages_of(path: Path) -> Iterator[Message]:
     """Those of a module."""
     tree = ast.parse(path.read_text("utf-8"))
     constants = _constants(tree)
-    for node in tree.body:
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mailingest"):
-            module = ROOT / (node.module or "").replace(".", "/")
-            file = module / "__init__.py" if module.is_dir() else module.with_suffix(".py")
-            there = _constants(ast.parse(file.read_text("utf-8")))
-            wanted = {one.name for one in node.names}
-            constants |= {name: value for name, value in there.items() if name in wanted}
+    for statement in tree.body:
+        match statement:
+            case ast.ImportFrom(module=str(name), names=names) if name.startswith("mailingest"):
+                module = ROOT / name.replace(".", "/")
+                file = module / "__init__.py" if module.is_dir() else module.with_suffix(".py")
+                there = _constants(ast.parse(file.read_text("utf-8")))
+                constants |= {one.name: there[one.name] for one in names if one.name in there}
     for node in ast.walk(tree):
         match node:
             case ast.Call(func=ast.Attribute(value=ast.Name("_log"), attr=name), args=arguments):
