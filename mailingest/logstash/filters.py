@@ -124,23 +124,29 @@ def _common(step: Step) -> None:
                 continue
             step.not_carried(option, f"events get no tag {one}: query for what it stands for")
         step.replaced(option, "tags say what matched: _grok_postfix_success, _grok_..._nomatch")
-    for field, value in step.pairs("add_field"):
-        made = text_of(value) or ""
-        name = field_name(field)
-        source = made.removeprefix("%{").removesuffix("}")
-        if name not in HEADER_FIELDS and _SYSLOG_MADE.get(name) is None:
-            step.not_carried("add_field", f"events get no field {name}: {_instead(name)}")
-        elif source not in _SYSLOG_MADE:
-            step.not_carried("add_field", f"{name} is what the line says")
+    added = [
+        name
+        for field, value in step.pairs("add_field")
+        if not _is_of_header(name := field_name(field), text_of(value) or "")
+    ]
+    if added:
+        step.not_carried("add_field", f"events get no field {', '.join(map(_instead, added))}")
     step.replaced("add_field", "program, host and message are read from the header")
     _remove_field(step, "remove_field")
 
 
+def _is_of_header(name: str, made: str) -> bool:
+    """Whether a field is one of the header's, with the header's value."""
+    is_made = made.removeprefix("%{").removesuffix("}") in _SYSLOG_MADE
+    return name in _SYSLOG_MADE or (name in HEADER_FIELDS and is_made)
+
+
 def _instead(name: str) -> str:
-    return {
-        "received_at": "@timestamp is the time of the line, or of its arrival if that is unlikely",
-        "received_from": "syslog_peer is the address that it came from",
-    }.get(name, "query for what it stands for")
+    hint = {
+        "received_at": "@timestamp is the time of the line",
+        "received_from": "syslog_peer is the sender's address",
+    }.get(name)
+    return f"{name} ({hint})" if hint else name
 
 
 def _remove_field(step: Step, option: str) -> None:

@@ -111,11 +111,17 @@ _DOCUMENT_ID: Final = (
 
 
 def _elasticsearch(step: Step) -> None:
-    table = step.draft.document.table("elasticsearch")
-    table.head.append(f"{step.plugin.name}: {step.where()}")
     step.say("carried", "as [elasticsearch]")
     secure = step.is_true("ssl") or step.is_true("ssl_enabled") or False
     hosts, users = _hosts(step, secure=secure)
+    if not hosts:
+        step.say(
+            "not carried", "where the server is is not in the pipeline: set elasticsearch.hosts"
+        )
+        step.all_options("not carried", "as its output")
+        return
+    table = step.draft.document.table("elasticsearch")
+    table.head.append(f"{step.plugin.name}: {step.where()}")
     table.set("hosts", hosts, f"hosts: {step.where('hosts' if step.is_set('hosts') else 'host')}")
     for option in ("hosts", "host", "port", "ssl", "ssl_enabled", "protocol", "path"):
         step.carried(option, "in hosts")
@@ -153,7 +159,9 @@ def _elasticsearch(step: Step) -> None:
 def _hosts(step: Step, *, secure: bool) -> tuple[list[str], list[str]]:
     """The URLs, and the user names that stood in them."""
     default = "https" if secure or step.option("protocol") == "https" else "http"
-    given = step.texts("hosts") or step.texts("host") or ["127.0.0.1"]
+    given = step.texts("hosts") or step.texts("host")
+    if not any(map(step.is_set, ("hosts", "host", "cloud_id"))):
+        given = ["127.0.0.1"]
     port = step.option("port")
     urls, users = [], []
     for one in given:

@@ -27,6 +27,7 @@ _HOUSEKEEPING: Final = frozenset(
         *("tag_on_timeout", "buffer_size", "executor_threads", "dns_reverse_lookup_enabled"),
     }
 )
+_TWICE: Final = "given several times: Logstash adds them up, and the last one is taken here"
 NO_SETTING: Final = "mailingest has no such setting: see docs/configuration, or leave it"
 
 
@@ -96,15 +97,21 @@ class Step:
         text = None if value is None else text_of(value, escapes=self.draft.escapes)
         if text is None:
             return None
-        if (known := with_defaults(text)) is None:
-            names = ", ".join(name for name, default in environment_of(text) if default is None)
-            self.not_carried(name, f"it is in the environment ({names}): set it here")
-        return known
+        return self._known(name, text)
 
     def texts(self, name: str) -> list[str]:
+        """A scalar option, or those of a list; those that the environment has to give are not."""
         value = self.value(name)
         found = [] if value is None else texts_of(value, escapes=self.draft.escapes)
-        return [known for one in found if (known := with_defaults(one)) is not None]
+        return [known for one in found if (known := self._known(name, one)) is not None]
+
+    def _known(self, name: str, text: str) -> str | None:
+        if (known := with_defaults(text)) is None:
+            names = ", ".join(name for name, default in environment_of(text) if default is None)
+            self.not_carried(
+                name, f"it is in the environment or the keystore of Logstash ({names}): set it here"
+            )
+        return known
 
     def pairs(self, name: str) -> list[tuple[str, Value]]:
         value = self.value(name)
@@ -151,9 +158,12 @@ class Step:
         yield from self._options(self.plugin, self.plugin.name, "")
 
     def _options(self, plugin: Plugin, name: str, prefix: str) -> Iterator[Entry]:
+        twice = _scalars_given_twice(plugin)
         for attribute in plugin.attributes:
             key = prefix + attribute.name
             verdict, text = self._said.get(key) or self._default(attribute)
+            if attribute.name in twice:
+                verdict, text = "wrong", _TWICE
             yield Entry(attribute.place, f"{name} {attribute.name}", verdict, text, "option")
             for value in _plugins_within(attribute.value):
                 yield Entry(value.place, f"{name} {value.name}", verdict, text, "plugin")
@@ -166,6 +176,12 @@ class Step:
 
 
 Handler = Callable[[Step], None]
+
+
+def _scalars_given_twice(plugin: Plugin) -> set[str]:
+    """Options that are no lists, so that giving them again is no addition."""
+    scalars = [one.name for one in plugin.attributes if text_of(one.value) is not None]
+    return {name for name in scalars if scalars.count(name) > 1}
 
 
 def _plugins_within(value: Value) -> Iterator[Plugin]:

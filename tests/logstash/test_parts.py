@@ -92,7 +92,8 @@ def test_inputs(plugin: str, inputs: Any) -> None:
     ("plugin", "what", "verdict", "words"),
     [
         ("udp { }", "udp", "wrong", "has no port"),
-        ('udp { port => "${PORT}" }', "udp port", "not carried", "it is in the environment (PORT)"),
+        ('udp { port => "${PORT}" }', "udp port", "not carried", "it is in the environment or"),
+        ("udp { port => 1 port => 2 }", "udp port", "wrong", "given several times"),
         ('udp { port => 1 type => "A B" }', "udp type", "not carried", "it names the index here"),
         (
             "udp { port => 1 tags => [a2] }",
@@ -168,6 +169,8 @@ def test_what_is_said_of_inputs(plugin: str, what: str, verdict: str, words: str
             },
         ),
         ('elasticsearch { index => "Mail" }', {"elasticsearch": ES}),
+        ('elasticsearch { cloud_id => "x1" }', {}),
+        ('elasticsearch { hosts => ["${ES}"] }', {}),
         (
             'elasticsearch { index => "mail-%{+YYYY.MM}" }',
             {"elasticsearch": ES, "index": {"prefix": "mail"}},
@@ -228,6 +231,13 @@ def test_outputs(plugins: str, expected: Any) -> None:
             "replaced",
             "parse --unmatched",
         ),
+        (
+            'elasticsearch { cloud_id => "x1" }',
+            "elasticsearch",
+            "not carried",
+            "where the server is",
+        ),
+        ('elasticsearch { hosts => ["${ES}"] }', "elasticsearch hosts", "not carried", "(ES): set"),
         ("kafka { topic_id => mail }", "kafka", "not carried", "events go to one store"),
         ('elasticsearch { hosts => "http://[" }', "elasticsearch hosts", "wrong", "is not a host"),
     ],
@@ -349,6 +359,13 @@ def test_what_is_said_of_outputs(plugins: str, what: str, verdict: str, words: s
             "mutate add_field",
             "replaced",
             "",
+        ),
+        (
+            'mutate { add_field => ["received_at", "x", "y", "z"] '
+            'add_field => ["program", "%{syslog_program}"] }',
+            "mutate add_field",
+            "not carried",
+            "events get no field received_at (@timestamp is the time of the line), y",
         ),
         (
             "aggregate { code => \"map['postfix_size'] = event.get('postfix_size')\" }",
