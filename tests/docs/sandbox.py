@@ -5,6 +5,7 @@ are the machine's own ones below a layer in memory.  Its network has nothing but
 ports that the documentation names are free.
 """
 
+import json
 import os
 import shlex
 import subprocess
@@ -99,6 +100,7 @@ class Sandbox:
         if os.geteuid() != 0:
             raise RuntimeError("the commands of the documentation need root; run the tests as root")
         self._running: list[subprocess.Popen[bytes]] = []
+        self._logs: dict[str, Path] = {}
 
     def __enter__(self) -> Self:
         self._first = subprocess.Popen(
@@ -158,7 +160,7 @@ class Sandbox:
 
     def start(self, command: str, until: str) -> None:
         """Start a command that does not end, and wait until it has written a text."""
-        log = self.path(f"/mnt/log-{len(self._running)}")
+        log = self._logs[command] = self.path(f"/mnt/log-{len(self._running)}")
         with log.open("wb") as file:
             process = subprocess.Popen(
                 self._entering(["bash", "-c", f". /mnt/session\nexec {command}"]),
@@ -174,6 +176,11 @@ class Sandbox:
             return until in said
 
         wait_until(is_up, f"{command} says {until}")
+
+    def log_of(self, command: str) -> list[dict[str, object]]:
+        """What a command of mailingest that was started has logged."""
+        lines = self._logs[command].read_text("utf-8").splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{")]
 
     def _entering(self, command: list[str]) -> list[str]:
         return ["nsenter", "--target", self._init(), "-m", "-n", "-p", "-u", "-i", *command]

@@ -24,7 +24,6 @@ LOG: Final = Path(__file__).with_name("mail.log").read_text("utf-8")
 # What no test can try, by document and first line, with the reason.  Keep it short: a block that
 # another test tries has that test's path in a comment above it (`<!-- tested: PATH -->`).
 EXCEPTIONS: Final = {
-    ("docs/page.md", "server {"): "not tried yet",
     ("docs/page.md", "# mailingest web-user ann >> /etc/mailingest/users"): "not tried yet",
     ("docs/service.md", "# apt-get install --yes python3-venv rsyslog"): "not tried yet",
     ("docs/service.md", "# install -d /etc/mailingest"): "not tried yet",
