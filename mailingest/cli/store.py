@@ -38,6 +38,14 @@ def setup(
             show_default=False,
         ),
     ] = None,
+    grafana_metrics: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Only write Grafana's dashboard of the metrics in Prometheus; - is stdout.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Put index template and lifecycle policy on Elasticsearch or OpenSearch.
 
@@ -56,7 +64,9 @@ def setup(
         setting_up.write_saved_objects(settings, saved_objects)
     if grafana is not None:
         setting_up.write_grafana(settings, grafana)
-    if saved_objects is None and grafana is None:
+    if grafana_metrics is not None:
+        setting_up.write_grafana_metrics(grafana_metrics)
+    if saved_objects is None and grafana is None and grafana_metrics is None:
         setting_up.run(settings, "diff" if diff else "requests" if dry_run else None, force=force)
 
 

@@ -4,7 +4,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from mailingest.config import Settings
+from mailingest.config import Settings, data_directory
 from mailingest.errors import UsageError
 from mailingest.stores.protocol import Show
 from mailingest.wiring import build_store
@@ -33,6 +33,12 @@ def write_grafana(settings: Settings, place: str) -> None:
     from mailingest.stores.elastic.grafana import grafana_dashboard
 
     write(grafana_dashboard(settings.index.prefix), place, "--grafana")
+
+
+def write_grafana_metrics(place: str) -> None:
+    """Write the dashboard of Grafana for the metrics in Prometheus, as `write` does."""
+    content = (data_directory("config") / "grafana-metrics.json").read_bytes()
+    write(content, place, "--grafana-metrics")
 
 
 def write(content: bytes, place: str, option: str) -> None:

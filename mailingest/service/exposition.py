@@ -11,6 +11,7 @@ from prometheus_client.metrics_core import (
     InfoMetricFamily,
     Metric,
 )
+from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from mailingest import __version__
@@ -20,6 +21,9 @@ from mailingest.service.parts import Parts
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 _PREFIX: Final = "mailingest_"
+
+# Memory, CPU time, descriptors and the start, under the names that every program has.
+_process: Final = ProcessCollector(registry=None)
 
 
 def exposition(parts: Parts) -> bytes:
@@ -35,6 +39,7 @@ class _Of(Collector):
         yield InfoMetricFamily(
             f"{_PREFIX}build", "the version that runs", value={"version": __version__}
         )
+        yield from _process.collect()
         for counter in COUNTERS:
             yield _family(counter, self._parts)
 
