@@ -13,18 +13,19 @@ from typer.testing import CliRunner
 from mailingest.cli import app
 from mailingest.commands.status import as_text, needs_somebody
 from mailingest.config import Settings
+from mailingest.config.sections import Metrics
+from mailingest.errors import UsageError
 from mailingest.httpd.hosts import served_names
 from mailingest.postfix.outcome import OUTCOMES
 from mailingest.postfix.reason_classes import REASON_CLASSES, reason_class
 from mailingest.service.counters import COUNTERS
-from mailingest.service.endpoint import Endpoint
+from mailingest.service.endpoint import Endpoint, endpoint_of
 from mailingest.service.exposition import exposition, metric_name
 from mailingest.service.overview import overview, sample
 from mailingest.service.parts import build_parts
 from mailingest.service.rates import Rates
 from mailingest.spool.status_socket import NoAnswer, ask
 from tests.monitoring.watched import Watched
-from tests.support.lab.daemon import Daemon
 from tests.support.site import Site
 
 
@@ -91,13 +92,11 @@ def test_nothing_listens_unless_a_port_is_set() -> None:
     assert Settings().metrics.host == "127.0.0.1"
 
 
-def test_a_port_that_is_taken_is_named(watched: Watched, tmp_path: Path) -> None:
-    other = Site(tmp_path, f"[metrics]\nport = {watched.port}\n")
-    with (
-        pytest.raises(RuntimeError, match=f"metrics 127.0.0.1:{watched.port}"),
-        Daemon(other.config),
-    ):
-        pass
+async def test_a_port_that_is_taken_is_named(watched: Watched, tmp_path: Path) -> None:
+    parts = build_parts(Settings.model_validate({"state": {"directory": tmp_path}}))
+    with pytest.raises(UsageError, match=rf"metrics 127\.0\.0\.1:{watched.port}"):
+        async with endpoint_of(Metrics(port=watched.port), parts):
+            pass
 
 
 def status(watched: Watched, *options: str) -> tuple[int, str]:

@@ -1,11 +1,13 @@
 """A real Prometheus scrapes a real daemon; the dashboard and the alert rules find what they ask."""
 
 import json
+import re
 import shutil
 import subprocess
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +16,9 @@ import yaml
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
+from typer.testing import CliRunner
 
+from mailingest.cli import app
 from mailingest.config import data_directory
 from tests.monitoring.watched import DEFERRED, UNMATCHED, Watched
 from tests.stores.elastic.dashboards import assert_panels_fit
@@ -38,13 +42,14 @@ VARIABLES: Final = {"$instance": ".*", "$__rate_interval": "1m"}
 class Prometheus:
     """Prometheus, which scrapes one daemon each second, with the shipped alert rules."""
 
-    def __init__(self, directory: Path, target: int) -> None:
+    def __init__(self, directory: Path, watched: Watched) -> None:
+        self.watched = watched
         program = shutil.which("prometheus")
         assert program, "no prometheus: install it with: apt-get install prometheus"
         self._port = free_port()
         scrape = {
             "job_name": "mailingest",
-            "static_configs": [{"targets": [f"127.0.0.1:{target}"]}],
+            "static_configs": [{"targets": [f"127.0.0.1:{watched.port}"]}],
         }
         config = {
             "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
@@ -87,7 +92,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
     watched = Watched(directory)
     with Daemon(watched.site.config):
         watched.site.hand_over(*LIFE, DEFERRED, *UNMATCHED)
-        prometheus = Prometheus(directory, watched.port)
+        prometheus = Prometheus(directory, watched)
         try:
             wait_until(
                 lambda: prometheus.ask('mailingest_outcomes_total{outcome="deferred"}'),
@@ -127,6 +132,24 @@ def test_no_rule_fails_and_none_fires_on_a_daemon_that_is_well(prometheus: Prome
     rules = prometheus.get("rules")["groups"][0]["rules"]
     assert [rule["name"] for rule in rules if rule["health"] != "ok"] == []
     assert [rule["name"] for rule in rules if rule["state"] == "firing"] == []
+
+
+def test_what_the_daemon_notices_is_told_everywhere(prometheus: Prometheus) -> None:
+    site = prometheus.watched.site
+    ahead = f"{datetime.now(UTC) + timedelta(hours=2):%b %e %H:%M:%S} mx2 postfix/qmgr[550]: "
+    site.hand_over(*(f"{ahead}652D1A4A86{number}: removed" for number in range(3)))
+    wait_until(
+        lambda: prometheus.ask('mailingest_notices{kind="clock_off"} == 1'), "it is in Prometheus"
+    )
+    done = CliRunner().invoke(app, ["status", "--config", str(site.config)])
+    assert done.exit_code == 1
+    assert done.stdout.startswith("mailingest  needs you: see below\n")
+    assert re.search(
+        r"! a host's clock is off: mx2\n  since \S+: lines are dated \S+ h ahead of their arrival\n"
+        r"  do: set the clock",
+        done.stdout,
+    )
+    assert '"host": "mx2"' in site.config.with_suffix(".log").read_text()
 
 
 def test_grafana_knows_all_of_the_dashboard() -> None:
