@@ -49,6 +49,26 @@ _BY_ITSELF: Final[Mapping[str, str]] = {
     ),
 }
 
+_DOCUMENT_ID: Final = (
+    "each line has an id of its own here: one document for each is what a trace needs"
+)
+_BY_HAND: Final[Mapping[str, str]] = {
+    "document_id": _DOCUMENT_ID,
+    "pipeline": "name it in PREFIX@custom: index.default_pipeline",
+    **dict.fromkeys(
+        ("ilm_enabled", "ilm_policy", "ilm_pattern", "ilm_rollover_alias"),
+        "set retention.days; `mailingest setup` makes the policy",
+    ),
+    **dict.fromkeys(
+        ("data_stream", "data_stream_type", "data_stream_dataset", "data_stream_namespace"),
+        "events go to daily indices TYPE-YYYY.MM.dd",
+    ),
+    **dict.fromkeys(
+        ("cloud_id", "proxy", "routing", "parent", "script", "upsert"),
+        "set hosts, and what else is needed, by hand",
+    ),
+}
+
 
 def is_store(step: Step) -> bool:
     """Whether it is an output to Elasticsearch or OpenSearch."""
@@ -105,11 +125,6 @@ def _is_of_failures(step: Step) -> bool:
     return False
 
 
-_DOCUMENT_ID: Final = (
-    "each line has an id of its own here: one document for each is what a trace needs"
-)
-
-
 def _elasticsearch(step: Step) -> None:
     step.say("carried", "as [elasticsearch]")
     secure = step.is_true("ssl") or step.is_true("ssl_enabled") or False
@@ -133,27 +148,31 @@ def _elasticsearch(step: Step) -> None:
     _login(step, users)
     _trust(step)
     _index(step)
+    _requests(step)
+    _what_is_left(step)
+
+
+def _requests(step: Step) -> None:
+    table = step.draft.document.table("elasticsearch")
     if (seconds := step.option("timeout")) and seconds.isdigit() and int(seconds):
         step.set(table, "timeout", float(seconds), "timeout")
     if step.is_true("http_compression") or (step.option("compression_level") or "0") != "0":
         table.set("compress", True)
     for option in ("http_compression", "compression_level"):
         step.carried(option, "as compress")
+
+
+def _what_is_left(step: Step) -> None:
+    """Options that have no setting."""
     for option, text in _BY_ITSELF.items():
         step.replaced(option, text)
-    dated = step.option("document_id") or ""
-    if "fingerprint" in dated or "@metadata" in dated:
+    identity = step.option("document_id") or ""
+    if "fingerprint" in identity or "@metadata" in identity:
         step.replaced("document_id", "ids are made from the line, so that each is stored once")
-    step.not_carried("document_id", _DOCUMENT_ID)
-    step.not_carried("pipeline", "name it in PREFIX@custom: index.default_pipeline")
-    for option in ("ilm_enabled", "ilm_policy", "ilm_pattern", "ilm_rollover_alias"):
-        if step.option("ilm_enabled") == "false":
+    for option, text in _BY_HAND.items():
+        if option.startswith("ilm_") and step.option("ilm_enabled") == "false":
             step.replaced(option, "days are kept for ever unless retention.days is set")
-        step.not_carried(option, "set retention.days; `mailingest setup` makes the policy")
-    for option in ("data_stream", "data_stream_type", "data_stream_dataset"):
-        step.not_carried(option, "events go to daily indices TYPE-YYYY.MM.dd")
-    for option in ("cloud_id", "proxy", "routing", "parent", "script", "upsert"):
-        step.not_carried(option, "set hosts, and what else is needed, by hand")
+        step.not_carried(option, text)
 
 
 def _hosts(step: Step, *, secure: bool) -> tuple[list[str], list[str]]:
