@@ -81,6 +81,14 @@ def test_every_verdict_is_documented() -> None:
     assert sorted(verdicts) == sorted(get_args(Verdict))
 
 
+def test_every_port_of_the_default_settings_is_in_the_security_model() -> None:
+    settings = (ROOT / "config" / "mailingest.toml").read_text("utf-8")
+    ports = set(re.findall(r"^(?:# )?port = (\d+)$", settings, re.MULTILINE))
+    assert {"5000", "8025"} <= ports
+    rows = re.findall(r"^\| (\d+)", section(text_of("security"), "Ports"), re.MULTILINE)
+    assert ports <= set(rows)
+
+
 def test_the_readme_can_be_read_in_a_few_minutes() -> None:
     assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 120
 
