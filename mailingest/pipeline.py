@@ -122,6 +122,17 @@ class Pipeline:
         self._ticked = 0.0
         self.use(source or Source(charset=decoder.charset))
 
+    def read_like(self, other: "Pipeline") -> None:
+        """Read the frames that follow as another one does, and know what this one knows.
+
+        The bounds of what is known stay as they are.
+        """
+        self._decoder, self._parser = other._decoder, other._parser
+        self._wanted = other._wanted
+        self._believed_else, self._believed_of = other._believed_else, other._believed_of
+        # The maker is this one's: it counts the lines that are the same, by the type that they had.
+        self.use(Source(self._type, self._decoder.charset))
+
     def use(self, source: Source) -> None:
         """The frames that follow are from that source."""
         self._type, self._decoder.charset = source

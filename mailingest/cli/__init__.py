@@ -1,7 +1,7 @@
 """The command line: one function a command, which hands on to the module that does the work.
 
 Exit codes: 0 all is well, 1 something could not be delivered, 2 refused (usage, configuration,
-patterns, files, addresses), 130 interrupted.  `trace` has more of them.
+patterns, files, addresses), 7 no daemon runs, 130 interrupted.  `trace` has more of them.
 """
 
 import sys
@@ -61,6 +61,7 @@ def _group(name: str, help_text: str) -> typer.Typer:
 
 # The order is that of `mailingest --help`.
 app.command()(service.run)
+app.command()(service.reload)
 app.command()(lines.replay)
 app.command()(lines.parse)
 app.command("import-logstash")(lines.import_logstash)

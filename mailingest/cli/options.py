@@ -14,6 +14,8 @@ from mailingest.escaping import escape_terminal_lines
 EXIT_FAILED = 1
 EXIT_REFUSED = 2
 EXIT_UNREACHABLE = 4
+# As the Linux Standard Base has it for a service that is to be reloaded.
+EXIT_NOT_RUNNING = 7
 
 ConfigOption = Annotated[
     Path | None,

@@ -1,6 +1,7 @@
 """The services, and what an operator asks of them: run, check, status, web, web-user, spool."""
 
 import json
+import sys
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -8,26 +9,53 @@ import typer
 
 from mailingest.cli.options import (
     EXIT_FAILED,
+    EXIT_NOT_RUNNING,
     EXIT_REFUSED,
     EXIT_UNREACHABLE,
     ConfigOption,
     complain,
     start,
 )
+from mailingest.config import Settings, load
+from mailingest.escaping import escape_terminal
 
 
 def run(config: ConfigOption = None) -> None:
     """Receive syslog and store mail events, until SIGTERM or Ctrl-C.
 
     The counters go to standard error every minute.  What could not be stored before
-    shutdown_timeout is in the spool, and is stored after the next start.
+    shutdown_timeout is in the spool, and is stored after the next start.  SIGHUP has it read its
+    configuration again, as `mailingest reload` does.
     """
     from mailingest.commands.pattern_guard import refuse_slow_patterns
     from mailingest.service.daemon import run as run_daemon
 
+    def read() -> Settings:
+        settings = load(config)
+        refuse_slow_patterns(settings)
+        return settings
+
     settings = start(config)
     refuse_slow_patterns(settings)
-    raise typer.Exit(run_daemon(settings))
+    raise typer.Exit(run_daemon(settings, read))
+
+
+def reload(config: ConfigOption = None) -> None:
+    """Have the daemon read its configuration again, and say what came of it.
+
+    Exit code 0: done, with what has changed; 2: refused, with the reason, and the daemon goes on
+    with the configuration that it had; 7: no daemon runs.
+    """
+    from mailingest.commands.reload import reload as reload_daemon
+    from mailingest.service.control import NotRunning
+
+    try:
+        lines = reload_daemon(config)
+    except NotRunning as error:
+        print(f"mailingest: {error}", file=sys.stderr)
+        raise typer.Exit(EXIT_NOT_RUNNING) from None
+    for line in lines:
+        print(escape_terminal(line))
 
 
 def check(config: ConfigOption = None) -> None:

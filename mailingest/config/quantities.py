@@ -85,7 +85,7 @@ def duration_text(seconds: float) -> str:
     for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
         if seconds >= length and seconds % length == 0:
             return f"{seconds // length:.0f}{unit}"
-    if seconds < 1 and (seconds * 1000).is_integer():
+    if 0 < seconds < 1 and (seconds * 1000).is_integer():
         return f"{seconds * 1000:.0f}ms"
     return f"{Decimal(repr(seconds)):f}".removesuffix(".0") + "s"
 

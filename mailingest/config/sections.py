@@ -2,9 +2,18 @@
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from mailingest.config.places import default_state_directory
 from mailingest.config.values import (
@@ -29,6 +38,22 @@ from mailingest.syslog.sources import DEFAULT_TYPE
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _meant(cls, given: Any, info: ValidationInfo) -> Any:
+        """Take what can only mean one thing, and refuse what pydantic takes for another one.
+
+        A text or table in place of a list is a list of it.  To Python, true is the number 1.
+        """
+        kind = cls.model_fields[str(info.field_name)].annotation
+        if get_origin(kind) is tuple and isinstance(given, str | dict):
+            if isinstance(given, str) and given.lstrip().startswith(("[", "{")):
+                raise ValueError("must be JSON in the environment, and a list in the file")
+            return (given,)
+        if isinstance(given, bool) and kind in (int, float, str):
+            raise PydanticCustomError("bool_given", "")
+        return given
 
 
 class Listener(_Section):
@@ -300,7 +325,7 @@ class Elasticsearch(_Section):
         if self.bearer_token and self.bearer_token_file:
             raise ValueError("set bearer_token or bearer_token_file, not both")
         if (self.password or self.password_file) and not self.username:
-            raise ValueError("a password needs a username")
+            raise ValueError("a password needs a username: set username")
         ways = {
             "username": self.username,
             "api_key": self.api_key or self.api_key_file,
@@ -317,10 +342,20 @@ class Elasticsearch(_Section):
     def _one_way_to_trust(self) -> "Elasticsearch":
         if self.ca_certs and self.fingerprint:
             raise ValueError("set ca_certs or fingerprint, not both")
+        for_tls = {
+            name: getattr(self, name)
+            for name in ("ca_certs", "fingerprint", "client_cert", "client_key")
+        }
+        given = [name for name, value in for_tls.items() if value]
+        if given and any(url.startswith("http://") for url in self.hosts):
+            raise ValueError(
+                f"set https:// in hosts, or take out {', '.join(given)}: http:// has no "
+                "certificates"
+            )
         if not self.verify_certs and (self.ca_certs or self.fingerprint):
             raise ValueError("verify_certs = false trusts all: take out ca_certs and fingerprint")
         if self.client_key and not self.client_cert:
-            raise ValueError("a client_key needs a client_cert")
+            raise ValueError("a client_key needs a client_cert: set client_cert")
         return self
 
 

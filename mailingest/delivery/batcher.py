@@ -4,6 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from typing import Protocol
 
@@ -109,6 +110,9 @@ class Batcher:
         self._rejections: list[tuple[Batch, Rejection]] = []
         self._rejected = asyncio.Event()  # there are rejections to put away
         self._settled = asyncio.Event()  # there is room again
+        self._work: asyncio.TaskGroup | None = None
+        self._workers = 0
+        self._changed = asyncio.Event()  # another writer may take what the last one did not
         self.pending = 0
         self.documents_stored = 0
         self.documents_duplicate = 0
@@ -125,6 +129,26 @@ class Batcher:
     def stalled_seconds(self) -> float:
         """For how long documents have waited and the store has taken none; 0 if all is well."""
         return 0.0 if self._waiting_since is None else self._clock() - self._waiting_since
+
+    def limit(
+        self,
+        *,
+        max_documents: int,
+        max_bytes: int,
+        max_age: float,
+        capacity: int,
+        in_flight: int,
+        keep_trying: bool,
+    ) -> None:
+        """Go on with other bounds; what waits for another try is tried again now."""
+        self._batches.limit(max_documents=max_documents, max_bytes=max_bytes, max_age=max_age)
+        self._capacity = capacity
+        self._in_flight = in_flight
+        self._keep_trying = keep_trying
+        self._settled.set()
+        self._changed.set()
+        self._changed = asyncio.Event()
+        self._have_workers()
 
     @property
     def receipts(self) -> Receipts:
@@ -215,10 +239,15 @@ class Batcher:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._write_dead_letters())
                 tasks.create_task(self._write_held())
-                for _ in range(self._in_flight):
-                    tasks.create_task(self._write_batches())
+                self._work = tasks
+                self._have_workers()
         except ExceptionGroup as group:
             raise sole_error(group) from None
+
+    def _have_workers(self) -> None:
+        while self._work is not None and self._workers < self._in_flight:
+            self._workers += 1
+            self._work.create_task(self._write_batches())
 
     async def drain(self, seconds: float | None = None) -> int:
         """Write out all that is pending, without waiting for full batches, while ``run`` runs.
@@ -239,7 +268,7 @@ class Batcher:
         return self.pending
 
     async def _write_batches(self) -> None:
-        while True:
+        while self._workers <= self._in_flight:
             batch = await self._batches.next()
             # The batch may have to wait for those before it; its documents need not.
             documents, batch.documents = batch.documents, []
@@ -247,6 +276,7 @@ class Batcher:
             # are woken, so that the writer works while they produce.
             await self._write(batch, documents)
             self.batches_written += 1
+        self._workers -= 1
 
     async def _write(self, batch: Batch, left: list[Document], attempt: int = 0) -> int:
         """Write documents of a batch until the store has decided on each; how many are held.
@@ -365,4 +395,6 @@ class Batcher:
         seconds = backoff(attempt, self._rng)
         self.retries += 1
         self._outages.log_retry(what, why, seconds, self.pending)
-        await asyncio.sleep(seconds)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()

@@ -60,6 +60,13 @@ class Batches:
         self._hurry = hurry
         self._work.set()
 
+    def limit(self, *, max_documents: int, max_bytes: int, max_age: float) -> None:
+        """Cut batches at other bounds from now on."""
+        self._max_documents = max_documents
+        self._max_bytes = max_bytes
+        self._max_age = max_age
+        self._work.set()
+
     def add(self, document: Document) -> None:
         """Take a document."""
         documents = self._gathering.documents

@@ -47,7 +47,7 @@ class DeadLetters:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._directory = directory
-        self._max_bytes = max_bytes
+        self.max_bytes = max_bytes
         self._clock = clock
         self.size_bytes = 0
         """Bytes of all dead letters when they were last looked at."""
@@ -93,7 +93,7 @@ class DeadLetters:
         return len(lines)
 
     def _lines_that_fit(self, rejections: Sequence[Rejection], now: datetime) -> list[bytes]:
-        room = self._max_bytes - sum(path.stat().st_size for path in letter_files(self._directory))
+        room = self.max_bytes - sum(path.stat().st_size for path in letter_files(self._directory))
         lines: list[bytes] = []
         for rejection in rejections:
             if room <= 0:

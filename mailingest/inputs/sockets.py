@@ -72,6 +72,11 @@ def bound_socket(
     return bound
 
 
+def share_port(bound: socket.socket) -> None:
+    """Let another socket of this user that asks for it (``reuse_port``) have the port as well."""
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+
+
 def refusal(place: str, error: OSError) -> UsageError:
     """Why an address cannot be had, and what to do if that is known."""
     return UsageError(f"{place}: {_HINTS.get(error.errno or 0, error.strerror or str(error))}")

@@ -30,9 +30,9 @@ import structlog
 from mailingest.errors import UsageError
 from mailingest.inputs.allowed import AllowedSenders
 from mailingest.inputs.channels import Channel, PlainChannel, TlsChannel, shut_for_reading
-from mailingest.inputs.protocol import Framing
+from mailingest.inputs.protocol import Framing, Input
 from mailingest.inputs.rate_limit import RateLimit
-from mailingest.inputs.sockets import address_text, bound_socket, peer_text
+from mailingest.inputs.sockets import address_text, bound_socket, peer_text, share_port
 from mailingest.inputs.tls import TlsServer
 from mailingest.syslog.framing import FrameCounters, FrameReader
 
@@ -122,7 +122,8 @@ class TcpInput:
         self._tls = tls
         self._reuse_port = reuse_port
         self._listener: socket.socket | None = None
-        self._connections: set[socket.socket] = set()
+        # Each with the address of its peer.
+        self._connections: dict[socket.socket, str] = {}
         self._backlog: list[tuple[socket.socket, Any]] = []
         self._serving = False
         self._closing = False
@@ -157,11 +158,7 @@ class TcpInput:
 
     def open(self) -> None:
         """Bind and listen; raises UsageError if the address or the certificate cannot be had."""
-        if self._tls is not None:
-            try:
-                self._tls.load()
-            except UsageError as error:
-                raise UsageError(f"{self.protocol} {self.address}: {error}") from None
+        self._load_tls()
         listener = bound_socket("tcp", self._host, self._port, reuse_port=self._reuse_port)
         # On Linux each accepted connection inherits these.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -170,6 +167,40 @@ class TcpInput:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_CLOSE)
         self.address = address_text(*listener.getsockname()[:2])
         self._listener = listener
+
+    def _load_tls(self) -> None:
+        if self._tls is not None:
+            try:
+                self._tls.load()
+            except UsageError as error:
+                raise UsageError(f"{self.protocol} {self.address}: {error}") from None
+
+    def prepare(self, successor: Input) -> Callable[[], None] | None:
+        """See `mailingest.inputs.reloadable.Reloadable`."""
+        if not isinstance(successor, TcpInput) or successor.protocol != self.protocol:
+            return None
+        successor._load_tls()
+        return partial(self._go_on_as, successor)
+
+    def _go_on_as(self, successor: "TcpInput") -> None:
+        """Connections go on, but for those of senders that would not be let in any more."""
+        self._max_connections = successor._max_connections
+        self._idle_timeout = successor._idle_timeout
+        self._deliver = successor._deliver
+        self._framing = successor._framing
+        self._allowed = successor._allowed
+        self._rate_limit = successor._rate_limit
+        self._tls = successor._tls
+        for connection, peer in self._connections.items():
+            if peer not in self._allowed:
+                _log.warning("the connection of a sender that is no longer in allow", peer=peer)
+                shut_for_reading(connection)
+
+    def share_address(self) -> None:
+        """See `mailingest.inputs.reloadable.Reloadable`."""
+        self._reuse_port = True
+        if self._listener is not None:
+            share_port(self._listener)
 
     async def serve(self) -> None:
         """Receive until `close`, or until cancelled.  `open` comes first.
@@ -238,7 +269,7 @@ class TcpInput:
             return
         self._refusing = False
         self.connections_accepted += 1
-        self._connections.add(connection)
+        self._connections[connection] = peer
         if self._closing:
             shut_for_reading(connection)
         receiving = tasks.create_task(self._receive(connection, peer))
@@ -264,7 +295,7 @@ class TcpInput:
 
     def _ended(self, connection: socket.socket, _task: asyncio.Task[None]) -> None:
         connection.close()
-        self._connections.discard(connection)
+        self._connections.pop(connection, None)
 
     async def _receive(self, connection: socket.socket, peer: str) -> None:
         """One connection from its first byte to its last frame."""
@@ -287,13 +318,14 @@ class TcpInput:
 
     async def _channel(self, connection: socket.socket, peer: str) -> Channel | None:
         """What the connection is read by, after the handshake; None if that failed."""
-        if self._tls is None:
+        tls = self._tls
+        if tls is None:
             return PlainChannel(connection)
-        channel = TlsChannel(connection, self._tls.context)
+        channel = TlsChannel(connection, tls.context)
         try:
             with self._ended_after(_HANDSHAKE_SECONDS, channel):
                 await channel.handshake()
-            stranger = self._tls.stranger(channel)
+            stranger = tls.stranger(channel)
         except OSError as error:
             self.handshakes_failed += 1
             _log.warning(

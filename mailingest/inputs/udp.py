@@ -11,6 +11,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import Callable, Mapping
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -19,8 +20,9 @@ import structlog
 
 from mailingest.errors import MailingestError
 from mailingest.inputs.allowed import AllowedSenders
+from mailingest.inputs.protocol import Input
 from mailingest.inputs.rate_limit import OverLimit, RateLimit
-from mailingest.inputs.sockets import address_text, bound_socket, peer_text
+from mailingest.inputs.sockets import address_text, bound_socket, peer_text, share_port
 from mailingest.syslog.framing import TRAILERS
 
 # Linux, not in Python's socket module: asm-generic/socket.h and include/uapi/linux/sock_diag.h.
@@ -113,14 +115,17 @@ class UdpInput:
     def open(self) -> None:
         """Bind the socket; raises UsageError if the address cannot be had."""
         bound = bound_socket("udp", self._host, self._port, reuse_port=self._reuse_port)
+        self.address = address_text(*bound.getsockname()[:2])
+        self._socket = bound
+        self._ask_for_buffer(bound)
+
+    def _ask_for_buffer(self, bound: socket.socket) -> None:
         try:
             bound.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, self._receive_buffer)
         except PermissionError:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._receive_buffer)
         # Linux doubles the wish to pay for its own book-keeping, and reports the double.
         self.receive_buffer_got = bound.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
-        self.address = address_text(*bound.getsockname()[:2])
-        self._socket = bound
         if self.receive_buffer_got < self._receive_buffer:
             _log.warning(
                 "udp receive buffer is smaller than asked for; raise net.core.rmem_max",
@@ -128,6 +133,27 @@ class UdpInput:
                 asked=self._receive_buffer,
                 got=self.receive_buffer_got,
             )
+
+    def prepare(self, successor: Input) -> Callable[[], None] | None:
+        """See `mailingest.inputs.reloadable.Reloadable`."""
+        return partial(self._go_on_as, successor) if isinstance(successor, UdpInput) else None
+
+    def _go_on_as(self, successor: "UdpInput") -> None:
+        # What has come is of the settings that there were.
+        if self._stream is not None:
+            self._take_queued(self._stream)
+        self._deliver = successor._deliver
+        self._allowed = successor._allowed
+        self._rate_limit = successor._rate_limit
+        if self._receive_buffer != successor._receive_buffer and self._socket is not None:
+            self._receive_buffer = successor._receive_buffer
+            self._ask_for_buffer(self._socket)
+
+    def share_address(self) -> None:
+        """See `mailingest.inputs.reloadable.Reloadable`."""
+        self._reuse_port = True
+        if self._socket is not None:
+            share_port(self._socket)
 
     async def serve(self) -> None:
         """Receive until `close` or cancellation.  `open` comes first."""

@@ -118,6 +118,11 @@ class QueueMap:
         """About how much memory the mails take."""
         return self._mails.size_bytes
 
+    def limit(self, *, capacity: int, max_bytes: int, lifetime: float) -> None:
+        """Keep to other bounds from now on; what is known stays known."""
+        self._lifetime = lifetime
+        self._mails.limit(capacity, max_bytes)
+
     def feed(self, event: Event, now: float) -> Sequence[Event]:
         """Take an event, and give those that are ready; ``now`` is in seconds since 1970."""
         if event.queue_id is None:

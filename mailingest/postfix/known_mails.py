@@ -15,6 +15,8 @@ _ENTRY_BYTES: Final = 500
 _HOST_BYTES: Final = 1000
 # After so many, the host that takes most is looked for again.
 _EVICTIONS: Final = 1000
+# For one line; more are to go only when the bounds were changed, and then with each line some more.
+_MOST_EVICTIONS: Final = 1000
 
 
 @dataclass(slots=True)
@@ -83,6 +85,10 @@ class KnownMails:
 
     def __len__(self) -> int:
         return self._count
+
+    def limit(self, most: int, most_bytes: int) -> None:
+        """Keep to other bounds, as soon as further mails come."""
+        self._most, self._most_bytes = most, most_bytes
 
     def get(self, host: str, key: str) -> tuple[KnownMail | None, bool]:
         """The mail that has a queue ID, or had it last, and whether it is over."""
@@ -172,7 +178,11 @@ class KnownMails:
 
     def _evict(self) -> None:
         """Make room if there is none."""
-        while self._count and (self.size_bytes > self._most_bytes or self._count > self._most):
+        for _ in range(_MOST_EVICTIONS):
+            if not self._count or (
+                self.size_bytes <= self._most_bytes and self._count <= self._most
+            ):
+                return
             name, mails = self._largest()
             part = mails.over or mails.live
             self._counters.entries_evicted += part is mails.live

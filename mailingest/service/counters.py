@@ -54,7 +54,7 @@ def _of_inputs(name: str, help_text: str, kind: Kind = "counter") -> Counter:
 
 
 def _sum(parts: Parts, name: str) -> int:
-    return sum(one.counters().get(name, 0) for one in parts.inputs)
+    return parts.listeners.count(name)
 
 
 _OTHER: Final = "other"

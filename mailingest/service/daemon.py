@@ -16,6 +16,7 @@ import signal
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -25,6 +26,7 @@ import uvloop
 from mailingest.config import Settings
 from mailingest.errors import MailingestError, UsageError, sole_error
 from mailingest.service import gc_tuning
+from mailingest.service.control import answering
 from mailingest.service.counters import Value, read_counters
 from mailingest.service.descriptors import within_limits
 from mailingest.service.endpoint import endpoint_of
@@ -34,8 +36,9 @@ from mailingest.service.noticed import FILE, recalled
 from mailingest.service.overview import overview, sample
 from mailingest.service.parts import build_parts
 from mailingest.service.rates import Rates
+from mailingest.service.reload import Outcome, Reloader
 from mailingest.service.snapshots import Snapshots
-from mailingest.service.systemd import notify, watchdog_interval
+from mailingest.service.systemd import notify, notify_reloading, watchdog_interval
 from mailingest.spool.records import Position
 from mailingest.spool.snapshot import restore
 from mailingest.spool.status_socket import status_served
@@ -57,33 +60,39 @@ _PASSED_ON_SECONDS: Final = 5.0
 Chore = Coroutine[Any, Any, None]
 
 
-def run(settings: Settings) -> int:
+def run(settings: Settings, read: Callable[[], Settings]) -> int:
     """Run until SIGTERM or SIGINT; the exit code is 0, also if lines are left in the spool.
 
-    A second signal ends the process at once.  Raises UsageError if it cannot start.
+    A second signal ends the process at once.  ``read`` gives the settings of the time of a reload
+    (SIGHUP), or raises UsageError.  Raises UsageError if it cannot start.
     """
     settings = within_limits(settings)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        daemon = Daemon(settings)
+        daemon = Daemon(settings, read)
         gc_tuning.tune()
         return runner.run(daemon.main())
 
 
 class Daemon:
-    """One run of the service."""
+    """One run of the service; without ``read``, a reload finds the same settings again."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, read: Callable[[], Settings] | None = None) -> None:
         self._snapshot = settings.state.directory / "queue-ids"
         self._parts = parts = build_parts(settings)
         self._snapshots = Snapshots(
             self._snapshot, parts.pipeline, parts.spool, parts.batcher.receipts, parts.writer.sync
         )
         self._rates = Rates()
+        self._reloader = Reloader(settings, parts, self._snapshots, read or (lambda: settings))
         self._frame_limit = FrameLimit(parts.mark)
         self._stop = asyncio.Event()
         self._stopped_by: tuple[signal.Signals, float] | None = None
         self._hangup = asyncio.Event()
+
+    @property
+    def _settings(self) -> Settings:
+        """Those in force: a reload brings other ones."""
+        return self._reloader.settings
 
     async def main(self) -> int:
         """Start, serve, and drain; raises UsageError if it cannot start."""
@@ -102,10 +111,8 @@ class Daemon:
                 tasks = [
                     storing.create_task(parts.batcher.run()),
                     storing.create_task(parts.processor.run()),
+                    storing.create_task(self._sync_spool()),
                 ]
-                if self._settings.spool.sync != "never":
-                    syncing = _every(self._settings.spool.sync_interval, parts.spool.sync)
-                    tasks.append(storing.create_task(syncing))
                 end = await self._serve()
                 await self._drain(end)
                 for task in tasks:
@@ -146,30 +153,30 @@ class Daemon:
 
         Returns the time of the event loop when storing what there is has to be at its end.
         """
-        loop = asyncio.get_running_loop()
+        loop, listeners = asyncio.get_running_loop(), self._parts.listeners
         try:
-            for one in self._parts.inputs:
-                one.open()
-            async with asyncio.TaskGroup() as serving:
-                receiving = [serving.create_task(one.serve()) for one in self._parts.inputs]
+            listeners.open()
+            async with (
+                asyncio.TaskGroup() as serving,
+                answering(self._settings.state.directory, {"reload": self._reload_asked_for}),
+            ):
+                listeners.serve(serving)
                 chores = [serving.create_task(chore) for chore in self._chores()]
                 self._parts.readiness.phase = "serving"
                 notify("READY=1")
-                _log.info("started", addresses=[one.address for one in self._parts.inputs])
+                _log.info("started", addresses=listeners.addresses)
                 try:
                     await self._stop.wait()
                 finally:
                     self._parts.readiness.phase = "stopping"
                     notify("STOPPING=1")
+                self._reloader.stop()
                 end = loop.time() + self._settings.shutdown_timeout
                 self._announce_end()
                 for task in chores:
                     task.cancel()
                 self._close_inputs()
-                if receiving:
-                    _, late = await asyncio.wait(receiving, timeout=end - loop.time())
-                    for task in late:
-                        task.cancel()
+                await listeners.ended(end - loop.time())
         finally:
             self._close_inputs()
         return end
@@ -181,8 +188,7 @@ class Daemon:
         self._look_at_spool()
 
     def _close_inputs(self) -> None:
-        for one in self._parts.inputs:
-            one.close()
+        self._parts.listeners.close()
         self._parts.intake.append_datagrams()
 
     async def _drain(self, end: float) -> None:
@@ -212,14 +218,14 @@ class Daemon:
 
     def _chores(self) -> list[Chore]:
         chores: list[Chore] = [
-            _every(_TICK_SECONDS, self._tick),
-            _every(self._settings.log.report_interval, self._report),
-            self._snapshots.keep(self._settings.state.snapshot_interval),
-            self._reopen_after_rotation(),
+            _every(lambda: _TICK_SECONDS, self._tick),
+            _every(lambda: self._settings.log.report_interval, self._report),
+            self._snapshots.keep(lambda: self._settings.state.snapshot_interval),
+            self._reload_after_hangup(),
             self._measure_dead_letters(),
         ]
         if (interval := watchdog_interval()) is not None:
-            chores.append(_every(interval, _sign_of_life))
+            chores.append(_every(lambda: interval, _sign_of_life))
         return chores
 
     async def _tick(self) -> None:
@@ -248,19 +254,46 @@ class Daemon:
             await in_thread(self._parts.dead_letters.measure)
             await asyncio.sleep(_MEASURE_SECONDS)
 
-    async def _reopen_after_rotation(self) -> None:
-        """SIGHUP after log rotation: files are opened anew."""
+    async def _sync_spool(self) -> None:
+        """For a power failure, as often as is set."""
+
+        async def sync() -> None:
+            if self._settings.spool.sync != "never":
+                await self._parts.spool.sync()
+
+        await _every(lambda: self._settings.spool.sync_interval, sync)
+
+    # Reloads
+
+    async def _reload_after_hangup(self) -> None:
+        """SIGHUP, by an operator or after log rotation."""
         while True:
             await self._hangup.wait()
             self._hangup.clear()
-            try:
-                await self._parts.writer.reopen()
-            except MailingestError as error:
-                _log.error(
-                    "the output cannot be opened anew after SIGHUP; it is tried again with each "
-                    "write, and lines wait in the spool until then",
-                    reason=str(error),
-                )
+            await self._reload()
+
+    async def _reload_asked_for(self) -> dict[str, Any]:
+        return asdict(await self._reload())
+
+    async def _reload(self) -> Outcome:
+        notify_reloading()
+        try:
+            outcome = await self._reloader.reload()
+            await self._reopen_after_rotation()
+        finally:
+            notify("READY=1")
+        return outcome
+
+    async def _reopen_after_rotation(self) -> None:
+        """Files are opened anew, whatever became of the configuration."""
+        try:
+            await self._parts.writer.reopen()
+        except MailingestError as error:
+            _log.error(
+                "the output cannot be opened anew after SIGHUP; it is tried again with each "
+                "write, and lines wait in the spool until then",
+                reason=str(error),
+            )
 
     # Signals
 
@@ -326,9 +359,13 @@ def _tell_of(notice: Noticed, *, has_begun: bool) -> None:
     _log.warning(MEANINGS[notice.kind], **about, since=since, hint=notice.hint)
 
 
-async def _every(seconds: float, action: Callable[[], Awaitable[None]]) -> None:
+async def _every(seconds: Callable[[], float], action: Callable[[], Awaitable[None]]) -> None:
+    """Do something each time so many seconds are over, which a reload may change meanwhile."""
+    loop = asyncio.get_running_loop()
     while True:
-        await asyncio.sleep(seconds)
+        last = loop.time()
+        while (left := last + seconds() - loop.time()) > 0:  # noqa: ASYNC110  a clock is polled
+            await asyncio.sleep(min(left, _TICK_SECONDS))
         await action()
 
 

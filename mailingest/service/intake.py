@@ -6,6 +6,7 @@ When the spool is full, TCP senders wait, and datagrams are refused.
 import asyncio
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
@@ -14,7 +15,6 @@ from typing import Final
 import structlog
 
 from mailingest.config import (
-    Listener,
     Settings,
     StreamListener,
     Tls,
@@ -23,17 +23,18 @@ from mailingest.config import (
 )
 from mailingest.documents import ACKNOWLEDGED
 from mailingest.inputs.allowed import AllowedSenders
-from mailingest.inputs.protocol import Input
 from mailingest.inputs.rate_limit import RateLimit
 from mailingest.inputs.stream import TcpInput
 from mailingest.inputs.tls import TlsServer
 from mailingest.inputs.udp import UdpInput
+from mailingest.service.listeners import InputPlan
 from mailingest.spool.queue import Spool
 from mailingest.spool.records import FrameBatch
 from mailingest.spool.sources import to_metadata
 from mailingest.syslog.framing import FrameReader
 from mailingest.syslog.lumberjack import LumberjackReader
 from mailingest.syslog.relp import RelpReader
+from mailingest.syslog.sources import Source
 
 _log = structlog.get_logger(__name__)
 
@@ -54,18 +55,25 @@ _FRAMINGS: Final[Mapping[str, type[FrameReader | RelpReader | LumberjackReader]]
 }
 
 
+@dataclass(slots=True)
+class _AllDatagrams:
+    """Those of all inputs, also of inputs that have ended."""
+
+    taken: int = 0
+    refused: int = 0
+    waiting: dict["Datagrams", None] = field(default_factory=dict)
+
+
 class Datagrams:
     """Appends to the spool what one input receives, all of a turn of the event loop at once.
 
-    ``metadata`` are those of the records: what the input says of all its lines.  ``taken`` counts
-    all datagrams, ``refused`` those that the spool then had no room for.
+    ``metadata`` are those of the records: what the input says of all its lines.
     """
 
-    def __init__(self, spool: Spool, metadata: bytes) -> None:
-        self.taken = 0
-        self.refused = 0
+    def __init__(self, spool: Spool, metadata: bytes, of_all: _AllDatagrams) -> None:
         self._spool = spool
         self._metadata = metadata
+        self._of_all = of_all
         self._datagrams: list[tuple[str, bytes]] = []
         self._bytes = 0
 
@@ -73,8 +81,9 @@ class Datagrams:
         """Take a datagram; False if the spool is full."""
         if self._spool.full is not None:
             return False
-        self.taken += 1
+        self._of_all.taken += 1
         if not self._datagrams:
+            self._of_all.waiting[self] = None
             asyncio.get_running_loop().call_soon(self.append)
         self._datagrams.append((peer, payload))
         self._bytes += len(payload)
@@ -87,13 +96,14 @@ class Datagrams:
         if not self._datagrams:
             return
         datagrams, self._datagrams, self._bytes = self._datagrams, [], 0
+        self._of_all.waiting.pop(self, None)
         now = time.time()
         batches = [
             FrameBatch(now, peer, 0, [payload for _, payload in group], self._metadata)
             for peer, group in groupby(datagrams, itemgetter(0))
         ]
         if not self._spool.append(batches):
-            self.refused += len(datagrams)
+            self._of_all.refused += len(datagrams)
 
 
 class Intake:
@@ -103,25 +113,23 @@ class Intake:
     """
 
     def __init__(self, spool: Spool, *, syncs_first: bool = False) -> None:
-        self._syncs_first = syncs_first
+        self.syncs_first = syncs_first
         self._spool = spool
         self._streams = time.time_ns() // 1_000_000 << _CONNECTION_BITS
-        self._datagrams: list[Datagrams] = []
+        self._of_all = _AllDatagrams()
 
     def datagrams(self, metadata: bytes = b"") -> Datagrams:
         """What takes the datagrams of one more input."""
-        datagrams = Datagrams(self._spool, metadata)
-        self._datagrams.append(datagrams)
-        return datagrams
+        return Datagrams(self._spool, metadata, self._of_all)
 
     @property
     def datagrams_refused(self) -> int:
         """Datagrams that were taken from inputs, and that the spool then had no room for."""
-        return sum(one.refused for one in self._datagrams)
+        return self._of_all.refused
 
     def append_datagrams(self) -> None:
         """Append what one turn of the event loop brought."""
-        for one in self._datagrams:
+        for one in list(self._of_all.waiting):
             one.append()
 
     async def take_frames(
@@ -145,55 +153,31 @@ class Intake:
         except asyncio.CancelledError:
             _log.error("lines were read and not taken", peer=peer, frames=len(frames))
             raise
-        if self._syncs_first:
+        if self.syncs_first:
             await self._spool.sync()
 
     async def let_datagrams_in(self) -> None:
         """Put into the spool what the kernel has: its buffer is small, and the spool is not."""
         for _ in range(_MOST_TURNS):
-            before = self._taken
+            before = self._of_all.taken
             # What one turn reads from a socket, the next one or two hand on.
             await asyncio.sleep(0)
             await asyncio.sleep(0)
-            if self._taken - before < _BUSY_TURN:
+            if self._of_all.taken - before < _BUSY_TURN:
                 return
 
-    @property
-    def _taken(self) -> int:
-        return sum(one.taken for one in self._datagrams)
 
-
-def build_inputs(settings: Settings, intake: Intake) -> list[Input]:
+def plan_inputs(settings: Settings, intake: Intake) -> list[InputPlan]:
     """The inputs that are set, which hand their frames to the intake."""
     udp = [
-        UdpInput(
-            one.host,
-            one.port,
-            receive_buffer=one.receive_buffer,
-            deliver=intake.datagrams(_metadata(settings, one)).take,
-            allowed=AllowedSenders(one.allow),
-            rate_limit=_rate_limit(one),
-        )
+        InputPlan("udp", one, source, partial(_udp_input, one, source, intake))
         for one in settings.inputs.udp
+        for source in [settings.source_of(one)]
     ]
     streams = [
-        TcpInput(
-            one.host,
-            one.port,
-            max_connections=one.max_connections,
-            idle_timeout=one.idle_timeout,
-            deliver=partial(
-                intake.take_frames,
-                metadata=_metadata(settings, one),
-                acknowledged=_FRAMINGS[protocol].acknowledges,
-            ),
-            framing=_FRAMINGS[protocol],
-            allowed=AllowedSenders(one.allow),
-            rate_limit=_rate_limit(one),
-            tls=build_tls(one.tls),
-            protocol=protocol,
-        )
+        InputPlan(protocol, one, source, partial(_stream_input, protocol, one, source, intake))
         for protocol, one in settings.inputs.streams
+        for source in [settings.source_of(one)]
     ]
     return [*udp, *streams]
 
@@ -217,5 +201,33 @@ def _rate_limit(listener: UdpListener | StreamListener) -> RateLimit | None:
     return RateLimit(listener.rate_limit, burst)
 
 
-def _metadata(settings: Settings, listener: Listener) -> bytes:
-    return to_metadata(settings.source_of(listener))
+def _udp_input(listener: UdpListener, source: Source, intake: Intake) -> UdpInput:
+    return UdpInput(
+        listener.host,
+        listener.port,
+        receive_buffer=listener.receive_buffer,
+        deliver=intake.datagrams(to_metadata(source)).take,
+        allowed=AllowedSenders(listener.allow),
+        rate_limit=_rate_limit(listener),
+    )
+
+
+def _stream_input(
+    protocol: str, listener: StreamListener, source: Source, intake: Intake
+) -> TcpInput:
+    return TcpInput(
+        listener.host,
+        listener.port,
+        max_connections=listener.max_connections,
+        idle_timeout=listener.idle_timeout,
+        deliver=partial(
+            intake.take_frames,
+            metadata=to_metadata(source),
+            acknowledged=_FRAMINGS[protocol].acknowledges,
+        ),
+        framing=_FRAMINGS[protocol],
+        allowed=AllowedSenders(listener.allow),
+        rate_limit=_rate_limit(listener),
+        tls=build_tls(listener.tls),
+        protocol=protocol,
+    )

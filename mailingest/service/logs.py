@@ -42,7 +42,8 @@ def configure(log: Log) -> None:
         ],
         wrapper_class=structlog.make_filtering_bound_logger(log.level),
         logger_factory=structlog.PrintLoggerFactory(cast(TextIO, log_output)),
-        cache_logger_on_first_use=True,
+        # A reload may change the level and the format.
+        cache_logger_on_first_use=False,
     )
     _take_in_libraries()
     atexit.unregister(_report_the_rest)

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from mailingest.config import Settings
 from mailingest.delivery.batcher import Batcher
 from mailingest.delivery.deadletters import DeadLetters
-from mailingest.inputs.protocol import Input
+from mailingest.delivery.replaceable import ReplaceableWriter
 from mailingest.pipeline import Pipeline
-from mailingest.service.intake import Intake, build_inputs
+from mailingest.service.intake import Intake, plan_inputs
+from mailingest.service.listeners import Listeners
 from mailingest.service.processor import SPOOL_STREAM, Processor
 from mailingest.service.readiness import Readiness
 from mailingest.spool.files import make_directory
 from mailingest.spool.frame_mark import FrameMark
 from mailingest.spool.queue import Spool
 from mailingest.spool.sources import Sources
-from mailingest.stores.protocol import Writer
 from mailingest.wiring import build_batcher, build_pipeline, build_store
 
 
@@ -23,7 +23,7 @@ from mailingest.wiring import build_batcher, build_pipeline, build_store
 class Parts:
     """What a line goes through: inputs, intake, spool, processor with pipeline, batcher, writer."""
 
-    inputs: list[Input]
+    listeners: Listeners
     intake: Intake
     spool: Spool
     processor: Processor
@@ -31,7 +31,7 @@ class Parts:
     pipeline: Pipeline
     batcher: Batcher
     dead_letters: DeadLetters
-    writer: Writer
+    writer: ReplaceableWriter
     readiness: Readiness
     started_at: float
     """Seconds of a clock that never goes back (time.monotonic)."""
@@ -46,7 +46,7 @@ def build_parts(settings: Settings) -> Parts:
     intake = Intake(spool, syncs_first=settings.spool.sync == "always")
     pipeline = build_pipeline(settings, live=True)
     store = build_store(settings)
-    writer = store.writer()
+    writer = ReplaceableWriter(store.writer(), store.in_flight)
     dead_letters = DeadLetters(state, max_bytes=settings.state.max_dead_letter_bytes)
     batcher = build_batcher(
         settings,
@@ -60,7 +60,7 @@ def build_parts(settings: Settings) -> Parts:
     sources = Sources(settings.default_source, settings.type_names)
     batcher.receipts.follow(SPOOL_STREAM, spool.settle)
     return Parts(
-        inputs=build_inputs(settings, intake),
+        listeners=Listeners(plan_inputs(settings, intake)),
         intake=intake,
         spool=spool,
         processor=Processor(spool, pipeline, batcher, intake.let_datagrams_in, mark, sources),

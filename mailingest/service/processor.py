@@ -56,7 +56,7 @@ class Processor:
         self.frames_failed = 0
         self.frames_set_aside = 0
         self._mark = mark
-        self._sources = sources
+        self.sources = sources
         self._spool = spool
         self._pipeline = pipeline
         self._batcher = batcher
@@ -104,7 +104,7 @@ class Processor:
         """The documents of a record, whose first frame has that number."""
         feed, cells = self._pipeline.feed, self._mark.cells
         now, stream = received.received_at, received.stream
-        self._pipeline.use(self._sources.of(received.metadata))
+        self._pipeline.use(self.sources.of(received.metadata))
         # What earlier versions wrote down may have an interface in it.
         peer = peer_text(received.peer)
         given_up = self._mark.given_up

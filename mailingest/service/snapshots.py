@@ -52,16 +52,22 @@ class Snapshots:
         self._spool = spool
         self._receipts = receipts
         self._sync_store = sync_store
+        self._is_wanted = False
 
-    async def keep(self, interval: float) -> None:
+    def hurry(self) -> None:
+        """Let `keep` take the next one now."""
+        self._is_wanted = True
+
+    async def keep(self, interval: Callable[[], float]) -> None:
         """Take one each ``interval`` seconds, and sooner if that makes room in a full spool."""
         loop = asyncio.get_running_loop()
         while True:
-            valid, due = self._spool.position, loop.time() + interval
-            while loop.time() < due:
+            valid, last = self._spool.position, loop.time()
+            while not self._is_wanted and loop.time() < last + interval():
                 await asyncio.sleep(_POLL_SECONDS)
                 if self._spool.full is not None and self._spool.could_free(valid):
                     break
+            self._is_wanted = False
             await self.take()
 
     async def take(self) -> None:

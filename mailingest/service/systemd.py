@@ -2,10 +2,14 @@
 
 import os
 import socket
+import time
+from typing import Final
 
 import structlog
 
 _log = structlog.get_logger(__name__)
+
+_SEND_SECONDS: Final = 1.0
 
 
 def notify(state: str) -> None:
@@ -16,10 +20,19 @@ def notify(state: str) -> None:
     # An abstract socket has a leading NUL, written as @.
     address = "\0" + address[1:] if address.startswith("@") else address
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+        # Nobody is held up for long by a systemd that does not read.
+        sock.settimeout(_SEND_SECONDS)
         try:
             sock.sendto(state.encode(), address)
         except OSError as error:
-            _log.warning("systemd could not be notified", state=state, reason=error.strerror)
+            reason = error.strerror or str(error)
+            _log.warning("systemd could not be notified", state=state, reason=reason)
+
+
+def notify_reloading() -> None:
+    """Say that the configuration is read again; ``READY=1`` is the end of it, in either way."""
+    # Type=notify-reload wants to know which reload it is that ends.
+    notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
 
 def watchdog_interval() -> float | None:

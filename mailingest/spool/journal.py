@@ -57,8 +57,10 @@ class Journal:
     def __init__(
         self, directory: Path, *, max_bytes: int, segment_bytes: int = SEGMENT_BYTES
     ) -> None:
+        self._usual_segment_bytes = segment_bytes
         self.max_bytes = max_bytes
-        self.segment_bytes = min(segment_bytes, max_bytes // _LEAST_SEGMENTS)
+        self.segment_bytes = segment_bytes
+        self.limit(max_bytes)
         self.full: str | None = None
         self.end = Position()
         self.directory = directory
@@ -78,6 +80,11 @@ class Journal:
     def size(self) -> int:
         """How many bytes are on disk."""
         return self.end.bytes - self.begin
+
+    def limit(self, max_bytes: int) -> None:
+        """Hold at most so much from now on; what is there stays until it is stored."""
+        self.max_bytes = max_bytes
+        self.segment_bytes = min(self._usual_segment_bytes, max_bytes // _LEAST_SEGMENTS)
 
     def open(self, position: Position | None) -> Position:
         """Find what an earlier process left, and return where to read on.

@@ -195,6 +195,10 @@ class Spool:
         except OSError as error:
             _log.debug("the state of the spool cannot be written", reason=error.strerror)
 
+    def limit(self, max_bytes: int) -> None:
+        """Keep at most so much on disk from now on."""
+        self._journal.limit(max_bytes)
+
     def lift_bound(self) -> None:
         """Take what comes now as long as the disk has room: it cannot be given back."""
         self._journal.max_bytes = _NO_BOUND

@@ -42,7 +42,7 @@ class Peers:
         self.usual: set[Pair] = set()
         self.lines_unknown = 0
         self.lines_exceeded = 0
-        self._most_hosts = most_hosts
+        self.most_hosts = most_hosts
         self._older: set[Pair] = set()
         self._began = 0.0
         self._probation: dict[Pair, float] = {}
@@ -61,7 +61,7 @@ class Peers:
             self.usual.add(pair)
             return ""
         if host not in self._of_host:
-            if self._of_peer[peer] < self._most_hosts and self._has_room:
+            if self._of_peer[peer] < self.most_hosts and self._has_room:
                 self._add(pair)
                 return ""
             self.lines_exceeded += 1

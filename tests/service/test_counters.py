@@ -18,7 +18,7 @@ from tests.support.lab.polling import wait_until
 from tests.support.site import LIFE, Site
 
 # Numbers in parts that count nothing.
-SETTINGS = {"receive_buffer_got", "mark"}
+SETTINGS = {"receive_buffer_got", "mark", "most_hosts", "max_bytes"}
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def kept(part: object) -> Iterator[tuple[object, str]]:
 def counting(parts: Parts) -> Iterator[tuple[object, str]]:
     """Each number that some part of the service keeps."""
     for part in (
-        *parts.inputs,
+        *parts.listeners.inputs,
         parts.intake,
         parts.processor,
         parts.pipeline.counters,
@@ -85,8 +85,8 @@ def test_the_kind_says_what_the_value_is(parts: Parts) -> None:
 
 def test_what_inputs_count_is_declared(parts: Parts) -> None:
     declared = {counter.name for counter in COUNTERS}
-    assert len(parts.inputs) == 2
-    for one in parts.inputs:
+    assert len(parts.listeners.inputs) == 2
+    for one in parts.listeners.inputs:
         assert one.counters().keys() <= declared
 
 

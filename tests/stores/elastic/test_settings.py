@@ -35,7 +35,7 @@ def settings(**section: Any) -> Settings:
         ({"ca_certs": "ca", "fingerprint": "0" * 64}, "set ca_certs or fingerprint, not both"),
         ({"ca_certs": "ca", "verify_certs": False}, "verify_certs = false trusts all: take out"),
         ({"fingerprint": "0" * 64, "verify_certs": False}, "verify_certs = false trusts all"),
-        ({"client_key": "key"}, "a client_key needs a client_cert"),
+        ({"client_key": "key"}, "a client_key needs a client_cert: set client_cert"),
         ({"fingerprint": "00:11"}, "must be a SHA-256 fingerprint, 64 hexadecimal digits"),
         ({"fingerprint": "sha256/" + "0" * 57}, "must be a SHA-256 fingerprint"),
     ],

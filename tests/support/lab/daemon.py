@@ -5,7 +5,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -30,6 +32,8 @@ class Daemon:
         self._config = config
         self._tracer = tracer
         self._has_ended = False
+        self.notifications: list[str] = []
+        """What it has told systemd since it was ready."""
 
     def __enter__(self) -> Self:
         # The protocol of sd_notify(3) tells when all listeners are open.
@@ -54,11 +58,28 @@ class Daemon:
         except BaseException:
             self._kill()
             raise
+        # Somebody has to read what it says, as systemd does: a full socket holds it up.
+        self._notified.setblocking(True)
+        threading.Thread(target=self._hear, daemon=True).start()
         return self
+
+    def _hear(self) -> None:
+        with suppress(OSError):  # it is closed at the end
+            while heard := self._notified.recv(4096):
+                self.notifications.append(heard.decode())
+
+    def _hear_no_more(self) -> None:
+        with suppress(OSError):  # it is closed already
+            self._notified.shutdown(socket.SHUT_RDWR)  # or recv() would never return
+        self._notified.close()
 
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    def hang_up(self) -> None:
+        """Have it read its configuration again (SIGHUP)."""
+        self._process.send_signal(signal.SIGHUP)
 
     def kill(self) -> None:
         """End it at once (SIGKILL)."""
@@ -68,7 +89,7 @@ class Daemon:
     def wait(self) -> int:
         """Wait until it has ended; its return code, as subprocess has it."""
         code = self._process.wait(PATIENCE)
-        self._notified.close()
+        self._hear_no_more()
         self._has_ended = True
         return code
 
@@ -83,7 +104,7 @@ class Daemon:
     def _kill(self) -> None:
         self._process.kill()
         self._process.wait()
-        self._notified.close()
+        self._hear_no_more()
 
     def __exit__(
         self,

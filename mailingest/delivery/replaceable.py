@@ -1,0 +1,98 @@
+"""A writer that another one may take the place of, while batches are under way."""
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+
+from mailingest.documents import Document
+from mailingest.errors import MailingestError
+from mailingest.stores.protocol import Writer, WriteResult
+
+_log = structlog.get_logger(__name__)
+
+
+class _InUse:
+    """A writer and how many batches it may have under way."""
+
+    def __init__(self, writer: Writer, in_flight: int) -> None:
+        self.writer = writer
+        self._in_flight = in_flight
+        self.turns = asyncio.Semaphore(in_flight)
+        self.may_begin = asyncio.Event()
+
+    async def come_to_rest(self) -> None:
+        """Wait until no batch is under way; none can be begun after that."""
+        await self.may_begin.wait()
+        for _ in range(self._in_flight):
+            await self.turns.acquire()
+
+
+class ReplaceableWriter:
+    """See `mailingest.stores.protocol.Writer`; hands on to the writer of now.
+
+    A batch ends with the writer that it was begun with, and is tried again with the one of then.
+    No batch is begun with a writer before the one before it is closed: both may be for the same
+    files.
+    ``in_flight`` is how many batches the writer may be given at once.
+    """
+
+    def __init__(self, writer: Writer, in_flight: int) -> None:
+        self._now = _InUse(writer, in_flight)
+        self._now.may_begin.set()
+        self._leaving: dict[asyncio.Task[None], Writer] = {}
+
+    def replace(self, writer: Writer, in_flight: int) -> None:
+        """Write with another writer, which is open, from the next batch on."""
+        before, self._now = self._now, _InUse(writer, in_flight)
+        task = asyncio.ensure_future(self._leave(before, self._now))
+        self._leaving[task] = before.writer
+        task.add_done_callback(self._leaving.pop)
+
+    async def open(self) -> None:
+        """See `Writer`."""
+        while True:
+            used = self._now
+            await used.may_begin.wait()
+            async with used.turns:
+                if used is self._now:
+                    await used.writer.open()
+                    return
+
+    async def write(self, batch: Sequence[Document]) -> WriteResult:
+        """See `Writer`."""
+        while True:
+            used = self._now
+            await used.may_begin.wait()
+            async with used.turns:
+                if used is self._now:
+                    return await used.writer.write(batch)
+
+    async def sync(self) -> None:
+        """See `Writer`; that is true of the writers before as well."""
+        for writer in (*self._leaving.values(), self._now.writer):
+            await writer.sync()
+
+    async def reopen(self) -> None:
+        """See `Writer`."""
+        await self._now.writer.reopen()
+
+    async def close(self) -> None:
+        """See `Writer`."""
+        for task in list(self._leaving):
+            await task
+        await self._now.writer.close()
+
+    async def _leave(self, used: _InUse, following: _InUse) -> None:
+        await used.come_to_rest()
+        try:
+            # What it has stored may be let go of when the writer of now is synced.
+            await used.writer.sync()
+        except MailingestError as error:
+            _log.warning(
+                "the store before the reload could not be synced: a power failure now may take "
+                "the last lines from it",
+                reason=str(error),
+            )
+        await used.writer.close()
+        following.may_begin.set()

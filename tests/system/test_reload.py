@@ -1,0 +1,80 @@
+"""Reloads of every kind while lines come in: none is lost, and a bad one changes nothing."""
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.support.lab.daemon import Daemon
+from tests.support.lab.polling import PATIENCE, wait_until
+from tests.support.reloads import (
+    BEGINNING,
+    KINDS,
+    Kind,
+    ReloadedSite,
+    SteadySender,
+    proves_nothing_lost,
+    taken_port,
+)
+
+
+def mailingest_reload(config: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "mailingest", "reload", "--config", str(config)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
+    )
+
+
+def send_beginning(site: ReloadedSite) -> None:
+    with socket.create_connection(("127.0.0.1", site.tcp)) as connection:
+        connection.sendall(f"<22>{BEGINNING}\n".encode())
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(1) == b""
+    wait_until(site.stored, "the beginning is stored")
+
+
+def test_no_line_is_lost_by_reloads_of_every_kind(tmp_path: Path) -> None:
+    kinds = [kind for kind in KINDS if not kind.is_costly]
+    site = ReloadedSite(tmp_path)
+    with Daemon(site.config) as daemon:
+        send_beginning(site)
+        with SteadySender(site.udp, site.tcp, a_second=200) as sender:
+            assert [wrong for kind in kinds if (wrong := site.reload(kind))] == []
+            with taken_port(site.further):
+                assert not site.reload(
+                    Kind(
+                        "a port that is taken",
+                        lambda site: site.set(
+                            "inputs.tcp", f"port = {site.tcp}", f"port = {site.further}"
+                        ),
+                        f"tcp 127.0.0.1:{site.further}: address already in use",
+                        refused=True,
+                    )
+                )
+            site.set("log", 'level = "info"')
+            daemon.hang_up()
+            wait_until(
+                lambda: "log.level: debug -> info" in daemon.log.read_text(), "SIGHUP reloads"
+            )
+        proves_nothing_lost(site, sender)
+
+
+def test_the_command_says_what_came_of_it(tmp_path: Path) -> None:
+    site = ReloadedSite(tmp_path)
+    done = mailingest_reload(site.config)
+    assert done.returncode == 7
+    assert str(site.state) in done.stderr
+    with Daemon(site.config):
+        done = mailingest_reload(site.config)
+        assert (done.returncode, done.stdout) == (0, "nothing has changed\n")
+        site.set("log", 'report_interval = "5min"')
+        done = mailingest_reload(site.config)
+        assert (done.returncode, done.stdout) == (0, "log.report_interval: 60.0 -> 300.0\n")
+        site.set("log", 'level = "loud"')
+        done = mailingest_reload(site.config)
+        assert done.returncode == 2
+        assert "log.level" in done.stderr
+        assert "goes on with the configuration it had" in done.stderr
