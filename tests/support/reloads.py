@@ -98,6 +98,7 @@ class ReloadedSite:
         self.config = directory / "mailingest.toml"
         self.patterns = directory / "patterns"
         self.patterns.mkdir()
+        self.pattern = self.patterns / "own.grok"
         self.udp, self.tcp, self.further = free_port(), free_port(), free_port()
         self.parts = {
             "inputs.udp": [f'port = {self.udp}\nhost = "127.0.0.1"'],
@@ -122,15 +123,32 @@ class ReloadedSite:
             self.parts[section] = list(tables)
         self.write()
 
-    def reload(self, kind: Kind) -> str:
-        """Have the daemon reload; what is wrong with what came of it, or nothing."""
+    def begin(self) -> None:
+        """Send what is known of the queue ID, and wait until it is stored."""
+        with socket.create_connection(("127.0.0.1", self.tcp)) as connection:
+            connection.sendall(f"<22>{BEGINNING}\n".encode())
+            connection.shutdown(socket.SHUT_WR)
+            assert connection.recv(1) == b""
+        wait_until(self.stored, "the beginning is stored")
+
+    def reload(self, kind: Kind, *, in_any_order: bool = False) -> str:
+        """Have the daemon reload; what is wrong with what came of it, or nothing.
+
+        In another order than that of `KINDS`, what has changed may be something else.
+        """
         before = {name: list(tables) for name, tables in self.parts.items()}
+        pattern = self.pattern.read_text() if self.pattern.exists() else ""
         kind.change(self)
         answer = ask(self.state, "reload")
         if kind.refused:
             self.parts = before
             self.write()
+            self.pattern.write_text(pattern)
+            if in_any_order:
+                return "" if answer["refused"] else f"{kind.name}: {answer}"
             return "" if kind.says in (answer["refused"] or "") else f"{kind.name}: {answer}"
+        if in_any_order:
+            return f"{kind.name}: {answer}" if answer["refused"] else ""
         is_right = any(kind.says in line for line in answer["changes"])
         return "" if is_right else f"{kind.name}: {answer}"
 
@@ -171,7 +189,7 @@ def taken_port(port: int) -> Iterator[None]:
 
 def _own_pattern(text: str) -> Callable[[ReloadedSite], None]:
     def change(site: ReloadedSite) -> None:
-        (site.patterns / "own.grok").write_text(text)
+        site.pattern.write_text(text)
         site.set(
             "grok",
             f'patterns_dirs = ["{site.patterns}"]\nprograms = {{ mine = "MINE" }}\n'

@@ -1,14 +1,13 @@
 """Reloads of every kind while lines come in: none is lost, and a bad one changes nothing."""
 
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
+from mailingest.service.control import ask
 from tests.support.lab.daemon import Daemon
 from tests.support.lab.polling import PATIENCE, wait_until
 from tests.support.reloads import (
-    BEGINNING,
     KINDS,
     Kind,
     ReloadedSite,
@@ -28,19 +27,11 @@ def mailingest_reload(config: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def send_beginning(site: ReloadedSite) -> None:
-    with socket.create_connection(("127.0.0.1", site.tcp)) as connection:
-        connection.sendall(f"<22>{BEGINNING}\n".encode())
-        connection.shutdown(socket.SHUT_WR)
-        assert connection.recv(1) == b""
-    wait_until(site.stored, "the beginning is stored")
-
-
 def test_no_line_is_lost_by_reloads_of_every_kind(tmp_path: Path) -> None:
     kinds = [kind for kind in KINDS if not kind.is_costly]
     site = ReloadedSite(tmp_path)
     with Daemon(site.config) as daemon:
-        send_beginning(site)
+        site.begin()
         with SteadySender(site.udp, site.tcp, a_second=200) as sender:
             assert [wrong for kind in kinds if (wrong := site.reload(kind))] == []
             with taken_port(site.further):
@@ -54,12 +45,18 @@ def test_no_line_is_lost_by_reloads_of_every_kind(tmp_path: Path) -> None:
                         refused=True,
                     )
                 )
-            site.set("log", 'level = "info"')
+            site.set("log", 'level = "warning"')
+            before = daemon.notifications.count("READY=1")
             daemon.hang_up()
             wait_until(
-                lambda: "log.level: debug -> info" in daemon.log.read_text(), "SIGHUP reloads"
+                lambda: daemon.notifications.count("READY=1") > before, "systemd is told of its end"
             )
+            assert ask(site.state, "reload")["changes"] == [], "SIGHUP has done it"
         proves_nothing_lost(site, sender)
+    assert all(
+        one.startswith("RELOADING=1\nMONOTONIC_USEC=")
+        for one in daemon.notifications[: 2 * before : 2]
+    )
 
 
 def test_the_command_says_what_came_of_it(tmp_path: Path) -> None:
