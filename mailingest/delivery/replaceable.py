@@ -1,7 +1,8 @@
 """A writer that another one may take the place of, while batches are under way."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 import structlog
 
@@ -40,48 +41,53 @@ class ReplaceableWriter:
     def __init__(self, writer: Writer, in_flight: int) -> None:
         self._now = _InUse(writer, in_flight)
         self._now.may_begin.set()
-        self._leaving: dict[asyncio.Task[None], Writer] = {}
+        self._leaving: set[asyncio.Task[None]] = set()
 
     def replace(self, writer: Writer, in_flight: int) -> None:
         """Write with another writer, which is open, from the next batch on."""
         before, self._now = self._now, _InUse(writer, in_flight)
         task = asyncio.ensure_future(self._leave(before, self._now))
-        self._leaving[task] = before.writer
-        task.add_done_callback(self._leaving.pop)
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
 
     async def open(self) -> None:
         """See `Writer`."""
-        while True:
-            used = self._now
-            await used.may_begin.wait()
-            async with used.turns:
-                if used is self._now:
-                    await used.writer.open()
-                    return
+        async with self._turn() as writer:
+            await writer.open()
 
     async def write(self, batch: Sequence[Document]) -> WriteResult:
         """See `Writer`."""
-        while True:
-            used = self._now
-            await used.may_begin.wait()
-            async with used.turns:
-                if used is self._now:
-                    return await used.writer.write(batch)
+        async with self._turn() as writer:
+            return await writer.write(batch)
 
     async def sync(self) -> None:
-        """See `Writer`; that is true of the writers before as well."""
-        for writer in (*self._leaving.values(), self._now.writer):
+        """See `Writer`; that is true of what the writers before have stored as well."""
+        if self._leaving:
+            await asyncio.wait(self._leaving)
+        async with self._turn() as writer:
             await writer.sync()
 
     async def reopen(self) -> None:
         """See `Writer`."""
-        await self._now.writer.reopen()
+        async with self._turn() as writer:
+            await writer.reopen()
 
     async def close(self) -> None:
         """See `Writer`."""
-        for task in list(self._leaving):
-            await task
+        if self._leaving:
+            await asyncio.wait(self._leaving)
         await self._now.writer.close()
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[Writer]:
+        """The writer of now, which is not closed as long as this lasts."""
+        while True:
+            used = self._now
+            await used.may_begin.wait()
+            async with used.turns:
+                if used is self._now:
+                    yield used.writer
+                    return
 
     async def _leave(self, used: _InUse, following: _InUse) -> None:
         await used.come_to_rest()

@@ -33,15 +33,39 @@ async def test_a_batch_ends_with_the_writer_it_was_begun_with() -> None:
     await until(lambda: old.writing == 1)
     writer.replace(new, 1)
     second = asyncio.create_task(writer.write([document(2)]))
-    await writer.sync()
-    assert notes == ["old synced", "new synced"], "what the old one has must survive as well"
+    syncing = asyncio.create_task(writer.sync())
+    await turns()
+    assert notes == [], "what the old one is writing has to survive as well"
     assert new.writing == 0, "both may be for the same files"
     old.gate.set()
     assert (await first).stored == (await second).stored == 1
     assert (old.stored.total(), new.stored.total()) == (1, 1)
-    assert notes[2:] == ["old synced", "old closed"]
+    await syncing
+    assert notes == ["old synced", "old closed", "new synced"]
     await writer.close()
-    assert notes[4:] == ["new closed"]
+    assert notes[3:] == ["new closed"]
+
+
+async def test_nothing_is_asked_of_a_writer_that_is_closed() -> None:
+    notes: list[str] = []
+    writers = [Noting(str(number), notes) for number in range(20)]
+    writer = ReplaceableWriter(writers[0], 1)
+    syncing = []
+    for one in writers[1:]:
+        writer.replace(one, 1)
+        syncing.append(asyncio.create_task(writer.sync()))
+        await asyncio.sleep(0)
+    await asyncio.gather(*syncing)
+    for number in range(19):
+        assert notes.index(f"{number} closed") > max(
+            place for place, note in enumerate(notes) if note == f"{number} synced"
+        )
+
+
+async def turns() -> None:
+    """Let everything happen that can."""
+    for _ in range(20):
+        await asyncio.sleep(0)
 
 
 async def test_a_batch_that_waited_for_its_turn_is_the_new_writers() -> None:
