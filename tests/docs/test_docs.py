@@ -14,6 +14,7 @@ from mailingest.stores.gaps import GapCode
 from mailingest.syslog import header as records
 from mailingest.trace.story import Verdict
 from tests.docs.blocks import blocks_of
+from tests.support.servers import OPTIONAL_KINDS
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/*.md"))]
@@ -87,6 +88,13 @@ def test_every_port_of_the_default_settings_is_in_the_security_model() -> None:
     assert {"5000", "8025"} <= ports
     rows = re.findall(r"^\| (\d+)", section(text_of("security"), "Ports"), re.MULTILINE)
     assert ports <= set(rows)
+
+
+def test_the_readme_says_which_servers_are_left_out() -> None:
+    text = section((ROOT / "README.md").read_text("utf-8"), "Test it")
+    assert "`MAILINGEST_TEST_SERVERS=all make test`" in text
+    for kind in OPTIONAL_KINDS:
+        assert kind.version.rpartition(".")[0] in text, kind
 
 
 def test_the_readme_can_be_read_in_a_few_minutes() -> None:
