@@ -94,8 +94,10 @@ class Lines:
 
     def _holds(self, guards: Sequence[Condition], tag: str) -> bool | None:
         """False only if no type makes it hold."""
+        # The innermost condition says no most often.
         found = [
-            _all(evaluate(guard, Line(tag, type_)) for guard in guards) for type_ in self._types
+            _all(evaluate(guard, Line(tag, type_)) for guard in reversed(guards))
+            for type_ in self._types
         ]
         return next((one for one in (True, None) if one in found), False)
 
@@ -181,8 +183,13 @@ def _connected(word: str, left: bool | None, right: bool | None) -> bool | None:
 
 
 def _all(found: Iterable[bool | None]) -> bool | None:
-    found = list(found)
-    return next((one for one in (False, None) if one in found), True)
+    result: bool | None = True
+    for one in found:
+        if one is False:
+            return False
+        if one is None:
+            result = None
+    return result
 
 
 def _tags_named(comparison: Comparison) -> list[str]:

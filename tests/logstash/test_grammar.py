@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailingest.errors import UsageError
@@ -310,6 +310,7 @@ TREES = st.builds(
 
 
 @given(TREES)
+@settings(max_examples=40)
 def test_what_is_printed_is_parsed_to_the_same_tree(tree: Pipeline) -> None:
     text = print_pipeline(tree)
 
@@ -317,6 +318,7 @@ def test_what_is_printed_is_parsed_to_the_same_tree(tree: Pipeline) -> None:
 
 
 @given(CONDITIONS, VALUES)
+@settings(max_examples=40)
 def test_conditions_and_values_are_printed_without_loss(found: Condition, one: Value) -> None:
     assert condition(print_condition(found)) == found
     assert value(print_value(one)) == one

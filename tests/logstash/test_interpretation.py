@@ -295,9 +295,12 @@ def lines() -> list[tuple[str, str, Mapping[str, Any]]]:
     return list(found.values())
 
 
+# The pattern files of the others are these, or versions between them.
+VERSIONS = ("01-", "04-", "05-", "06-", "08-", "09-", "15-")
+
+
 @pytest.mark.parametrize(
-    "name",
-    [path.name for path in PIPELINES if any((path / "patterns.d").glob("postfix*"))],
+    "name", [path.name for path in PIPELINES if path.name.startswith(VERSIONS)]
 )
 def test_lines_have_the_fields_that_the_pipeline_gave_them(name: str) -> None:
     groks = SiteGroks((DATA / "logstash-pipelines" / name / "patterns.d").glob("postfix*"))
