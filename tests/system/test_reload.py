@@ -1,4 +1,7 @@
-"""Reloads of every kind while lines come in: none is lost, and a bad one changes nothing."""
+"""Reloads of every kind while lines come in: none is lost, and a bad one changes nothing.
+
+That is what docs/configuration.md says.
+"""
 
 import subprocess
 import sys
