@@ -198,7 +198,7 @@ class Campaign:
             for name in sorted(self._faults)
             if self.rounds[name] < self._most.get(name, 1 << 30)
         ]
-        names = self._random.sample(possible, self._random.choice((1, 2, 2)))
+        names = self._random.sample(possible, min(len(possible), self._random.choice((1, 2, 2))))
         # An operator reaches a server that is there, and can only mend one that is there again.
         names.sort(key=_order)
         if self._only_kills:

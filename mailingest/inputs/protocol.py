@@ -60,8 +60,5 @@ class Framing(Protocol):
         It is sent every few seconds, as long as there is no room for them.
         """
 
-    def farewell(self) -> bytes:
-        """What is to be sent when this side ends the connection, perhaps nothing."""
-
     def close(self) -> list[bytes]:
         """The connection is at its end: returns the last frame if it was not whole."""

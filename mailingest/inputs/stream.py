@@ -307,12 +307,10 @@ class TcpInput:
             channel = await self._channel(connection, peer)
             if channel is None:
                 return
-            goes_on = await self._hand_all_on(channel, framing, peer, number)
+            await self._hand_all_on(channel, framing, peer, number)
             if rest := framing.close():
                 _log.warning("tcp connection ended within a frame", peer=peer)
                 await self._deliver(rest, peer, number)
-            if goes_on and (farewell := framing.farewell()):
-                await self._send(channel, farewell, peer)
             if channel.has_ended or framing.acknowledges:
                 await self._end(connection, channel)
 

@@ -90,10 +90,6 @@ class FrameReader:
         """Nothing, either."""
         return b""
 
-    def farewell(self) -> bytes:
-        """Nothing, either."""
-        return b""
-
     def close(self) -> list[bytes]:
         """The connection is at its end: returns the last frame if it was not whole."""
         rest = bytes(self._pending)

@@ -85,10 +85,6 @@ class LumberjackReader:
         """Says that the server is at work."""
         return _ACK.pack(b"2A", 0)
 
-    def farewell(self) -> bytes:
-        """Nothing: whatever is not acknowledged comes again."""
-        return b""
-
     def close(self) -> list[bytes]:
         """The connection is at its end: the sender still has what was not whole."""
         self._raw.clear()

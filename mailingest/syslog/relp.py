@@ -2,9 +2,9 @@
 
 The Reliable Event Logging Protocol is that of rsyslog's librelp (its doc/relp.html; version 0).
 Either side sends ``TXNR SP COMMAND SP DATALEN [SP DATA] LF``.  A session begins with ``open`` and
-what each side offers, goes on with ``syslog``, and ends with ``close`` by the client, or a
-``serverclose`` by the server.  Each command has a response, ``rsp``, of the same number:
-``200 OK``, or a code and a reason.
+what each side offers, goes on with ``syslog``, and ends with ``close``, to which the server says
+``serverclose``.  Each command has a response, ``rsp``, of the same number: ``200 OK``, or a code
+and a reason.
 
 A client keeps each message until it has the response.  After a broken connection it sends all that
 it has kept, in order and over a new one, with new numbers.  So a message is acknowledged when it is
@@ -69,10 +69,6 @@ class RelpReader:
     def keep_alive(self) -> bytes:
         """Nothing: a client waits for its response, for 90 seconds by default."""
         return b""
-
-    def farewell(self) -> bytes:
-        """Tells the client that there are no more responses."""
-        return b"" if self.is_at_end else b"0 serverclose 0\n"
 
     def close(self) -> list[bytes]:
         """The connection is at its end: the client still has what was not whole."""

@@ -5,11 +5,13 @@ it has no acknowledgement for: some of them came before, some did not, and lines
 are identical do not come again.  So a count within the connection would say nothing.
 
 Nearly always the frames say which is which: a line that is sent again has the same bytes, and
-another line that is identical in host, second, program, process id and text has another fraction of
-the second, or another place in its file.  Only if their bytes are the same, too, they are counted
-within their connection.
+another line that is identical in host, second, program, process id and text has another
+microsecond, or another place in its file.  So with either of them, the same bytes are the same
+line, also if they come twice over one connection: rsyslog may send again what its librelp sends
+again, too.  Without, they are counted within their connection.
 """
 
+import re
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
@@ -18,7 +20,7 @@ from zlib import crc32
 
 import orjson
 
-from mailingest.syslog.beats_events import line_of
+from mailingest.syslog.beats_events import place_of
 
 # Lines that a sender has no acknowledgement for are some hundred (RELP) or thousand (Lumberjack).
 # Some 250 bytes each, in two generations.
@@ -28,8 +30,18 @@ _MOST_OF_A_LINE: Final = 10_000
 _SNAPSHOT_LINES: Final = 20_000
 _SNAPSHOT_ROWS: Final = 500
 
+# RFC 3339 with microseconds, at the beginning: rsyslog's template for forwarding and its files.
+_PRECISE = re.compile(rb"(?:<\d{1,3}>)?(?:1 )?\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}[Z+-]", re.ASCII)
+
 # A line that was seen once: the sender, its bytes' checksum, the connection.
 _Once = tuple[str, int, int]
+
+
+def line_of(frame: bytes) -> tuple[bytes, bool]:
+    """What of a frame is the line's own, and whether no other line has the same."""
+    if (placed := place_of(frame)) is not None:
+        return placed, True
+    return frame, _PRECISE.match(frame) is not None
 
 
 class _Line:
@@ -48,8 +60,13 @@ class _Line:
         self.places: dict[int, list[int]] = {}
         self.counts: dict[tuple[int, int], int] = {}
 
-    def take(self, mark: int, stream: int) -> int:
-        """The number of the occurrence that came with these bytes over that connection."""
+    def take(self, mark: int, stream: int, *, is_unique: bool) -> int:
+        """The number of the occurrence that came with these bytes over that connection.
+
+        There is only one if they are ``unique``.
+        """
+        if is_unique and mark in self.places:
+            return self.places[mark][0]
         if self.known >= _MOST_OF_A_LINE:
             self.places, self.counts, self.known = {}, {}, 0
         nth = self.counts.get((stream, mark), 0)
@@ -83,19 +100,20 @@ class Repeats:
         ``peer`` is the sender, ``stream`` its connection.  What came over another way, from another
         peer, is counted by itself.
         """
-        mark = crc32(line_of(frame))
+        own, is_unique = line_of(frame)
+        mark = crc32(own)
         seen = self._recent.get(line) or self._older.get(line)
         if seen is None:
             self._keep(line, (peer, mark, stream))
             return 0
         if isinstance(seen, tuple):
             once, seen = seen, _Line(seen[0])
-            seen.take(once[1], once[2])
+            seen.take(once[1], once[2], is_unique=is_unique)
         if seen.peer != peer:
             self._keep(line, (peer, mark, stream))
             return 0
         self._keep(line, seen)
-        return seen.take(mark, stream)
+        return seen.take(mark, stream, is_unique=is_unique)
 
     def __len__(self) -> int:
         return len(self._recent) + len(self._older)

@@ -39,11 +39,6 @@ def test_a_session_opens_takes_messages_and_closes() -> None:
     relp.receive_data(b"4 close 0\n")
     assert relp.is_at_end
     assert relp.answer() == b"4 rsp 0\n0 serverclose 0\n"
-    assert relp.farewell() == b""
-
-
-def test_before_it_is_closed_the_server_says_that_it_closes() -> None:
-    assert reader().farewell() == b"0 serverclose 0\n"
 
 
 @pytest.mark.parametrize(

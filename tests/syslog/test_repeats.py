@@ -27,6 +27,16 @@ def test_the_same_bytes_over_one_connection_are_counted() -> None:
     assert numbers((1, b"x"), (1, b"x"), (2, b"x"), (2, b"x"), (2, b"x")) == [0, 1, 0, 1, 2]
 
 
+def test_with_microseconds_the_same_bytes_are_one_line_also_over_one_connection() -> None:
+    first, second = (b"<22>2026-11-24T14:41:13.12345%d+00:00 mx1 x: y" % n for n in (6, 7))
+    assert numbers((1, first), (1, second), (2, second), (2, second), (2, first)) == [0, 1, 1, 1, 0]
+
+
+def test_milliseconds_are_not_enough_for_that() -> None:
+    frame = b"<22>2026-11-24T14:41:13.123+00:00 mx1 x: y"
+    assert numbers((1, frame), (1, frame), (2, frame)) == [0, 1, 0]
+
+
 def test_two_connections_at_a_time_do_not_disturb_each_other() -> None:
     assert numbers((1, b"x"), (2, b"x"), (1, b"x"), (2, b"x")) == [0, 0, 1, 1]
 

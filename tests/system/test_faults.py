@@ -42,6 +42,14 @@ def test_with_a_damaged_spool_exactly_what_is_counted_is_lost(tmp_path: Path, se
     assert figures["lines counted as lost"] == figures["lines of damaged records"]
 
 
+@pytest.mark.parametrize("mode", ["relp", "lumberjack"])
+def test_whoever_is_killed_what_real_shippers_send_is_stored_once(
+    mode: str, tmp_path: Path, seed: int
+) -> None:
+    most = {"daemon restarted": 1, "shipper restarted": 1, "store locked": 1}
+    check(run_campaign(tmp_path, "sqlite", 5, seed, most=most, mode=mode), seed)
+
+
 @pytest.mark.servers
 def test_the_same_holds_with_a_cluster(
     tmp_path: Path, seed: int, search_servers: Callable[[Kind], SearchServer]

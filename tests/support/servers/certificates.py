@@ -39,6 +39,11 @@ class Certificates:
         return self.directory / "elsewhere.pem"
 
     @property
+    def forged(self) -> Path:
+        """Has the name of ``client``, and signed itself."""
+        return self.directory / "forged.pem"
+
+    @property
     def client(self) -> Path:
         return self.directory / "client.pem"
 
@@ -79,6 +84,10 @@ commonName = supplied
     _certificate(made, made.expired, SERVER_NAMES, end="20200201000000Z")
     _certificate(made, made.elsewhere, "subjectAltName=DNS:elsewhere.example.net")
     _certificate(made, made.client, "extendedKeyUsage=clientAuth")
+    _openssl(
+        *("req", "-x509", *_new_key(made.forged), "-days", "2", "-subj", "/CN=client"),
+        *("-addext", "extendedKeyUsage=clientAuth", "-out", made.forged),
+    )
     return made
 
 
