@@ -32,6 +32,7 @@ class Daemon:
         self._config = config
         self._tracer = tracer
         self._has_ended = False
+        self._hearing: threading.Thread | None = None
         self.notifications: list[str] = []
         """What it has told systemd since it was ready."""
 
@@ -60,7 +61,8 @@ class Daemon:
             raise
         # Somebody has to read what it says, as systemd does: a full socket holds it up.
         self._notified.setblocking(True)
-        threading.Thread(target=self._hear, daemon=True).start()
+        self._hearing = threading.Thread(target=self._hear, daemon=True)
+        self._hearing.start()
         return self
 
     def _hear(self) -> None:
@@ -71,6 +73,8 @@ class Daemon:
     def _hear_no_more(self) -> None:
         with suppress(OSError):  # it is closed already
             self._notified.shutdown(socket.SHUT_RDWR)  # or recv() would never return
+        if self._hearing is not None:
+            self._hearing.join()  # as long as it is in recv(), the socket has its name
         self._notified.close()
 
     @property
