@@ -461,6 +461,32 @@ def test_a_condition_that_takes_all_instances_is_right(condition: str) -> None:
     assert not [one for one in found.entries if one.verdict == "wrong"]
 
 
+@pytest.mark.parametrize(
+    ("conditions", "tags"),
+    [
+        ('if [program] == "own" { GROK }', {"own"}),
+        ('if [program] in ["own", "x-y"] { GROK }', {"own", "x-y"}),
+        ('if [program] not in ["own", "x-y"] { } else { GROK }', {"own", "x-y"}),
+        ('if [program] != "own" { } else { GROK }', {"own"}),
+        (r"if [program] =~ /^sub\/own$/ { GROK }", {"sub/own"}),
+        ('if [program] !~ /^own/ { } else if [program] == "own2" { } else { GROK }', {"own"}),
+        ('if [program] == "own" and [program] == "x-y" { GROK }', set()),
+        ('if [program] == "own" or ([syslog_program] == "x-y") { GROK }', {"own", "x-y"}),
+        ('if [program] == "own" nand [program] == "own" { } else { GROK }', {"own"}),
+        ('if ([program] == "x-y" xor [program] == "own") { GROK }', {"own", "x-y"}),
+        ('if !([program] == "own") { } else { if "x" in [tags] { GROK } }', {"own"}),
+        ('if "x" in [tags] { GROK }', set()),
+    ],
+)
+def test_patterns_go_to_the_programs_whose_lines_come_there(
+    conditions: str, tags: set[str]
+) -> None:
+    grok = 'grok { match => { "message" => "^%{NUMBER:own_score}$" } }'
+    found = content(f"filter {{ {conditions.replace('GROK', grok)} }}")
+
+    assert found.get("grok", {}).get("programs", {}).keys() == tags
+
+
 SECRET = "hunter2"
 
 
