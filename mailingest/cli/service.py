@@ -72,11 +72,12 @@ def check(config: ConfigOption = None) -> None:
 def web(config: ConfigOption = None) -> None:
     """Serve the trace page until SIGTERM or Ctrl-C.
 
-    It is on http://127.0.0.1:8025 unless set otherwise.
+    It is on http://127.0.0.1:8025 unless set otherwise.  SIGHUP has it read its configuration
+    again.
     """
     from mailingest.web.server import run as run_web
 
-    raise typer.Exit(run_web(start(config)))
+    raise typer.Exit(run_web(start(config), lambda: load(config)))
 
 
 def web_user(

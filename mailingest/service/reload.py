@@ -43,7 +43,7 @@ _OPEN_SECONDS: Final = 60.0
 # What the daemon does not take from a reload, and when it counts.
 _ELSEWHERE: Final = {
     "metrics.": " (after a restart)",
-    "web.": " (when `mailingest web` is restarted)",
+    "web.": " (with SIGHUP to `mailingest web`)",
 }
 
 

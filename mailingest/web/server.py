@@ -3,6 +3,7 @@
 import asyncio
 import ipaddress
 import signal
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Final
@@ -16,7 +17,7 @@ from mailingest.httpd.connections import Connections
 from mailingest.httpd.hosts import served_names
 from mailingest.httpd.serving import runner_of
 from mailingest.inputs.sockets import address_text, refusal
-from mailingest.service.systemd import notify
+from mailingest.service.systemd import notify, notify_reloading
 from mailingest.spool.status import backlog
 from mailingest.web.access import Access
 from mailingest.web.app import application
@@ -29,11 +30,17 @@ _OTHER_THREADS: Final = 4
 
 _log = structlog.get_logger(__name__)
 
+_REFUSED: Final = "the configuration is refused, and the page goes on with the one before"
 
-def run(settings: Settings) -> int:
-    """Serve; raises UsageError if it cannot start."""
-    access = access_of(settings)
-    asyncio.run(_serve(settings, access))
+
+def run(settings: Settings, read: Callable[[], Settings]) -> int:
+    """Serve; raises UsageError if it cannot start.
+
+    After SIGHUP it goes on with the settings that ``read`` gives, unless something is wrong with
+    them.
+    """
+    access_of(settings)
+    asyncio.run(_Server(settings, read).main())
     return 0
 
 
@@ -62,39 +69,81 @@ def access_of(settings: Settings) -> Access:
     )
 
 
-async def _serve(settings: Settings, access: Access) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    # Each question has a thread, whoever else asks.
-    loop.set_default_executor(ThreadPoolExecutor(MOST_AT_ONCE + _OTHER_THREADS))
-    store = build_store(settings).reader()
-    by_type = {name: build_store(settings, name).reader() for name in settings.type_names}
-    zone = load_zone(settings.syslog.timezone)
-    connections = Connections()
-    app = application(store, access, zone, partial(backlog, settings), connections, by_type)
-    runner = runner_of(app)
-    try:
-        await runner.setup()
-        section = settings.web
-        site = web.TCPSite(runner, section.host, section.port)
-        try:
-            await site.start()
-        except OSError as error:
-            raise refusal(f"web {address_text(section.host, section.port)}", error) from None
-        host, port = runner.addresses[0][:2]
-        notify("READY=1")
-        _log.info("trace page is served", url=f"http://{address_text(host, port)}/")
-        async with asyncio.TaskGroup() as group:
-            watching = group.create_task(connections.watch(runner))
-            await stop.wait()
-            watching.cancel()
-    finally:
+class _Server:
+    """Serves until a signal comes, and again after SIGHUP."""
+
+    def __init__(self, settings: Settings, read: Callable[[], Settings]) -> None:
+        self._settings = settings
+        self._read = read
+        self._stop = asyncio.Event()
+        self._ends = False
+
+    async def main(self) -> None:
+        """Serve; raises UsageError if that cannot be begun."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._end)
+        loop.add_signal_handler(signal.SIGHUP, self._stop.set)
+        # Each question has a thread, whoever else asks.
+        loop.set_default_executor(ThreadPoolExecutor(MOST_AT_ONCE + _OTHER_THREADS))
+        settings = self._settings
+        while True:
+            try:
+                await self._serve(settings)
+            except UsageError as error:
+                if settings is self._settings:
+                    raise
+                _log.error(_REFUSED, reason=str(error))
+                settings = self._settings
+                continue
+            if self._ends:
+                break
+            self._settings, settings = settings, self._read_again(settings)
         notify("STOPPING=1")
-        await runner.cleanup()
-        for reader in (store, *by_type.values()):
-            await reader.close()
+
+    def _end(self) -> None:
+        self._ends = True
+        self._stop.set()
+
+    def _read_again(self, before: Settings) -> Settings:
+        notify_reloading()
+        try:
+            settings = self._read()
+            access_of(settings)
+        except UsageError as error:
+            _log.error(_REFUSED, reason=str(error))
+            return before
+        return settings
+
+    async def _serve(self, settings: Settings) -> None:
+        """Serve until something is to be done about it."""
+        store = build_store(settings).reader()
+        by_type = {name: build_store(settings, name).reader() for name in settings.type_names}
+        zone, access = load_zone(settings.syslog.timezone), access_of(settings)
+        connections = Connections()
+        app = application(store, access, zone, partial(backlog, settings), connections, by_type)
+        runner = runner_of(app)
+        try:
+            await runner.setup()
+            section = settings.web
+            site = web.TCPSite(runner, section.host, section.port)
+            try:
+                await site.start()
+            except OSError as error:
+                raise refusal(f"web {address_text(section.host, section.port)}", error) from None
+            host, port = runner.addresses[0][:2]
+            notify("READY=1")
+            _log.info("trace page is served", url=f"http://{address_text(host, port)}/")
+            async with asyncio.TaskGroup() as group:
+                watching = group.create_task(connections.watch(runner))
+                await self._stop.wait()
+                watching.cancel()
+            if not self._ends:
+                self._stop.clear()
+        finally:
+            await runner.cleanup()
+            for reader in (store, *by_type.values()):
+                await reader.close()
 
 
 def _is_loopback(host: str) -> bool:
