@@ -205,7 +205,8 @@ def build_store(settings: Settings, only: str | None = None) -> Store:
 
 def store_place(settings: Settings) -> str:
     """Where the store is, for people."""
-    return ", ".join(settings.elasticsearch.hosts) or str(settings.sqlite_directory)
+    hosts = ", ".join(settings.elasticsearch.hosts)
+    return hosts or settings.ndjson.path or str(settings.sqlite_directory)
 
 
 def temporary_store(settings: Settings, directory: Path) -> Store:

@@ -2,35 +2,67 @@
 
 import errno
 import socket
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
 from mailingest.errors import UsageError
+from mailingest.inputs.activation import passed_sockets
+from mailingest.inputs.addresses import address_text
+from mailingest.inputs.holders import Holder, holders_of
 
 # Connections that the kernel accepts while the event loop is busy.
 _BACKLOG = 128
 
 _HINTS = {
-    errno.EADDRINUSE: "address already in use; stop what listens there or choose another port",
     errno.EACCES: "permission denied; ports below 1024 need CAP_NET_BIND_SERVICE",
     errno.EADDRNOTAVAIL: "no such address on this machine; choose one of its own, or 0.0.0.0",
     errno.EAFNOSUPPORT: "this machine has no such address family (IPv6 switched off?)",
 }
 
 
-def address_text(host: str, port: int) -> str:
-    """``host:port``, an IPv6 address in brackets."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+def passed_socket(protocol: Literal["udp", "tcp"], host: str, port: int) -> socket.socket | None:
+    """The socket that systemd has at an address of `host`, if it has one for this process.
 
-
-def peer_text(address: str) -> str:
-    """The peer's IP address; an IPv4 peer of a dual-stack IPv6 socket is shown as IPv4.
-
-    The interface of a link-local address (``fe80::1%eth0``) is left out: no store takes it for part
-    of an address.
+    Raises UsageError if there is no such host.
     """
-    if "%" in address:
-        address = address.partition("%")[0]
-    return address.removeprefix("::ffff:") if "." in address else address
+    if not (passed := passed_sockets()):
+        return None
+    found = (passed.take(protocol, *one) for one in _addresses(protocol, host, port))
+    return next((one for one in found if one is not None), None)
+
+
+def first_address(host: str, port: int) -> str:
+    """The address that a listener at `host` has; raises UsageError if there is no such host."""
+    return str(_addresses("tcp", host, port)[0][1][0])
+
+
+def _addresses(
+    protocol: Literal["udp", "tcp"], host: str, port: int
+) -> list[tuple[socket.AddressFamily, Any]]:
+    """The addresses of a host, each with its family; raises UsageError if there are none."""
+    try:
+        found = socket.getaddrinfo(host, port, type=_kind(protocol), flags=socket.AI_PASSIVE)
+    except (socket.gaierror, UnicodeError) as error:
+        place = f"{protocol} {address_text(host, port)}"
+        raise UsageError(f"{place}: unknown host ({error}); use an address of this machine") from (
+            error
+        )
+    return [(family, address) for family, _, _, _, address in found]
+
+
+def _kind(protocol: Literal["udp", "tcp"]) -> socket.SocketKind:
+    return socket.SOCK_DGRAM if protocol == "udp" else socket.SOCK_STREAM
+
+
+class AddressInUse(UsageError):
+    """Somebody else has the address: the ``holders``, as far as that is known."""
+
+    def __init__(self, place: str, holders: Sequence[Holder]) -> None:
+        self.holders = holders
+        by = f" by {', '.join(dict.fromkeys(map(str, holders)))}" if holders else ""
+        super().__init__(
+            f"{place}: address already in use{by}; stop what listens there or choose another port"
+        )
 
 
 def bound_socket(
@@ -38,20 +70,15 @@ def bound_socket(
 ) -> socket.socket:
     """A non-blocking socket at the first address of `host`; a TCP socket listens already.
 
+    It is that of systemd if it has one with this address: see `passed_socket`.
     ``::`` takes IPv4 as well.  Raises UsageError if the address cannot be had.
     """
-    kind = socket.SOCK_DGRAM if protocol == "udp" else socket.SOCK_STREAM
     place = f"{protocol} {address_text(host, port)}"
+    if (passed := passed_socket(protocol, host, port)) is not None:
+        return passed
+    family, address = _addresses(protocol, host, port)[0]
     try:
-        family, _, _, _, address = socket.getaddrinfo(
-            host, port, type=kind, flags=socket.AI_PASSIVE
-        )[0]
-    except (socket.gaierror, UnicodeError) as error:
-        raise UsageError(f"{place}: unknown host ({error}); use an address of this machine") from (
-            error
-        )
-    try:
-        bound = socket.socket(family, kind)
+        bound = socket.socket(family, _kind(protocol))
     except OSError as error:
         raise refusal(place, error) from error
     try:
@@ -68,7 +95,7 @@ def bound_socket(
             bound.listen(_BACKLOG)
     except OSError as error:
         bound.close()
-        raise refusal(place, error) from error
+        raise refusal(place, error, port, protocol, address[0]) from error
     return bound
 
 
@@ -77,6 +104,14 @@ def share_port(bound: socket.socket) -> None:
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
 
 
-def refusal(place: str, error: OSError) -> UsageError:
+def refusal(
+    place: str,
+    error: OSError,
+    port: int = 0,
+    protocol: Literal["udp", "tcp"] = "tcp",
+    host: str = "",
+) -> UsageError:
     """Why an address cannot be had, and what to do if that is known."""
+    if error.errno == errno.EADDRINUSE:
+        return AddressInUse(place, holders_of(protocol, port, host))
     return UsageError(f"{place}: {_HINTS.get(error.errno or 0, error.strerror or str(error))}")

@@ -28,11 +28,13 @@ from typing import Any
 import structlog
 
 from mailingest.errors import UsageError
+from mailingest.inputs.activation import passed_sockets
+from mailingest.inputs.addresses import address_text, peer_text
 from mailingest.inputs.allowed import AllowedSenders
 from mailingest.inputs.channels import Channel, PlainChannel, TlsChannel, shut_for_reading
 from mailingest.inputs.protocol import Framing, Input
 from mailingest.inputs.rate_limit import RateLimit
-from mailingest.inputs.sockets import address_text, bound_socket, peer_text, share_port
+from mailingest.inputs.sockets import bound_socket, share_port
 from mailingest.inputs.tls import TlsServer
 from mailingest.syslog.framing import FrameCounters, FrameReader
 
@@ -124,10 +126,12 @@ class TcpInput:
         self._listener: socket.socket | None = None
         # Each with the address of its peer.
         self._connections: dict[socket.socket, str] = {}
+        self._is_shared = False  # with systemd, and so with the next process
         self._backlog: list[tuple[socket.socket, Any]] = []
         self._serving = False
         self._closing = False
         self._closed = asyncio.Event()
+        self._may_accept = asyncio.Event()
         self._refusing = False
         self._accept_fails = False
 
@@ -167,6 +171,7 @@ class TcpInput:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_CLOSE)
         self.address = address_text(*listener.getsockname()[:2])
         self._listener = listener
+        self._is_shared = passed_sockets().has(listener)
 
     def _load_tls(self) -> None:
         if self._tls is not None:
@@ -236,22 +241,35 @@ class TcpInput:
             self._listener.close()
             self._listener = None
             return
-        # What the kernel has accepted would be reset with the listener.
-        self._backlog = _backlog_of(self._listener)
-        shut_for_reading(self._listener)
+        self._may_accept.set()
+        if not self._is_shared:
+            # What the kernel has accepted would be reset with the listener.
+            self._backlog = _backlog_of(self._listener)
+            shut_for_reading(self._listener)
         for connection in self._connections:
             shut_for_reading(connection)
 
     async def _accept(self, listener: socket.socket, tasks: asyncio.TaskGroup) -> None:
+        # Not sock_accept(): cancelled, it may take a connection with it, and a listener that is
+        # shared cannot be shut to end it.
         loop = asyncio.get_running_loop()
         while not self._closing:
+            self._may_accept.clear()
+            loop.add_reader(listener, self._may_accept.set)
             try:
-                connection, address = await loop.sock_accept(listener)
-            except OSError as error:
-                # Once the listener is shut, accept() fails, too: that is how `close` ends it.
-                if not self._closing:
-                    await self._accept_failed(error)
+                await self._may_accept.wait()
+            finally:
+                loop.remove_reader(listener)
+            if self._closing:
+                break
+            try:
+                connection, address = listener.accept()
+            except BlockingIOError:
                 continue
+            except OSError as error:
+                await self._accept_failed(error)
+                continue
+            connection.setblocking(False)
             self._accept_fails = False
             self._take(connection, address, tasks)
         for connection, address in self._backlog:

@@ -19,10 +19,12 @@ import asyncio_dgram
 import structlog
 
 from mailingest.errors import MailingestError
+from mailingest.inputs.activation import passed_sockets
+from mailingest.inputs.addresses import address_text, peer_text
 from mailingest.inputs.allowed import AllowedSenders
 from mailingest.inputs.protocol import Input
 from mailingest.inputs.rate_limit import OverLimit, RateLimit
-from mailingest.inputs.sockets import address_text, bound_socket, peer_text, share_port
+from mailingest.inputs.sockets import bound_socket, share_port
 from mailingest.syslog.framing import TRAILERS
 
 # Linux, not in Python's socket module: asm-generic/socket.h and include/uapi/linux/sock_diag.h.
@@ -94,10 +96,12 @@ class UdpInput:
 
     @property
     def kernel_drops(self) -> int:
-        """Datagrams that the kernel dropped since `open`, mostly for want of buffer space."""
+        """Datagrams that the kernel dropped since `open`, mostly for want of buffer space.
+
+        Of a socket that systemd has bound, since that: between two processes some may be dropped.
+        """
         if self._socket is not None:
-            info = self._socket.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size)
-            self._kernel_drops = _MEMINFO.unpack(info)[_MEMINFO_DROPS]
+            self._kernel_drops = _drops(self._socket)
         return self._kernel_drops
 
     def counters(self) -> Mapping[str, int]:
@@ -117,15 +121,18 @@ class UdpInput:
         bound = bound_socket("udp", self._host, self._port, reuse_port=self._reuse_port)
         self.address = address_text(*bound.getsockname()[:2])
         self._socket = bound
-        self._ask_for_buffer(bound)
+        # What systemd has set may be beyond what this process could set.
+        self.receive_buffer_got = _receive_buffer(bound)
+        is_shared = passed_sockets().has(bound)
+        if not is_shared or self.receive_buffer_got < self._receive_buffer:
+            self._ask_for_buffer(bound)
 
     def _ask_for_buffer(self, bound: socket.socket) -> None:
         try:
             bound.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, self._receive_buffer)
         except PermissionError:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._receive_buffer)
-        # Linux doubles the wish to pay for its own book-keeping, and reports the double.
-        self.receive_buffer_got = bound.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
+        self.receive_buffer_got = _receive_buffer(bound)
         if self.receive_buffer_got < self._receive_buffer:
             _log.warning(
                 "udp receive buffer is smaller than asked for; raise net.core.rmem_max",
@@ -271,3 +278,15 @@ class UdpInput:
     def _failed(self, error: OSError) -> None:
         self.receive_errors += 1
         _log.warning("udp receive failed", address=self.address, error=str(error))
+
+
+def _receive_buffer(bound: socket.socket) -> int:
+    """Bytes; Linux doubles what is set to pay for its own book-keeping, and reports the double."""
+    return bound.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
+
+
+def _drops(bound: socket.socket) -> int:
+    """Datagrams that the kernel has dropped since the socket was made."""
+    info = bound.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size)
+    drops: int = _MEMINFO.unpack(info)[_MEMINFO_DROPS]
+    return drops

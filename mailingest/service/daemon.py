@@ -14,7 +14,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -25,6 +25,8 @@ import uvloop
 
 from mailingest.config import Settings
 from mailingest.errors import MailingestError, UsageError, sole_error
+from mailingest.inputs.activation import passed_sockets
+from mailingest.inputs.addresses import address_text
 from mailingest.service import gc_tuning
 from mailingest.service.control import answering
 from mailingest.service.counters import Value, read_counters
@@ -46,6 +48,7 @@ from mailingest.stores.threads import in_thread
 from mailingest.syslog.senders import Notice
 from mailingest.watching.notices import MEANINGS
 from mailingest.watching.notices import Notice as Noticed
+from mailingest.wiring import store_place
 
 _log = structlog.get_logger(__name__)
 
@@ -56,6 +59,9 @@ _MEASURE_SECONDS: Final = 60.0
 # Another kind of signal that comes within this many seconds belongs to the first one: Ctrl-C sends
 # SIGINT to all processes of a terminal, and what has started the daemon passes it on as SIGTERM.
 _PASSED_ON_SECONDS: Final = 5.0
+
+# Seconds between changes of what `systemctl status` shows.
+_STATUS_SECONDS: Final = 5.0
 
 Chore = Coroutine[Any, Any, None]
 
@@ -163,8 +169,13 @@ class Daemon:
                 listeners.serve(serving)
                 chores = [serving.create_task(chore) for chore in self._chores()]
                 self._parts.readiness.phase = "serving"
+                _tell_of_sockets(listeners.transports)
                 notify("READY=1")
-                _log.info("started", addresses=listeners.addresses)
+                _log.info(
+                    "started",
+                    listens=listeners.places,
+                    store=store_place(self._settings),
+                )
                 try:
                     await self._stop.wait()
                 finally:
@@ -223,6 +234,7 @@ class Daemon:
             self._snapshots.keep(lambda: self._settings.state.snapshot_interval),
             self._reload_after_hangup(),
             self._measure_dead_letters(),
+            self._keep_systemd_informed(),
         ]
         if (interval := watchdog_interval()) is not None:
             chores.append(_every(lambda: interval, _sign_of_life))
@@ -244,7 +256,31 @@ class Daemon:
         self._parts.spool.look(
             {name: value for name, value in self.counters().items() if not isinstance(value, dict)},
             self._parts.batcher.held,
+            unstored=self._parts.pipeline.queue_map.waiting + self._parts.batcher.pending,
+            addresses=self._addresses(),
         )
+
+    def _addresses(self) -> list[str]:
+        """Where the daemon listens: transport and address."""
+        addresses, metrics = self._parts.listeners.transports, self._settings.metrics
+        if metrics.port is not None:
+            addresses.append(f"tcp {address_text(metrics.host, metrics.port)}")
+        return addresses
+
+    async def _keep_systemd_informed(self) -> None:
+        """What `systemctl status` shows."""
+        before = 0
+        while True:
+            frames = self._parts.pipeline.counters.frames
+            notify(f"STATUS={self._status((frames - before) / _STATUS_SECONDS)}")
+            before = frames
+            await asyncio.sleep(_STATUS_SECONDS)
+
+    def _status(self, rate: float) -> str:
+        parts = self._parts
+        text = f"{rate:,.0f} lines/s; {self._frames_left():,} wait to be stored"
+        reasons = [reason for reason in (parts.spool.full, parts.batcher.held) if reason]
+        return " ".join("; ".join([text, *reasons]).split())
 
     async def _report(self) -> None:
         _log.info("counters", **self.counters())
@@ -319,6 +355,24 @@ class Daemon:
             # has ended, and nothing that takes long can hold it up.
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
+
+
+def _tell_of_sockets(addresses: Sequence[str]) -> None:
+    """Log where the sockets that systemd has bound and the configuration differ."""
+    passed = passed_sockets()
+    for place in passed.left:
+        _log.warning(
+            "systemd has a socket that no input of the configuration is for: what comes there is "
+            "read by nobody; take it out of mailingest.socket, or configure an input",
+            address=place,
+        )
+    for place in addresses if passed else ():
+        if place not in passed.taken:
+            _log.warning(
+                "systemd has no socket for an input: what comes there during a restart is lost or "
+                "refused; `mailingest units` writes mailingest.socket as the configuration says",
+                address=place,
+            )
 
 
 def _tell(notice: Notice) -> None:

@@ -17,7 +17,8 @@ from mailingest.config.sections import Metrics
 from mailingest.httpd.connections import Connections
 from mailingest.httpd.hosts import asked_name, served_names
 from mailingest.httpd.serving import runner_of
-from mailingest.inputs.sockets import address_text, refusal
+from mailingest.inputs.addresses import address_text
+from mailingest.inputs.sockets import refusal
 from mailingest.service.exposition import CONTENT_TYPE, exposition
 from mailingest.service.parts import Parts
 
@@ -99,7 +100,7 @@ async def endpoint_of(section: Metrics, parts: Parts) -> AsyncIterator[None]:
             await site.start()
         except OSError as error:
             address = address_text(section.host, section.port)
-            raise refusal(f"metrics {address}", error) from None
+            raise refusal(f"metrics {address}", error, section.port) from None
         host, port = runner.addresses[0][:2]
         _log.info("metrics are served", url=f"http://{address_text(host, port)}/metrics")
         watching = asyncio.get_running_loop().create_task(connections.watch(runner))

@@ -80,6 +80,20 @@ class Listeners:
         """Where they listen, for people."""
         return [one.input.address for one in self._running]
 
+    @property
+    def places(self) -> list[str]:
+        """The same, each with what it is: udp, relp ..."""
+        return [f"{one.plan.kind} {one.input.address}" for one in self._running]
+
+    @property
+    def transports(self) -> list[str]:
+        """The same of those that have a port, each with what carries it: udp or tcp."""
+        return [
+            f"{'udp' if one.plan.kind == 'udp' else 'tcp'} {one.input.address}"
+            for one in self._running
+            if one.plan.port is not None
+        ]
+
     def count(self, name: str) -> int:
         """The sum of a counter of all inputs, also of those that have ended."""
         return self._ended[name] + sum(one.counters().get(name, 0) for one in self.inputs)

@@ -9,7 +9,7 @@ import structlog
 from mailingest.delivery.batcher import Batcher
 from mailingest.delivery.receipts import Receipt
 from mailingest.documents import Document
-from mailingest.inputs.sockets import peer_text
+from mailingest.inputs.addresses import peer_text
 from mailingest.pipeline import Pipeline
 from mailingest.service.frame_limit import FrameTooSlow
 from mailingest.spool.frame_mark import FrameMark

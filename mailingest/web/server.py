@@ -16,7 +16,9 @@ from mailingest.errors import UsageError
 from mailingest.httpd.connections import Connections
 from mailingest.httpd.hosts import served_names
 from mailingest.httpd.serving import runner_of
-from mailingest.inputs.sockets import address_text, refusal
+from mailingest.inputs.activation import passed_sockets
+from mailingest.inputs.addresses import address_text
+from mailingest.inputs.sockets import passed_socket, refusal
 from mailingest.service.systemd import notify, notify_reloading
 from mailingest.spool.status import backlog
 from mailingest.web.access import Access
@@ -126,11 +128,18 @@ class _Server:
         try:
             await runner.setup()
             section = settings.web
-            site = web.TCPSite(runner, section.host, section.port)
+            passed = passed_socket("tcp", section.host, section.port)
+            site = (
+                web.TCPSite(runner, section.host, section.port)
+                if passed is None
+                else web.SockSite(runner, passed)
+            )
             try:
                 await site.start()
             except OSError as error:
-                raise refusal(f"web {address_text(section.host, section.port)}", error) from None
+                place = f"web {address_text(section.host, section.port)}"
+                raise refusal(place, error, section.port) from None
+            _tell_of_sockets()
             host, port = runner.addresses[0][:2]
             notify("READY=1")
             _log.info("trace page is served", url=f"http://{address_text(host, port)}/")
@@ -144,6 +153,15 @@ class _Server:
             await runner.cleanup()
             for reader in (store, *by_type.values()):
                 await reader.close()
+
+
+def _tell_of_sockets() -> None:
+    for left in passed_sockets().left:
+        _log.warning(
+            "systemd has a socket that is not at web.host and web.port: nobody is answered there; "
+            "`mailingest units` writes mailingest-web.socket as the configuration says",
+            address=left,
+        )
 
 
 def _is_loopback(host: str) -> bool:

@@ -19,6 +19,7 @@ from mailingest.inputs.protocol import Framing
 from mailingest.inputs.stream import TcpInput
 from mailingest.syslog.framing import FrameCounters, FrameReader
 from tests.support.lab.polling import PATIENCE, until
+from tests.support.ports import this_process
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
 
@@ -554,7 +555,7 @@ async def test_an_address_in_use_is_refused_in_one_line() -> None:
     with pytest.raises(UsageError) as caught:
         second.open()
     assert str(caught.value) == (
-        f"tcp {first.address}: address already in use; stop what listens there or choose another "
-        "port"
+        f"tcp {first.address}: address already in use by {this_process()}; stop what "
+        "listens there or choose another port"
     )
     first.close()

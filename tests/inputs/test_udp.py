@@ -11,7 +11,7 @@ import structlog
 from mailingest.errors import MailingestError, UsageError
 from mailingest.inputs.udp import UdpInput
 from tests.support.lab.polling import PATIENCE, until
-from tests.support.ports import free_port
+from tests.support.ports import free_port, this_process
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
 Taken = list[tuple[bytes, str]]
@@ -329,8 +329,8 @@ def test_two_inputs_share_a_port_only_if_both_want_to() -> None:
     with pytest.raises(UsageError) as caught:
         third.open()
     assert str(caught.value) == (
-        f"udp 127.0.0.1:{port}: address already in use; stop what listens there or choose another "
-        "port"
+        f"udp 127.0.0.1:{port}: address already in use by {this_process()}; stop what "
+        "listens there or choose another port"
     )
     first.close()
     second.close()

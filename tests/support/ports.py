@@ -6,6 +6,7 @@ program binds it.  The numbers here are below those that the kernel gives, and e
 the whole machine for as long as this process lives.
 """
 
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,3 +54,9 @@ def _reserve(port: int) -> bool:
         return False
     _reserved.append(reservation.detach())
     return True
+
+
+def this_process() -> str:
+    """This process, as it is named where it holds an address."""
+    command = Path("/proc/self/cmdline").read_bytes().split(b"\0")[0].decode()
+    return f"{Path(command).name} (process {os.getpid()})"

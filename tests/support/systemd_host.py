@@ -4,6 +4,8 @@ import os
 import shutil
 import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,6 +20,10 @@ mount --make-rprivate /
 # As on a server: systemd mounts credentials in a namespace from where they have to spread.
 mount --make-rshared /
 mount -t tmpfs tmpfs /run
+# Users that a test makes are its own.
+mkdir /run/etc
+cp -a /etc/. /run/etc
+mount --bind /run/etc /etc
 mount -t tmpfs -o mode=755 tmpfs /var/lib
 # A mount from outside shows the machine's control groups, not those of this namespace.
 if mountpoint -q /sys/fs/cgroup; then umount -R /sys/fs/cgroup; fi
@@ -87,6 +93,16 @@ class SystemdHost:
         return subprocess.run(
             [*enter, *command], capture_output=True, text=True, check=False, timeout=PATIENCE
         )
+
+    @contextmanager
+    def started(self, *command: str) -> Iterator[subprocess.Popen[str]]:
+        """A command that goes on as long as the context; its output is a pipe."""
+        enter = ["nsenter", "-t", str(self._init()), *_ENTER]
+        with subprocess.Popen([*enter, *command], stdout=subprocess.PIPE, text=True) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
 
     def show(self, unit: str, name: str) -> str:
         """A property of a unit."""

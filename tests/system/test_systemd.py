@@ -21,6 +21,9 @@ UNIT = ROOT / "systemd" / "mailingest.service"
 RETENTION = ROOT / "systemd" / "mailingest-retention.service"
 WEB = ROOT / "systemd" / "mailingest-web.service"
 UNITS = (UNIT, RETENTION, WEB)
+SOCKETS = (UNIT.with_suffix(".socket"), WEB.with_suffix(".socket"))
+TIMER = RETENTION.with_suffix(".timer")
+PIECES = ROOT / "systemd"
 PROGRAM = "/usr/local/bin/mailingest"
 # In tenths.  What systemd-analyze gives a unit without any protection is 9.6; its best class ends
 # at 2.0.
@@ -65,8 +68,8 @@ def installed(directory: Path) -> Path:
             "# LoadCredential=users:/etc/mailingest/users", f"LoadCredential=users:{USERS}"
         )
         (units / unit.name).write_text(text)
-    timer = RETENTION.with_suffix(".timer")
-    (units / timer.name).write_text(timer.read_text())
+    for other in (*SOCKETS, TIMER):
+        (units / other.name).write_text(other.read_text())
     users = units / Path(USERS).name
     users.write_text(f"ann:{hash_password(PASSWORD)}\n")
     users.chmod(0o600)
@@ -77,15 +80,22 @@ def installed(directory: Path) -> Path:
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SystemdHost]:
     directory = tmp_path_factory.mktemp("systemd")
     with SystemdHost(installed(directory), directory / "console.log") as running:
+        for command in (
+            ["systemd-sysusers", str(PIECES / "sysusers.d" / "mailingest.conf")],
+            ["systemd-tmpfiles", "--create", str(PIECES / "tmpfiles.d" / "mailingest.conf")],
+        ):
+            done = running.run(*command)
+            assert done.returncode == 0, done.stderr
         yield running
 
 
-@pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
-def test_a_unit_is_well_formed(tmp_path: Path, path: Path) -> None:
-    unit = tmp_path / path.name
-    unit.write_text(path.read_text().replace(PROGRAM, sys.executable))
+def test_the_units_are_well_formed(tmp_path: Path) -> None:
+    units = [tmp_path / path.name for path in (*UNITS, *SOCKETS, TIMER)]
+    for unit in units:
+        text = (ROOT / "systemd" / unit.name).read_text()
+        unit.write_text(text.replace(PROGRAM, sys.executable))
     done = subprocess.run(
-        ["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, check=False
+        ["systemd-analyze", "verify", *map(str, units)], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -124,7 +134,7 @@ def test_it_starts_receives_restarts_and_stops(host: SystemdHost) -> None:
     # Type=notify: the start ended when the listeners were open.
     line = "<22>Nov 24 15:41:22 mx1 postfix/qmgr[1]: 652D1A4A862: removed"
     host.run("bash", "-c", f"printf '{line}' > /dev/udp/127.0.0.1/5000")
-    files = "ls /var/lib/private/mailingest/mail /var/lib/mailingest/mail"
+    files = "ls /var/lib/mailingest/mail"
     wait_until(lambda: ".sqlite" in host.run("sh", "-c", files).stdout, "the line is stored")
     assert host.show("mailingest", "User") == "mailingest"
 
@@ -137,7 +147,7 @@ def test_it_starts_receives_restarts_and_stops(host: SystemdHost) -> None:
         ),
         "it is restarted",
     )
-    stopped = host.run("systemctl", "stop", "mailingest")
+    stopped = host.run("systemctl", "stop", "mailingest.socket", "mailingest")
     assert stopped.returncode == 0
     assert host.show("mailingest", "Result") == "success"
 
@@ -163,7 +173,7 @@ def test_the_watchdog_ends_what_a_line_holds_up_until_the_line_is_set_aside(
     before = int(host.show("mailingest", "NRestarts"))
     line = f"<22>Nov 24 15:41:22 mx1 myfilter[1]: x1y2{'a' * 40}!"
     host.run("bash", "-c", f"printf '{line}' > /dev/udp/127.0.0.1/5000")
-    letters = "cat /var/lib/private/mailingest/dead-letters-*"
+    letters = "cat /var/lib/mailingest/dead-letters-*"
     wait_until(lambda: "x1y2" in host.run("sh", "-c", letters).stdout, "it is a dead letter")
     assert "earlier runs of mailingest ended" in host.run("sh", "-c", letters).stdout
     assert int(host.show("mailingest", "NRestarts")) - before == 2
@@ -173,7 +183,7 @@ def test_the_watchdog_ends_what_a_line_holds_up_until_the_line_is_set_aside(
 
 
 def test_retention_deletes_old_days_of_its_user_and_its_timer_waits(host: SystemdHost) -> None:
-    state = "/var/lib/private/mailingest"
+    state = "/var/lib/mailingest"
     directory = f"{state}/mail"
     # The first run makes the directory of the state.
     assert host.run("systemctl", "start", "mailingest-retention.service").returncode == 0
@@ -207,7 +217,7 @@ def test_the_page_shows_what_the_daemon_stores_and_can_write_none_of_it(host: Sy
     host.run("bash", "-c", f"printf '%s' '{line}' > /dev/udp/127.0.0.1/5000")
     # While the daemon has the file open there is a write-ahead log, which a reader has to use.
     wait_until(lambda: mails(host) == ["bob@example.net"], "the page shows the mail")
-    log = "/var/lib/private/mailingest/mail/*.sqlite-wal"
+    log = "/var/lib/mailingest/mail/*.sqlite-wal"
     assert host.run("sh", "-c", f"test -s {log}").returncode == 0
 
     store = "/var/lib/mailingest/mail"
@@ -219,10 +229,103 @@ def test_the_page_shows_what_the_daemon_stores_and_can_write_none_of_it(host: Sy
     ):
         assert as_the_page(host, attempt).returncode != 0, attempt
 
-    assert host.run("systemctl", "stop", "mailingest").returncode == 0
+    assert host.run("systemctl", "stop", "mailingest.socket", "mailingest").returncode == 0
     assert mails(host) == ["bob@example.net"], "also without the daemon"
-    assert host.run("systemctl", "stop", "mailingest-web").returncode == 0
+    assert host.run("systemctl", "stop", "mailingest-web.socket", "mailingest-web").returncode == 0
     assert host.show("mailingest-web", "Result") == "success"
+
+
+SEND = """
+import json, os, socket, sys, time
+# Knows nothing of restarts: each datagram goes once, and each connection has to be had at once.
+udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sent, resets, number = 0, 0, 0
+def line(kind):
+    global sent
+    sent += 1
+    return f"<22>Nov 24 15:41:22 mx1 postfix/qmgr[{number}]: {kind}{sent:07X}: removed".encode()
+print("begun", flush=True)
+while not os.path.exists(sys.argv[1]):
+    number += 1
+    udp.sendto(line("4A"), ("127.0.0.1", 5000))
+    if not number % 4:
+        text = line("4B") + b"\\n"
+        while True:
+            with socket.create_connection(("127.0.0.1", 5000), timeout=300) as tcp:
+                try:
+                    tcp.sendall(text)
+                    tcp.shutdown(socket.SHUT_WR)
+                    if tcp.recv(1) == b"":
+                        break
+                except (ConnectionResetError, BrokenPipeError):
+                    resets += 1  # was not accepted, and is sent again
+    time.sleep(0.002)
+print(json.dumps([sent, resets]))
+"""
+COUNT = """
+import pathlib, sqlite3
+days = pathlib.Path("/var/lib/mailingest/mail").glob("mail-2*.sqlite")
+query = "SELECT count(*) FROM documents WHERE postfix_queueid LIKE '4_00%'"
+print(sum(sqlite3.connect(day).execute(query).fetchone()[0] for day in days))
+"""
+
+
+def test_a_sender_that_knows_of_no_restart_loses_nothing(host: SystemdHost) -> None:
+    started = host.run("systemctl", "start", "mailingest.socket")
+    assert started.returncode == 0, started.stderr + host.log()
+    stop = "/run/stop-sending"
+    with host.started(sys.executable, "-c", SEND, stop) as sender:
+        assert sender.stdout is not None
+        assert sender.stdout.readline() == "begun\n"  # the first datagram starts the service
+        wait_until(lambda: host.show("mailingest", "ActiveState") == "active", "it is started")
+        for _ in range(3):
+            restarted = host.run("systemctl", "restart", "mailingest")
+            assert restarted.returncode == 0, restarted.stderr + host.log()
+        host.run("touch", stop)
+        said, _ = sender.communicate(timeout=PATIENCE)
+    assert sender.returncode == 0
+    sent, _ = json.loads(said)
+
+    def stored() -> int:
+        counted = host.run(sys.executable, "-c", COUNT)
+        assert counted.returncode == 0, counted.stderr
+        return int(counted.stdout)
+
+    wait_until(lambda: stored() >= sent, f"{sent} lines are stored, not {stored()}")
+    assert stored() == sent
+    assert "lines/s" in host.show("mailingest", "StatusText")
+    host.run("systemctl", "stop", "mailingest.socket", "mailingest")
+
+
+def test_the_state_of_a_dynamic_user_is_taken_over(host: SystemdHost) -> None:
+    """As earlier versions had it: below /var/lib/private, of a user made at each start."""
+    host.run("systemctl", "stop", "mailingest.socket", "mailingest", "mailingest-web")
+    host.run("sh", "-c", "rm -rf /var/lib/mailingest /var/lib/private")
+    drop_in = "/run/systemd/system/mailingest.service.d"
+    host.run("mkdir", "-p", drop_in)
+    text = "[Service]\\nDynamicUser=yes\\nUser=mailingest-old\\nGroup=mailingest-old\\n"
+    host.run("sh", "-c", f"printf '{text}' > {drop_in}/old.conf")
+    host.run("systemctl", "daemon-reload")
+    started = host.run("systemctl", "start", "mailingest")
+    assert started.returncode == 0, started.stderr + host.log()
+    line = "<22>Nov 24 15:41:22 mx1 postfix/qmgr[1]: 4C0000001: removed"
+    host.run("bash", "-c", f"printf '{line}' > /dev/udp/127.0.0.1/5000")
+    files = "ls /var/lib/private/mailingest/mail"
+    wait_until(lambda: ".sqlite" in host.run("sh", "-c", files).stdout, "it is stored")
+    host.run("systemctl", "stop", "mailingest.socket", "mailingest")
+    host.run("rm", "-r", drop_in)
+    host.run("systemctl", "daemon-reload")
+    started = host.run("systemctl", "start", "mailingest")
+    assert started.returncode == 0, started.stderr + host.log()
+    assert host.run("test", "-L", "/var/lib/mailingest").returncode == 1
+    found = host.run("find", "/var/lib/mailingest", "-not", "-user", "mailingest")
+    assert (found.returncode, found.stdout) == (0, "")
+    traced = host.run(
+        *("env", "STATE_DIRECTORY=/var/lib/mailingest", f"PYTHONPATH={ROOT}"),
+        *(sys.executable, "-m", "mailingest", "trace", "--queue-id", "4C0000001"),
+    )
+    assert "4C0000001" in traced.stdout, traced.stderr
+    host.run("systemctl", "stop", "mailingest.socket", "mailingest")
 
 
 def mails(host: SystemdHost) -> list[str]:
