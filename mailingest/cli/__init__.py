@@ -72,6 +72,8 @@ app.command()(store.retention)
 app.command()(questions.trace)
 app.command()(service.web)
 app.command("web-user")(service.web_user)
+app.command("config")(service.show_config)
+app.command()(service.units)
 
 _deadletter = _group("deadletter", "The documents that the store refused.")
 _deadletter.command("list")(store.list_dead_letters)

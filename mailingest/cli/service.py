@@ -3,6 +3,7 @@
 import json
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,6 +18,7 @@ from mailingest.cli.options import (
     start,
 )
 from mailingest.config import Settings, load
+from mailingest.errors import UsageError
 from mailingest.escaping import escape_terminal
 
 
@@ -59,14 +61,18 @@ def reload(config: ConfigOption = None) -> None:
 
 
 def check(config: ConfigOption = None) -> None:
-    """Check configuration, patterns, addresses and the store.
+    """Check configuration, patterns, addresses and the store: would a start or restart work?
 
     One line for each, `ok`, `warn` or `WRONG` and why.  Exit code 0: all is well, but for the
-    warnings; 2: something is wrong.
+    warnings; 2: something is wrong.  It may be asked while the service runs, such as by Ansible's
+    `validate: mailingest check -c %s`.
     """
     from mailingest.commands.check import check as check_all
+    from mailingest.web.server import access_of
 
-    raise typer.Exit(EXIT_REFUSED if check_all(start(config)) else 0)
+    settings = start(config)
+    wrong = check_all(settings, lambda: access_of(settings))
+    raise typer.Exit(EXIT_REFUSED if wrong else 0)
 
 
 def web(config: ConfigOption = None) -> None:
@@ -85,11 +91,16 @@ def web_user(
 ) -> None:
     """Ask for a password, and print the line of a user for web.users_file.
 
+    Where the standard input is no terminal, its first line is the password.
+
     Example: mailingest web-user ann >> /etc/mailingest/users
     """
     from mailingest.web.users import hash_password
 
-    password = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    if sys.stdin.isatty():
+        password = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    elif not (password := sys.stdin.readline().rstrip("\r\n")):
+        raise UsageError("web-user: there is no password on the standard input: give it one line")
     print(f"{name}:{hash_password(password)}")
 
 
@@ -114,18 +125,53 @@ def status(
     raise typer.Exit(EXIT_FAILED if needs_somebody(answer) else 0)
 
 
+def show_config() -> None:
+    """Print the settings, each with what it means and its default.
+
+    Example: mailingest config > /etc/mailingest/mailingest.toml
+    """
+    from mailingest.config import data_directory
+
+    print((data_directory("config") / "mailingest.toml").read_text("utf-8"), end="")
+
+
+def units(
+    directory: Annotated[
+        Path | None,
+        typer.Argument(metavar="[DIR]", help="Write them below it: /etc.", show_default=False),
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Print the units for systemd, and the pieces for sysusers.d, tmpfiles.d and sysctl.d.
+
+    They start this installation, and the sockets are at the addresses of the configuration.
+    """
+    from mailingest.commands import units as module
+
+    settings = start(config)
+    if directory is None:
+        module.show(settings)
+    else:
+        module.write(settings, directory)
+
+
 def show_spool_status(
     config: ConfigOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    max_age: Annotated[
+        float,
+        typer.Option(min=0, metavar="SECONDS", help="How long a line may wait to be stored."),
+    ] = 300.0,
 ) -> None:
-    """Show what is in the spool and whether it has room, while the daemon runs or not.
+    """Show what is received and not stored, and whether there is room, if the daemon runs or not.
 
-    Exit code 1: it is full, or an operator has to do something before lines can be stored.
+    Exit code 1, for monitoring: the spool is full, an operator has to do something before lines can
+    be stored, a line waits for longer than --max-age, or lines wait and no daemon runs.
     """
     from mailingest.commands.spool import as_json as show_json
-    from mailingest.commands.spool import as_text
+    from mailingest.commands.spool import as_text, is_well
     from mailingest.spool.status import spool_status
 
-    status = spool_status(start(config))
-    print(show_json(status) if as_json else as_text(status, datetime.now(UTC)))
-    raise typer.Exit(0 if status.full is None and status.held is None else EXIT_FAILED)
+    status, now = spool_status(start(config)), datetime.now(UTC)
+    print(show_json(status) if as_json else as_text(status, now))
+    raise typer.Exit(0 if is_well(status, now, max_age) else EXIT_FAILED)

@@ -29,12 +29,26 @@ EXCEPTIONS: Final = {
     ("docs/service.md", "# install -d /etc/mailingest"): "not tried yet",
     (
         "docs/service.md",
-        "# install -m 644 systemd/*.service systemd/*.timer /etc/systemd/system/",
+        "# systemctl enable --now mailingest mailingest-web mailingest-retention.timer",
     ): "not tried yet",
     (
         "docs/service.md",
         "# install -m 644 config/rsyslog.conf /etc/rsyslog.d/mailingest.conf",
     ): "not tried yet",
+    (
+        "docs/service.md",
+        "# PIPX_HOME=/opt/pipx PIPX_BIN_DIR=/usr/local/bin pipx install .",
+    ): "not tried yet",
+    ("docs/service.md", "# mailingest check && systemctl restart mailingest"): "not tried yet",
+    (
+        "docs/service.md",
+        "# install -m 600 /dev/stdin /etc/mailingest/elasticsearch-password",
+    ): "an editor opens",
+    (
+        "docs/service.md",
+        "# mailingest units /etc && systemd-sysusers && systemctl daemon-reload && "
+        "systemctl restart mailingest",
+    ): "tests/system/test_systemd.py has the state of such a unit",
     ("docs/service.md", "$ pipx install ."): "not tried yet",
     (
         "docs/security.md",
