@@ -2,31 +2,51 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Literal
+from functools import partial
 
-from mailingest.commands.pattern_guard import own_probes
+from mailingest.commands.address_check import AddressCheck
+from mailingest.commands.pattern_guard import is_guarded, own_probes
 from mailingest.commands.redos_probe import find_slow
 from mailingest.config import Settings, StreamListener
 from mailingest.errors import MailingestError, UsageError
 from mailingest.escaping import escape_terminal
-from mailingest.inputs.sockets import address_text, bound_socket
 from mailingest.service.intake import build_tls
 from mailingest.spool.files import make_directory
+from mailingest.spool.ownership import foreign_files
 from mailingest.spool.status import Status, spool_status
 from mailingest.wiring import build_store, read_definitions
 
 
-def check(settings: Settings) -> bool:
-    """Print what is right and what is wrong; True if something is wrong."""
+def check(settings: Settings, page: Callable[[], object] | None = None) -> bool:
+    """Print what is right and what is wrong; True if something is wrong.
+
+    It is the answer that a start would give, also while the service runs.  ``page`` raises
+    UsageError where the trace page would refuse to start.
+    """
     warnings: list[str] = []
+    status = _status(settings)
+    addresses = AddressCheck(status.addresses if status is not None else ())
+    metrics, web = settings.metrics, settings.web
+
+    def of_page() -> str:
+        if page is not None:
+            page()
+        return addresses.of_page(web.host, web.port)
+
     checks: list[tuple[str, Callable[[], str]]] = [
         ("patterns", lambda: _patterns(settings, warnings)),
         ("state", lambda: _state(settings)),
-        *(("udp", _listener("udp", one.host, one.port)) for one in settings.inputs.udp),
-        *((name, _stream_listener(name, one)) for name, one in settings.inputs.streams),
+        *(
+            ("udp", partial(addresses.of_daemon, "udp", one.host, one.port))
+            for one in settings.inputs.udp
+        ),
+        *((name, _stream(one, addresses)) for name, one in settings.inputs.streams),
         ("store", lambda: asyncio.run(build_store(settings).check(warnings.append))),
+        ("web", of_page),
     ]
-    status = _status(settings)
+    if metrics.port is not None:
+        looking = partial(addresses.of_daemon, "tcp", metrics.host, metrics.port)
+        checks.append(("metrics", looking))
     if status is not None and (counters := status.counters) is not None:
         checks.append(("delivery", lambda: _delivery(status.held)))
         checks.append(("senders", lambda: _senders(counters, warnings)))
@@ -50,15 +70,26 @@ def _patterns(settings: Settings, warnings: list[str]) -> str:
     own = own_probes(settings, definitions)
     # Those that lines are matched against come first, lest the time is spent on others.
     slow, undecided = find_slow([*own.used, *own.others])
-    warnings += [f"{places[one.name]} {one}" for one in slow]
+    used = {one.name for one in own.used}
+    refused = [one for one in slow if one.name in used and is_guarded(settings)]
+    warnings += [f"{places[one.name]} {one}" for one in slow if one not in refused]
     if undecided:
         warnings.append(f"no time was left to look whether {undecided} parts of them are slow")
+    if refused:
+        raise UsageError(
+            "; ".join(f"{places[one.name]} {one}" for one in refused)
+            + ": make its repetitions exclude one another (docs/patterns.md), or set "
+            "grok.allow_slow_patterns"
+        )
     return f"{len(definitions)} compile"
 
 
 def _state(settings: Settings) -> str:
-    make_directory(settings.state.directory, "state.directory")
-    return f"{settings.state.directory} is writable"
+    directory = settings.state.directory
+    make_directory(directory, "state.directory")
+    if foreign := foreign_files(directory, settings.sqlite_directory):
+        raise UsageError(foreign)
+    return f"{directory} is writable"
 
 
 def _status(settings: Settings) -> Status | None:
@@ -100,8 +131,8 @@ def _senders(counters: Mapping[str, int | str | None], warnings: list[str]) -> s
     return "the running daemon was asked"
 
 
-def _stream_listener(name: str, listener: StreamListener) -> Callable[[], str]:
-    attempt = _listener("tcp", listener.host, listener.port)
+def _stream(listener: StreamListener, addresses: AddressCheck) -> Callable[[], str]:
+    attempt = partial(addresses.of_daemon, "tcp", listener.host, listener.port)
     tls = build_tls(listener.tls)
 
     def with_tls() -> str:
@@ -111,11 +142,3 @@ def _stream_listener(name: str, listener: StreamListener) -> Callable[[], str]:
         return f"{attempt()}, and its certificate and key are right"
 
     return with_tls
-
-
-def _listener(protocol: Literal["udp", "tcp"], host: str, port: int) -> Callable[[], str]:
-    def attempt() -> str:
-        bound_socket(protocol, host, port).close()
-        return f"{address_text(host, port)} is free"
-
-    return attempt

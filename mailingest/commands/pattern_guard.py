@@ -26,7 +26,7 @@ _CACHE: Final = "patterns-probed"
 
 def refuse_slow_patterns(settings: Settings) -> None:
     """Raises UsageError if one that lines are matched against is slow with ReDoS payloads."""
-    if not settings.grok.patterns_dirs or settings.grok.allow_slow_patterns:
+    if not is_guarded(settings):
         return
     definitions = list(read_definitions(settings))
     digest = _digest(settings, definitions)
@@ -42,6 +42,11 @@ def refuse_slow_patterns(settings: Settings) -> None:
         replace_file(path, [digest])
     except OSError as error:
         _log.warning("what was probed cannot be noted", path=str(path), reason=error.strerror)
+
+
+def is_guarded(settings: Settings) -> bool:
+    """Whether a start refuses slow patterns: those of the site, unless it wants them."""
+    return bool(settings.grok.patterns_dirs) and not settings.grok.allow_slow_patterns
 
 
 class OwnProbes(NamedTuple):

@@ -15,6 +15,17 @@ def as_json(status: Status) -> str:
     return orjson.dumps(asdict(status)).decode()
 
 
+def is_well(status: Status, now: datetime, max_age: float) -> bool:
+    """Whether nobody has to do anything; a line may wait for ``max_age`` seconds."""
+    if status.full is not None or status.held is not None:
+        return False
+    if not status.frames_waiting:
+        return True
+    if not status.running or status.oldest_waiting is None:
+        return False
+    return (now - datetime.fromisoformat(status.oldest_waiting)).total_seconds() <= max_age
+
+
 def as_text(status: Status, now: datetime) -> str:
     """Some lines for people."""
     waiting = f"{status.frames_waiting:,} lines, {status.bytes_waiting:,} bytes"

@@ -189,6 +189,15 @@ class Journal:
         """The segments that have something behind a place."""
         return [segment for segment in self._segments if segment.end > place]
 
+    def first_from(self, position: Position) -> JournalRecord | None:
+        """The first record that is intact from a place on."""
+        return first_record(self._segments, position)
+
+    @property
+    def settled(self) -> int:
+        """The frames before this number are stored."""
+        return self._control.losses.settled
+
     def settle(self, number: int) -> None:
         """The frames before a number are stored, and so they cannot be lost."""
         if self._control.losses.settle(number):

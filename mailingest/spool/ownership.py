@@ -82,6 +82,25 @@ def why_not_writable(path: Path, *more: Path) -> str:
     return f"{why}: work as root" + (f", or with sudo -u {owner}" if owner != "root" else "")
 
 
+def foreign_files(*directories: Path) -> str | None:
+    """What is below them and belongs to somebody else than they do, with the fix; None if nothing.
+
+    The service, whose directories they are, could not go on with it.
+    """
+    for directory in directories:
+        if not directory.is_dir():
+            continue
+        owner = directory.stat().st_uid
+        found = [path for path in sorted(directory.rglob("*")) if path.lstat().st_uid != owner]
+        if found:
+            return (
+                f"{found[0]} belongs to {_user(found[0].lstat().st_uid)}, and {directory} to "
+                f"{_user(owner)}, who cannot go on with it: "
+                f"chown -R --no-dereference --reference={directory} {directory}"
+            )
+    return None
+
+
 def is_denied(path: Path, mode: int) -> bool:
     """Whether this user may not read (os.R_OK) or write (os.W_OK) what is there."""
     try:

@@ -7,6 +7,7 @@ out keeps up, they do not come back from the disk.
 import asyncio
 import fcntl
 import os
+import time
 from collections import deque
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ import orjson
 import structlog
 
 from mailingest.errors import UsageError
+from mailingest.spool.arrivals import Arrivals
 from mailingest.spool.files import make_directory
 from mailingest.spool.journal import SEGMENT_BYTES, Journal
 from mailingest.spool.ownership import open_own
@@ -59,6 +61,7 @@ class Spool:
         self._has_room = asyncio.Event()
         self._state = -1
         self._is_gone = False
+        self._arrivals = Arrivals()
 
     @property
     def full(self) -> str | None:
@@ -98,6 +101,8 @@ class Spool:
             raise UsageError(f"{self._directory}: {error.strerror}") from None
         self._covered = self.position.bytes
         if self.frames:
+            if (oldest := self._journal.first_from(self.position)) is not None:
+                self._arrivals.note(self._journal.end.frames, oldest.batch.received_at)
             _log.info("the spool has frames of an earlier run", frames=self.frames)
 
     def append(self, batches: Sequence[FrameBatch]) -> bool:
@@ -170,11 +175,19 @@ class Spool:
         except OSError as error:
             _log.error("the spool cannot be trimmed", reason=error.strerror)
 
-    def look(self, counters: Mapping[str, object] | None = None, held: str | None = None) -> None:
+    def look(
+        self,
+        counters: Mapping[str, object] | None = None,
+        held: str | None = None,
+        *,
+        unstored: int = 0,
+        addresses: Sequence[str] = (),
+    ) -> None:
         """Try again whether there is room, and let other processes know how things are.
 
         ``counters`` are those of the whole service, for its operators, and ``held`` is why lines
-        are not stored, if only they can set it right.
+        are not stored, if only they can set it right.  ``unstored`` is how many frames were taken
+        and are not stored, ``addresses`` are where the service listens.
         """
         if self._is_in_place():
             self._is_gone = False  # it may have come back
@@ -185,7 +198,13 @@ class Spool:
             if self.full is None:
                 _log.info("the spool has room again")
                 self._has_room.set()
-        state: dict[str, object] = {**self.position._asdict(), "full": self.full}
+        state: dict[str, object] = {
+            **self.position._asdict(),
+            "full": self.full,
+            "unstored": unstored,
+            "oldest": self._oldest(unstored),
+            "addresses": addresses,
+        }
         if held is not None:
             state["held"] = held[:_HELD_CHARACTERS]
         if counters is not None:
@@ -198,6 +217,12 @@ class Spool:
     def limit(self, max_bytes: int) -> None:
         """Keep at most so much on disk from now on."""
         self._journal.limit(max_bytes)
+
+    def _oldest(self, unstored: int) -> float | None:
+        """When the first frame that is not stored came, to a second or so."""
+        self._arrivals.note(self._journal.end.frames, time.time())
+        found = self._arrivals.oldest(self._journal.settled)
+        return found if self.frames or unstored else None
 
     def lift_bound(self) -> None:
         """Take what comes now as long as the disk has room: it cannot be given back."""

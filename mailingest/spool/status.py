@@ -3,7 +3,8 @@
 import asyncio
 import fcntl
 import os
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -18,7 +19,7 @@ from mailingest.spool.ownership import why_unreadable
 from mailingest.spool.queue import STATE_BYTES, STATE_FILE
 from mailingest.spool.records import Position
 from mailingest.spool.recovery import find_end, first_record
-from mailingest.spool.segments import find_segments
+from mailingest.spool.segments import Segment, find_segments
 from mailingest.spool.snapshot import read_position
 
 # A batch is written every second or two; its oldest line may be this old.
@@ -29,13 +30,14 @@ _ON_ITS_WAY: Final = timedelta(seconds=10)
 class Status:
     """How the spool is.
 
-    ``frames_waiting`` and ``bytes_waiting`` are what the daemon has not taken yet; if it does not
-    run, what it is going to read after its start, of which the last minute may be stored already.
+    ``frames_waiting`` are received and not stored; ``bytes_waiting`` are what the daemon has not
+    taken yet, or is going to read after its start.
     ``frames_kept`` is all that is on disk: what is stored goes with the next snapshot.
     ``oldest_waiting`` is when the first of the waiting frames came (ISO 8601, UTC), or None.
-    ``position`` is where the waiting ones begin, ``end`` where all ends, in bytes since the spool
-    began.  ``full`` is the reason for which a running daemon takes no more, or None;
-    ``held`` is the one for which it cannot store what it has, with what to do about it, or None.
+    ``position`` is where the daemon reads on, ``end`` where all ends, in bytes since the spool
+    began.  ``addresses`` are where a running daemon listens.  ``full`` is the reason for which it
+    takes no more, or None; ``held`` is the one for which it cannot store what it has, with what to
+    do about it, or None.
     ``frames_lost`` could not be read since the spool began, nor could ``bytes_lost`` at its end, of
     which nobody knows how many frames they were.
     ``counters`` are those of a running daemon since its start, but for those by tag, or None.
@@ -56,6 +58,7 @@ class Status:
     frames_lost: int
     bytes_lost: int
     counters: dict[str, int | str | None] | None
+    addresses: list[str]
 
 
 def spool_status(settings: Settings) -> Status:
@@ -106,7 +109,7 @@ def _look(directory: Path, snapshot: Path, max_bytes: int) -> Status:
     )
     if position is None or position.bytes < begin.bytes:
         position = begin
-    oldest = first_record(segments, position)
+    waiting, oldest = _waiting(daemon, segments, position, end, losses.settled)
     return Status(
         directory=str(directory),
         running=daemon.running,
@@ -115,15 +118,31 @@ def _look(directory: Path, snapshot: Path, max_bytes: int) -> Status:
         bytes=end.bytes - begin.bytes,
         max_bytes=max_bytes,
         frames_kept=end.frames - begin.frames,
-        frames_waiting=end.frames - position.frames,
+        frames_waiting=waiting,
         bytes_waiting=end.bytes - position.bytes,
-        oldest_waiting=None if oldest is None else _iso(oldest.batch.received_at),
+        oldest_waiting=None if oldest is None else _iso(oldest),
         position=position.bytes,
         end=end.bytes,
         frames_lost=losses.frames,
         bytes_lost=losses.bytes,
         counters=daemon.counters,
+        addresses=daemon.addresses,
     )
+
+
+def _waiting(
+    daemon: "_Daemon", segments: Sequence[Segment], position: Position, end: Position, settled: int
+) -> tuple[int, float | None]:
+    """How many frames are received and not stored, and when the first of them came."""
+    if daemon.unstored is not None:
+        waiting = end.frames - position.frames + daemon.unstored
+        if daemon.unstored and daemon.oldest is not None:
+            return waiting, daemon.oldest
+    else:
+        # What came after the snapshot may be stored, and is then going to be read once more.
+        waiting = end.frames - max(position.frames, settled)
+    oldest = first_record(segments, position) if waiting else None
+    return waiting, None if oldest is None else oldest.batch.received_at
 
 
 def _iso(seconds: float) -> str:
@@ -138,7 +157,10 @@ class _Daemon:
     position: Position | None = None
     full: str | None = None
     held: str | None = None
+    unstored: int | None = None
+    oldest: float | None = None
     counters: dict[str, int | str | None] | None = None
+    addresses: list[str] = field(default_factory=list)
 
 
 def _daemon(directory: Path) -> _Daemon:
@@ -157,7 +179,16 @@ def _daemon(directory: Path) -> _Daemon:
     try:
         state = orjson.loads(said)
         position = Position(state["bytes"], state["frames"])
-        return _Daemon(True, position, state["full"], state.get("held"), state.get("counters"))
+        return _Daemon(
+            True,
+            position,
+            state["full"],
+            state.get("held"),
+            state.get("unstored"),
+            state.get("oldest"),
+            state.get("counters"),
+            state.get("addresses", []),
+        )
     except (ValueError, KeyError):
         return _Daemon(True)  # it has just been started, or is the version before
 

@@ -1,5 +1,6 @@
 """`mailingest check`: what a start needs is tried, and printed line by line."""
 
+import os
 import socket
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,6 +13,8 @@ from mailingest.commands.check import check
 from mailingest.commands.redos_probe import Probe, Slow, find_slow
 from mailingest.config import Settings
 from mailingest.spool.queue import Spool
+from mailingest.web.server import access_of
+from tests.support.ports import free_port, this_process
 from tests.support.servers import SearchServer
 
 Found = tuple[list[Slow], int]
@@ -63,6 +66,7 @@ def sections(tmp_path: Path) -> dict[str, Any]:
     """Settings with which nothing is wrong."""
     return {
         "inputs": {"udp": [{"port": 0}], "tcp": [{"port": 0}]},
+        "web": {"port": 0},
         "state": {"directory": tmp_path / "state"},
     }
 
@@ -71,14 +75,16 @@ def printed(
     capsys: pytest.CaptureFixture[str], sections: dict[str, Any]
 ) -> tuple[bool, list[str], list[str]]:
     """The verdict, and what is right and what is wrong."""
-    verdict = check(Settings.model_validate(sections))
+    verdict = check(Settings.model_validate(sections), lambda: None)
     out, err = capsys.readouterr()
     assert err == ""
-    lines = out.splitlines()
+    # What is to be pasted follows in lines of its own.
+    lines = [line for line in out.splitlines() if line.startswith(("ok", "WRONG", "warn"))]
     assert not [line for line in lines if line.startswith("warn   ")]
     right = [line.removeprefix("ok     ") for line in lines if line.startswith("ok     ")]
     wrong = [line.removeprefix("WRONG  ") for line in lines if line.startswith("WRONG  ")]
     assert len(right) + len(wrong) == len(lines)
+    right.remove("web: 127.0.0.1:0 is free")
     return verdict, right, wrong
 
 
@@ -98,6 +104,82 @@ def test_a_check_prints_what_is_right(
 
 
 @pytest.mark.parametrize("protocol", ["udp", "tcp"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+def test_an_address_that_the_running_daemon_has_itself_is_right(
+    capsys: pytest.CaptureFixture[str],
+    sections: dict[str, Any],
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    protocol: str,
+    host: str,
+) -> None:
+    port = request.getfixturevalue(protocol).getsockname()[1]
+    (tmp_path / "state" / "spool").mkdir(parents=True)
+    spool = Spool(tmp_path / "state" / "spool", max_bytes=2**24)
+    spool.open(None)
+    spool.look({}, addresses=[f"{protocol} 127.0.0.1:{port}"])
+    sections["inputs"][protocol] = [{"host": host, "port": port}]
+    try:
+        verdict, right, wrong = printed(capsys, sections)
+        assert (verdict, wrong) == (False, [])
+        assert f"{protocol}: {host}:{port} is in use by the running mailingest itself" in right
+        # Somebody else beside it, where all addresses are wanted.
+        kind = socket.SOCK_DGRAM if protocol == "udp" else socket.SOCK_STREAM
+        with socket.socket(socket.AF_INET, kind) as other:
+            other.bind(("127.0.0.2", port))
+            if protocol == "tcp":
+                other.listen()
+            verdict, _, wrong = printed(capsys, sections)
+        assert verdict == (host == "0.0.0.0")
+        assert len(wrong) == verdict
+    finally:
+        spool.close()
+
+
+@pytest.mark.parametrize("place", ["tcp", "web", "metrics"])
+def test_an_address_that_is_configured_twice_is_wrong(
+    capsys: pytest.CaptureFixture[str], sections: dict[str, Any], place: str
+) -> None:
+    port = free_port()
+    sections["inputs"]["tcp"] = [{"port": port}]
+    if place == "tcp":
+        sections["inputs"]["tcp"].append({"port": port})
+    else:
+        sections[place] = {"port": port}
+    assert check(Settings.model_validate(sections), lambda: None)
+    [wrong] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("WRONG")]
+    assert wrong == (
+        f"WRONG  {place}: tcp 127.0.0.1:{port} is configured twice: choose another port"
+    )
+
+
+def test_what_the_page_would_refuse_to_start_with_is_wrong(
+    capsys: pytest.CaptureFixture[str], sections: dict[str, Any], tmp_path: Path
+) -> None:
+    sections["web"]["users_file"] = tmp_path / "users"
+    settings = Settings.model_validate(sections)
+    assert check(settings, lambda: access_of(settings))
+    assert f"WRONG  web: web.users_file: cannot read {tmp_path}/users" in capsys.readouterr().out
+
+
+def test_what_root_has_left_in_the_state_of_the_service_is_wrong(
+    capsys: pytest.CaptureFixture[str], sections: dict[str, Any], tmp_path: Path
+) -> None:
+    directory = tmp_path / "state"
+    (directory / "mail").mkdir(parents=True)
+    for path in (directory, directory / "mail"):
+        os.chown(path, 64_001, 64_001)
+    day = directory / "mail" / "mail-2026.11.24.sqlite"
+    day.touch()
+    verdict, _, wrong = printed(capsys, sections)
+    assert verdict
+    assert wrong == [
+        f"state: {day} belongs to root, and {directory} to 64001, who cannot go on with it: "
+        f"chown -R --no-dereference --reference={directory} {directory}"
+    ]
+
+
+@pytest.mark.parametrize("protocol", ["udp", "tcp"])
 def test_an_address_in_use_is_wrong(
     capsys: pytest.CaptureFixture[str],
     sections: dict[str, Any],
@@ -110,8 +192,8 @@ def test_an_address_in_use_is_wrong(
     assert verdict
     assert len(right) == 6
     assert wrong == [
-        f"{protocol}: {protocol} 127.0.0.1:{port}: address already in use; stop what listens there "
-        "or choose another port"
+        f"{protocol}: {protocol} 127.0.0.1:{port}: address already in use by {this_process()}; "
+        "stop what listens there or choose another port"
     ]
 
 
@@ -202,7 +284,7 @@ def test_slow_patterns_are_warned_of_by_place_and_text(
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "mine").write_text("# mine\nMINE x=(a+)+$\nFAST x=a++$\n")
     sections["grok"] = {"patterns_dirs": [tmp_path / "own"]}
-    wrong = check(Settings.model_validate(sections))
+    wrong = check(Settings.model_validate(sections), lambda: None)
     (warning,) = [
         line for line in capsys.readouterr().out.splitlines() if not line.startswith("ok  ")
     ]
@@ -262,7 +344,7 @@ def test_what_a_running_daemon_noticed_about_its_senders_is_a_warning(
     noticed = {"lines_filed_by_arrival": 7, "lines_peer_unknown": 8}
     spool.look({"hosts_tags_cut": 2, "hosts_clock_off": 1, **noticed})
     try:
-        assert not check(Settings.model_validate(sections))
+        assert not check(Settings.model_validate(sections), lambda: None)
     finally:
         spool.close()
     out = capsys.readouterr().out

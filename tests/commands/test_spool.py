@@ -4,13 +4,14 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mailingest.commands.spool import as_text
+from mailingest.commands.spool import as_text, is_well
 from mailingest.config import Settings, State
 from mailingest.config import Spool as SpoolSettings
 from mailingest.errors import UsageError
@@ -177,7 +178,18 @@ def test_the_command_prints_json_and_its_exit_code_says_whether_there_is_room(
     config = tmp_path / "mailingest.toml"
     config.write_text(f'[state]\ndirectory = "{tmp_path}"\n[spool]\nmax_bytes = 16777216\n')
     done = subprocess.run(
-        [sys.executable, "-m", "mailingest", "spool", "status", "--json", "--config", str(config)],
+        [
+            sys.executable,
+            "-m",
+            "mailingest",
+            "spool",
+            "status",
+            "--json",
+            "--max-age",
+            "1e10",
+            "--config",
+            str(config),
+        ],
         capture_output=True,
         text=True,
         check=False,
@@ -188,3 +200,41 @@ def test_the_command_prints_json_and_its_exit_code_says_whether_there_is_room(
     assert status["running"] is True
     assert status["frames_waiting"] >= 3
     assert (status["full"] is not None) == is_full
+
+
+def test_what_was_taken_and_is_not_stored_waits_too(settings: Settings, spool: Spool) -> None:
+    while spool.take() is not None:
+        pass
+    spool.look(unstored=4)
+    status = spool_status(settings)
+    assert (status.frames_waiting, status.bytes_waiting) == (4, 0)
+    assert status.oldest_waiting is not None
+    spool.settle(4)
+    spool.look()
+    status = spool_status(settings)
+    assert (status.frames_waiting, status.oldest_waiting) == (0, None)
+
+
+def test_of_a_stopped_daemon_what_is_stored_waits_no_more(settings: Settings, spool: Spool) -> None:
+    spool.settle(3)
+    spool.close()
+    assert spool_status(settings).frames_waiting == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        pytest.param({}, True, id="a line has waited for a minute"),
+        pytest.param({"oldest_waiting": "2026-11-24T11:50:00+00:00"}, False, id="for too long"),
+        pytest.param({"running": False}, False, id="and no daemon runs"),
+        pytest.param({"running": False, "frames_waiting": 0}, True, id="none waits, none runs"),
+        pytest.param({"full": "the disk is full"}, False, id="the spool is full"),
+        pytest.param({"held": "an index is closed"}, False, id="documents are held"),
+        pytest.param({"oldest_waiting": None}, False, id="nobody knows since when"),
+    ],
+)
+def test_monitoring_is_told_by_the_exit_code(
+    settings: Settings, spool: Spool, changes: dict[str, Any], expected: bool
+) -> None:
+    status = replace(spool_status(settings), **changes)
+    assert is_well(status, ARRIVED.replace(minute=1), 300) is expected

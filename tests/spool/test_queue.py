@@ -2,6 +2,7 @@
 
 import asyncio
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -157,4 +158,11 @@ def test_other_processes_can_read_how_far_it_is(tmp_path: Path) -> None:
         spool.take()
         spool.look()
         state = orjson.loads((tmp_path / STATE_FILE).read_bytes())
-        assert state == {"bytes": spool.position.bytes, "frames": 1, "full": None}
+        assert state == {
+            "bytes": spool.position.bytes,
+            "frames": 1,
+            "full": None,
+            "unstored": 0,
+            "oldest": pytest.approx(time.time(), abs=600),
+            "addresses": [],
+        }

@@ -105,5 +105,5 @@ def test_if_one_cannot_start_the_other_one_ends_too(
         port = other.getsockname()[1]
         running = run(**{taken: port})
         assert running.ended() == 2
-    complaint = f"mailingest: {taken} 127.0.0.1:{port}: address already in use; stop what listens"
+    complaint = f"mailingest: {taken} 127.0.0.1:{port}: address already in use"
     assert complaint in running.log()
