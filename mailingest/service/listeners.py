@@ -161,7 +161,7 @@ class Listeners:
             *change.added,
         ]
         for one in change.added:
-            self._begin(one)
+            self._begin(one, _read_before(one, change.removed))
         for one in change.removed:
             self._closing.append(one)
             one.input.close()
@@ -179,16 +179,31 @@ class Listeners:
                 return
         change.added.append(_Running(plan, new))
 
-    def _begin(self, one: _Running) -> None:
+    def _begin(self, one: _Running, after: Sequence[asyncio.Task[None]] = ()) -> None:
         if self._group is None:
             raise RuntimeError("serve() comes first")
-        one.task = self._group.create_task(one.input.serve())
+        one.task = self._group.create_task(_serve(one.input, after))
         one.task.add_done_callback(lambda _: self._note_end(one))
 
     def _note_end(self, one: _Running) -> None:
         if one in self._closing:
             self._closing.remove(one)
             self._ended.update(one.input.counters())
+
+
+async def _serve(served: Input, after: Sequence[asyncio.Task[None]]) -> None:
+    if after:
+        await asyncio.wait(after)
+    await served.serve()
+
+
+def _read_before(new: _Running, removed: Sequence[_Running]) -> list[asyncio.Task[None]]:
+    """What must have ended before an input that reads, and does not listen, goes on with that."""
+    return [
+        one.task
+        for one in removed
+        if new.plan.port is None and one.plan.kind == new.plan.kind and one.task is not None
+    ]
 
 
 def _beside(new: _Running, removed: Sequence[_Running]) -> list[_Running]:
