@@ -92,8 +92,8 @@ def read_source(paths: Sequence[Path], more_patterns: Sequence[Path] = ()) -> So
     files = [_parsed(file, base) for file, base in _configuration_files(paths)]
     found, missing = _pattern_files(files, paths, more_patterns, escapes=escapes)
     names = ((_shown(file, file.parent.parent), file) for file in found)
-    definitions = pattern_definitions((name, _text(file)) for name, file in names)
-    return Source(files, definitions, directories_missing=missing, escapes=escapes)
+    definitions, others = pattern_definitions((name, _text(file)) for name, file in names)
+    return Source(files, definitions, missing, escapes, others)
 
 
 def _parsed(file: Path, base: Path) -> Pipeline:

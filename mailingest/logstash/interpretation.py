@@ -1,7 +1,7 @@
 """A Logstash pipeline -> a configuration, pattern files, and what became of each of its parts."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from mailingest.errors import UsageError
@@ -21,6 +21,7 @@ from mailingest.logstash.tree import (
     Condition,
     Not,
     Pipeline,
+    Place,
     Plugin,
     Section,
     Statement,
@@ -49,6 +50,8 @@ class Source:
     """Whether there are directories of patterns that could not be read."""
     escapes: bool = False
     """config.support_escapes of logstash.yml."""
+    no_patterns: Sequence[Place] = ()
+    """Lines of pattern files that are no definitions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,8 @@ def interpret(
     for step in sorted(steps["filter"], key=lambda one: one.plugin.name != "grok"):
         read_filter(step)
     _finish(draft, steps)
+    for place in source.no_patterns:
+        draft.note(place, "line", "wrong", "no pattern: a NAME, a blank and a regular expression")
     return Imported(
         draft.document,
         text_of_file(draft.own_patterns),
@@ -236,15 +241,22 @@ def _in_order(entries: Iterable[Entry], source: Source) -> list[Entry]:
     )
 
 
-def pattern_definitions(files: Iterable[tuple[str, str]]) -> list[Definition]:
-    """The definitions of pattern files, each its name and its text; raises UsageError."""
+def pattern_definitions(
+    files: Iterable[tuple[str, str]],
+) -> tuple[list[Definition], list[Place]]:
+    """The definitions of pattern files, each its name and its text, and the lines that are none.
+
+    Logstash reads whatever stands there.
+    """
     found: list[Definition] = []
+    others: list[Place] = []
     for name, text in files:
-        try:
-            found += parse_definitions(name, text)
-        except UsageError as error:
-            raise UsageError(f"{error} (patterns_dir may hold pattern files only)") from None
-    return found
+        for number, line in enumerate(text.split("\n"), 1):
+            try:
+                found += [replace(one, line=number) for one in parse_definitions(name, line)]
+            except UsageError:
+                others.append(Place(name, number, 1))
+    return found, others
 
 
 def directories_of(files: Iterable[Pipeline], *, escapes: bool = False) -> list[str]:

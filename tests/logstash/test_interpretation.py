@@ -41,9 +41,10 @@ def imported(name: str) -> Imported:
 
 
 def of(text: str, patterns: str = "", inputs: frozenset[str] = frozenset(ALL_INPUTS)) -> Imported:
-    definitions = pattern_definitions([("own.grok", patterns)])
+    definitions, others = pattern_definitions([("own.grok", patterns)])
     tree = parse_pipeline("a.conf", text)
-    return interpret(Source([tree], definitions, False), shipped_definitions(), inputs)
+    source = Source([tree], definitions, directories_missing=False, no_patterns=others)
+    return interpret(source, shipped_definitions(), inputs)
 
 
 def said(found: Imported, what: str) -> list[tuple[str, str]]:

@@ -445,6 +445,17 @@ def test_what_is_said_of_filters(filters: str, what: str, verdict: str, words: s
     assert_said(of(f"filter {{ {filters} }}"), what, verdict, words)
 
 
+def test_a_line_that_is_no_pattern_is_told_of_and_the_others_are_read() -> None:
+    text = 'filter { if [program] == "own" { grok { match => { "message" => "^%{B}$" } } } }'
+    found = of(text, "A a\nREADME\n# comment\n\nB (?<b>b)\n")
+
+    assert said(found, "line") == [
+        ("wrong", "no pattern: a NAME, a blank and a regular expression")
+    ]
+    assert [str(one.place) for one in found.entries if one.what == "line"] == ["own.grok:2:1"]
+    assert found.pattern_file == "B (?<b>b)\n"
+
+
 @pytest.mark.parametrize(
     "condition",
     [
