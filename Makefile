@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 
-.PHONY: run test lock audit man
+.PHONY: run test lock audit man wheel wheelhouse deb container release
 
 CONFIG = $(if $(wildcard mailingest.toml),--config mailingest.toml)
 
@@ -26,6 +26,44 @@ lock:
 man: $(VENV)/run
 	$(VENV)/bin/python -m docs.man build/man
 
+BUILD_PATH = $(CURDIR)/$(VENV)/build/bin:$$PATH
+
+# In dist/, the same bytes from the same files.
+wheel: $(VENV)/build/done
+	rm -f dist/mailingest-*.whl
+	$(VENV)/build/bin/python -m hatchling build --target wheel
+
+# All that the wheel needs, in build/wheels: .deb and container are made of it without a network.
+wheelhouse: $(VENV)/build/done
+	PATH="$(BUILD_PATH)" packages/wheelhouse build/wheels
+
+# For Debian 12 and 13, in dist/.
+deb: wheel wheelhouse
+	packages/deb dist/mailingest-*.whl build/wheels dist
+
+# With podman, buildah or docker (whose format has health checks); BASE is the image with Python that it stands on.
+BUILDER ?= podman
+COMMITTED = $(shell git log -1 --format=%ct)
+container: wheel wheelhouse
+	rm -rf build/container
+	mkdir -p build/container/wheels
+	cp dist/mailingest-*.whl build/wheels/*.whl build/container/wheels
+	BUILDAH_FORMAT=docker $(BUILDER) build --network none --tag mailingest \
+	  $(if $(BASE),--build-arg BASE=$(BASE)) --build-arg SOURCE_DATE_EPOCH=$(COMMITTED) \
+	  $(if $(filter docker,$(BUILDER)),,--timestamp $(COMMITTED)) \
+	  --file packages/Containerfile build/container
+
+# All of a release in dist/, and its tag, which is there when everything else is.
+release:
+	packages/release-check
+	rm -rf dist
+	$(MAKE) --no-print-directory deb $(VENV)/audit/done
+	$(VENV)/build/bin/python -m hatchling build --target sdist
+	PATH="$(CURDIR)/$(VENV)/audit/bin:$$PATH" .ci/sbom dist/mailingest.cdx.json
+	cd dist && sha256sum -- * > SHA256SUMS
+	tag=v$$(packages/release-check) && \
+	{ git rev-parse --quiet --verify "refs/tags/$$tag" || git tag --annotate --message "$$tag" "$$tag"; }
+
 audit: $(VENV)/audit/done
 	PATH="$(CURDIR)/$(VENV)/audit/bin:$$PATH" .ci/audit
 
@@ -41,6 +79,11 @@ $(VENV)/run: $(VENV)/bin/pip requirements/run.txt pyproject.toml
 $(VENV)/audit/done: $(VENV)/bin/pip requirements/audit.txt
 	$(PYTHON) -m venv $(VENV)/audit
 	$(VENV)/audit/bin/pip install --quiet --require-hashes -r requirements/audit.txt
+	touch $@
+
+$(VENV)/build/done: $(VENV)/bin/pip requirements/build.txt
+	$(PYTHON) -m venv $(VENV)/build
+	$(VENV)/build/bin/pip install --quiet --require-hashes -r requirements/build.txt
 	touch $@
 
 $(VENV)/dev: $(VENV)/bin/pip requirements/dev.txt pyproject.toml

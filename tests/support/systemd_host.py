@@ -46,6 +46,8 @@ class SystemdHost:
     Needs root and Debian's systemd; says so if they are missing.
     """
 
+    _target = "test.target"
+
     def __init__(self, units: Path, log: Path) -> None:
         if os.geteuid() != 0 or not Path("/lib/systemd/systemd").exists():
             raise RuntimeError("needs root and systemd: apt-get install systemd")
@@ -56,17 +58,7 @@ class SystemdHost:
     def __enter__(self) -> Self:
         with self._log.open("wb") as log:
             self._unshare = subprocess.Popen(
-                [
-                    "unshare",
-                    "--fork",
-                    "--kill-child",
-                    *_NAMESPACES,
-                    "sh",
-                    "-c",
-                    _BOOT,
-                    "sh",
-                    str(self._units),
-                ],
+                ["unshare", "--fork", "--kill-child", *_NAMESPACES, *self._boot()],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -86,6 +78,10 @@ class SystemdHost:
         trace: TracebackType | None,
     ) -> None:
         self._end()
+
+    def _boot(self) -> list[str]:
+        """The command that ends by being systemd."""
+        return ["sh", "-c", _BOOT, "sh", str(self._units)]
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         """Run a command on the host; the caller looks at its exit code."""
@@ -119,7 +115,7 @@ class SystemdHost:
         if self._unshare.poll() is not None:
             raise RuntimeError(f"systemd has ended: {self.log()}")
         try:
-            return self.run("systemctl", "is-active", "test.target").stdout.strip() == "active"
+            return self.run("systemctl", "is-active", self._target).stdout.strip() == "active"
         except (IndexError, FileNotFoundError):
             return False
 
