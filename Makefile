@@ -68,10 +68,12 @@ audit: $(VENV)/audit/done
 	PATH="$(CURDIR)/$(VENV)/audit/bin:$$PATH" .ci/audit
 
 $(VENV)/bin/pip:
+	@echo 'Making a virtual environment in $(VENV).'
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mailingest needs Python 3.11 or later")'
 	$(PYTHON) -m venv $(VENV) || { echo 'Install venv first: apt-get install python3-venv' >&2; exit 1; }
 
 $(VENV)/run: $(VENV)/bin/pip requirements/run.txt pyproject.toml
+	@echo 'Installing what mailingest needs into $(VENV); this takes a minute or so.'
 	$(VENV)/bin/pip install --quiet --require-hashes -r requirements/run.txt
 	$(VENV)/bin/pip install --quiet --no-deps --editable .
 	touch $@

@@ -116,3 +116,34 @@ def test_cases_of_patterns_decide_the_exit_code(tmp_path: Path, data: str, code:
     done = mailingest("patterns", "test", str(tmp_path))
     assert (done.returncode, done.stderr) == (code, "")
     assert done.stdout.splitlines()[-1] == ("1 cases pass", "1 cases, 1 failed")[code]
+
+
+def test_the_password_of_a_user_may_come_through_a_pipe() -> None:
+    command = [sys.executable, "-m", "mailingest", "web-user", "ann"]
+    done = subprocess.run(
+        command,
+        input="s3cret\nrest\n",
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=PATIENCE,
+    )
+    name, _, hashed = done.stdout.strip().partition(":")
+    assert (name, done.stderr) == ("ann", "")
+    assert hashed.startswith("scrypt$")
+    nothing = mailingest("web-user", "ann")
+    assert nothing.returncode == 2
+    assert "no password on the standard input" in nothing.stderr
+
+
+def test_the_printed_configuration_is_the_shipped_one() -> None:
+    shipped = Path(__file__).parents[1] / "config" / "mailingest.toml"
+    assert mailingest("config").stdout == shipped.read_text("utf-8")
+
+
+def test_a_replay_of_nothing_says_so(tmp_path: Path) -> None:
+    config = tmp_path / "mailingest.toml"
+    config.write_text(f'[state]\ndirectory = "{tmp_path}"\n')
+    done = mailingest("replay", "-", "--config", str(config))
+    assert done.returncode == 0
+    assert "there was no line in what was to be read" in done.stderr

@@ -10,9 +10,9 @@ from mailingest.commands.redos_probe import find_slow
 from mailingest.config import Settings, StreamListener
 from mailingest.errors import MailingestError, UsageError
 from mailingest.escaping import escape_terminal
+from mailingest.ownership import foreign_files
 from mailingest.service.intake import build_tls
 from mailingest.spool.files import make_directory
-from mailingest.spool.ownership import foreign_files
 from mailingest.spool.status import Status, spool_status
 from mailingest.wiring import build_store, read_definitions
 

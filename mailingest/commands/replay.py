@@ -188,6 +188,11 @@ class Replay:
 
     def _conclude(self, batcher: Batcher) -> int:
         counters = self._pipeline.counters
+        if not counters.frames and not self._interrupted:
+            _log.warning(
+                "there was no line in what was to be read: nothing was stored",
+                files=[str(file.path) for file in self._files],
+            )
         _log.info(
             "replay interrupted; run it again to go on" if self._interrupted else "replay finished",
             files=len(self._files),

@@ -15,8 +15,8 @@ import structlog
 
 from mailingest.documents import Document
 from mailingest.errors import StoreUnavailable, UsageError
+from mailingest.ownership import make_own_directories, why_not_writable, why_unreadable
 from mailingest.spool.files import sync_directory
-from mailingest.spool.ownership import make_own_directories, why_not_writable, why_unreadable
 from mailingest.stores.appending import append_whole, open_for_append
 from mailingest.stores.protocol import Rejection
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from mailingest.errors import MailingestError, UsageError
 from mailingest.inputs.compressed import DAMAGE, RawFile, decompressed, written_at
 from mailingest.inputs.transcoding import form_of, transcoded
+from mailingest.ownership import why_unreadable
 from mailingest.syslog.framing import (
     MAX_FRAME_OCTETS,
     FrameCounters,
@@ -201,4 +202,6 @@ def _hint(error: OSError) -> str:
         return "no such file"
     if isinstance(error, IsADirectoryError):
         return "is a directory; name its files, for instance with a pattern in quotes"
+    if isinstance(error, PermissionError) and error.filename is not None:
+        return why_unreadable(Path(error.filename))
     return (error.strerror or str(error)).lower()

@@ -22,6 +22,7 @@ def configure(log: Log) -> None:
     renderers: list[Any] = (
         [
             _clean_exception,
+            _list_counters,
             structlog.dev.ConsoleRenderer(
                 colors=sys.stderr.isatty(),
                 repr_native_str=True,
@@ -73,6 +74,24 @@ class _OfLibraries(logging.Handler):
             message=record.getMessage(),
             exc_info=record.exc_info,
         )
+
+
+def _list_counters(_: Any, __: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """The counters that have counted something, one a line: there are more than a line holds."""
+    if entry.get("event") != "counters":
+        return entry
+    counted = {
+        name: value
+        for name, value in entry.items()
+        if name not in ("event", "level", "timestamp") and value not in (0, None, {})
+    }
+    rows = [f"    {name:<30} {escape_terminal_lines(_figure(counted[name]))}" for name in counted]
+    head = {name: entry[name] for name in ("level", "timestamp") if name in entry}
+    return {**head, "event": "\n".join(["counters", *rows])}
+
+
+def _figure(value: Any) -> str:
+    return f"{value:>15,}" if isinstance(value, int | float) else str(value)
 
 
 def _clean_exception(_: Any, __: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

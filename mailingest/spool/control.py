@@ -15,9 +15,9 @@ from zlib import crc32
 import orjson
 import structlog
 
+from mailingest.ownership import open_own
 from mailingest.spool.files import sync_directory
 from mailingest.spool.losses import Losses
-from mailingest.spool.ownership import open_own
 from mailingest.spool.records import Position
 from mailingest.spool.segments import HEADER_BYTES, check_version, file_header
 

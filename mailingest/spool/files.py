@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from mailingest.errors import UsageError
-from mailingest.spool.ownership import (
+from mailingest.ownership import (
     is_denied,
     make_own_directories,
     open_own,

@@ -21,7 +21,7 @@ from typing import Final
 
 import structlog
 
-from mailingest.spool.ownership import open_own
+from mailingest.ownership import open_own
 
 _log = structlog.get_logger(__name__)
 

@@ -16,9 +16,9 @@ from typing import Final
 
 import structlog
 
+from mailingest.ownership import open_own
 from mailingest.spool.control import ControlFile
 from mailingest.spool.damage import DamageReport, Unreadable
-from mailingest.spool.ownership import open_own
 from mailingest.spool.records import FrameBatch, JournalRecord, Position, encode
 from mailingest.spool.recovery import find_end, find_start, first_record
 from mailingest.spool.segments import (

@@ -17,10 +17,10 @@ import orjson
 import structlog
 
 from mailingest.errors import UsageError
+from mailingest.ownership import open_own
 from mailingest.spool.arrivals import Arrivals
 from mailingest.spool.files import make_directory
 from mailingest.spool.journal import SEGMENT_BYTES, Journal
-from mailingest.spool.ownership import open_own
 from mailingest.spool.records import FrameBatch, JournalRecord, Position
 from mailingest.spool.syncing import GroupCommit
 

@@ -13,9 +13,9 @@ import orjson
 
 from mailingest.config import Settings
 from mailingest.errors import UsageError
+from mailingest.ownership import why_unreadable
 from mailingest.spool.control import read_control
 from mailingest.spool.losses import Losses
-from mailingest.spool.ownership import why_unreadable
 from mailingest.spool.queue import STATE_BYTES, STATE_FILE
 from mailingest.spool.records import Position
 from mailingest.spool.recovery import find_end, first_record

@@ -4,7 +4,7 @@ import os
 import stat
 from pathlib import Path
 
-from mailingest.spool.ownership import open_own
+from mailingest.ownership import open_own
 
 
 def open_for_append(path: Path) -> int:

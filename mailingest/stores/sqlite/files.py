@@ -11,8 +11,8 @@ from typing import Final
 import structlog
 
 from mailingest.errors import StoreUnavailable, UsageError
+from mailingest.ownership import create_own, why_not_writable, why_unreadable
 from mailingest.spool.files import sync_directory
-from mailingest.spool.ownership import create_own, why_not_writable, why_unreadable
 from mailingest.stores.days import day_of, touches, type_of
 from mailingest.stores.sqlite.schema import bring_up_to_date, schema_version
 from mailingest.syslog.sources import TYPE_NAME

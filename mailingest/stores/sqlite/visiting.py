@@ -13,7 +13,7 @@ from typing import Final
 import orjson
 import structlog
 
-from mailingest.spool.ownership import is_denied, why_unreadable
+from mailingest.ownership import is_denied, why_unreadable
 from mailingest.stores.events import StoredEvent
 from mailingest.stores.gaps import Gap
 from mailingest.stores.sqlite.files import (

@@ -12,6 +12,7 @@ import structlog
 
 from mailingest.documents import Document
 from mailingest.errors import StoreUnavailable, UsageError
+from mailingest.ownership import is_denied, make_own_directories, why_not_writable
 from mailingest.postfix.index_keys import (
     UNMATCHED,
     is_about_a_mail,
@@ -29,7 +30,6 @@ from mailingest.postfix.names import (
     SASL_USERNAME,
     SENDER,
 )
-from mailingest.spool.ownership import is_denied, make_own_directories, why_not_writable
 from mailingest.stores.protocol import Rejection, WriteResult
 from mailingest.stores.sqlite.files import (
     SUFFIX,
