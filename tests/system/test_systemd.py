@@ -152,6 +152,27 @@ def test_it_starts_receives_restarts_and_stops(host: SystemdHost) -> None:
     assert host.show("mailingest", "Result") == "success"
 
 
+def test_a_reload_ends_with_what_came_of_it(host: SystemdHost) -> None:
+    file = "/etc/mailingest/mailingest.toml"
+
+    def written(text: str) -> int:
+        host.run("sh", "-c", """printf '%s\\n' "$1" > $0""", file, text)
+        return host.run("systemctl", "reload", "mailingest").returncode
+
+    host.run("mkdir", "-p", "/etc/mailingest")
+    assert host.run("systemctl", "start", "mailingest").returncode == 0, host.log()
+    main = host.show("mailingest", "MainPID")
+    assert written('[log]\nlevel = "debug"') == 0, host.log()
+    assert written("[log") != 0, "as ExecReload= was refused"
+    assert (host.show("mailingest", "MainPID"), host.show("mailingest", "ActiveState")) == (
+        main,
+        "active",
+    )
+    host.run("rm", file)
+    assert host.run("systemctl", "reload", "mailingest").returncode == 0
+    host.run("systemctl", "stop", "mailingest.socket", "mailingest")
+
+
 def test_the_watchdog_ends_what_a_line_holds_up_until_the_line_is_set_aside(
     host: SystemdHost,
 ) -> None:
