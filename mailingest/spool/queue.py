@@ -216,6 +216,7 @@ class Spool:
 
     def limit(self, max_bytes: int) -> None:
         """Keep at most so much on disk from now on."""
+        self._max_bytes = max_bytes
         self._journal.limit(max_bytes)
 
     def _oldest(self, unstored: int) -> float | None:

@@ -54,6 +54,7 @@ class Accounts:
         self.not_watched = 0
         """How many mails came from accounts for which there was no room."""
         self._accounts: dict[str, _Account] = {}
+        self._room_made = 0
 
     def __len__(self) -> int:
         return len(self._accounts)
@@ -63,7 +64,8 @@ class Accounts:
         user, hour = user[:LONGEST_SUBJECT], seconds // _HOUR
         account = self._accounts.get(user)
         if account is None:
-            if len(self._accounts) >= MOST_ACCOUNTS:
+            if len(self._accounts) >= MOST_ACCOUNTS and hour > self._room_made:
+                self._room_made = hour  # it takes long: not for each mail
                 self._make_room(hour)
             if len(self._accounts) >= MOST_ACCOUNTS:
                 self.not_watched += 1

@@ -18,7 +18,7 @@ from typing import Final
 
 import orjson
 
-from mailingest.watching.notices import Notice
+from mailingest.watching.notices import LONGEST_HOST, Notice
 
 SLOT_SECONDS: Final = 300
 _DAY: Final = 86_400 // SLOT_SECONDS
@@ -58,7 +58,7 @@ class Hosts:
 
     def add(self, host: str, now: float) -> None:
         """A host logs that is not known."""
-        if len(self.last_line) >= MOST_HOSTS:
+        if len(self.last_line) >= MOST_HOSTS or len(host) > LONGEST_HOST:
             self.not_watched += 1
             return
         self.last_line[host] = now

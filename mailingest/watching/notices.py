@@ -29,6 +29,8 @@ HINTS: Final[dict[Kind, str]] = {
 
 # Of a text that comes from lines; made-up names must not fill a screen either.
 LONGEST_SUBJECT: Final = 200
+# RFC 1035, 2.3.4; a line may say anything.
+LONGEST_HOST: Final = 255
 MOST_OF_A_KIND: Final = 50
 
 

@@ -15,7 +15,7 @@ from zlib import crc32
 
 import orjson
 
-from mailingest.watching.notices import LONGEST_SUBJECT, Notice
+from mailingest.watching.notices import LONGEST_HOST, LONGEST_SUBJECT, Notice
 
 _DAY: Final = 86_400
 # What a day's mail counts a day later: half is left after three days.
@@ -168,7 +168,7 @@ class Relays:
     def _add(self, host: str, name: str) -> _Relay | None:
         if len(self._relays) >= MOST_RELAYS:
             self._make_room()
-        if len(self._relays) >= MOST_RELAYS:
+        if len(self._relays) >= MOST_RELAYS or len(host) > LONGEST_HOST:
             self.not_watched += 1
             return None
         relay = self._relays[host, name] = _Relay()

@@ -24,6 +24,7 @@ MOST_KNOWN: Final = 8192
 MOST_NEW: Final = 256
 _SNAPSHOT_ROWS: Final = 2000
 _KEY_BYTES: Final = 6
+_LONGEST_SERVICE: Final = 64
 
 
 @dataclass(slots=True)
@@ -58,7 +59,7 @@ class Unmatched:
         self._in_second += 1
         if self._in_second > _MOST_A_SECOND:
             return
-        template = message_template(text)[:LONGEST_SUBJECT]
+        service, template = service[:_LONGEST_SERVICE], message_template(text)[:LONGEST_SUBJECT]
         key = _key(service, template)
         if key in self._known:
             return

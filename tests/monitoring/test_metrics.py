@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from typer.testing import CliRunner
 
 from mailingest.cli import app
@@ -21,10 +22,12 @@ from mailingest.postfix.reason_classes import REASON_CLASSES, reason_class
 from mailingest.service.counters import COUNTERS
 from mailingest.service.endpoint import Endpoint, endpoint_of
 from mailingest.service.exposition import exposition, metric_name
+from mailingest.service.noticed import keep, recalled
 from mailingest.service.overview import overview, sample
 from mailingest.service.parts import build_parts
 from mailingest.service.rates import Rates
 from mailingest.spool.status_socket import NoAnswer, ask
+from mailingest.watching.watch import Watch
 from tests.monitoring.watched import Watched
 from tests.support.site import Site
 
@@ -221,3 +224,40 @@ def test_the_class_of_a_reason_is_the_subject_of_its_code(code: str, expected: s
 def test_the_labels_of_outcomes_are_a_closed_list() -> None:
     assert reason_class({}) in REASON_CLASSES
     assert len(OUTCOMES) * len(REASON_CLASSES) < 100
+
+
+def test_names_of_hosts_are_escaped_bounded_and_no_addresses(tmp_path: Path) -> None:
+    parts = build_parts(Settings.model_validate({"state": {"directory": tmp_path}}))
+    hosts = parts.pipeline.watch.hosts
+    now = time.time()
+    for host in ('a"b\\c\n', "192.0.2.1", "2001:db8::1", *(f"mx{n}" for n in range(300))):
+        hosts.add(host, now - 60)
+    text = exposition(parts).decode()
+    [family] = [
+        one
+        for one in text_string_to_metric_families(text)
+        if one.name == "mailingest_host_silence_seconds"
+    ]
+    found = {sample.labels["host"]: sample.value for sample in family.samples}
+    assert len(found) == 201
+    assert found['a"b\\c\n'] >= 60
+    assert found["other"] >= 60
+    assert not {"192.0.2.1", "2001:db8::1"} & found.keys()
+
+
+def test_what_was_learned_outlives_the_daemon_and_damage_does_no_harm(tmp_path: Path) -> None:
+    watch = Watch()
+    watch.hosts.add("mx1", 1_772_000_000.0)
+    keep(tmp_path / "noticed", watch.snapshot())
+    assert list(recalled(tmp_path / "noticed").snapshot()) == list(watch.snapshot())
+    whole = (tmp_path / "noticed").read_bytes()
+    for damaged in (whole[:-20], b"", b"\x00" * 99, whole.replace(b"mx1", b'"]['), b"[]\n" + whole):
+        (tmp_path / "noticed").write_bytes(damaged)
+        assert not recalled(tmp_path / "noticed").hosts.last_line
+    assert not recalled(tmp_path / "nothing").hosts.last_line
+
+
+def test_a_spool_whose_limit_is_changed_says_so(tmp_path: Path) -> None:
+    parts = build_parts(Settings.model_validate({"state": {"directory": tmp_path}}))
+    parts.spool.limit(64 * 1024**2)
+    assert f"mailingest_spool_limit_bytes {float(64 * 1024**2)}" in exposition(parts).decode()
