@@ -239,7 +239,7 @@ def test_names_of_hosts_are_escaped_bounded_and_no_addresses(tmp_path: Path) -> 
         if one.name == "mailingest_host_silence_seconds"
     ]
     found = {sample.labels["host"]: sample.value for sample in family.samples}
-    assert len(found) == 201
+    assert len(found) == 200
     assert found['a"b\\c\n'] >= 60
     assert found["other"] >= 60
     assert not {"192.0.2.1", "2001:db8::1"} & found.keys()
@@ -260,4 +260,4 @@ def test_what_was_learned_outlives_the_daemon_and_damage_does_no_harm(tmp_path: 
 def test_a_spool_whose_limit_is_changed_says_so(tmp_path: Path) -> None:
     parts = build_parts(Settings.model_validate({"state": {"directory": tmp_path}}))
     parts.spool.limit(64 * 1024**2)
-    assert f"mailingest_spool_limit_bytes {float(64 * 1024**2)}" in exposition(parts).decode()
+    assert "mailingest_spool_limit_bytes 6.7108864e+07\n" in exposition(parts).decode()
