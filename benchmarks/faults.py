@@ -99,6 +99,8 @@ _KILLED: Final = "daemon killed"
 # How many hosts send, and for how many seconds they pause between two bursts.
 _LOAD: Final = (2, 0.1)
 _KILLS_LOAD: Final = (6, 0.05)
+# A file takes whatever is written, so nothing else keeps its writer from being ahead of all.
+_SHIPPED_LOAD: Final = (2, 0.4)
 _DIES_AGAIN: Final = 0.5
 _HELD_SECONDS: Final = (0.05, 1.5)
 _BETWEEN_SECONDS: Final = (0.0, 0.6)
@@ -143,6 +145,8 @@ class Campaign:
         self._index_faults: IndexFaults | None = None
         self.letters_sent_again = 0
         hosts, pause = _KILLS_LOAD if mode == "kills" else _LOAD
+        if mode in SHIPPED_MODES:
+            hosts, pause = _SHIPPED_LOAD
         names = [f"mx{number}" for number in range(1, hosts + 1)]
         self._inputs = f"[[inputs.tcp]]\nport = {self._port}"
         self._shipped: list[Shipped] = []
