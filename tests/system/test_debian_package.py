@@ -137,7 +137,8 @@ def walk_through_an_upgrade(host: Host) -> None:
     host.do("sed -i 's/^# days = .*/days = 7/' /etc/mailingest/mailingest.toml")
     host.do("echo force-confold > /etc/dpkg/dpkg.cfg.d/keep")
     assert "WRONG" not in host.do(*commands("mailingest check"))
-    process = host.show("mailingest", "MainPID")
+    host.do(*commands("mailingest-web"))
+    process, page = (host.show(unit, "MainPID") for unit in ("mailingest", "mailingest-web"))
     with lines_coming_in(host) as sent:
         host.do(*commands("apt-get install"))
         wait_until(lambda: host.is_active("mailingest"), "it is active again")
@@ -149,8 +150,8 @@ def walk_through_an_upgrade(host: Host) -> None:
         "stat -c '%U:%G %a' /etc/mailingest/mailingest.toml", "grep ^days /etc/mailingest/*.toml"
     )
     assert config == "root:mailingest 640\ndays = 7\n"
-    host.do(*commands("mailingest-web"))
     assert host.is_active("mailingest-web")
+    assert host.show("mailingest-web", "MainPID") != page
 
 
 def walk_away(host: Host, before: set[str]) -> None:
