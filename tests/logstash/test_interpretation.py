@@ -332,6 +332,22 @@ def test_lines_have_the_fields_that_the_pipeline_gave_them(name: str) -> None:
     assert compared > 300
 
 
+def test_fields_of_the_first_patterns_are_those_here_under_other_names() -> None:
+    text = (
+        "Untrusted TLS connection established to mx1[192.0.2.9]:25: TLSv1.2 with cipher AES "
+        "(128/256 bits)"
+    )
+    files = (DATA / "logstash-pipelines" / "04-whyscream-2014" / "patterns.d").glob("postfix*")
+    theirs = SiteGroks(files).match("%{POSTFIX_SMTP}", text) or {}
+    record = build_decoder(Settings(), live=False).decode(
+        f"Nov 24 15:41:22 mx1 postfix/smtp[5]: {text}".encode(), reference=1_795_600_000.0
+    )
+    ours = build_parser(Settings()).parse(record).fields
+
+    names = [f"postfix_smtp_tls_{name}" for name in ("version", "cipher", "cipher_size")]
+    assert [theirs[name] for name in names] == [ours[EQUIVALENTS[name]] for name in names]
+
+
 def is_same(here: Any, value: str) -> bool:
     if here == "true":
         return value in ("!", "?", "requiretls")
