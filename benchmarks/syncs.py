@@ -17,6 +17,7 @@ import uvloop
 from benchmarks.measure import Figures, show
 from mailingest.inputs.stream import TcpInput
 from mailingest.service.intake import Intake
+from mailingest.spool.positions import Positions
 from mailingest.spool.queue import Spool
 
 _LINE: Final = (
@@ -50,7 +51,8 @@ async def measure(
     """Bursts of so many lines from so many senders, each waiting for its acceptance."""
     spool = Spool(directory, max_bytes=1 << 40)
     spool.open(None)
-    intake = Intake(spool, syncs_first=mode == "always")
+    positions = Positions(directory / "positions", spool, syncs=mode != "never")
+    intake = Intake(spool, positions, syncs_first=mode == "always")
     tcp = TcpInput(
         "127.0.0.1", 0, max_connections=1000, idle_timeout=None, deliver=intake.take_frames
     )

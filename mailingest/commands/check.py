@@ -10,6 +10,10 @@ from mailingest.commands.redos_probe import find_slow
 from mailingest.config import Settings, StreamListener
 from mailingest.errors import MailingestError, UsageError
 from mailingest.escaping import escape_terminal
+from mailingest.inputs.followed import followed_paths
+from mailingest.inputs.journald import why_unreadable
+from mailingest.inputs.permissions import hint
+from mailingest.inputs.rotated import opened
 from mailingest.ownership import foreign_files
 from mailingest.service.intake import build_tls
 from mailingest.spool.files import make_directory
@@ -41,6 +45,8 @@ def check(settings: Settings, page: Callable[[], object] | None = None) -> bool:
             for one in settings.inputs.udp
         ),
         *((name, _stream(one, addresses)) for name, one in settings.inputs.streams),
+        *(("file", _followed(one.path, warnings)) for one in settings.inputs.file),
+        *((("journald", _journal),) if settings.inputs.journald.enabled else ()),
         ("store", lambda: asyncio.run(build_store(settings).check(warnings.append))),
         ("web", of_page),
     ]
@@ -142,3 +148,26 @@ def _stream(listener: StreamListener, addresses: AddressCheck) -> Callable[[], s
         return f"{attempt()}, and its certificate and key are right"
 
     return with_tls
+
+
+def _followed(path: str, warnings: list[str]) -> Callable[[], str]:
+    def attempt() -> str:
+        files = list(followed_paths(path).values())
+        if not files:
+            warnings.append(f"nothing matches {path} yet; a file is followed once it is there")
+        for file in files:
+            try:
+                opened(file).close()
+            except FileNotFoundError:
+                warnings.append(f"{file} does not exist yet; it is followed as soon as it does")
+            except OSError as error:
+                raise UsageError(f"{file}: {hint(file, error)}") from None
+        return f"{path} can be followed"
+
+    return attempt
+
+
+def _journal() -> str:
+    if (reason := why_unreadable()) is not None:
+        raise UsageError(reason)
+    return "the journal can be read"

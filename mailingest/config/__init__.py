@@ -10,6 +10,8 @@ from mailingest.config.places import (
 )
 from mailingest.config.sections import (
     Elasticsearch,
+    FollowedFiles,
+    Journald,
     Listener,
     Log,
     Spool,
@@ -23,6 +25,8 @@ from mailingest.config.values import load_zone
 
 __all__ = [
     "Elasticsearch",
+    "FollowedFiles",
+    "Journald",
     "Listener",
     "Log",
     "Settings",

@@ -17,16 +17,19 @@ from pydantic_core import PydanticCustomError
 
 from mailingest.config.places import default_state_directory
 from mailingest.config.values import (
+    AbsolutePath,
     CertificateName,
     Charset,
     Days,
     Duration,
     Fingerprint,
+    JournalMatch,
     Network,
     OwnFields,
     Port,
     Server,
     ServerName,
+    Since,
     Size,
     TypeName,
     WholeDays,
@@ -149,6 +152,32 @@ class LumberjackListener(StreamListener):
     port: Port = Field(5044, description="port to listen on; 0 takes a free one")
 
 
+class Journald(Listener):
+    """The systemd journal of this machine, read by journalctl."""
+
+    enabled: bool = Field(False, description="true reads it")
+    since: Since = Field(
+        "now",
+        description="what the first start reads: from `now` on, `all`, or the time before now; "
+        "later starts go on where the last one was",
+    )
+    matches: tuple[JournalMatch, ...] = Field(
+        ("SYSLOG_FACILITY=2",),
+        description="which entries, as arguments of journalctl; facility 2 is mail",
+    )
+
+
+class FollowedFiles(Listener):
+    """Log files that are read as they are written, through their rotation."""
+
+    path: AbsolutePath = Field(description="path, or a pattern with * and ?")
+    start: Literal["end", "beginning"] = Field(
+        "end",
+        description="where the first start begins in a file that is there; later starts go on "
+        "where the last one was",
+    )
+
+
 class Inputs(_Section):
     """Where syslog comes in."""
 
@@ -156,6 +185,8 @@ class Inputs(_Section):
     tcp: tuple[TcpListener, ...] = Field((TcpListener(),), description="TCP listeners")
     relp: tuple[RelpListener, ...] = Field((), description="RELP listeners")
     lumberjack: tuple[LumberjackListener, ...] = Field((), description="Lumberjack listeners")
+    journald: Journald = Field(Journald(), description="the journal of this machine")
+    file: tuple[FollowedFiles, ...] = Field((), description="log files that are followed")
     max_hosts_per_peer: int = Field(
         5000, ge=1, description="host names under which a peer may send before lines are tagged"
     )

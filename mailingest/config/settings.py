@@ -107,11 +107,14 @@ class Settings(BaseSettings):
             "tcp": self.inputs.tcp,
             "relp": self.inputs.relp,
             "lumberjack": self.inputs.lumberjack,
+            "file": self.inputs.file,
         }
         for protocol, listeners in inputs.items():
             for number, one in enumerate(listeners):
                 if one.type is not None:
                     yield f"inputs.{protocol}.{number}.type", one.type
+        if self.inputs.journald.type is not None:
+            yield "inputs.journald.type", self.inputs.journald.type
         for name in self.types:
             yield f"types.{name}", name
 

@@ -18,6 +18,7 @@ from mailingest.postfix.fields import NAMES
 from mailingest.syslog.sources import TYPE_NAME
 
 _DNS_NAME = re.compile(r"(?:\*\.)?[\w-]+(?:\.[\w-]+)*", re.ASCII)
+_JOURNAL_MATCH = re.compile(r"[A-Z0-9_]{1,64}=[^\0\n]{0,1000}")
 _OWN_FIELD = re.compile(r"@?[A-Za-z_][\w-]*(?:\.[\w@-]+)*", re.ASCII)
 
 # ASCII that some codecs take for more: the first of these is ASCII in no codec that has escapes
@@ -68,6 +69,30 @@ def _type_name(name: str) -> str:
             "is a letter or a digit, at most 64"
         )
     return name
+
+
+def _since(value: Any) -> Any:
+    if value in ("now", "all"):
+        return value
+    try:
+        return read_seconds(value)
+    except ValueError as error:
+        raise ValueError(f"must be `now` or `all`, or it {error}") from None
+
+
+def _absolute_path(path: str) -> str:
+    if not path.startswith("/") or "\0" in path:
+        raise ValueError("must be an absolute path, such as /var/log/mail.log")
+    return path
+
+
+def _journal_match(match: str) -> str:
+    if match != "+" and _JOURNAL_MATCH.fullmatch(match) is None:
+        raise ValueError(
+            "must be FIELD=value as journalctl takes it, such as SYSLOG_FACILITY=2 or "
+            "_SYSTEMD_UNIT=dovecot.service, or + between two of them"
+        )
+    return match
 
 
 def _network(text: Any) -> Any:
@@ -157,3 +182,8 @@ Zone = Annotated[str, AfterValidator(_zone)]
 Charset = Annotated[str, AfterValidator(charset_name)]
 TypeName = Annotated[str, AfterValidator(_type_name)]
 Port = Annotated[int, Field(ge=0, le=65_535)]
+Since = Annotated[Literal["now", "all"] | float, BeforeValidator(_since)]
+"""From now on, all that there is, or seconds before now."""
+AbsolutePath = Annotated[str, AfterValidator(_absolute_path)]
+"""A path, or a pattern for paths."""
+JournalMatch = Annotated[str, AfterValidator(_journal_match)]

@@ -1,7 +1,13 @@
 """What every network input does, and what cuts the bytes of a connection into frames."""
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Final, Protocol
+
+BEGUN: Final = "begun"
+"""The key of a place that says when it was begun to read without a gap or repetition, an integer.
+
+Another one says that lines may come again which were handed on before.
+"""
 
 
 class Input(Protocol):
@@ -22,6 +28,26 @@ class Input(Protocol):
 
     def counters(self) -> Mapping[str, int]:
         """Its part of counters that mailingest.service.counters declares, by name."""
+
+
+class Reading(Protocol):
+    """Something that is read, over restarts: its lines are handed on with how far they go.
+
+    A place is what JSON can hold, and but for BEGUN means something to its input alone.
+    """
+
+    def begin(self) -> Mapping[str, Any] | None:
+        """The place to go on at.  What others take from now on who read the same is ignored."""
+
+    @property
+    def place(self) -> Mapping[str, Any] | None:
+        """How far it was read; None if it never was."""
+
+    async def take(self, frames: list[bytes], place: Mapping[str, Any]) -> None:
+        """Take frames, of which there may be none, and the place behind them, both or neither.
+
+        Waits for room; if it is cancelled, neither was taken.
+        """
 
 
 class Framing(Protocol):

@@ -128,6 +128,19 @@ COUNTERS: Final = (
     _of_inputs("frames_oversized", "lines over TCP that were cut at 64 KiB"),
     _of_inputs("frames_unterminated", "lines whose connection ended before their line feed"),
     _of_inputs("frames_truncated", "lines whose connection ended before their announced length"),
+    _of_inputs("files_followed", "log files that are followed and there now", "gauge"),
+    _of_inputs("files_rotated", "times that a followed file was replaced by another one"),
+    _of_inputs("files_truncated", "times that a followed file was truncated"),
+    _of_inputs(
+        "file_rests_lost", "files whose rest is nowhere any more, or cannot be read; see the log"
+    ),
+    _of_inputs("lines_read", "lines that were read from followed files"),
+    _of_inputs("lines_empty", "empty lines between them, which are counted nowhere else"),
+    _of_inputs("lines_oversized", "lines of files and of the journal that were cut at 64 KiB"),
+    _of_inputs("lines_unterminated", "last lines of rotated files without a line feed"),
+    _of_inputs("journal_entries", "entries that were read from the systemd journal"),
+    _of_inputs("journal_restarts", "times that journalctl ended and was started again"),
+    _of_inputs("journal_gaps", "times that the entry read last was gone from the journal"),
     Counter(
         "frames_received",
         "counter",

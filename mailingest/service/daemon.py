@@ -54,6 +54,8 @@ _log = structlog.get_logger(__name__)
 
 # Delivery lines that wait for their qmgr line go out about this many seconds late at most.
 _TICK_SECONDS: Final = 0.5
+# What was read since is looked for in the spool at the next start.
+_POSITIONS_SECONDS: Final = 5.0
 # Dead letters that a command has taken away are counted this long at most.
 _MEASURE_SECONDS: Final = 60.0
 # Another kind of signal that comes within this many seconds belongs to the first one: Ctrl-C sends
@@ -86,7 +88,12 @@ class Daemon:
         self._snapshot = settings.state.directory / "queue-ids"
         self._parts = parts = build_parts(settings)
         self._snapshots = Snapshots(
-            self._snapshot, parts.pipeline, parts.spool, parts.batcher.receipts, parts.writer.sync
+            self._snapshot,
+            parts.pipeline,
+            parts.spool,
+            parts.batcher.receipts,
+            parts.writer.sync,
+            parts.positions,
         )
         self._rates = Rates()
         self._reloader = Reloader(settings, parts, self._snapshots, read or (lambda: settings))
@@ -107,6 +114,7 @@ class Daemon:
         position = restore(parts.pipeline, self._snapshot)
         parts.pipeline.watch = recalled(self._snapshot.with_name(FILE))
         parts.spool.open(position)
+        self._open_positions()
         self._open_mark(position)
         try:
             async with (
@@ -141,6 +149,15 @@ class Daemon:
 
     def _overview(self) -> object:
         return overview(self._parts, self._rates, self._settings.store_kind)
+
+    def _open_positions(self) -> None:
+        try:
+            self._parts.positions.open()
+        except OSError as error:
+            raise UsageError(
+                f"state.directory: the positions of what is followed: {error.strerror}: look after "
+                "the disk"
+            ) from None
 
     def _open_mark(self, position: Position | None) -> None:
         mark = self._parts.mark
@@ -218,6 +235,7 @@ class Daemon:
             _log.info("stopped")
         if self._settings.spool.sync != "never":
             await parts.spool.sync()
+        await self._save_positions()
         self._look_at_spool()
         await self._report()
 
@@ -232,6 +250,7 @@ class Daemon:
             _every(lambda: _TICK_SECONDS, self._tick),
             _every(lambda: self._settings.log.report_interval, self._report),
             self._snapshots.keep(lambda: self._settings.state.snapshot_interval),
+            _every(lambda: _POSITIONS_SECONDS, self._save_positions),
             self._reload_after_hangup(),
             self._measure_dead_letters(),
             self._keep_systemd_informed(),
@@ -281,6 +300,16 @@ class Daemon:
         text = f"{rate:,.0f} lines/s; {self._frames_left():,} wait to be stored"
         reasons = [reason for reason in (parts.spool.full, parts.batcher.held) if reason]
         return " ".join("; ".join([text, *reasons]).split())
+
+    async def _save_positions(self) -> None:
+        try:
+            await self._parts.positions.save()
+        except OSError as error:
+            _log.error(
+                "the positions of what is followed cannot be written; they are in the spool, which "
+                "is kept until they can",
+                reason=error.strerror,
+            )
 
     async def _report(self) -> None:
         _log.info("counters", **self.counters())

@@ -15,6 +15,8 @@ from typing import Final
 import structlog
 
 from mailingest.config import (
+    FollowedFiles,
+    Journald,
     Settings,
     StreamListener,
     Tls,
@@ -23,11 +25,15 @@ from mailingest.config import (
 )
 from mailingest.documents import ACKNOWLEDGED
 from mailingest.inputs.allowed import AllowedSenders
+from mailingest.inputs.followed import FileInput
+from mailingest.inputs.journald import JournaldInput
 from mailingest.inputs.rate_limit import RateLimit
 from mailingest.inputs.stream import TcpInput
 from mailingest.inputs.tls import TlsServer
 from mailingest.inputs.udp import UdpInput
 from mailingest.service.listeners import InputPlan
+from mailingest.service.readings import SpooledReading
+from mailingest.spool.positions import Positions
 from mailingest.spool.queue import Spool
 from mailingest.spool.records import FrameBatch
 from mailingest.spool.sources import to_metadata
@@ -110,9 +116,11 @@ class Intake:
     """Appends to the spool what inputs receive.
 
     With ``syncs_first``, what a stream brought is on the disk before it counts as taken.
+    ``positions`` are those of what is read.
     """
 
-    def __init__(self, spool: Spool, *, syncs_first: bool = False) -> None:
+    def __init__(self, spool: Spool, positions: Positions, *, syncs_first: bool = False) -> None:
+        self._positions = positions
         self.syncs_first = syncs_first
         self._spool = spool
         self._streams = time.time_ns() // 1_000_000 << _CONNECTION_BITS
@@ -156,6 +164,10 @@ class Intake:
         if self.syncs_first:
             await self._spool.sync()
 
+    def reading(self, name: str, source: Source) -> SpooledReading:
+        """What takes the lines of something that is read, and has that name for ever."""
+        return SpooledReading(self._spool, self._positions, name, source)
+
     async def let_datagrams_in(self) -> None:
         """Put into the spool what the kernel has: its buffer is small, and the spool is not."""
         for _ in range(_MOST_TURNS):
@@ -179,7 +191,7 @@ def plan_inputs(settings: Settings, intake: Intake) -> list[InputPlan]:
         for protocol, one in settings.inputs.streams
         for source in [settings.source_of(one)]
     ]
-    return [*udp, *streams]
+    return [*udp, *streams, *_read_inputs(settings, intake)]
 
 
 def build_tls(settings: Tls | None) -> TlsServer | None:
@@ -230,4 +242,33 @@ def _stream_input(
         rate_limit=_rate_limit(listener),
         tls=build_tls(listener.tls),
         protocol=protocol,
+    )
+
+
+def _read_inputs(settings: Settings, intake: Intake) -> list[InputPlan]:
+    """Those that read what others have written."""
+    inputs = settings.inputs
+    journal = settings.source_of(inputs.journald)
+    plans = [
+        InputPlan("file", one, source, partial(_file_input, one, source, intake))
+        for one in inputs.file
+        for source in [settings.source_of(one)]
+    ]
+    if inputs.journald.enabled:
+        build = partial(_journald_input, inputs.journald, journal, intake)
+        plans.append(InputPlan("journald", inputs.journald, journal, build))
+    return plans
+
+
+def _file_input(files: FollowedFiles, source: Source, intake: Intake) -> FileInput:
+    return FileInput(
+        files.path,
+        from_beginning=files.start == "beginning",
+        reading=lambda name: intake.reading(f"file {name}", source),
+    )
+
+
+def _journald_input(journal: Journald, source: Source, intake: Intake) -> JournaldInput:
+    return JournaldInput(
+        intake.reading("journald", source), since=journal.since, matches=journal.matches
     )

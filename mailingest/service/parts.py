@@ -14,6 +14,7 @@ from mailingest.service.processor import SPOOL_STREAM, Processor
 from mailingest.service.readiness import Readiness
 from mailingest.spool.files import make_directory
 from mailingest.spool.frame_mark import FrameMark
+from mailingest.spool.positions import Positions
 from mailingest.spool.queue import Spool
 from mailingest.spool.sources import Sources
 from mailingest.wiring import build_batcher, build_pipeline, build_store
@@ -26,6 +27,7 @@ class Parts:
     listeners: Listeners
     intake: Intake
     spool: Spool
+    positions: Positions
     processor: Processor
     mark: FrameMark
     pipeline: Pipeline
@@ -43,7 +45,8 @@ def build_parts(settings: Settings) -> Parts:
     make_directory(state, "state.directory")
     make_directory(state / "spool", "state.directory")
     spool = Spool(state / "spool", max_bytes=settings.spool.max_bytes)
-    intake = Intake(spool, syncs_first=settings.spool.sync == "always")
+    positions = Positions(state / "positions", spool, syncs=settings.spool.sync != "never")
+    intake = Intake(spool, positions, syncs_first=settings.spool.sync == "always")
     pipeline = build_pipeline(settings, live=True)
     store = build_store(settings)
     writer = ReplaceableWriter(store.writer(), store.in_flight)
@@ -63,6 +66,7 @@ def build_parts(settings: Settings) -> Parts:
         listeners=Listeners(plan_inputs(settings, intake)),
         intake=intake,
         spool=spool,
+        positions=positions,
         processor=Processor(spool, pipeline, batcher, intake.let_datagrams_in, mark, sources),
         mark=mark,
         pipeline=pipeline,

@@ -24,6 +24,7 @@ from mailingest.pipeline import Pipeline
 from mailingest.service.noticed import FILE, keep
 from mailingest.service.processor import spool_receipt
 from mailingest.spool.files import Replacement
+from mailingest.spool.positions import Positions
 from mailingest.spool.queue import Spool
 from mailingest.spool.snapshot import position_row
 from mailingest.stores.threads import in_thread
@@ -37,6 +38,7 @@ class Snapshots:
     """Writes snapshots to ``path`` and trims the spool accordingly.
 
     ``sync_store`` has what is stored survive a power failure, or raises MailingestError.
+    ``positions`` are in records of the spool as well, and are written down before it is trimmed.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Snapshots:
         spool: Spool,
         receipts: Receipts,
         sync_store: Callable[[], Awaitable[None]],
+        positions: Positions,
     ) -> None:
         self._path = path
         self._pipeline = pipeline
@@ -53,6 +56,7 @@ class Snapshots:
         self._receipts = receipts
         self._sync_store = sync_store
         self._is_wanted = False
+        self._positions = positions
 
     def hurry(self) -> None:
         """Let `keep` take the next one now."""
@@ -83,6 +87,7 @@ class Snapshots:
                     await in_thread(lambda row=row: file.write(row))  # type: ignore[misc]
                 await self._receipts.wait_for(spool_receipt(position))
                 await self._sync_store()
+                await self._positions.save()
                 await in_thread(file.commit)
         except (OSError, MailingestError) as error:
             _log.error("snapshot not written", path=str(self._path), reason=str(error))

@@ -185,6 +185,12 @@ class Journal:
             self.damage.missing(number, self.end.frames, gaps)
         self.damage.finish()
 
+    def intact(self, place: int) -> Iterator[FrameBatch]:
+        """What can be read from a place on, between two records; nothing is counted or told."""
+        for piece in self._pieces(max(place, self.begin)):
+            if not isinstance(piece, Unreadable):
+                yield piece.batch
+
     def segments_from(self, place: int) -> list[Segment]:
         """The segments that have something behind a place."""
         return [segment for segment in self._segments if segment.end > place]

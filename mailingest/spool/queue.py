@@ -9,7 +9,7 @@ import fcntl
 import os
 import time
 from collections import deque
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -104,6 +104,15 @@ class Spool:
             if (oldest := self._journal.first_from(self.position)) is not None:
                 self._arrivals.note(self._journal.end.frames, oldest.batch.received_at)
             _log.info("the spool has frames of an earlier run", frames=self.frames)
+
+    @property
+    def end(self) -> Position:
+        """The place behind the last batch that was appended."""
+        return self._journal.end
+
+    def metadata_since(self, position: Position) -> Iterator[bytes]:
+        """The metadata of all records behind a place, stored or not, as far as they are there."""
+        return (batch.metadata for batch in self._journal.intact(position.bytes))
 
     def append(self, batches: Sequence[FrameBatch]) -> bool:
         """Take batches, all or none; False if there is no room, until `look` finds some.

@@ -4,12 +4,17 @@ Whatever is set when a record is taken out, after a restart or a crash, it makes
 in the same indices as it would have made then.  The metadata are a byte that is the version of the
 rest, the charset, a zero and the type.  Records of earlier versions have none: theirs is the source
 of inputs that set nothing.
+
+Records of what is read, and not sent (files, the journal), say besides how far it was read: behind
+another zero stand the name of what is read and the place, as JSON.  So the lines and the place are
+written down at once, or not at all.
 """
 
 import codecs
-from collections.abc import Collection
-from typing import Final
+from collections.abc import Collection, Mapping
+from typing import Any, Final
 
+import orjson
 import structlog
 
 from mailingest.syslog.sources import TYPE_NAME, Source
@@ -17,11 +22,35 @@ from mailingest.syslog.sources import TYPE_NAME, Source
 _log = structlog.get_logger(__name__)
 
 _VERSION: Final = b"\x01"
+_VERSION_WITH_PLACE: Final = b"\x02"
 
 
 def to_metadata(source: Source) -> bytes:
     """What `Sources` reads again."""
     return _VERSION + f"{source.charset}\0{source.type}".encode("ascii")
+
+
+def with_place(metadata: bytes, name: str, place: Mapping[str, Any]) -> bytes:
+    """Metadata of `to_metadata`, and how far what has that name was read."""
+    stands = orjson.dumps([name, place])
+    return b"".join((_VERSION_WITH_PLACE, metadata.removeprefix(_VERSION), b"\0", stands))
+
+
+def place_of(metadata: bytes) -> tuple[str, dict[str, Any]] | None:
+    """The name and the place in metadata, None if there is none."""
+    if not metadata.startswith(_VERSION_WITH_PLACE):
+        return None
+    try:
+        name, place = orjson.loads(metadata.split(b"\0", 2)[2])
+    except (ValueError, IndexError):
+        return None  # told when the lines are taken out
+    return (name, place) if isinstance(name, str) and isinstance(place, dict) else None
+
+
+def _without_place(metadata: bytes) -> bytes:
+    if metadata.startswith(_VERSION_WITH_PLACE) and metadata.count(b"\0") > 1:
+        return _VERSION + b"\0".join(metadata[1:].split(b"\0", 2)[:2])
+    return metadata
 
 
 class Sources:
@@ -38,6 +67,7 @@ class Sources:
 
     def of(self, metadata: bytes) -> Source:
         """The source of a record."""
+        metadata = _without_place(metadata)
         source = self._known.get(metadata)
         if source is None:
             source = self._known[metadata] = self._read(metadata)

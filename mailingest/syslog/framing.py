@@ -113,7 +113,7 @@ class FrameReader:
                 self._skip_octets -= skipped
                 at += skipped
             elif self._skip_text:
-                end = _first_trailer(stream, at)
+                end = first_trailer(stream, at)
                 if end < 0:
                     return len(stream)
                 self._skip_text = False
@@ -183,15 +183,16 @@ def last_trailer(stream: bytes, at: int = 0) -> int:
     return max(stream.rfind(b"\n", at), stream.rfind(b"\0", at), at - 1)
 
 
-def _has_trailer(data: bytes) -> bool:
-    return b"\n" in data or b"\0" in data
-
-
-def _first_trailer(stream: bytes, at: int) -> int:
+def first_trailer(stream: bytes, at: int) -> int:
+    """Position of the first LF or NUL in `stream` from `at` on; -1 if there is none."""
     line_feed = stream.find(b"\n", at)
     # A NUL counts only if it comes before: no need to look further than the LF.
     null = stream.find(b"\0", at, line_feed if line_feed >= 0 else len(stream))
     return null if null >= 0 else line_feed
+
+
+def _has_trailer(data: bytes) -> bool:
+    return b"\n" in data or b"\0" in data
 
 
 def _without_trailer(payload: bytes) -> bytes:

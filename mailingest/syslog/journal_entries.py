@@ -7,19 +7,20 @@ several lines.
 """
 
 import re
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import orjson
 
 from mailingest.syslog.framing import MAX_FRAME_OCTETS
 
-# What `structured_lines` asks for; the rest of an entry is several times as much.
-_KEYS: Final = frozenset(
-    {
-        *(b"MESSAGE", b"SYSLOG_IDENTIFIER", b"SYSLOG_PID", b"SYSLOG_FACILITY", b"PRIORITY"),
-        *(b"_PID", b"_HOSTNAME", b"__REALTIME_TIMESTAMP", b"_SOURCE_REALTIME_TIMESTAMP"),
-    }
+JOURNAL_KEYS: Final = (
+    *("MESSAGE", "SYSLOG_IDENTIFIER", "SYSLOG_PID", "SYSLOG_FACILITY", "PRIORITY"),
+    *("_PID", "_HOSTNAME", "__REALTIME_TIMESTAMP", "_SOURCE_REALTIME_TIMESTAMP"),
 )
+"""What `structured_lines` asks for; the rest of an entry is several times as much."""
+
+_KEYS: Final = frozenset(key.encode("ascii") for key in JOURNAL_KEYS)
+_CURSOR: Final = b"__CURSOR"
 _LENGTH_OCTETS: Final = 8
 _HEAD = re.compile(rb"(\S[^\[\n]{10,80}) \[s=[0-9a-f]+;")
 
@@ -34,6 +35,13 @@ class EntryReader(Protocol):
         """The line of the last entry, if it was not whole."""
 
 
+class Entry(NamedTuple):
+    """One entry: its place in the journal, if it was said, and its line, with LF."""
+
+    cursor: str
+    line: bytes
+
+
 class ExportReader:
     """Reads `-o export`; memory is bounded by MAX_FRAME_OCTETS a field."""
 
@@ -45,11 +53,16 @@ class ExportReader:
         self._key = b""
         self._missing = 0
         self._is_too_long = False
+        self._cursor = ""
 
     def receive_data(self, data: bytes) -> bytes:
+        return b"".join(entry.line for entry in self.entries(data))
+
+    def entries(self, data: bytes) -> list[Entry]:
+        """The entries that are whole now."""
         pending = self._pending
         pending += data
-        lines: list[bytes] = []
+        entries: list[Entry] = []
         at = 0
         while True:
             if self._missing:
@@ -69,7 +82,7 @@ class ExportReader:
                 break
             key, equals, value = bytes(pending[at:end]).partition(b"=")
             if not key and not equals:
-                lines += self._entry()
+                entries += self._entry()
             elif equals:
                 self._add(key, value)
             elif end + 1 + _LENGTH_OCTETS > len(pending):
@@ -84,14 +97,16 @@ class ExportReader:
         del pending[:at]
         # A line without an end is cut; the rest of it is no key that is known.
         del pending[MAX_FRAME_OCTETS:]
-        return b"".join(lines)
+        return entries
 
     def close(self) -> bytes:
         rest = self.receive_data(b"\n") if self._pending and not self._missing else b""
-        return rest + b"".join(self._entry())
+        return rest + b"".join(entry.line for entry in self._entry())
 
     def _add(self, key: bytes, value: bytes) -> None:
         self._has_entry = True
+        if key == _CURSOR:
+            self._cursor = value.decode("ascii", "replace")
         if key not in _KEYS:
             return
         try:
@@ -99,11 +114,12 @@ class ExportReader:
         except UnicodeDecodeError:
             self._fields[key.decode("ascii")] = list(value)
 
-    def _entry(self) -> list[bytes]:
+    def _entry(self) -> list[Entry]:
         if not self._has_entry:
             return []
         fields, self._fields, self._has_entry = self._fields, {}, False
-        return [orjson.dumps(fields) + b"\n"]
+        cursor, self._cursor = self._cursor, ""
+        return [Entry(cursor, orjson.dumps(fields) + b"\n")]
 
 
 class VerboseReader:

@@ -10,6 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from mailingest.service.intake import Intake
+from mailingest.spool.positions import Positions
 from mailingest.spool.queue import Spool
 from mailingest.spool.records import FrameBatch
 from tests.support.lab.polling import until
@@ -23,6 +24,11 @@ def spool(tmp_path: Path) -> Iterator[Spool]:
     spool.close()
 
 
+def intake_of(spool: Spool, *, syncs_first: bool = False) -> Intake:
+    positions = Positions(Path("never-written"), spool, syncs=False)
+    return Intake(spool, positions, syncs_first=syncs_first)
+
+
 def taken(spool: Spool) -> list[FrameBatch]:
     return list(iter(spool.take, None))
 
@@ -34,7 +40,7 @@ def fill(spool: Spool) -> None:
 
 
 async def test_datagrams_of_one_turn_are_one_record_for_each_run_of_a_peer(spool: Spool) -> None:
-    datagrams = Intake(spool).datagrams()
+    datagrams = intake_of(spool).datagrams()
     for payload, peer in [(b"1", "a"), (b"2", "a"), (b"3", "b"), (b"4", "a")]:
         assert datagrams.take(payload, peer)
     assert taken(spool) == [], "what else the turn brings comes with it"
@@ -47,7 +53,7 @@ async def test_datagrams_of_one_turn_are_one_record_for_each_run_of_a_peer(spool
 
 
 async def test_what_an_input_says_of_its_lines_stands_in_their_records(spool: Spool) -> None:
-    intake = Intake(spool)
+    intake = intake_of(spool)
     first, second = intake.datagrams(b"x"), intake.datagrams(b"y")
     for payload, datagrams in [(b"1", first), (b"2", second), (b"3", first)]:
         assert datagrams.take(payload, "a")
@@ -61,14 +67,14 @@ async def test_what_an_input_says_of_its_lines_stands_in_their_records(spool: Sp
 
 
 async def test_a_turn_that_brings_much_is_appended_before_its_end(spool: Spool) -> None:
-    datagrams = Intake(spool).datagrams()
+    datagrams = intake_of(spool).datagrams()
     for _ in range(3):
         datagrams.take(bytes(30_000), "a")
     assert [len(one.frames) for one in taken(spool)] == [3]
 
 
 async def test_datagrams_that_find_the_spool_full_are_refused_and_counted(spool: Spool) -> None:
-    intake = Intake(spool)
+    intake = intake_of(spool)
     datagrams = intake.datagrams()
     assert datagrams.take(bytes(1000), "a")
     fill(spool)
@@ -82,7 +88,7 @@ async def test_datagrams_that_find_the_spool_full_are_refused_and_counted(spool:
 async def test_frames_of_a_connection_wait_for_room_and_have_a_stream_of_their_own(
     tmp_path: Path, spool: Spool
 ) -> None:
-    intake = Intake(spool)
+    intake = intake_of(spool)
     await intake.take_frames([b"1", b"2"], "a", 7)
     await intake.take_frames([b"3"], "a", 8)
     first, second = taken(spool)
@@ -101,7 +107,7 @@ async def test_frames_of_a_connection_wait_for_room_and_have_a_stream_of_their_o
 
 
 async def test_frames_that_are_given_up_are_logged(spool: Spool) -> None:
-    intake = Intake(spool)
+    intake = intake_of(spool)
     fill(spool)
     with capture_logs() as logs:
         waiting = asyncio.create_task(intake.take_frames([bytes(1000)] * 2, "192.0.2.1", 7))
@@ -128,8 +134,8 @@ async def test_lines_of_a_stream_count_as_taken_when_they_are_synced_if_so_set(
         fdatasync(descriptor)
 
     monkeypatch.setattr(os, "fdatasync", slow)
-    await Intake(spool).take_frames([b"1"], "a", 1)
-    taking = asyncio.create_task(Intake(spool, syncs_first=True).take_frames([b"2"], "a", 1))
+    await intake_of(spool).take_frames([b"1"], "a", 1)
+    taking = asyncio.create_task(intake_of(spool, syncs_first=True).take_frames([b"2"], "a", 1))
     await until(lambda: spool.frames == 2)
     assert not taking.done()
     may_go_on.set()

@@ -24,6 +24,7 @@ from mailingest.pipeline import Pipeline
 from mailingest.service.processor import Processor, spool_receipt
 from mailingest.service.snapshots import Snapshots
 from mailingest.spool.frame_mark import FrameMark
+from mailingest.spool.positions import Positions
 from mailingest.spool.queue import Spool
 from mailingest.spool.records import FrameBatch
 from mailingest.spool.snapshot import read_position
@@ -233,8 +234,14 @@ async def test_a_snapshot_becomes_valid_with_the_receipt_of_its_position() -> No
     other = Frame(f"{HEADER}/smtpd[2]: connect from a.example.com[192.0.2.1]", 2)
     with rig(seed=1) as made, TemporaryDirectory() as directory:
         path = Path(directory, "queue-ids")
+        positions = Positions(Path(directory, "positions"), made.spool, syncs=False)
         snapshots = Snapshots(
-            path, made.pipeline, made.spool, made.batcher.receipts, made.writer.sync
+            path,
+            made.pipeline,
+            made.spool,
+            made.batcher.receipts,
+            made.writer.sync,
+            positions,
         )
         async with asyncio.TaskGroup() as tasks:
             running = [
@@ -271,11 +278,13 @@ async def test_a_snapshot_is_not_valid_before_the_store_is_synced() -> None:
     with rig(seed=1) as made, TemporaryDirectory() as directory:
         path = Path(directory, "queue-ids")
         receipts = made.batcher.receipts
+        positions = Positions(Path(directory, "positions"), made.spool, syncs=False)
         with capture_logs() as events:
-            await Snapshots(path, made.pipeline, made.spool, receipts, fails).take()
+            await Snapshots(path, made.pipeline, made.spool, receipts, fails, positions).take()
         assert not path.exists()
         assert [(one["event"], one["reason"]) for one in events] == [
             ("snapshot not written", "the disk cannot sync")
         ]
-        await Snapshots(path, made.pipeline, made.spool, receipts, made.writer.sync).take()
+        sync = made.writer.sync
+        await Snapshots(path, made.pipeline, made.spool, receipts, sync, positions).take()
         assert path.exists()
