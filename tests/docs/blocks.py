@@ -8,7 +8,7 @@ from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
 DOCUMENTS: Final = (ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")))
-MARKS: Final = ("tested", "exit", "with", "until", "shape")
+MARKS: Final = ("tested", "exit", "with", "until", "shape", "input")
 """What a comment above a block may say; docs/architecture.md has what each one means."""
 
 _FENCE: Final = re.compile(

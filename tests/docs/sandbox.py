@@ -144,13 +144,16 @@ class Sandbox:
         path.write_text(text, "utf-8")
         path.chmod(mode)
 
-    def run(self, command: str) -> Outcome:
-        """Run a command as the next one of one session: directory and variables stay."""
+    def run(self, command: str, typed: str = "") -> Outcome:
+        """Run a command as the next one of one session: directory and variables stay.
+
+        ``typed`` is what it gets as a line of its standard input.
+        """
         session = f". /mnt/session\nset -a\n{command}\nended=$?\n"
         keep = '{ export -p; echo cd "$PWD"; } > /mnt/session\nexit $ended\n'
         done = subprocess.run(
             self._entering(["bash", "-o", "pipefail", "-c", session + keep]),
-            stdin=subprocess.DEVNULL,
+            input=f"{typed}\n" if typed else "",
             capture_output=True,
             text=True,
             check=False,
