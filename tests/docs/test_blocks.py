@@ -88,6 +88,20 @@ def rsyslog(block: Block, directory: Path) -> None:
     assert (done.returncode, said.strip()) == (0, "")
 
 
+def unit(block: Block, directory: Path) -> None:
+    """What systemd itself says of a part of a unit."""
+    file = directory / "documented.service"
+    file.write_text(f"[Service]\nExecStart=/bin/true\n{block.text}")
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", str(file)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = [line for line in done.stderr.splitlines() if file.name in line]
+    assert (done.returncode, said) == (0, [])
+
+
 def shell_script(block: Block) -> None:
     subprocess.run(["bash", "-n"], input=block.text, text=True, check=True)
 
@@ -101,6 +115,7 @@ CHECKS: Final[dict[str, Callable[[Block], object]]] = {
     # Pictures, log lines and what a program shows: nothing to run.
     "text": lambda block: None,
 }
+WITH_FILES: Final[dict[str, Callable[[Block, Path], None]]] = {"rsyslog": rsyslog, "ini": unit}
 SESSIONS: Final = ("console", "python")
 """Languages whose blocks are run one after the other, document by document."""
 
@@ -117,7 +132,7 @@ def of(language: str) -> list[Block]:
 def test_it_is_known_how_each_block_is_tested(block: Block) -> None:
     assert set(block.marks) <= set(MARKS), "see docs/architecture.md for the marks"
     if is_tried_here(block):
-        assert block.language in {*CHECKS, *SESSIONS, "rsyslog"}, (
+        assert block.language in {*CHECKS, *WITH_FILES, *SESSIONS}, (
             f"{block.name}: nothing here knows how to try ```{block.language};"
             " docs/architecture.md says what is tried"
         )
@@ -139,9 +154,13 @@ def test_what_is_not_run_is_valid(block: Block) -> None:
     CHECKS[block.language](block)
 
 
-@pytest.mark.parametrize("block", of("rsyslog"), ids=lambda block: block.name)
-def test_rsyslog_takes_the_configuration(block: Block, tmp_path: Path) -> None:
-    rsyslog(block, tmp_path)
+@pytest.mark.parametrize(
+    "block",
+    [block for language in WITH_FILES for block in of(language)],
+    ids=lambda block: block.name,
+)
+def test_the_program_takes_its_configuration(block: Block, tmp_path: Path) -> None:
+    WITH_FILES[block.language](block, tmp_path)
 
 
 @pytest.mark.parametrize(
