@@ -39,6 +39,7 @@ _GOOD_RUN_SECONDS: Final = 60.0
 _END_SECONDS: Final = 5.0
 _COMPLAINT_BYTES: Final = 2000
 _DIRECTORIES: Final = (Path("/run/log/journal"), Path("/var/log/journal"))
+_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 _GROUP: Final = "systemd-journal"
 # What an entry is known by when the journal's files were made anew (journalctl --flush): its boot,
 # its two times and a hash of its fields.  s= and i= are those of the file.
@@ -184,6 +185,11 @@ def why_unreadable() -> str | None:
         )
     if not any(os.access(path, os.R_OK) for path in files):
         return f"permission denied: add the group {_GROUP} to the service: {group_fix(_GROUP)}"
+    if not _BOOT_ID.exists():
+        return (
+            "journalctl needs /proc/sys, which the service does not see: set ProcSubset=all below "
+            "[Service] with `systemctl edit mailingest`, then restart it"
+        )
     return None
 
 
@@ -207,6 +213,8 @@ def _command(place: Mapping[str, Any], matches: Sequence[str]) -> list[str]:
         f"--output-fields={','.join(sorted(JOURNAL_KEYS))}",
         "--follow",
         "--no-tail",
+        # Those of earlier boots as well, whatever `--follow` implies.
+        "--boot=all",
         begin,
         *matches,
     ]
