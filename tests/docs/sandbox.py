@@ -19,20 +19,24 @@ from tests.docs.blocks import ROOT
 from tests.support.lab.polling import PATIENCE, wait_until
 
 _NAMESPACES: Final = ("--mount", "--net", "--pid", "--uts", "--ipc", "--fork", "--kill-child")
-_LAYERED: Final = ("/etc", "/opt", "/usr/local", "/root", "/srv", "/var/lib", "/var/log", str(ROOT))
+# The working tree comes last: it may lie below one of the others, or be mounted there.
+_LAYERED: Final = ("/etc", "/usr/local", "/srv", "/var/lib", "/var/log", str(ROOT))
 # The first process waits for the end of its input; all others end with it.
 _BOOT: Final = """
 hostname mx1
 ip link set lo up
-mount -t tmpfs -o mode=755 tmpfs /mnt
+mount -t tmpfs -o mode=755 tmpfs /media
 for directory in "$@"; do
-    upper="/mnt/$(echo "$directory" | tr / -)"
-    mkdir -p "$upper/upper" "$upper/work"
-    options="lowerdir=$directory,upperdir=$upper/upper,workdir=$upper/work"
+    layers="/media/layers$directory"
+    mkdir -p "$layers/lower" "$layers/upper" "$layers/work"
+    mount --bind "$directory" "$layers/lower"
+done
+for directory in "$@"; do
+    layers="/media/layers$directory"
+    options="lowerdir=$layers/lower,upperdir=$layers/upper,workdir=$layers/work"
     mount -t overlay overlay -o "$options" "$directory"
 done
-mount -t tmpfs -o mode=755 tmpfs /home
-mkdir -p /home/ann /etc/mailingest /var/lib/mailingest
+mkdir -p /media/home/ann /etc/mailingest /var/lib/mailingest
 rm -rf /var/log/mail.log* /etc/systemd/system/mailingest*
 echo ready
 exec cat
@@ -75,7 +79,7 @@ _PROGRAM: Final = f'#!/bin/sh\nexec {sys.executable} -m mailingest "$@"\n'
 
 _SESSION: Final = f"""
 export UNITS={shlex.quote(str(ROOT / "systemd"))}
-export HOME=/home/ann STATE_DIRECTORY=/var/lib/mailingest LANG=C.UTF-8
+export HOME=/media/home/ann STATE_DIRECTORY=/var/lib/mailingest LANG=C.UTF-8
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 cd {shlex.quote(str(ROOT))}
 """
@@ -120,7 +124,7 @@ class Sandbox:
             ("apt-get", _APT_GET),
         ):
             self.write(f"/usr/local/bin/{name}", text, mode=0o755)
-        self.write("/mnt/session", _SESSION)
+        self.write("/media/session", _SESSION)
         return self
 
     def __exit__(
@@ -149,8 +153,8 @@ class Sandbox:
 
         ``typed`` is what it gets as a line of its standard input.
         """
-        session = f". /mnt/session\nset -a\n{command}\nended=$?\n"
-        keep = '{ export -p; echo cd "$PWD"; } > /mnt/session\nexit $ended\n'
+        session = f". /media/session\nset -a\n{command}\nended=$?\n"
+        keep = '{ export -p; echo cd "$PWD"; } > /media/session\nexit $ended\n'
         done = subprocess.run(
             self._entering(["bash", "-o", "pipefail", "-c", session + keep]),
             input=f"{typed}\n" if typed else "",
@@ -163,10 +167,10 @@ class Sandbox:
 
     def start(self, command: str, until: str) -> None:
         """Start a command that does not end, and wait until it has written a text."""
-        log = self._logs[command] = self.path(f"/mnt/log-{len(self._running)}")
+        log = self._logs[command] = self.path(f"/media/log-{len(self._running)}")
         with log.open("wb") as file:
             process = subprocess.Popen(
-                self._entering(["bash", "-c", f". /mnt/session\nexec {command}"]),
+                self._entering(["bash", "-c", f". /media/session\nexec {command}"]),
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=file,

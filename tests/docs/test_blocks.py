@@ -24,6 +24,7 @@ LOG: Final = Path(__file__).with_name("mail.log").read_text("utf-8")
 # What no test can try, by document and first line, with the reason.  Keep it short: a block that
 # another test tries has that test's path in a comment above it (`<!-- tested: PATH -->`).
 EXCEPTIONS: Final = {
+    ("README.md", "$ make test"): "runs this test",
     ("docs/install.md", "$ make container BASE=docker.io/library/python:3.13-slim"): (
         "takes an image of a registry"
     ),
