@@ -177,11 +177,13 @@ class JournaldInput:
 
 def why_unreadable() -> str | None:
     """Why this process cannot read the journal, with the way to mend it; None if it can."""
-    files = [path for directory in _DIRECTORIES for path in _system_journals(directory)]
-    if not files:
+    places = [place for directory in _DIRECTORIES for place in _children(directory)]
+    hidden = [place for place in places if not os.access(place, os.R_OK | os.X_OK)]
+    files = [file for place in places for file in _children(place) if file.suffix == ".journal"]
+    if not files and not hidden:
         return (
-            "there is no journal in /run/log/journal or /var/log/journal, or its directory cannot "
-            "be read: systemd-journald has to run here"
+            "there is no journal in /run/log/journal or /var/log/journal: systemd-journald has to "
+            "run here"
         )
     if not any(os.access(path, os.R_OK) for path in files):
         return f"permission denied: add the group {_GROUP} to the service: {group_fix(_GROUP)}"
@@ -193,9 +195,9 @@ def why_unreadable() -> str | None:
     return None
 
 
-def _system_journals(directory: Path) -> list[Path]:
+def _children(directory: Path) -> list[Path]:
     with suppress(OSError):
-        return sorted(directory.glob("*/system*.journal"))
+        return sorted(directory.iterdir())
     return []
 
 
