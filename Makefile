@@ -35,11 +35,11 @@ wheel: $(VENV)/build/done
 
 # All that the wheel needs, in build/wheels: .deb and container are made of it without a network.
 wheelhouse: $(VENV)/build/done
-	PATH="$(BUILD_PATH)" packages/wheelhouse build/wheels
+	PATH="$(BUILD_PATH)" .ci/packages/wheelhouse build/wheels
 
 # For Debian 12 and 13, in dist/.
 deb: wheel wheelhouse
-	packages/deb dist/mailingest-*.whl build/wheels dist
+	.ci/packages/deb dist/mailingest-*.whl build/wheels dist
 
 # With podman, buildah or docker (whose format has health checks); BASE is the image with Python that it stands on.
 BUILDER ?= podman
@@ -51,17 +51,17 @@ container: wheel wheelhouse
 	BUILDAH_FORMAT=docker $(BUILDER) build --network none --tag mailingest \
 	  $(if $(BASE),--build-arg BASE=$(BASE)) --build-arg SOURCE_DATE_EPOCH=$(COMMITTED) \
 	  $(if $(filter docker,$(BUILDER)),,--timestamp $(COMMITTED)) \
-	  --file packages/Containerfile build/container
+	  --file .ci/packages/Containerfile build/container
 
 # All of a release in dist/, and its tag, which is there when everything else is.
 release:
-	packages/release-check
+	.ci/packages/release-check
 	rm -rf dist
 	$(MAKE) --no-print-directory deb $(VENV)/audit/done
 	$(VENV)/build/bin/python -m hatchling build --target sdist
 	PATH="$(CURDIR)/$(VENV)/audit/bin:$$PATH" .ci/sbom dist/mailingest.cdx.json
 	cd dist && sha256sum -- * > SHA256SUMS
-	tag=v$$(packages/release-check) && \
+	tag=v$$(.ci/packages/release-check) && \
 	{ git rev-parse --quiet --verify "refs/tags/$$tag" || git tag --annotate --message "$$tag" "$$tag"; }
 
 audit: $(VENV)/audit/done

@@ -73,13 +73,13 @@ def fetch(release: str) -> Path:
 
 
 def fetch_wheels() -> Path:
-    """The directory of packages/wheelhouse, filled unless a former run has filled it."""
+    """The directory of .ci/packages/wheelhouse, filled unless a former run has filled it."""
     wheels = _cache() / "wheels"
     wheels.parent.mkdir(parents=True, exist_ok=True)
     with wheels.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-        script = Path(__file__).parents[2] / "packages" / "wheelhouse"
+        script = Path(__file__).parents[2] / ".ci" / "packages" / "wheelhouse"
         subprocess.run([script, wheels], check=True, env={**os.environ, "PATH": path})
     return wheels
 

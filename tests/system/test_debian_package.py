@@ -46,7 +46,9 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(directory)]
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True, timeout=PATIENCE)
     [wheel] = directory.glob("*.whl")
-    subprocess.run([ROOT / "packages" / "deb", wheel, fetch_wheels(), directory], check=True)
+    subprocess.run(
+        [ROOT / ".ci" / "packages" / "deb", wheel, fetch_wheels(), directory], check=True
+    )
     [package] = directory.glob("*.deb")
     older = directory / "older"
     older.mkdir()

@@ -39,8 +39,9 @@ def test_the_same_files_give_the_same_bytes(wheel: Path, tmp_path: Path) -> None
 
 def test_patterns_and_default_configuration_travel_inside(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
-    shipped = [*ROOT.glob("patterns/*.grok"), *ROOT.glob("config/*"), *ROOT.glob("systemd/*")]
-    assert len(shipped) >= 3
+    shipped = [*ROOT.glob("patterns/*.grok"), *ROOT.glob("config/*"), *ROOT.glob("systemd/**/*")]
+    shipped = [path for path in shipped if path.is_file()]
+    assert {path.suffix for path in shipped} >= {".grok", ".toml", ".service", ".conf"}
     assert {f"mailingest/data/{path.relative_to(ROOT)}" for path in shipped} <= names
     assert "mailingest/py.typed" in names
 
@@ -136,8 +137,8 @@ def test_pipx_installs_and_removes_it_as_the_documentation_says(
     ],
 )
 def test_a_release_says_what_is_in_its_way(tmp_path: Path, spoil: str, problem: str) -> None:
-    for name in ("mailingest/__init__.py", "packages/release-check"):
-        (tmp_path / name).parent.mkdir()
+    for name in ("mailingest/__init__.py", ".ci/packages/release-check"):
+        (tmp_path / name).parent.mkdir(parents=True)
         shutil.copy(ROOT / name, tmp_path / name)
     (tmp_path / "mailingest" / "__init__.py").write_text('__version__ = "9.9.9"\n')
     (tmp_path / "CHANGELOG.md").write_text("## [Unreleased]\n\n## [9.9.9] - 2026-11-24\n\n- All.\n")
@@ -145,7 +146,7 @@ def test_a_release_says_what_is_in_its_way(tmp_path: Path, spoil: str, problem: 
     script = f"git init -q .; {identity}; git add .; git commit -qm first; {spoil}"
     subprocess.run(["bash", "-ec", script], cwd=tmp_path, check=True, timeout=PATIENCE)
     done = subprocess.run(
-        [tmp_path / "packages" / "release-check"],
+        [tmp_path / ".ci" / "packages" / "release-check"],
         capture_output=True,
         text=True,
         check=False,
