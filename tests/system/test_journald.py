@@ -93,3 +93,18 @@ def test_entries_are_stored_once_whoever_is_killed(host: SystemdHost) -> None:
     assert {tuple(row[1:]) for row in rows} == {
         (shell(host, "hostname").strip(), "postfix/smtpd", "7")
     }
+
+
+def test_an_entry_that_was_vacuumed_is_told_and_gone_on_behind(host: SystemdHost) -> None:
+    write = f"{sys.executable} -c '{WRITE}'"
+    shell(host, "systemctl stop mailingest")
+    shell(host, f"{write} 2000 11; journalctl --rotate; {write} 3000 11; journalctl --rotate")
+    # The file with the entry that was read last, and only that one, is gone.
+    shell(host, "cd /run/log/journal/*/ && rm $(ls -tr system@*.journal | head -n -1)")
+    shell(host, "systemctl start mailingest")
+
+    def later() -> set[str]:
+        return {row[0] for row in stored(host) if int(row[0].split()[-1]) >= 3000}
+
+    wait_until(lambda: len(later()) == 11, "what is there is read")
+    assert "is not there any more" in shell(host, "journalctl -u mailingest")
