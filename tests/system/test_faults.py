@@ -10,8 +10,7 @@ from tests.support.servers import ELASTICSEARCH, Kind, SearchServer
 
 # What takes seconds to start again.
 MOST = {"server killed": 1, "daemon killed": 2, "daemon restarted": 2}
-# All that may happen where a shipper sends, each in one of so many rounds, in any order.  The daemon
-# is restarted in the end as well.
+# All that happens where a shipper sends, in any order; in the end the daemon is restarted as well.
 SHIPPED = {
     "daemon killed": 2,
     "daemon restarted": 0,
