@@ -4,12 +4,16 @@ A sender is an IPv4 address or the /64 network of an IPv6 address, for a machine
 of its network (RFC 4291 section 2.5.1, RFC 8981).
 """
 
+import asyncio
 from collections import OrderedDict
+from collections.abc import Callable
 from ipaddress import IPv6Address
 from typing import Final
 
 # Some 300 bytes each.  A flood of made-up addresses makes room by taking the oldest ones.
 _MOST_SENDERS: Final = 10_000
+# Who is over its limit is told of this often at most.
+_TELL_SECONDS: Final = 60.0
 _NETWORK_MASK: Final = ((1 << 64) - 1) << 64
 
 
@@ -73,22 +77,45 @@ class RateLimit:
 
 
 class OverLimit:
-    """Counts by sender what was dropped, until it is told of."""
+    """Counts by sender how often it was over its limit, until it is told of."""
 
     MOST: Final = 100
 
     def __init__(self) -> None:
-        self._dropped: dict[str, int] = {}
+        self._times: dict[str, int] = {}
 
     def count(self, peer: str) -> None:
-        """One line of a peer was dropped."""
+        """A peer was over its limit once more."""
         sender = sender_of(peer)
-        if sender not in self._dropped and len(self._dropped) >= self.MOST:
+        if sender not in self._times and len(self._times) >= self.MOST:
             sender = "others"
-        self._dropped[sender] = self._dropped.get(sender, 0) + 1
+        self._times[sender] = self._times.get(sender, 0) + 1
 
     def take(self, most: int = 10) -> dict[str, int]:
-        """How much since the last call, of those that lost most."""
-        dropped, self._dropped = self._dropped, {}
-        worst = sorted(dropped, key=lambda sender: -dropped[sender])
-        return {sender: dropped[sender] for sender in worst[:most]}
+        """How often since the last call, of those that were it most."""
+        counted, self._times = self._times, {}
+        worst = sorted(counted, key=lambda sender: -counted[sender])
+        return {sender: counted[sender] for sender in worst[:most]}
+
+
+class Telling:
+    """Has `tell` called with what was counted, once a minute at most, and at the `end`."""
+
+    def __init__(self, tell: Callable[[dict[str, int]], None]) -> None:
+        self._tell = tell
+        self._over_limit = OverLimit()
+        self._due: asyncio.TimerHandle | None = None
+
+    def count(self, peer: str) -> None:
+        """A peer was over its limit once more."""
+        self._over_limit.count(peer)
+        if self._due is None:
+            self._due = asyncio.get_running_loop().call_later(_TELL_SECONDS, self.end)
+
+    def end(self) -> None:
+        """Tell what is left to tell, now."""
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
+        if counted := self._over_limit.take():
+            self._tell(counted)

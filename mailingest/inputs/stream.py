@@ -33,7 +33,7 @@ from mailingest.inputs.addresses import address_text, peer_text
 from mailingest.inputs.allowed import AllowedSenders
 from mailingest.inputs.channels import Channel, PlainChannel, TlsChannel, shut_for_reading
 from mailingest.inputs.protocol import Framing, Input
-from mailingest.inputs.rate_limit import RateLimit
+from mailingest.inputs.rate_limit import RateLimit, Telling
 from mailingest.inputs.sockets import bound_socket, share_port
 from mailingest.inputs.tls import TlsServer
 from mailingest.syslog.framing import FrameCounters, FrameReader
@@ -121,6 +121,7 @@ class TcpInput:
         self._framing = framing
         self._allowed = allowed or AllowedSenders()
         self._rate_limit = rate_limit
+        self._over_limit = Telling(self._tell)
         self._tls = tls
         self._reuse_port = reuse_port
         self._listener: socket.socket | None = None
@@ -224,6 +225,7 @@ class TcpInput:
                 await self._accept(self._listener, tasks)
         finally:
             self._serving = False
+            self._over_limit.end()
             self.close()
             for connection, _ in self._backlog:
                 connection.close()
@@ -423,8 +425,17 @@ class TcpInput:
         if not delay:
             return
         self.senders_slowed += 1
+        self._over_limit.count(peer)
         with suppress(TimeoutError):
             await asyncio.wait_for(self._closed.wait(), delay)
+
+    def _tell(self, slowed: dict[str, int]) -> None:
+        _log.warning(
+            "senders over rate_limit were made to wait",
+            protocol=self.protocol,
+            address=self.address,
+            senders=slowed,
+        )
 
     async def _chunk(self, channel: Channel, peer: str) -> bytes:
         """The next bytes; none when the connection is at its end, in whatever way."""

@@ -23,7 +23,7 @@ from mailingest.inputs.activation import passed_sockets
 from mailingest.inputs.addresses import address_text, peer_text
 from mailingest.inputs.allowed import AllowedSenders
 from mailingest.inputs.protocol import Input
-from mailingest.inputs.rate_limit import OverLimit, RateLimit
+from mailingest.inputs.rate_limit import RateLimit, Telling
 from mailingest.inputs.sockets import bound_socket, share_port
 from mailingest.syslog.framing import TRAILERS
 
@@ -42,9 +42,6 @@ _DATAGRAMS_PER_TURN = 256
 _LEAST_CHARGE = 512
 
 _LARGEST_DATAGRAM = 64 * 1024
-
-# What is dropped for its rate is told of so often, by listener.
-_TELL_SECONDS = 60.0
 
 _log = structlog.get_logger(__name__)
 
@@ -86,8 +83,7 @@ class UdpInput:
         self._deliver = deliver
         self._allowed = allowed or AllowedSenders()
         self._rate_limit = rate_limit
-        self._over_limit = OverLimit()
-        self._telling: asyncio.TimerHandle | None = None
+        self._over_limit = Telling(self._tell)
         self._reuse_port = reuse_port
         self._socket: socket.socket | None = None
         self._stream: asyncio_dgram.aio.DatagramStream | None = None
@@ -217,7 +213,7 @@ class UdpInput:
         self._kernel_drops = self.kernel_drops
         self._socket.close()
         self._socket = None
-        self._tell()
+        self._over_limit.end()
         if self._stream is not None:
             self._close_stream(self._stream)
 
@@ -260,20 +256,13 @@ class UdpInput:
         """A datagram over the limit: it is told of once a minute, by whom and how many."""
         self.datagrams_over_limit += 1
         self._over_limit.count(address)
-        if self._telling is None:
-            loop = asyncio.get_running_loop()
-            self._telling = loop.call_later(_TELL_SECONDS, self._tell)
 
-    def _tell(self) -> None:
-        if self._telling is not None:
-            self._telling.cancel()
-            self._telling = None
-        if dropped := self._over_limit.take():
-            _log.warning(
-                "datagrams of senders over rate_limit were dropped",
-                address=self.address,
-                senders=dropped,
-            )
+    def _tell(self, dropped: dict[str, int]) -> None:
+        _log.warning(
+            "datagrams of senders over rate_limit were dropped",
+            address=self.address,
+            senders=dropped,
+        )
 
     def _failed(self, error: OSError) -> None:
         self.receive_errors += 1

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from mailingest.errors import UsageError
 from mailingest.inputs import stream as tcp_module
@@ -207,6 +208,15 @@ def test_whoever_waits_for_room_hears_that_it_is_not_forgotten(
     serve(receiver, tcp, scenario())
 
 
+def over_limit(logged: list[Any]) -> list[Any]:
+    """What was told of senders over their limit, and at which listener."""
+    return [
+        (one["event"], one["address"], one["senders"])
+        for one in logged
+        if "over rate_limit" in one["event"]
+    ]
+
+
 def test_a_sender_over_its_rate_waits_and_loses_nothing() -> None:
     receiver = Receiver()
     tcp = listening(receiver, rate_limit=RateLimit(100_000.0, 10))
@@ -216,8 +226,11 @@ def test_a_sender_over_its_rate_waits_and_loses_nothing() -> None:
             await sent(peer, b"<22>x\n" * 30_000)
             await until(lambda: receiver.frames == 30_000)
 
-    serve(receiver, tcp, scenario())
+    with capture_logs() as logged:
+        serve(receiver, tcp, scenario())
     assert tcp.senders_slowed >= 1
+    message = "senders over rate_limit were made to wait"
+    assert over_limit(logged) == [(message, tcp.address, {"127.0.0.1": tcp.senders_slowed})]
 
 
 def test_at_the_end_nobody_waits_for_a_slow_sender() -> None:
@@ -255,7 +268,10 @@ def test_datagrams_over_the_rate_are_dropped_and_told_of() -> None:
         udp.close()
         await serving
 
-    asyncio.run(main())
+    with capture_logs() as logged:
+        asyncio.run(main())
+    message = "datagrams of senders over rate_limit were dropped"
+    assert over_limit(logged) == [(message, udp.address, {"127.0.0.1": 5})]
     assert taken == [b"<22>0", b"<22>1", b"<22>2"]
     assert udp.counters()["datagrams_over_limit"] == 5
 

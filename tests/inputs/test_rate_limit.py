@@ -1,7 +1,8 @@
 import pytest
 
 from mailingest.inputs import rate_limit as module
-from mailingest.inputs.rate_limit import OverLimit, RateLimit, sender_of
+from mailingest.inputs.rate_limit import OverLimit, RateLimit, Telling, sender_of
+from tests.support.lab.polling import until
 
 
 @pytest.mark.parametrize(
@@ -55,3 +56,16 @@ def test_the_worst_are_named_and_the_rest_are_counted_together() -> None:
     told = over.take(3)
     assert told == {"others": 200, "192.0.2.3": 6, "192.0.2.0": 1}
     assert over.take() == {}
+
+
+async def test_it_is_told_of_once_in_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_TELL_SECONDS", 0.0)
+    told: list[dict[str, int]] = []
+    telling = Telling(told.append)
+    for _ in range(3):
+        telling.count("192.0.2.1")
+    await until(lambda: told)
+    telling.count("192.0.2.2")
+    await until(lambda: told[1:])
+    telling.end()
+    assert told == [{"192.0.2.1": 3}, {"192.0.2.2": 1}]
