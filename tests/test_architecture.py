@@ -36,13 +36,17 @@ def test_only_the_postfix_room_spells_the_names_of_its_fields() -> None:
         and isinstance(node.value, str)
         and node.value.startswith("postfix_")
     }
-    assert {name for name in spelt if not name.startswith("postfix/")} <= {"grok/matcher.py"}
+    # A pipeline of Logstash has its own names, of which some are like ours.
+    own = ("postfix/", "logstash/")
+    assert {name for name in spelt if not name.startswith(own)} <= {"grok/matcher.py"}
 
 
 def test_tests_mirror_the_rooms() -> None:
     rooms = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
     of_tests = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir()}
-    others = {"audit", "support", "system", "docs", "benchmarks", "goldens", "data", "__pycache__"}
+    # What is to be seen in Prometheus: rules and dashboards of config/ with real parts.
+    others = {"audit", "support", "system", "docs", "benchmarks", "goldens", "data", "monitoring"}
+    others |= {"__pycache__"}
     assert of_tests - others <= rooms
 
 

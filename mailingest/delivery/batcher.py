@@ -13,11 +13,11 @@ import structlog
 from mailingest.delivery.backoff import backoff
 from mailingest.delivery.batches import Batch, Batches
 from mailingest.delivery.held import Held
+from mailingest.delivery.histogram import Histogram
 from mailingest.delivery.outages import OutageLog, What
 from mailingest.delivery.receipts import Receipt, Receipts
 from mailingest.documents import Document
 from mailingest.errors import MailingestError, UsageError, sole_error
-from mailingest.histogram import Histogram
 from mailingest.stores.protocol import Rejection, Writer, WriteResult
 from mailingest.stores.threads import in_thread
 

@@ -57,8 +57,10 @@ REFUSAL: Final = "postfix_refusal"
 STATUS: Final = "postfix_status"
 DSN: Final = "postfix_dsn"
 RELAY: Final = "postfix_relay"
+RELAY_HOSTNAME: Final = "postfix_relay_hostname"
 RELAY_IP: Final = "postfix_relay_ip"
 RELAY_PORT: Final = "postfix_relay_port"
+RELAY_SERVICE: Final = "postfix_relay_service"
 DELAY: Final = "postfix_delay"
 DELAYS: Final = {
     "before_qmgr": "postfix_delay_before_qmgr",
@@ -67,11 +69,13 @@ DELAYS: Final = {
     "transmission": "postfix_delay_transmission",
 }
 """The parts of the delay, in the order in which they pass."""
+SMTP_RESPONSE: Final = "postfix_smtp_response"
+ERROR_RESPONSE: Final = "postfix_error_response"
 RESPONSES: Final = (
-    "postfix_smtp_response",
+    SMTP_RESPONSE,
     "postfix_local_response",
     "postfix_pipe_response",
-    "postfix_error_response",
+    ERROR_RESPONSE,
 )
 """The text in brackets at the end of a delivery line, by the agent that wrote it."""
 TLS: Final = (

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from mailingest.config.host_names import address_name
-from mailingest.histogram import Histogram
+from mailingest.delivery.histogram import Histogram
 from mailingest.postfix.programs import PROGRAMS
 from mailingest.service.log_output import log_output
 from mailingest.service.parts import Parts

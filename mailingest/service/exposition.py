@@ -15,7 +15,7 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from mailingest import __version__
-from mailingest.histogram import Histogram
+from mailingest.delivery.histogram import Histogram
 from mailingest.service.counters import COUNTERS, Counter
 from mailingest.service.parts import Parts
 

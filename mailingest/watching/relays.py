@@ -15,6 +15,7 @@ from zlib import crc32
 
 import orjson
 
+from mailingest.postfix import names
 from mailingest.watching.notices import LONGEST_HOST, LONGEST_SUBJECT, Notice
 
 _DAY: Final = 86_400
@@ -33,7 +34,7 @@ _NONE: Final = "none"
 _TRIED: Final = "connect to "
 # What qmgr has the error or retry service say of a destination that it takes for dead.
 _SUSPENDED: Final = "delivery temporarily suspended: "
-_RESPONSES: Final = ("postfix_smtp_response", "postfix_error_response")
+_RESPONSES: Final = (names.SMTP_RESPONSE, names.ERROR_RESPONSE)
 
 
 @dataclass(slots=True)
@@ -90,11 +91,11 @@ class Relays:
         odd: dict[str, list[str]] = {}
         for host, name in self._odd(now):
             odd.setdefault(host, []).append(name)
-        for host, names in odd.items():
-            if EVERYTHING in names:
+        for host, relays in odd.items():
+            if EVERYTHING in relays:
                 # Where there is one relay, that it is the one says more.
-                names = [EVERYTHING] if len(names) != 2 else [min(names, key=_is_everything)]
-            for name in names:
+                relays = [EVERYTHING] if len(relays) != 2 else [min(relays, key=_is_everything)]
+            for name in relays:
                 relay = self._relays[host, name]
                 yield Notice(
                     "relay_defers",
@@ -193,7 +194,7 @@ def _start_anew(relay: _Relay) -> None:
 
 
 def _domain(fields: Mapping[str, Any]) -> str:
-    return str(fields.get("postfix_to", "")).rpartition("@")[2].lower()
+    return str(fields.get(names.RECIPIENT, "")).rpartition("@")[2].lower()
 
 
 def _name(fields: Mapping[str, Any]) -> str:
@@ -201,7 +202,7 @@ def _name(fields: Mapping[str, Any]) -> str:
 
     Of one that cannot be reached, the response has the name.
     """
-    name = fields.get("postfix_relay_hostname") or fields.get("postfix_relay_service") or ""
+    name = fields.get(names.RELAY_HOSTNAME) or fields.get(names.RELAY_SERVICE) or ""
     if name == _NONE:
         found = next((fields[one] for one in _RESPONSES if one in fields), "")
         response = str(found).removeprefix(_SUSPENDED)

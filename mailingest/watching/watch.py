@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Final
 
+from mailingest.postfix import names
 from mailingest.postfix.outcome import Outcome
 from mailingest.postfix.parser import Event
 from mailingest.watching.accounts import Accounts
@@ -42,7 +43,7 @@ class Watch:
 
     def outcome(self, event: Event, outcome: Outcome) -> None:
         """A line says what became of a mail."""
-        if "postfix_relay" in event.fields:
+        if names.RELAY in event.fields:
             self.relays.feed(event.hostname, event.queue_id, outcome, event.fields, event.seconds)
 
     def line_unmatched(self, event: Event, now: float) -> None:
