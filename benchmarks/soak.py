@@ -27,11 +27,11 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Final
 
+from tests.support.installed_units import installed, make_users_and_directories
 from tests.support.lab.polling import wait_until
 from tests.support.shippers import Lumberjack, Program, Rsyslog, documented_config
 from tests.support.sqlite import StoredDocuments
 from tests.support.systemd_host import SystemdHost
-from tests.system.test_systemd import PIECES, installed
 
 _PLACE: Final = Path("/var/lib/soak")
 _STATE: Final = Path("/var/lib/mailingest")
@@ -79,9 +79,8 @@ def main() -> None:
     units = installed(directory)
     _let_read(units / "mailingest.service")
     with SystemdHost(units, directory / "console.log") as host:
+        make_users_and_directories(host)
         for command in (
-            ["systemd-sysusers", str(PIECES / "sysusers.d" / "mailingest.conf")],
-            ["systemd-tmpfiles", "--create", str(PIECES / "tmpfiles.d" / "mailingest.conf")],
             [
                 "sh",
                 "-c",

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from tests.support.installed_units import PIECES, installed
 from tests.support.lab.polling import wait_until
 from tests.support.systemd_host import SystemdHost
-from tests.system.test_systemd import PIECES, installed
 
 WRITE = """
 import socket, sys

@@ -4,7 +4,6 @@ import json
 import re
 import subprocess
 import sys
-import sysconfig
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,26 +11,25 @@ from typing import Any
 
 import pytest
 
-from mailingest.web.users import hash_password
+from tests.support.installed_units import (
+    PASSWORD,
+    PROGRAM,
+    ROOT,
+    SOCKETS,
+    TIMER,
+    UNITS,
+    WEB,
+    installed,
+    make_users_and_directories,
+)
 from tests.support.lab.polling import PATIENCE, wait_until
 from tests.support.systemd_host import SystemdHost
 
-ROOT = Path(__file__).parents[2]
-UNIT = ROOT / "systemd" / "mailingest.service"
-RETENTION = ROOT / "systemd" / "mailingest-retention.service"
-WEB = ROOT / "systemd" / "mailingest-web.service"
-UNITS = (UNIT, RETENTION, WEB)
-SOCKETS = (UNIT.with_suffix(".socket"), WEB.with_suffix(".socket"))
-TIMER = RETENTION.with_suffix(".timer")
-PIECES = ROOT / "systemd"
-PROGRAM = "/usr/local/bin/mailingest"
 # In tenths.  What systemd-analyze gives a unit without any protection is 9.6; its best class ends
 # at 2.0.
 HIGHEST_EXPOSURE = 15
 
-# The file that the web unit is given as a credential, and a request of one who has logged in.
-USERS = "/run/systemd/system/users"
-PASSWORD = "s3cret"
+# A request of one who has logged in.
 FETCH = """
 import base64, sys, urllib.request
 request = urllib.request.Request(sys.argv[1])
@@ -42,50 +40,11 @@ print(urllib.request.urlopen(request, timeout=300).read().decode())
 pytestmark = pytest.mark.system
 
 
-def installed(directory: Path) -> Path:
-    """The units, with the program of this environment in place of the installed one.
-
-    Interpreter and libraries may lie in a home directory, which the unit hides: they are shown
-    to it elsewhere.
-    """
-    units = directory / "units"
-    units.mkdir()
-    interpreter = Path(sys.executable).resolve().relative_to(sys.base_prefix)
-    places = {
-        "/run/python": sys.base_prefix,
-        "/run/libraries": sysconfig.get_path("purelib"),
-        "/run/source": str(ROOT),
-    }
-    binds = "".join(f"BindReadOnlyPaths={there}:{here}\n" for here, there in places.items())
-    # An interpreter may be linked to a library beside it.
-    paths = "Environment=PYTHONPATH=/run/libraries:/run/source LD_LIBRARY_PATH=/run/python/lib\n"
-    settings = "Environment=MAILINGEST_RETENTION__DAYS=3 MAILINGEST_WEB__USERS_FILE=users\n"
-    settings += f"TimeoutStartSec={PATIENCE:g}\n"
-    for unit in UNITS:
-        text = unit.read_text().replace(PROGRAM, f"/run/python/{interpreter} -m mailingest")
-        text = text.replace("[Service]", f"[Service]\n{binds}{paths}{settings}")
-        text = text.replace(
-            "# LoadCredential=users:/etc/mailingest/users", f"LoadCredential=users:{USERS}"
-        )
-        (units / unit.name).write_text(text)
-    for other in (*SOCKETS, TIMER):
-        (units / other.name).write_text(other.read_text())
-    users = units / Path(USERS).name
-    users.write_text(f"ann:{hash_password(PASSWORD)}\n")
-    users.chmod(0o600)
-    return units
-
-
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SystemdHost]:
     directory = tmp_path_factory.mktemp("systemd")
     with SystemdHost(installed(directory), directory / "console.log") as running:
-        for command in (
-            ["systemd-sysusers", str(PIECES / "sysusers.d" / "mailingest.conf")],
-            ["systemd-tmpfiles", "--create", str(PIECES / "tmpfiles.d" / "mailingest.conf")],
-        ):
-            done = running.run(*command)
-            assert done.returncode == 0, done.stderr
+        make_users_and_directories(running)
         yield running
 
 
