@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from mailingest.cli import completion
 from mailingest.config import Settings, load
 from mailingest.errors import MailingestError
 from mailingest.escaping import escape_terminal_lines
@@ -50,6 +51,7 @@ TypeOption = Annotated[
         "--type",
         help="Type of the events, which names the index.  Default: index.prefix.",
         show_default=False,
+        autocompletion=completion.types,
     ),
 ]
 CharsetOption = Annotated[

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from mailingest.cli import completion
 from mailingest.cli.options import CharsetOption, ConfigOption, YearOption, close_output, start
 from mailingest.errors import UsageError
 
@@ -31,7 +32,11 @@ def trace(
     ] = None,
     until: Annotated[str | None, typer.Option(help="The same forms.")] = None,
     status: Annotated[
-        list[str] | None, typer.Option(help="Verdict, such as bounced, or bounced,expired.")
+        list[str] | None,
+        typer.Option(
+            help="Verdict, such as bounced, or bounced,expired.",
+            autocompletion=completion.verdicts,
+        ),
     ] = None,
     file: Annotated[
         list[str] | None,
@@ -46,6 +51,7 @@ def trace(
             metavar="TYPE",
             help="Ask events of this type only; all types otherwise.",
             show_default=False,
+            autocompletion=completion.types,
         ),
     ] = None,
     limit: Annotated[int, typer.Option(min=0, help="Show the newest N; 0 is all.")] = 100,
