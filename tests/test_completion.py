@@ -40,7 +40,6 @@ def settings(tmp_path: Path) -> str:
     ("typed", "verdicts"),
     [
         pytest.param("b", ["bounced"], id="begun"),
-        pytest.param("BOU", ["bounced"], id="capitals"),
         pytest.param("bounced,expi", ["bounced,expired"], id="after a comma"),
         pytest.param("nothing", [], id="none"),
         pytest.param("", list(get_args(Verdict)), id="all"),
@@ -65,11 +64,9 @@ def test_settings_that_cannot_be_read_offer_no_types(text: str | None, tmp_path:
     assert offered("trace", "-c", str(tmp_path), "--type", "m") == []
 
 
-def test_bash_completes_what_is_typed(tmp_path: Path) -> None:
-    program = tmp_path / "mailingest"
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m mailingest "$@"\n')
-    program.chmod(0o755)
-    environment = {**os.environ, "TERM": "dumb", "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+def test_bash_completes_what_is_typed() -> None:
+    scripts = Path(sys.executable).parent
+    environment = {**os.environ, "TERM": "dumb", "PATH": f"{scripts}:{os.environ['PATH']}"}
     terminal, other_end = pty.openpty()
     with subprocess.Popen(
         ["bash", "--norc", "--noprofile", "-i"],

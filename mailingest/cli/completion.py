@@ -10,7 +10,6 @@ def verdicts(incomplete: str) -> list[str]:
     from mailingest.trace.story import Verdict
 
     before, comma, begun = incomplete.rpartition(",")
-    begun = begun.lower().replace("-", "_")
     return [f"{before}{comma}{name}" for name in get_args(Verdict) if name.startswith(begun)]
 
 
