@@ -11,6 +11,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from time import monotonic
 from typing import Any
@@ -199,7 +200,10 @@ class UdpInput:
         self._closing = True
         if self._socket is None:
             return
+        # Until there is a stream, asyncio-dgram may just look whether the socket is connected.
         if self._stream is not None:
+            if not passed_sockets().has(self._socket):
+                _receive_no_more(self._socket)
             self._take_queued(self._stream)
         for _ in range(2 * self.receive_buffer_got // _LEAST_CHARGE):
             try:
@@ -267,6 +271,16 @@ class UdpInput:
     def _failed(self, error: OSError) -> None:
         self.receive_errors += 1
         _log.warning("udp receive failed", address=self.address, error=str(error))
+
+
+def _receive_no_more(bound: socket.socket) -> None:
+    """Leave what comes from now on to another socket at this port; what has come can be read.
+
+    The event loop closes its copy of the socket only in its next turn.  A connected socket is
+    sent to by its peer alone (udp(7)), and from this very address nobody sends.
+    """
+    with suppress(OSError):
+        bound.connect(bound.getsockname())
 
 
 def _receive_buffer(bound: socket.socket) -> int:

@@ -351,3 +351,44 @@ def test_an_address_that_cannot_be_had_is_refused_in_one_line(host: str, begin: 
         udp.open()
     assert str(caught.value).startswith(begin)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("hosts", [("127.0.0.1", "0.0.0.0"), ("0.0.0.0", "127.0.0.1")])
+def test_between_two_addresses_no_datagram_is_lost(run: Run, hosts: tuple[str, str]) -> None:
+    async def scenario() -> None:
+        taken: list[tuple[str, bytes]] = []
+
+        def deliver_to(name: str) -> Callable[[bytes, str], bool]:
+            def deliver(payload: bytes, _peer: str) -> bool:
+                taken.append((name, payload))
+                return True
+
+            return deliver
+
+        port = free_port()
+        first, second = (
+            UdpInput(host, port, receive_buffer=1 << 20, deliver=deliver_to(name), reuse_port=True)
+            for host, name in zip(hosts, ("first", "second"), strict=True)
+        )
+        first.open()
+        serving = [asyncio.create_task(first.serve())]
+        with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as sending:
+            sending.connect(("127.0.0.1", port))
+            sending.send(b"before it serves")
+            await until(lambda: taken)
+            sending.send(b"before it is closed")
+            second.open()
+            serving.append(asyncio.create_task(second.serve()))
+            first.close()
+            # The event loop has not gone on, so the first one's socket is still open.
+            sending.send(b"after")
+            await until(lambda: len(taken) == 3)
+        second.close()
+        await asyncio.gather(*serving)
+        assert taken == [
+            ("first", b"before it serves"),
+            ("first", b"before it is closed"),
+            ("second", b"after"),
+        ]
+
+    run(scenario())
