@@ -200,8 +200,10 @@ class _Text:
         self._proof.add(data)
 
     def _is_as_it_was(self) -> bool:
-        tail = self._proof.tail
-        return not tail or self.file.at(self._offset - len(tail), len(tail)) == tail
+        head, tail = self._proof.head, self._proof.tail
+        return self.file.at(0, len(head)) == head and (
+            self.file.at(self._offset - len(tail), len(tail)) == tail
+        )
 
     def _skip_hole(self) -> None:
         """A writer that does not append leaves one, as large as the file was that was truncated."""
@@ -240,6 +242,7 @@ class FollowedFile:
         self._is_resumed = False
         # What was read to its end is not guessed to be newer.
         self._read_up: list[Mark] = []
+        self._behind: Mark | None = None
         self._looked_behind: tuple[int, int] | None = None
         self._seen_at = _clock()
         self._told = ""
@@ -316,6 +319,10 @@ class FollowedFile:
 
     def _look(self) -> bool:
         """See whether the path leads to another file; True if there are more to read."""
+        if self._behind is not None:
+            mark, self._behind = self._behind, None
+            if self._add_newer(mark):
+                return True
         try:
             status = self.path.stat()
         except FileNotFoundError:
@@ -437,10 +444,9 @@ class FollowedFile:
             return
         rest = _Text(copy, self._counters.frames)
         rest.go_to(mark)
-        known = [*self._read_up, *(one.mark() for one in self._texts), rest.mark()]
-        newer, _ = rotated.newer_than(mark, self._seen_at, known)
-        at = self._texts.index(text)
-        self._texts[at:at] = [rest, *(_Text(one, self._counters.frames) for one in newer)]
+        self._texts.insert(self._texts.index(text), rest)
+        # Which files came after the copy is told by what is read of this one.
+        self._behind = mark
 
     # What is told
 

@@ -79,6 +79,11 @@ class Proof:
         return len(self._head) == _HEAD_BYTES
 
     @property
+    def head(self) -> bytes:
+        """The first bytes."""
+        return self._head
+
+    @property
     def tail(self) -> bytes:
         """The last bytes."""
         return self._tail

@@ -163,7 +163,9 @@ class Rotation(RuleBasedStateMachine):
 
     @rule()
     def write_zeros(self) -> None:
+        """As a crash leaves them behind what was written last; files of zeros alone are alike."""
         if not self.half:
+            self.write(1, same=False)
             self.writer.write(bytes(5000))
 
     @rule(compress=st.booleans())
@@ -230,5 +232,5 @@ class Rotation(RuleBasedStateMachine):
 
 TestRotation = Rotation.TestCase
 TestRotation.settings = settings(
-    max_examples=20, stateful_step_count=25, deadline=None, print_blob=False
+    max_examples=20, stateful_step_count=25, derandomize=True, deadline=None
 )
