@@ -28,7 +28,7 @@ def _lines(status: Mapping[str, Any], directory: str) -> Iterator[str]:
         f"daemon      {status['version']}, process {status['pid']}, up "
         f"{_span(status['uptime_seconds'])}, in {directory}"
     )
-    yield f"listens at  {', '.join(status['addresses']) or '-'}"
+    yield f"listens at  {', '.join(status['listens']) or '-'}"
     yield (
         f"lines       {rates['received']:,.1f} a second in, {rates['stored']:,.1f} stored; "
         f"{status['lost_in_the_last_hour']:,} lost in the last hour"

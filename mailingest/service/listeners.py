@@ -76,13 +76,8 @@ class Listeners:
         return [one.input for one in (*self._running, *self._closing)]
 
     @property
-    def addresses(self) -> list[str]:
-        """Where they listen, for people."""
-        return [one.input.address for one in self._running]
-
-    @property
     def places(self) -> list[str]:
-        """The same, each with what it is: udp, relp ..."""
+        """Where they listen, each with what it is: udp, relp ..."""
         return [f"{one.plan.kind} {one.input.address}" for one in self._running]
 
     @property

@@ -49,7 +49,7 @@ def overview(parts: Parts, rates: Rates, store: str) -> dict[str, Any]:
         "pid": os.getpid(),
         "time": _iso(time.time()),
         "uptime_seconds": round(time.monotonic() - parts.started_at),
-        "addresses": parts.listeners.addresses,
+        "listens": parts.listeners.places,
         "ready": not parts.readiness.reasons,
         "problems": [{"what": what, "do": do} for what, do in _problems(parts, rates.lost(now))],
         "notices": [

@@ -54,7 +54,7 @@ async def test_another_reader_of_the_same_begins_when_the_one_before_has_ended()
         while "new begins" not in notes:
             await asyncio.sleep(0)
         assert notes == ["kept begins", "old begins", "old ends", "new begins"]
-        assert listeners.addresses == ["kept", "new"]
+        assert listeners.places == ["file kept", "file new"]
         assert listeners.count("frames") == 3, "also what the one that is gone has counted"
         listeners.close()
 
@@ -67,5 +67,5 @@ async def test_nothing_changes_if_one_cannot_be_opened() -> None:
         with pytest.raises(UsageError):
             listeners.prepare([plan("new", notes), plan("bad", notes, opens=False)])
         await asyncio.sleep(0)
-        assert (notes, listeners.addresses) == (["old begins"], ["old"])
+        assert (notes, listeners.places) == (["old begins"], ["file old"])
         listeners.close()
