@@ -297,8 +297,9 @@ def test_own_fields_are_in_the_index_template(tmp_path: Path) -> None:
     [
         pytest.param(
             {"fields": {"mine.verdict": "keyword", "mine_score": "float"}},
-            "{own}/mine:1: pattern MINE: there is no field mine_ip: declare its type in the "
-            "configuration, in [grok.fields]",
+            "{own}/mine:1: pattern MINE: there is no field mine_ip: declare its type (keyword, "
+            "text, integer, float, ip) in the configuration:\n"
+            '[grok.fields]\nmine_ip = "keyword"  # ',
             id="an undeclared field",
         ),
         pytest.param(
