@@ -51,7 +51,7 @@ def test_help_lists_the_commands_and_a_first_step() -> None:
         pytest.param(["parse", "/nowhere/mail.log"], "no such file", id="a file is missing"),
         pytest.param(["parse", "/tmp"], "is a directory", id="a directory is given"),
         pytest.param(["parse", "/tmp/*.nothing"], "no file matches", id="a glob matches nothing"),
-        pytest.param(["run", "-c", "/nowhere.toml"], "No such file", id="there is no such config"),
+        pytest.param(["run", "-c", "/nowhere.toml"], "no such file", id="there is no such config"),
         pytest.param(["patterns", "test"], "Missing argument", id="no cases are given"),
         pytest.param(["patterns", "test", "/nowhere"], "No such file", id="there are no cases"),
         pytest.param(["setup", "--dry-run", "--diff"], "not both", id="two ways to show"),
@@ -84,11 +84,11 @@ def test_every_mistake_of_a_configuration_has_its_line(tmp_path: Path) -> None:
     assert done.returncode == 2
     level, unknown = done.stderr.splitlines()
     assert level == (
-        f"mailingest: {config}: log.level: 'loud': "
-        "input should be 'debug', 'info', 'warning' or 'error'"
+        f'mailingest: {config}:3: log.level: "loud": must be one of "debug", "info", "warning", '
+        '"error": write level = "info" below [log]'
     )
     assert unknown.startswith(
-        f"mailingest: {config}: shutdwn_timeout: no such setting, did you mean shutdown_timeout?"
+        f"mailingest: {config}:1: shutdwn_timeout: no such setting, did you mean shutdown_timeout?"
     )
 
 
