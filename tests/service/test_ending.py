@@ -157,7 +157,8 @@ async def test_a_disk_that_cannot_sync_ends_it_and_nobody_takes_lines_for_accept
     monkeypatch.setattr(os, "fdatasync", failing)
     running = asyncio.create_task(InProcess(load(site.config)).main())
     await asyncio.to_thread(wait_until, lambda: listens_at(site.tcp), "it listens")
-    with pytest.raises(ConnectionResetError):
+    # The reset may come at any moment: it is a broken pipe or no connection by then.
+    with pytest.raises(OSError, match=r"reset by peer|Broken pipe|not connected"):
         await asyncio.to_thread(site.hand_over, *numbered(0, 3))
     with pytest.raises(MailingestError, match=r"the disk cannot sync the spool"):
         await asyncio.wait_for(running, PATIENCE)
