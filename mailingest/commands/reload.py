@@ -6,12 +6,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from mailingest.config import default_state_directory, load
+from mailingest.config import SERVICE_STATE, default_state_directory, load
 from mailingest.errors import UsageError
 from mailingest.service.control import NotRunning, ask
-
-# Where systemd has the state of the service that the units describe (StateDirectory=).
-_OF_THE_SERVICE: Final = Path("/var/lib/mailingest")
 
 _REFUSED: Final = "refused: the daemon goes on with the configuration it had"
 
@@ -45,4 +42,4 @@ def reload(config: Path | None) -> list[str]:
 def _usual_directories() -> Iterator[Path]:
     with suppress(UsageError):
         yield default_state_directory(os.environ)
-    yield _OF_THE_SERVICE
+    yield SERVICE_STATE

@@ -2,6 +2,7 @@
 
 from mailingest.config.loading import load
 from mailingest.config.places import (
+    SERVICE_STATE,
     cannot_read,
     credential,
     data_directory,
@@ -24,6 +25,7 @@ from mailingest.config.settings import Settings
 from mailingest.config.values import load_zone
 
 __all__ = [
+    "SERVICE_STATE",
     "Elasticsearch",
     "FollowedFiles",
     "Journald",

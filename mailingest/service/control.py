@@ -7,8 +7,8 @@ directory that only its owner may connect to.
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +17,7 @@ import orjson
 import structlog
 
 from mailingest.errors import MailingestError
+from mailingest.spool.socket_path import socket_path
 
 _log = structlog.get_logger(__name__)
 
@@ -60,8 +61,8 @@ def ask(directory: Path, request: str) -> dict[str, Any]:
     """What the daemon answers; raises NotRunning, and MailingestError if it ends meanwhile."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         try:
-            with _short_path(directory) as path:
-                connection.connect(path)
+            with socket_path(directory, _NAME) as path:
+                connection.connect(str(path))
         except (FileNotFoundError, ConnectionRefusedError):
             raise NotRunning(f"no daemon works in {directory}") from None
         except OSError as error:
@@ -83,22 +84,12 @@ def _listener(directory: Path) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         os.fchmod(listener.fileno(), _MODE)
-        with _short_path(directory) as path:
-            listener.bind(path)
+        with socket_path(directory, _NAME) as path:
+            listener.bind(str(path))
     except OSError:
         listener.close()
         raise
     return listener
-
-
-@contextmanager
-def _short_path(directory: Path) -> Iterator[str]:
-    """A path of the socket that is short enough: 107 bytes at most, unix(7)."""
-    descriptor = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield f"/proc/self/fd/{descriptor}/{_NAME}"
-    finally:
-        os.close(descriptor)
 
 
 async def _answer(

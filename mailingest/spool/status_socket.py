@@ -5,10 +5,9 @@ closed; nothing is read from it.
 """
 
 import asyncio
-import os
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +15,7 @@ import orjson
 import structlog
 
 from mailingest.errors import MailingestError
+from mailingest.spool.socket_path import socket_path
 
 _log = structlog.get_logger(__name__)
 
@@ -41,7 +41,7 @@ async def status_served(directory: Path, look: Callable[[], object]) -> AsyncIte
     That it cannot be done is logged: it is no reason not to take mail's lines.
     """
     try:
-        with _at(directory) as path:
+        with socket_path(directory, _NAME) as path:
             path.unlink(missing_ok=True)
             sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
             sock.bind(str(path))
@@ -98,7 +98,7 @@ def ask(directory: Path, timeout: float) -> dict[str, Any]:
     """
     try:
         with (
-            _at(directory) as path,
+            socket_path(directory, _NAME) as path,
             socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as sock,
         ):
             sock.settimeout(timeout)
@@ -132,13 +132,3 @@ def _chunks(sock: socket.socket) -> Iterator[bytes]:
         if length > _LONGEST_ANSWER:
             raise ValueError("it is too long")
         yield chunk
-
-
-@contextmanager
-def _at(directory: Path) -> Iterator[Path]:
-    """The path of the socket in 108 bytes (unix(7)), however long that of the directory is."""
-    descriptor = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield Path(f"/proc/self/fd/{descriptor}") / _NAME
-    finally:
-        os.close(descriptor)
