@@ -14,10 +14,9 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import structlog
@@ -25,7 +24,6 @@ import uvloop
 
 from mailingest.config import Settings
 from mailingest.errors import MailingestError, UsageError, sole_error
-from mailingest.inputs.activation import passed_sockets
 from mailingest.inputs.addresses import address_text
 from mailingest.service import gc_tuning
 from mailingest.service.control import answering
@@ -35,6 +33,7 @@ from mailingest.service.endpoint import endpoint_of
 from mailingest.service.frame_limit import FrameLimit
 from mailingest.service.log_limit import log_limit
 from mailingest.service.noticed import FILE, recalled
+from mailingest.service.operator_log import log_noticed, log_sender, log_sockets
 from mailingest.service.overview import overview, sample
 from mailingest.service.parts import build_parts
 from mailingest.service.rates import Rates
@@ -45,9 +44,6 @@ from mailingest.spool.records import Position
 from mailingest.spool.snapshot import restore
 from mailingest.spool.status_socket import status_served
 from mailingest.stores.threads import in_thread
-from mailingest.syslog.senders import Notice
-from mailingest.watching.notices import MEANINGS
-from mailingest.watching.notices import Notice as Noticed
 from mailingest.wiring import store_place
 
 _log = structlog.get_logger(__name__)
@@ -186,7 +182,7 @@ class Daemon:
                 listeners.serve(serving)
                 chores = [serving.create_task(chore) for chore in self._chores()]
                 self._parts.readiness.phase = "serving"
-                _tell_of_sockets(listeners.transports)
+                log_sockets(listeners.transports)
                 notify("READY=1")
                 _log.info(
                     "started",
@@ -266,9 +262,9 @@ class Daemon:
         self._parts.processor.tick(time.time())
         pipeline = self._parts.pipeline
         for notice in (*pipeline.senders.take(), *pipeline.peers.take()):
-            _tell(notice)
+            log_sender(notice)
         for noticed, has_begun in pipeline.watch.board.take():
-            _tell_of(noticed, has_begun=has_begun)
+            log_noticed(noticed, has_begun=has_begun)
 
     def _look_at_spool(self) -> None:
         # Those by tag may be many, and the state file has one size.
@@ -384,62 +380,6 @@ class Daemon:
             # has ended, and nothing that takes long can hold it up.
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
-
-
-def _tell_of_sockets(addresses: Sequence[str]) -> None:
-    """Log where the sockets that systemd has bound and the configuration differ."""
-    passed = passed_sockets()
-    for place in passed.left:
-        _log.warning(
-            "systemd has a socket that no input of the configuration is for: what comes there is "
-            "read by nobody; take it out of mailingest.socket, or configure an input",
-            address=place,
-        )
-    for place in addresses if passed else ():
-        if place not in passed.taken:
-            _log.warning(
-                "systemd has no socket for an input: what comes there during a restart is lost or "
-                "refused; `mailingest units` writes mailingest.socket as the configuration says",
-                address=place,
-            )
-
-
-def _tell(notice: Notice) -> None:
-    """Log what is wrong with a host's lines, and what to do about it."""
-    if notice.kind == "tags_cut":
-        _log.warning(
-            "tags arrive cut at the slash, so that the Postfix daemon has to be guessed; "
-            'set global(parser.permitSlashInProgramName="on") in the rsyslog that sends them',
-            host=notice.host,
-        )
-        return
-    if notice.kind == "peer_unknown":
-        _log.warning(
-            "lines under the name of a host come from a peer that did not send for it before; "
-            "for a day, those about queue IDs are tagged _syslog_peer_unknown",
-            host=notice.host,
-            peer=notice.peer,
-        )
-        return
-    _log.warning(
-        f"lines are dated {'ahead of' if notice.offset > 0 else 'behind'} their arrival: the "
-        "host's clock is wrong, or its zone is not the one of syslog.timezone and "
-        "syslog.host_timezones, or it sends late",
-        host=notice.host,
-        hours=round(abs(notice.offset) / 3600, 2),
-    )
-
-
-def _tell_of(notice: Noticed, *, has_begun: bool) -> None:
-    """Log that something is noticed, and what to do about it, or that it is over."""
-    if notice.kind == "clock_off" and has_begun:
-        return  # `_tell` has done it
-    about = {"kind": notice.kind, "subject": notice.subject, "detail": notice.detail}
-    if not has_begun:
-        _log.info("no longer so", **about)
-        return
-    since = datetime.fromtimestamp(notice.since, UTC).isoformat(timespec="seconds")
-    _log.warning(MEANINGS[notice.kind], **about, since=since, hint=notice.hint)
 
 
 async def _every(seconds: Callable[[], float], action: Callable[[], Awaitable[None]]) -> None:

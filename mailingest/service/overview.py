@@ -40,6 +40,7 @@ def overview(parts: Parts, rates: Rates, store: str) -> dict[str, Any]:
     """
     now = sample(parts)
     received, stored = rates.a_second(now)
+    lost = rates.lost(now)
     hosts = parts.pipeline.watch.hosts.last_line
     notices = parts.pipeline.watch.board.current
     silent = {one.subject for one in notices if one.kind == "host_silent"}
@@ -51,7 +52,7 @@ def overview(parts: Parts, rates: Rates, store: str) -> dict[str, Any]:
         "uptime_seconds": round(time.monotonic() - parts.started_at),
         "listens": parts.listeners.places,
         "ready": not parts.readiness.reasons,
-        "problems": [{"what": what, "do": do} for what, do in _problems(parts, rates.lost(now))],
+        "problems": [{"what": what, "do": do} for what, do in _problems(parts, lost)],
         "notices": [
             {
                 "kind": one.kind,
@@ -64,7 +65,7 @@ def overview(parts: Parts, rates: Rates, store: str) -> dict[str, Any]:
             for one in notices
         ],
         "lines_per_second": {"received": round(received, 2), "stored": round(stored, 2)},
-        "lost_in_the_last_hour": rates.lost(now),
+        "lost_in_the_last_hour": lost,
         "lag_seconds": None if parts.batcher.lag is None else round(parts.batcher.lag, 1),
         "store": {
             "kind": store,
