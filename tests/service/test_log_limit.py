@@ -48,7 +48,12 @@ def entries(limit: LogLimit, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[d
         seen.append({"level": level, **entry})
         raise structlog.DropEvent
 
-    structlog.configure(processors=[limit, keep], cache_logger_on_first_use=False)
+    # Whatever level a command has set that was run in this process.
+    structlog.configure(
+        processors=[limit, keep],
+        wrapper_class=structlog.make_filtering_bound_logger("debug"),
+        cache_logger_on_first_use=False,
+    )
     # Another test may have had it write to a stream that is closed now.
     monkeypatch.setattr(log_limit, "_log", structlog.get_logger())
     yield seen
