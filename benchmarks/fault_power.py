@@ -25,7 +25,7 @@ from typing import Final
 from benchmarks.fault_check import Event, compare
 from benchmarks.fault_load import Expected, Sender
 from mailingest.config import Log, load
-from mailingest.service import logs
+from mailingest.logs.configuration import configure
 from mailingest.service.daemon import Daemon as InProcess
 from tests.support.lab.daemon import Daemon
 from tests.support.lab.polling import wait_until
@@ -222,7 +222,7 @@ def _events(state: Path, store: str) -> Iterator[Event]:
 def run_cuts(directory: Path, rounds: int, seed: int, bursts: int = 150) -> dict[str, int]:
     """Recordings with each store and each kind of sync, and N cuts in all; the figures."""
     # The daemons of this process have much to say.
-    logs.configure(Log(level="error"))
+    configure(Log(level="error"))
     began = time.monotonic()
     kinds = [(store, sync) for store in STORES for sync in SYNCS]
     total: Counter[str] = Counter()

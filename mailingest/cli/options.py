@@ -3,14 +3,16 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mailingest.cli import completion
-from mailingest.config import Settings, load
 from mailingest.errors import MailingestError
 from mailingest.escaping import escape_terminal_lines
+
+if TYPE_CHECKING:
+    from mailingest.config import Settings
 
 EXIT_FAILED = 1
 EXIT_REFUSED = 2
@@ -60,9 +62,10 @@ CharsetOption = Annotated[
 ]
 
 
-def start(config: Path | None) -> Settings:
+def start(config: Path | None) -> "Settings":
     """Read the configuration, and log as it says."""
-    from mailingest.service.logs import configure
+    from mailingest.config import load
+    from mailingest.logs.configuration import configure
 
     settings = load(config)
     configure(settings.log)

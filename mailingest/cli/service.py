@@ -17,7 +17,6 @@ from mailingest.cli.options import (
     complain,
     start,
 )
-from mailingest.config import Settings, load
 from mailingest.errors import UsageError
 from mailingest.escaping import escape_terminal
 
@@ -30,6 +29,7 @@ def run(config: ConfigOption = None) -> None:
     configuration again, as `mailingest reload` does.
     """
     from mailingest.commands.pattern_guard import refuse_slow_patterns
+    from mailingest.config import Settings, load
     from mailingest.service.daemon import run as run_daemon
 
     def read() -> Settings:
@@ -81,6 +81,7 @@ def web(config: ConfigOption = None) -> None:
     It is on http://127.0.0.1:8025 unless set otherwise.  SIGHUP has it read its configuration
     again.
     """
+    from mailingest.config import load
     from mailingest.web.server import run as run_web
 
     raise typer.Exit(run_web(start(config), lambda: load(config)))

@@ -9,15 +9,13 @@ from typing import Final
 from zlib import crc32
 
 import orjson
-import structlog
 
 from mailingest.errors import UsageError
 from mailingest.inputs.files import LogFile, identity
+from mailingest.logs.logger import log
 from mailingest.pipeline import Pipeline
 from mailingest.spool.files import replace_file
 from mailingest.syslog.sources import Source
-
-_log = structlog.get_logger(__name__)
 
 _BUILT_IN: Final = Source()
 
@@ -58,7 +56,7 @@ class Checkpoint:
         try:
             await asyncio.to_thread(replace_file, self._path, rows)
         except OSError as error:
-            _log.error(
+            log.error(
                 "the checkpoint cannot be written; the replay goes on without a new one",
                 path=str(self._path),
                 reason=error.strerror,
@@ -109,7 +107,7 @@ def _set_aside(path: Path, reason: Exception) -> None:
             f"{path}: the checkpoint is damaged and cannot be set aside "
             f"({error.strerror}): make its directory writable, or remove it"
         ) from None
-    _log.warning(
+    log.warning(
         "the checkpoint is damaged and set aside; the replay begins anew, and stores nothing twice",
         path=str(aside),
         reason=str(reason),

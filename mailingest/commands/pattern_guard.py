@@ -10,16 +10,14 @@ from hashlib import blake2b
 from typing import Final, NamedTuple
 
 import orjson
-import structlog
 
 from mailingest.commands.redos_probe import Probe, find_slow
 from mailingest.config import Settings, data_directory
 from mailingest.errors import UsageError
 from mailingest.grok.library import Definition, Library
+from mailingest.logs.logger import log
 from mailingest.spool.files import make_directory, replace_file
 from mailingest.wiring import build_parser, read_definitions
-
-_log = structlog.get_logger(__name__)
 
 _CACHE: Final = "patterns-probed"
 
@@ -36,12 +34,12 @@ def refuse_slow_patterns(settings: Settings) -> None:
         if path.exists() and path.read_bytes().strip() == digest:
             return
     except OSError as error:
-        _log.warning("what was probed before cannot be read", path=str(path), reason=error.strerror)
+        log.warning("what was probed before cannot be read", path=str(path), reason=error.strerror)
     _probe(settings, definitions)
     try:
         replace_file(path, [digest])
     except OSError as error:
-        _log.warning("what was probed cannot be noted", path=str(path), reason=error.strerror)
+        log.warning("what was probed cannot be noted", path=str(path), reason=error.strerror)
 
 
 def is_guarded(settings: Settings) -> bool:
@@ -81,7 +79,7 @@ def _probe(settings: Settings, definitions: Sequence[Definition]) -> None:
     probes = own_probes(settings, definitions).used
     if not probes:
         return
-    _log.info("the site's own patterns are probed, once", patterns=len(probes))
+    log.info("the site's own patterns are probed, once", patterns=len(probes))
     slow, undecided = find_slow(probes)
     if slow:
         places = {one.name: one.place for one in definitions}
@@ -95,7 +93,7 @@ def _probe(settings: Settings, definitions: Sequence[Definition]) -> None:
             )
         )
     if undecided:
-        _log.warning("no time was left to look whether patterns are slow", patterns=undecided)
+        log.warning("no time was left to look whether patterns are slow", patterns=undecided)
 
 
 def _digest(settings: Settings, definitions: Sequence[Definition]) -> bytes:

@@ -6,7 +6,6 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-import structlog
 import uvloop
 from rich.progress import Progress, TaskID
 
@@ -20,6 +19,7 @@ from mailingest.errors import sole_error
 from mailingest.inputs.files import DamagedFile, LogFile
 from mailingest.inputs.pipes import BlockReader
 from mailingest.inputs.years import tell_doubt
+from mailingest.logs.logger import log
 from mailingest.pipeline import Pipeline
 from mailingest.service import gc_tuning
 from mailingest.service.frame_limit import FrameLimit, FrameTooSlow
@@ -27,8 +27,6 @@ from mailingest.spool.files import make_directory
 from mailingest.spool.frame_mark import FrameMark
 from mailingest.stores.protocol import Writer
 from mailingest.wiring import build_batcher, build_pipeline, build_store, log_files
-
-_log = structlog.get_logger(__name__)
 
 # An interrupted replay repeats at most this many seconds of work.
 _CHECKPOINT_SECONDS: Final = 10.0
@@ -77,7 +75,7 @@ class Replay:
             self._checkpoint.forget()
         found = self._checkpoint.restore(pipeline)
         if found is not None:
-            _log.info("goes on where the last run stopped", file=found.file + 1)
+            log.info("goes on where the last run stopped", file=found.file + 1)
         self._start = found or ResumePoint()
 
     async def main(self) -> int:
@@ -123,7 +121,7 @@ class Replay:
                     await self._read_file(number, batcher, writer, progress, task, done)
                 except DamagedFile as error:
                     self._damaged += 1
-                    _log.error("file is damaged; what could be read was", reason=str(error))
+                    log.error("file is damaged; what could be read was", reason=str(error))
                 if self._interrupted:
                     if not file.is_regular:
                         # It cannot be read again.
@@ -182,18 +180,18 @@ class Replay:
                 cells[FrameMark.NOW] = 0
             except FrameTooSlow as error:
                 cells[FrameMark.NOW] = 0
-                _log.error("a line is set aside", reason=str(error), line=repr(line[:2000]))
+                log.error("a line is set aside", reason=str(error), line=repr(line[:2000]))
                 batcher.reject(self._pipeline.unread(line, reference, "", 0), str(error))
         return documents
 
     def _conclude(self, batcher: Batcher) -> int:
         counters = self._pipeline.counters
         if not counters.frames and not self._interrupted:
-            _log.warning(
+            log.warning(
                 "there was no line in what was to be read: nothing was stored",
                 files=[str(file.path) for file in self._files],
             )
-        _log.info(
+        log.info(
             "replay interrupted; run it again to go on" if self._interrupted else "replay finished",
             files=len(self._files),
             files_damaged=self._damaged,

@@ -8,8 +8,6 @@ from contextlib import suppress
 from functools import partial
 from typing import Protocol
 
-import structlog
-
 from mailingest.delivery.backoff import backoff
 from mailingest.delivery.batches import Batch, Batches
 from mailingest.delivery.held import Held
@@ -18,10 +16,9 @@ from mailingest.delivery.outages import OutageLog, What
 from mailingest.delivery.receipts import Receipt, Receipts
 from mailingest.documents import Document
 from mailingest.errors import MailingestError, UsageError, sole_error
+from mailingest.logs.logger import log
 from mailingest.stores.protocol import Rejection, Writer, WriteResult
 from mailingest.stores.threads import in_thread
-
-_log = structlog.get_logger(__name__)
 
 # Enough to spread the cost of a commit or a request; more only adds memory and delay.
 MAX_DOCUMENTS = 1000
@@ -262,7 +259,7 @@ class Batcher:
                     self._settled.clear()
                     await self._settled.wait()
         except TimeoutError:
-            _log.warning("documents left", documents=self.pending)
+            log.warning("documents left", documents=self.pending)
         finally:
             self._batches.hurry = False
         return self.pending
@@ -333,7 +330,7 @@ class Batcher:
             rejected += [one for one in held if one.document.seconds < day]
             held = [one for one in held if one.document.seconds >= day]
         if rejected:
-            _log.warning(
+            log.warning(
                 "documents rejected by the store",
                 documents=len(rejected),
                 reason=rejected[0].reason,

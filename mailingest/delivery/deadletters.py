@@ -11,16 +11,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import orjson
-import structlog
 
 from mailingest.documents import Document
 from mailingest.errors import StoreUnavailable, UsageError
+from mailingest.logs.logger import log
 from mailingest.ownership import make_own_directories, why_not_writable, why_unreadable
 from mailingest.spool.files import sync_directory
 from mailingest.stores.appending import append_whole, open_for_append
 from mailingest.stores.protocol import Rejection
-
-_log = structlog.get_logger(__name__)
 
 _FILES: Final = "dead-letters-????.??.??.ndjson"
 # Some 60,000 documents: enough to see what is wrong with a mapping, too little to fill a disk.
@@ -170,7 +168,7 @@ def read_letters(directory: Path) -> Iterator[Letter]:
         try:
             yield _letter(line)
         except (ValueError, KeyError, TypeError, AttributeError):
-            _log.warning("not a dead letter", line=line[:80].decode("utf-8", "replace"))
+            log.warning("not a dead letter", line=line[:80].decode("utf-8", "replace"))
 
 
 def rewrite(directory: Path, changes: Mapping[bytes, bytes | None]) -> int:

@@ -5,11 +5,8 @@ import math
 from collections.abc import Callable
 from typing import Final, Literal
 
-import structlog
-
 from mailingest.errors import MailingestError, UsageError
-
-_log = structlog.get_logger(__name__)
+from mailingest.logs.logger import log
 
 # Seconds between two messages of one level: a store may be away for days, and is tried several
 # times a minute.  What only an operator can fix is an error.
@@ -55,7 +52,7 @@ class OutageLog:
         else:
             self._logged[what, level] = now
             self._is_news.add(what)
-        _log.log(
+        log.log(
             level,
             f"{what} wait for another try",
             reason=str(why),
@@ -68,4 +65,4 @@ class OutageLog:
         self._held.pop(what, None)
         if what in self._is_news:
             self._is_news.remove(what)
-            _log.info(_RECOVERED[what], pending=pending)
+            log.info(_RECOVERED[what], pending=pending)

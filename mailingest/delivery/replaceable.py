@@ -4,13 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-import structlog
-
 from mailingest.documents import Document
 from mailingest.errors import MailingestError
+from mailingest.logs.logger import log
 from mailingest.stores.protocol import Writer, WriteResult
-
-_log = structlog.get_logger(__name__)
 
 
 class _InUse:
@@ -95,7 +92,7 @@ class ReplaceableWriter:
             # What it has stored may be let go of when the writer of now is synced.
             await used.writer.sync()
         except MailingestError as error:
-            _log.warning(
+            log.warning(
                 "the store before the reload could not be synced: a power failure now may take "
                 "the last lines from it",
                 reason=str(error),

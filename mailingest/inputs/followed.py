@@ -12,14 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import structlog
-
 from mailingest.inputs.following import FollowedFile, FollowingCounters, Lines
 from mailingest.inputs.protocol import Reading
 from mailingest.inputs.rotated import COMPRESSED
 from mailingest.inputs.rotation import Rotation
-
-_log = structlog.get_logger(__name__)
+from mailingest.logs.logger import log
 
 _LOOK_SECONDS: Final = 0.25
 # Patterns are looked up more seldom: a new log is no matter of a moment.
@@ -76,7 +73,7 @@ class FileInput:
 
     async def serve(self) -> None:
         """Follow until `close`, or until cancelled: what is not read yet is read another time."""
-        _log.info("files are followed", path=self._path)
+        log.info("files are followed", path=self._path)
         try:
             while not self._closing.is_set():
                 if not await self._pass():
@@ -127,7 +124,7 @@ class FileInput:
                 self._follow(name, path)
             elif not self._is_full:
                 self._is_full = True
-                _log.error(
+                log.error(
                     "more files match than can be followed: make the pattern narrower",
                     pattern=self._path,
                     most=_MOST_FILES,

@@ -19,8 +19,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import structlog
-
 from mailingest.inputs.compressed import DAMAGE, ByteStream
 from mailingest.inputs.permissions import hint
 from mailingest.inputs.protocol import BEGUN
@@ -33,6 +31,7 @@ from mailingest.inputs.rotated import (
     opened,
     skipped,
 )
+from mailingest.logs.logger import log
 from mailingest.syslog.framing import (
     MAX_FRAME_OCTETS,
     FrameCounters,
@@ -41,8 +40,6 @@ from mailingest.syslog.framing import (
     split_text,
     split_unterminated,
 )
-
-_log = structlog.get_logger(__name__)
 
 # One more than a line may have: it shows that it is too long.
 _BLOCK_BYTES: Final = MAX_FRAME_OCTETS + 1
@@ -384,7 +381,7 @@ class FollowedFile:
             return None
         if self._told:
             self._told = ""
-            _log.info("a followed file can be read again", path=str(self.path))
+            log.info("a followed file can be read again", path=str(self.path))
         return file
 
     # What is in them
@@ -403,7 +400,7 @@ class FollowedFile:
             if not text.is_compressed:
                 self._tell(error if isinstance(error, OSError) else OSError(0, str(error)))
                 return None
-            _log.error(
+            log.error(
                 "the rest of a rotated file cannot be read",
                 path=str(text.file.path),
                 offset=text.offset,
@@ -435,7 +432,7 @@ class FollowedFile:
         if copy is None:
             if not rotated.has_beginning_of(mark):
                 self._counters.rests_lost += 1
-                _log.warning(
+                log.warning(
                     "a followed file was truncated, and there is no copy of it: what was written "
                     "to it since the last look is lost",
                     path=str(text.file.path),
@@ -455,7 +452,7 @@ class FollowedFile:
         self._begun = time.time_ns()
         if offset:
             self._counters.rests_lost += 1
-            _log.warning(
+            log.warning(
                 "the file that was followed is not there any more, nor a rotated one with its "
                 "lines: if it had more, replay them from where they are now",
                 path=str(self.path),
@@ -466,7 +463,7 @@ class FollowedFile:
         reason = hint(self.path, error)
         if reason != self._told:
             self._told = reason
-            _log.error("a followed file cannot be read", path=str(self.path), reason=reason)
+            log.error("a followed file cannot be read", path=str(self.path), reason=reason)
 
 
 def _state(status: os.stat_result) -> tuple[int, int]:

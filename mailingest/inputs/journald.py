@@ -17,14 +17,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Literal
 
-import structlog
-
 from mailingest.inputs.permissions import group_fix
 from mailingest.inputs.protocol import BEGUN, Reading
+from mailingest.logs.logger import log
 from mailingest.syslog.framing import FrameCounters, split_text
 from mailingest.syslog.journal_entries import JOURNAL_KEYS, ExportReader
-
-_log = structlog.get_logger(__name__)
 
 Since = Literal["now", "all"] | float
 
@@ -83,7 +80,7 @@ class JournaldInput:
         if self._reading.begin() is None:
             # From now on also if nothing comes before the next start.
             await self._reading.take([], {BEGUN: time.time_ns(), _SINCE: self._first()})
-        _log.info("the journal is read", matches=list(self._matches))
+        log.info("the journal is read", matches=list(self._matches))
         pause = _FIRST_PAUSE_SECONDS
         while not self._closing.is_set():
             began = time.monotonic()
@@ -142,7 +139,7 @@ class JournaldInput:
                 last = None
             if self._told and entries:
                 self._told = ""
-                _log.info("the journal can be read again")
+                log.info("the journal can be read again")
             if entries:
                 frames = split_text(b"".join(entry.line for entry in entries), self._frames)
                 begun = place.get(BEGUN) or time.time_ns()
@@ -161,7 +158,7 @@ class JournaldInput:
 
     def _gap(self, cursor: str) -> None:
         self._gaps += 1
-        _log.warning(
+        log.warning(
             "the entry of the journal that was read last is not there any more; it is gone on with "
             "the oldest one after it, and what was between them is lost, if there was something",
             cursor=cursor,
@@ -172,7 +169,7 @@ class JournaldInput:
         reason = why_unreadable() or complaint
         if reason != self._told:
             self._told = reason
-            _log.error("the journal cannot be read now; it is tried again", reason=reason)
+            log.error("the journal cannot be read now; it is tried again", reason=reason)
 
 
 def why_unreadable() -> str | None:

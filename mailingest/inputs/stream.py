@@ -25,8 +25,6 @@ from functools import partial
 from itertools import count
 from typing import Any
 
-import structlog
-
 from mailingest.errors import UsageError
 from mailingest.inputs.activation import passed_sockets
 from mailingest.inputs.addresses import address_text, peer_text
@@ -36,6 +34,7 @@ from mailingest.inputs.protocol import Framing, Input
 from mailingest.inputs.rate_limit import RateLimit, Telling
 from mailingest.inputs.sockets import bound_socket, share_port
 from mailingest.inputs.tls import TlsServer
+from mailingest.logs.logger import log
 from mailingest.syslog.framing import FrameCounters, FrameReader
 
 # A sender that vanished without a word (power cut, firewall) is noticed after some 10 minutes;
@@ -65,8 +64,6 @@ _KEEP_ALIVE_SECONDS = 5.0
 _ACCEPT_PAUSE_SECONDS = 1.0
 
 _connection_numbers = count(1)
-
-_log = structlog.get_logger(__name__)
 
 
 class TcpInput:
@@ -199,7 +196,7 @@ class TcpInput:
         self._tls = successor._tls
         for connection, peer in self._connections.items():
             if peer not in self._allowed:
-                _log.warning("the connection of a sender that is no longer in allow", peer=peer)
+                log.warning("the connection of a sender that is no longer in allow", peer=peer)
                 shut_for_reading(connection)
 
     def share_address(self) -> None:
@@ -219,7 +216,7 @@ class TcpInput:
         if self._listener is None:
             raise RuntimeError("serve() before open()")
         self._serving = True
-        _log.info(f"{self.protocol} input listens", address=self.address)
+        log.info(f"{self.protocol} input listens", address=self.address)
         try:
             async with asyncio.TaskGroup() as tasks:
                 await self._accept(self._listener, tasks)
@@ -282,7 +279,7 @@ class TcpInput:
         if peer not in self._allowed:
             connection.close()
             self.connections_not_allowed += 1
-            _log.warning("a connection of a sender that is not in allow", peer=peer)
+            log.warning("a connection of a sender that is not in allow", peer=peer)
             return
         if len(self._connections) >= self._max_connections:
             self._refuse(connection, peer)
@@ -302,7 +299,7 @@ class TcpInput:
         # The kernel keeps the connections, and it is tried each second.
         if not self._accept_fails:
             self._accept_fails = True
-            _log.warning("tcp accept failed", address=self.address, error=str(error))
+            log.warning("tcp accept failed", address=self.address, error=str(error))
         await asyncio.sleep(_ACCEPT_PAUSE_SECONDS)
 
     def _refuse(self, connection: socket.socket, peer: str) -> None:
@@ -311,7 +308,7 @@ class TcpInput:
         # Once, until one is accepted again.
         if not self._refusing:
             self._refusing = True
-            _log.warning("tcp connections refused", peer=peer, limit=self._max_connections)
+            log.warning("tcp connections refused", peer=peer, limit=self._max_connections)
 
     def _ended(self, connection: socket.socket, _task: asyncio.Task[None]) -> None:
         connection.close()
@@ -329,7 +326,7 @@ class TcpInput:
                 return
             await self._hand_all_on(channel, framing, peer, number)
             if rest := framing.close():
-                _log.warning("tcp connection ended within a frame", peer=peer)
+                log.warning("tcp connection ended within a frame", peer=peer)
                 await self._deliver(rest, peer, number)
             if channel.has_ended or framing.acknowledges:
                 await self._end(connection, channel)
@@ -346,13 +343,13 @@ class TcpInput:
             stranger = tls.stranger(channel)
         except OSError as error:
             self.handshakes_failed += 1
-            _log.warning(
+            log.warning(
                 "tls handshake failed", peer=peer, address=self.address, reason=_tls_reason(error)
             )
             return None
         if stranger is not None:
             self.connections_not_allowed += 1
-            _log.warning(
+            log.warning(
                 "a connection of a certificate that is not in allow_names",
                 peer=peer,
                 certificate=stranger,
@@ -388,7 +385,7 @@ class TcpInput:
                 return False
             if framing.violation:
                 self.connections_violating += 1
-                _log.warning(
+                log.warning(
                     f"a connection that is not {self.protocol}'s protocol is ended",
                     peer=peer,
                     address=self.address,
@@ -430,7 +427,7 @@ class TcpInput:
             await asyncio.wait_for(self._closed.wait(), delay)
 
     def _tell(self, slowed: dict[str, int]) -> None:
-        _log.warning(
+        log.warning(
             "senders over rate_limit were made to wait",
             protocol=self.protocol,
             address=self.address,
@@ -455,7 +452,7 @@ class TcpInput:
     def _end_idle(self, channel: Channel, peer: str) -> None:
         """Have receive() return; if it were cancelled, it might take bytes with it."""
         self.connections_timed_out += 1
-        _log.info("tcp connection was idle", peer=peer, seconds=self._idle_timeout)
+        log.info("tcp connection was idle", peer=peer, seconds=self._idle_timeout)
         channel.shut_for_reading()
 
     async def _send(self, channel: Channel, answer: bytes, peer: str) -> bool:
@@ -487,7 +484,7 @@ class TcpInput:
 
     def _failed(self, peer: str, error: OSError) -> None:
         self.connections_failed += 1
-        _log.warning("tcp connection failed", peer=peer, error=str(error))
+        log.warning("tcp connection failed", peer=peer, error=str(error))
 
 
 def _tls_reason(error: OSError) -> str:

@@ -17,7 +17,6 @@ from time import monotonic
 from typing import Any
 
 import asyncio_dgram
-import structlog
 
 from mailingest.errors import MailingestError
 from mailingest.inputs.activation import passed_sockets
@@ -26,6 +25,7 @@ from mailingest.inputs.allowed import AllowedSenders
 from mailingest.inputs.protocol import Input
 from mailingest.inputs.rate_limit import RateLimit, Telling
 from mailingest.inputs.sockets import bound_socket, share_port
+from mailingest.logs.logger import log
 from mailingest.syslog.framing import TRAILERS
 
 # Linux, not in Python's socket module: asm-generic/socket.h and include/uapi/linux/sock_diag.h.
@@ -43,8 +43,6 @@ _DATAGRAMS_PER_TURN = 256
 _LEAST_CHARGE = 512
 
 _LARGEST_DATAGRAM = 64 * 1024
-
-_log = structlog.get_logger(__name__)
 
 
 class UdpInput:
@@ -131,7 +129,7 @@ class UdpInput:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._receive_buffer)
         self.receive_buffer_got = _receive_buffer(bound)
         if self.receive_buffer_got < self._receive_buffer:
-            _log.warning(
+            log.warning(
                 "udp receive buffer is smaller than asked for; raise net.core.rmem_max",
                 address=self.address,
                 asked=self._receive_buffer,
@@ -172,7 +170,7 @@ class UdpInput:
             self._close_stream(stream)
             return
         self._stream = stream
-        _log.info("udp input listens", address=self.address)
+        log.info("udp input listens", address=self.address)
         turn = 0
         try:
             while True:
@@ -248,7 +246,7 @@ class UdpInput:
         address = peer_text(peer[0])
         if address not in self._allowed:
             self.datagrams_not_allowed += 1
-            _log.warning("a datagram of a sender that is not in allow", peer=address)
+            log.warning("a datagram of a sender that is not in allow", peer=address)
         elif not payload:
             self.datagrams_empty += 1
         elif self._rate_limit is not None and not self._rate_limit.admits(address, monotonic()):
@@ -262,7 +260,7 @@ class UdpInput:
         self._over_limit.count(address)
 
     def _tell(self, dropped: dict[str, int]) -> None:
-        _log.warning(
+        log.warning(
             "datagrams of senders over rate_limit were dropped",
             address=self.address,
             senders=dropped,
@@ -270,7 +268,7 @@ class UdpInput:
 
     def _failed(self, error: OSError) -> None:
         self.receive_errors += 1
-        _log.warning("udp receive failed", address=self.address, error=str(error))
+        log.warning("udp receive failed", address=self.address, error=str(error))
 
 
 def _receive_no_more(bound: socket.socket) -> None:

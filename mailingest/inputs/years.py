@@ -10,13 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-import structlog
-
 from mailingest.inputs.files import DamagedFile, LogFile
+from mailingest.logs.logger import log
 from mailingest.syslog.framing import FrameCounters, split_text, split_unterminated
 from mailingest.syslog.timestamps import FileSpan
-
-_log = structlog.get_logger(__name__)
 
 LastTime = Callable[[Sequence[bytes], float], float | None]
 """The time of the last of some lines that has one, for a reference, in seconds since 1970."""
@@ -41,7 +38,7 @@ def tell_doubt(file: LogFile, span: FileSpan, path: Path | None = None) -> None:
     ``path`` is its name, if it is the copy of another one.
     """
     if (reason := doubt(file, span)) is not None:
-        _log.warning("the years of a file may be wrong", file=str(path or file.path), reason=reason)
+        log.warning("the years of a file may be wrong", file=str(path or file.path), reason=reason)
 
 
 def doubt(file: LogFile, span: FileSpan) -> str | None:

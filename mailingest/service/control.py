@@ -14,12 +14,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import orjson
-import structlog
 
 from mailingest.errors import MailingestError
+from mailingest.logs.logger import log
 from mailingest.spool.socket_path import socket_path
-
-_log = structlog.get_logger(__name__)
 
 _NAME: Final = "control.socket"
 _MODE: Final = 0o600
@@ -39,7 +37,7 @@ async def answering(directory: Path, handlers: Mapping[str, Handler]) -> AsyncIt
     try:
         listener = _listener(directory)
     except OSError as error:
-        _log.warning(
+        log.warning(
             "there is no control socket, and so no `mailingest reload`; SIGHUP does the same",
             path=str(directory / _NAME),
             reason=error.strerror,

@@ -11,8 +11,8 @@ from typing import Final, Literal
 
 from mailingest.config.host_names import address_name
 from mailingest.delivery.histogram import Histogram
+from mailingest.logs.output import log_output
 from mailingest.postfix.programs import PROGRAMS
-from mailingest.service.log_output import log_output
 from mailingest.service.parts import Parts
 from mailingest.syslog.header import HEADER_NOMATCH, PROGRAM_NOMATCH
 from mailingest.watching.notices import KINDS

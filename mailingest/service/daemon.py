@@ -19,19 +19,19 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, Final
 
-import structlog
 import uvloop
 
 from mailingest.config import Settings
 from mailingest.errors import MailingestError, UsageError, sole_error
 from mailingest.inputs.addresses import address_text
+from mailingest.logs.limit import log_limit
+from mailingest.logs.logger import log
 from mailingest.service import gc_tuning
 from mailingest.service.control import answering
 from mailingest.service.counters import Value, read_counters
 from mailingest.service.descriptors import within_limits
 from mailingest.service.endpoint import endpoint_of
 from mailingest.service.frame_limit import FrameLimit
-from mailingest.service.log_limit import log_limit
 from mailingest.service.noticed import FILE, recalled
 from mailingest.service.operator_log import log_noticed, log_sender, log_sockets
 from mailingest.service.overview import overview, sample
@@ -45,8 +45,6 @@ from mailingest.spool.snapshot import restore
 from mailingest.spool.status_socket import status_served
 from mailingest.stores.threads import in_thread
 from mailingest.wiring import store_place
-
-_log = structlog.get_logger(__name__)
 
 # Delivery lines that wait for their qmgr line go out about this many seconds late at most.
 _TICK_SECONDS: Final = 0.5
@@ -184,7 +182,7 @@ class Daemon:
                 self._parts.readiness.phase = "serving"
                 log_sockets(listeners.transports)
                 notify("READY=1")
-                _log.info(
+                log.info(
                     "started",
                     listens=listeners.places,
                     store=store_place(self._settings),
@@ -207,7 +205,7 @@ class Daemon:
 
     def _announce_end(self) -> None:
         spool, batcher = self._parts.spool, self._parts.batcher
-        _log.info("stopping", frames=spool.frames, documents=batcher.pending)
+        log.info("stopping", frames=spool.frames, documents=batcher.pending)
         spool.lift_bound()
         self._look_at_spool()
 
@@ -224,11 +222,11 @@ class Daemon:
             parts.processor.flush()
             await parts.batcher.drain(max(0.0, end - asyncio.get_running_loop().time()))
         if left := self._frames_left():
-            _log.warning("stopped; lines are in the spool until the next start", frames=left)
+            log.warning("stopped; lines are in the spool until the next start", frames=left)
         else:
             # Nothing waits, so it is valid at once.
             await self._snapshots.take()
-            _log.info("stopped")
+            log.info("stopped")
         if self._settings.spool.sync != "never":
             await parts.spool.sync()
         await self._save_positions()
@@ -301,14 +299,14 @@ class Daemon:
         try:
             await self._parts.positions.save()
         except OSError as error:
-            _log.error(
+            log.error(
                 "the positions of what is followed cannot be written; they are in the spool, which "
                 "is kept until they can",
                 reason=error.strerror,
             )
 
     async def _report(self) -> None:
-        _log.info("counters", **self.counters())
+        log.info("counters", **self.counters())
 
     async def _measure_dead_letters(self) -> None:
         while True:
@@ -350,7 +348,7 @@ class Daemon:
         try:
             await self._parts.writer.reopen()
         except MailingestError as error:
-            _log.error(
+            log.error(
                 "the output cannot be opened anew after SIGHUP; it is tried again with each "
                 "write, and lines wait in the spool until then",
                 reason=str(error),
@@ -372,7 +370,7 @@ class Daemon:
             return
         first, at = self._stopped_by
         if number == first or now - at >= _PASSED_ON_SECONDS:
-            _log.warning(
+            log.warning(
                 "ended at once by a second signal; lines are in the spool until the next start",
                 frames=self._frames_left(),
             )

@@ -7,12 +7,9 @@ left for files, and connections have the rest: those over it are refused, and co
 import resource
 from typing import Final
 
-import structlog
-
 from mailingest.config import Settings, StreamListener
 from mailingest.errors import UsageError
-
-_log = structlog.get_logger(__name__)
+from mailingest.logs.logger import log
 
 # Spool, snapshot, dead letters and three days of SQLite are some 25 at a time, the event loop, the
 # listeners and standard input to error some 15, a cluster's connections 10 for each of its nodes.
@@ -42,7 +39,7 @@ def within_limits(settings: Settings) -> Settings:
     allowed = files - min(for_files, files // 2)
     if wanted <= allowed:
         return settings
-    _log.warning(
+    log.warning(
         "fewer connections can be open than max_connections says; raise LimitNOFILE= of the "
         "systemd unit, or `ulimit -n`",
         connections=allowed,

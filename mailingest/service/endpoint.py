@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
-import structlog
 from aiohttp import web
 
 from mailingest.config.host_names import address_name
@@ -19,10 +18,9 @@ from mailingest.httpd.hosts import asked_name, served_names
 from mailingest.httpd.serving import runner_of
 from mailingest.inputs.addresses import address_text
 from mailingest.inputs.sockets import refusal
+from mailingest.logs.logger import log
 from mailingest.service.exposition import CONTENT_TYPE, exposition
 from mailingest.service.parts import Parts
-
-_log = structlog.get_logger(__name__)
 
 # Many may scrape; the figures are made once in so many seconds.
 _FRESH_SECONDS: Final = 1.0
@@ -102,7 +100,7 @@ async def endpoint_of(section: Metrics, parts: Parts) -> AsyncIterator[None]:
             address = address_text(section.host, section.port)
             raise refusal(f"metrics {address}", error, section.port) from None
         host, port = runner.addresses[0][:2]
-        _log.info("metrics are served", url=f"http://{address_text(host, port)}/metrics")
+        log.info("metrics are served", url=f"http://{address_text(host, port)}/metrics")
         watching = asyncio.get_running_loop().create_task(connections.watch(runner))
         yield
     finally:

@@ -12,8 +12,6 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Final
 
-import structlog
-
 from mailingest.config import (
     FollowedFiles,
     Journald,
@@ -31,6 +29,7 @@ from mailingest.inputs.rate_limit import RateLimit
 from mailingest.inputs.stream import TcpInput
 from mailingest.inputs.tls import TlsServer
 from mailingest.inputs.udp import UdpInput
+from mailingest.logs.logger import log
 from mailingest.service.listeners import InputPlan
 from mailingest.service.readings import SpooledReading
 from mailingest.spool.positions import Positions
@@ -41,8 +40,6 @@ from mailingest.syslog.framing import FrameReader
 from mailingest.syslog.lumberjack import LumberjackReader
 from mailingest.syslog.relp import RelpReader
 from mailingest.syslog.sources import Source
-
-_log = structlog.get_logger(__name__)
 
 # Datagrams of one turn of the event loop are appended at once, up to about this size.
 _MOST_BYTES: Final = 64 * 1024
@@ -159,7 +156,7 @@ class Intake:
             while not self._spool.append([FrameBatch(time.time(), peer, stream, frames, metadata)]):
                 await self._spool.room()
         except asyncio.CancelledError:
-            _log.error("lines were read and not taken", peer=peer, frames=len(frames))
+            log.error("lines were read and not taken", peer=peer, frames=len(frames))
             raise
         if self.syncs_first:
             await self._spool.sync()

@@ -8,12 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-import structlog
-
+from mailingest.logs.logger import log
 from mailingest.spool.files import replace_file
 from mailingest.watching.watch import Watch
-
-_log = structlog.get_logger(__name__)
 
 FILE: Final = "noticed"
 """Its name in the state directory."""
@@ -24,7 +21,7 @@ def keep(path: Path, rows: Iterable[bytes]) -> None:
     try:
         replace_file(path, rows)
     except OSError as error:
-        _log.warning("what was learned of the hosts is not written", reason=error.strerror)
+        log.warning("what was learned of the hosts is not written", reason=error.strerror)
 
 
 def recalled(path: Path) -> Watch:
@@ -35,7 +32,7 @@ def recalled(path: Path) -> Watch:
     except FileNotFoundError:
         return watch
     except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
-        _log.warning(
+        log.warning(
             "what was learned of the hosts cannot be read: their rhythms, and what accounts and "
             "relays usually do, are learned anew",
             path=str(path),

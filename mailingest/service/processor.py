@@ -4,20 +4,17 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-import structlog
-
 from mailingest.delivery.batcher import Batcher
 from mailingest.delivery.receipts import Receipt
 from mailingest.documents import Document
 from mailingest.inputs.addresses import peer_text
+from mailingest.logs.logger import log
 from mailingest.pipeline import Pipeline
 from mailingest.service.frame_limit import FrameTooSlow
 from mailingest.spool.frame_mark import FrameMark
 from mailingest.spool.queue import Spool
 from mailingest.spool.records import FrameBatch, Position
 from mailingest.spool.sources import Sources
-
-_log = structlog.get_logger(__name__)
 
 _NOW: Final = FrameMark.NOW
 _SHOWN_BYTES: Final = 2000
@@ -131,12 +128,12 @@ class Processor:
             self._set_aside(received, frame, f"{error}: `mailingest check` looks for slow patterns")
             return
         self.frames_failed += 1
-        _log.exception("a line made the pipeline fail", line=repr(frame[:_SHOWN_BYTES]))
+        log.exception("a line made the pipeline fail", line=repr(frame[:_SHOWN_BYTES]))
         self._put_away(received, frame, f"it made mailingest fail: {type(error).__name__}: {error}")
 
     def _set_aside(self, received: FrameBatch, frame: bytes, reason: str) -> None:
         self.frames_set_aside += 1
-        _log.error(
+        log.error(
             "a line is set aside: see `mailingest deadletter list`",
             reason=reason,
             line=repr(frame[:_SHOWN_BYTES]),

@@ -17,14 +17,13 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
-import structlog
-
 from mailingest.config import Settings, credential
 from mailingest.config.differences import differences
 from mailingest.errors import MailingestError, StoreUnavailable, UsageError
 from mailingest.grok.library import Definition
+from mailingest.logs.configuration import configure
+from mailingest.logs.logger import log
 from mailingest.pipeline import Pipeline
-from mailingest.service import logs
 from mailingest.service.descriptors import within_limits
 from mailingest.service.intake import plan_inputs
 from mailingest.service.listeners import Change
@@ -34,8 +33,6 @@ from mailingest.spool.sources import Sources
 from mailingest.stores.protocol import Store, Writer
 from mailingest.stores.threads import in_thread
 from mailingest.wiring import SECONDS_OF_A_DAY, build_pipeline, build_store, read_definitions
-
-_log = structlog.get_logger(__name__)
 
 # A store that does not answer: systemctl waits for 90 s by itself.
 _OPEN_SECONDS: Final = 60.0
@@ -97,7 +94,7 @@ class Reloader:
                 candidate = await self._prepare()
                 # Nothing is awaited from here on.
             except MailingestError as error:
-                _log.error(
+                log.error(
                     "the configuration is refused, and the one before stays in force",
                     reason=str(error),
                 )
@@ -111,7 +108,7 @@ class Reloader:
             if candidate.writer is not None and candidate.settings == self.settings:
                 changes.append("store: its credentials or certificates have changed")
             self._change(candidate)
-            _log.info("the configuration is read again", changes=changes)
+            log.info("the configuration is read again", changes=changes)
             return Outcome(changes=changes)
 
     async def _prepare(self) -> _Candidate:
@@ -137,7 +134,7 @@ class Reloader:
     def _change(self, candidate: _Candidate) -> None:
         """Nothing of this can fail, and nothing waits: no frame comes in between."""
         parts, settings = self._parts, candidate.settings
-        logs.configure(settings.log)
+        configure(settings.log)
         parts.intake.syncs_first = settings.spool.sync == "always"
         parts.listeners.change(candidate.listeners)
         parts.spool.limit(settings.spool.max_bytes)

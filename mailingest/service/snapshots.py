@@ -16,10 +16,9 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-import structlog
-
 from mailingest.delivery.receipts import Receipts
 from mailingest.errors import MailingestError
+from mailingest.logs.logger import log
 from mailingest.pipeline import Pipeline
 from mailingest.service.noticed import FILE, keep
 from mailingest.service.processor import spool_receipt
@@ -28,8 +27,6 @@ from mailingest.spool.positions import Positions
 from mailingest.spool.queue import Spool
 from mailingest.spool.snapshot import position_row
 from mailingest.stores.threads import in_thread
-
-_log = structlog.get_logger(__name__)
 
 _POLL_SECONDS: Final = 0.5
 
@@ -90,7 +87,7 @@ class Snapshots:
                 await self._positions.save()
                 await in_thread(file.commit)
         except (OSError, MailingestError) as error:
-            _log.error("snapshot not written", path=str(self._path), reason=str(error))
+            log.error("snapshot not written", path=str(self._path), reason=str(error))
         else:
             self._spool.forget(position)
         await in_thread(partial(keep, self._path.with_name(FILE), list(noticed)))

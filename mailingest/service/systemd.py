@@ -5,9 +5,7 @@ import socket
 import time
 from typing import Final
 
-import structlog
-
-_log = structlog.get_logger(__name__)
+from mailingest.logs.logger import log
 
 _SEND_SECONDS: Final = 1.0
 
@@ -26,7 +24,7 @@ def notify(state: str) -> None:
             sock.sendto(state.encode(), address)
         except OSError as error:
             reason = error.strerror or str(error)
-            _log.warning("systemd could not be notified", state=state, reason=reason)
+            log.warning("systemd could not be notified", state=state, reason=reason)
 
 
 def notify_reloading() -> None:

@@ -13,15 +13,13 @@ from typing import Final
 from zlib import crc32
 
 import orjson
-import structlog
 
+from mailingest.logs.logger import log
 from mailingest.ownership import open_own
 from mailingest.spool.files import sync_directory
 from mailingest.spool.losses import Losses
 from mailingest.spool.records import Position
 from mailingest.spool.segments import HEADER_BYTES, check_version, file_header
-
-_log = structlog.get_logger(__name__)
 
 _NAME: Final = "control"
 _MAGIC: Final = b"mailctrl"
@@ -51,7 +49,7 @@ class ControlFile:
         is_new = not self._path.exists()
         self.end, losses = read_control(self._path.parent)
         if not is_new and (self.end is None or losses is None):
-            _log.warning(
+            log.warning(
                 "the spool's control file is damaged: lines that are missing at the end of the"
                 " spool cannot be counted",
                 path=str(self._path),
@@ -101,7 +99,7 @@ class ControlFile:
             os.pwrite(self._descriptor, content, offset)
         except OSError as error:
             # The journal goes on: without this file it knows less after damage only.
-            _log.debug("the control file cannot be written", reason=error.strerror)
+            log.debug("the control file cannot be written", reason=error.strerror)
 
 
 def read_control(directory: Path) -> tuple[Position | None, Losses | None]:

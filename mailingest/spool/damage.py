@@ -5,12 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-import structlog
-
+from mailingest.logs.logger import log
 from mailingest.spool.control import ControlFile
 from mailingest.spool.segments import Segment
-
-_log = structlog.get_logger(__name__)
 
 _SUFFIX: Final = ".damaged"
 # How many damaged files are kept, of 16 MiB each.
@@ -57,14 +54,14 @@ class DamageReport:
             return  # an earlier process logged it
         kept = [str(_kept_path(segment)) for segment in segments]
         if not frames:
-            _log.warning(
+            log.warning(
                 "a file of the spool is damaged; what cannot be read in it was stored before",
                 kept=kept,
                 bytes=size,
             )
         elif segments:
             self._logged = segments[-1]
-            _log.error(
+            log.error(
                 "lines of the spool are lost: a file is damaged, what is intact in it is read",
                 frames=frames,
                 bytes=size,
@@ -72,7 +69,7 @@ class DamageReport:
                 hint=_HINT,
             )
         else:
-            _log.error(
+            log.error(
                 "lines of the spool are lost: a file is missing",
                 frames=frames,
                 bytes=size,
@@ -85,7 +82,7 @@ class DamageReport:
         self.bytes += size
         self._control.losses.bytes += size
         self._control.write_losses()
-        _log.error(
+        log.error(
             "the end of the spool cannot be read: lines may be lost, nobody knows how many",
             bytes=size,
             kept=[str(_kept_path(segment))],
@@ -95,7 +92,7 @@ class DamageReport:
     def finish(self) -> None:
         """The file that was logged last is read to its end."""
         if self._more and self._logged is not None:
-            _log.error(
+            log.error(
                 "more lines are lost in the damaged file of the spool",
                 frames=self._more,
                 kept=[str(_kept_path(self._logged))],
@@ -115,7 +112,7 @@ def _set_aside(segment: Segment) -> bool:
     except FileExistsError:
         return False
     except OSError as error:
-        _log.warning(
+        log.warning(
             "a damaged file of the spool cannot be kept",
             path=str(segment.path),
             reason=error.strerror,

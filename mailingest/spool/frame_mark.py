@@ -19,11 +19,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
-import structlog
-
+from mailingest.logs.logger import log
 from mailingest.ownership import open_own
-
-_log = structlog.get_logger(__name__)
 
 _NAME: Final = "frame"
 _BYTES: Final = 4096
@@ -101,7 +98,7 @@ class FrameMark:
         before = min(cells[_DEATHS], _MOST_DEATHS) if cells[_SUSPECT] == cells[_NOW] else 0
         cells[_DEATHS] = before + 1
         cells[_SUSPECT], cells[_NOW] = cells[_NOW], 0
-        _log.warning(
+        log.warning(
             "the process before ended while it worked on a line",
             frame=cells[_SUSPECT] - 1,
             times=cells[_DEATHS],

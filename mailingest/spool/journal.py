@@ -14,8 +14,7 @@ from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-import structlog
-
+from mailingest.logs.logger import log
 from mailingest.ownership import open_own
 from mailingest.spool.control import ControlFile
 from mailingest.spool.damage import DamageReport, Unreadable
@@ -28,8 +27,6 @@ from mailingest.spool.segments import (
     read_records,
     segment_header,
 )
-
-_log = structlog.get_logger(__name__)
 
 # Space comes back by whole segments; a snapshot of the queue IDs costs about as much to write.
 SEGMENT_BYTES: Final = 16 * 1024 * 1024
@@ -313,14 +310,12 @@ class Journal:
         try:
             os.ftruncate(self._descriptor, segment.size)
         except OSError as error:
-            _log.error(
-                "the spool cannot be cut back", path=str(segment.path), reason=error.strerror
-            )
+            log.error("the spool cannot be cut back", path=str(segment.path), reason=error.strerror)
             # The reader stops at the known end of this segment, and goes on in the next one.
             self._close_segment()
 
     def _cut_off(self, segment: Segment, size: int) -> None:
-        _log.warning(
+        log.warning(
             "a record of the spool that was being written is cut off",
             path=str(segment.path),
             bytes=size,

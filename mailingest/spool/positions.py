@@ -16,14 +16,12 @@ from typing import Any, Final
 from zlib import crc32
 
 import orjson
-import structlog
 
+from mailingest.logs.logger import log
 from mailingest.spool.files import replace_file
 from mailingest.spool.queue import Spool
 from mailingest.spool.records import Position
 from mailingest.spool.sources import place_of
-
-_log = structlog.get_logger(__name__)
 
 Place = Mapping[str, Any]
 
@@ -113,7 +111,7 @@ class Positions:
         except FileNotFoundError:
             return None
         except (ValueError, TypeError) as error:
-            _log.warning(
+            log.warning(
                 "the file of positions is damaged: what is followed goes on from what the spool "
                 "says, or where its settings let it begin",
                 path=str(self._path),

@@ -14,17 +14,15 @@ from pathlib import Path
 from typing import Final
 
 import orjson
-import structlog
 
 from mailingest.errors import UsageError
+from mailingest.logs.logger import log
 from mailingest.ownership import open_own
 from mailingest.spool.arrivals import Arrivals
 from mailingest.spool.files import make_directory
 from mailingest.spool.journal import SEGMENT_BYTES, Journal
 from mailingest.spool.records import FrameBatch, JournalRecord, Position
 from mailingest.spool.syncing import GroupCommit
-
-_log = structlog.get_logger(__name__)
 
 # Kept in memory beside the disk: a tenth of a second of a busy site's lines.
 _TAIL_BYTES: Final = 1024 * 1024
@@ -103,7 +101,7 @@ class Spool:
         if self.frames:
             if (oldest := self._journal.first_from(self.position)) is not None:
                 self._arrivals.note(self._journal.end.frames, oldest.batch.received_at)
-            _log.info("the spool has frames of an earlier run", frames=self.frames)
+            log.info("the spool has frames of an earlier run", frames=self.frames)
 
     @property
     def end(self) -> Position:
@@ -125,7 +123,7 @@ class Spool:
         begin = self._journal.end.bytes
         ends = self._journal.append(batches)
         if ends is None:
-            _log.error("the spool is full; TCP senders wait, datagrams are lost", reason=self.full)
+            log.error("the spool is full; TCP senders wait, datagrams are lost", reason=self.full)
             return False
         size = ends[-1].bytes - begin
         if self._covered == begin and self._tail_bytes + size <= _TAIL_BYTES:
@@ -182,7 +180,7 @@ class Spool:
         try:
             self._journal.forget(position)
         except OSError as error:
-            _log.error("the spool cannot be trimmed", reason=error.strerror)
+            log.error("the spool cannot be trimmed", reason=error.strerror)
 
     def look(
         self,
@@ -205,7 +203,7 @@ class Spool:
         if self.full is not None and not self._is_gone:
             self._journal.probe()
             if self.full is None:
-                _log.info("the spool has room again")
+                log.info("the spool has room again")
                 self._has_room.set()
         state: dict[str, object] = {
             **self.position._asdict(),
@@ -221,7 +219,7 @@ class Spool:
         try:
             os.pwrite(self._state, orjson.dumps(state).ljust(STATE_BYTES), 0)
         except OSError as error:
-            _log.debug("the state of the spool cannot be written", reason=error.strerror)
+            log.debug("the state of the spool cannot be written", reason=error.strerror)
 
     def limit(self, max_bytes: int) -> None:
         """Keep at most so much on disk from now on."""
@@ -274,7 +272,7 @@ class Spool:
     def _go_on_elsewhere(self) -> None:
         """The directory was deleted or renamed: nothing is accepted until there is another one."""
         if not self._is_gone:
-            _log.error(
+            log.error(
                 "the directory of the spool was deleted or renamed; lines in it that are not "
                 "stored are lost, and nothing is accepted until it is there again",
                 path=str(self._directory),
@@ -290,7 +288,7 @@ class Spool:
             self._journal.refuse(str(error))
             return
         self._is_gone = False
-        _log.warning("the directory of the spool is made anew", path=str(self._directory))
+        log.warning("the directory of the spool is made anew", path=str(self._directory))
 
     def _end_reading(self) -> None:
         """What follows is in the tail, which begins where the reader stands."""

@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import Final
 from zlib import crc32
 
-import structlog
-
 from mailingest.errors import UsageError
+from mailingest.logs.logger import log
 from mailingest.spool.records import (
     MARKER_BYTES,
     DamagedRecord,
@@ -28,8 +27,6 @@ from mailingest.spool.records import (
     RecordDecoder,
 )
 from mailingest.spool.version1 import Version1Decoder
-
-_log = structlog.get_logger(__name__)
 
 VERSION: Final = 2
 HEADER_BYTES: Final = 16
@@ -130,7 +127,7 @@ def read_records(segment: Segment, begin: int) -> Iterator[JournalRecord]:
     try:
         file = segment.path.open("rb", buffering=0)
     except OSError as error:
-        _log.warning(
+        log.warning(
             "a file of the spool cannot be opened", path=str(segment.path), reason=error.strerror
         )
         return
@@ -170,7 +167,7 @@ def _read(descriptor: int, place: int, segment: Segment) -> bytes:
     try:
         return os.pread(descriptor, size, offset)
     except OSError as error:
-        _log.warning(
+        log.warning(
             "a page of the spool cannot be read from the disk",
             path=str(segment.path),
             offset=offset,

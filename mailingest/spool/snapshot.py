@@ -7,12 +7,10 @@ from pathlib import Path
 from zlib import crc32
 
 import orjson
-import structlog
 
+from mailingest.logs.logger import log
 from mailingest.pipeline import Pipeline
 from mailingest.spool.records import Position
-
-_log = structlog.get_logger(__name__)
 
 
 def position_row(position: Position) -> bytes:
@@ -43,13 +41,13 @@ def restore(pipeline: Pipeline, path: Path) -> Position | None:
     except (OSError, ValueError, TypeError) as error:
         aside = path.with_name(path.name + ".damaged")
         path.replace(aside)
-        _log.warning(
+        log.warning(
             "snapshot is damaged and set aside; mails under way lose their sender",
             path=str(aside),
             reason=str(error),
         )
         return None
-    _log.info("snapshot restored", path=str(path), queue_ids=len(pipeline.queue_map))
+    log.info("snapshot restored", path=str(path), queue_ids=len(pipeline.queue_map))
     return position
 
 

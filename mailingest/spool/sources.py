@@ -15,11 +15,9 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 import orjson
-import structlog
 
+from mailingest.logs.logger import log
 from mailingest.syslog.sources import TYPE_NAME, Source
-
-_log = structlog.get_logger(__name__)
 
 _VERSION: Final = b"\x01"
 _VERSION_WITH_PLACE: Final = b"\x02"
@@ -76,14 +74,14 @@ class Sources:
     def _read(self, metadata: bytes) -> Source:
         source = _source(metadata)
         if source is None:
-            _log.error(
+            log.error(
                 "records of the spool say in a way that is not understood what type and charset "
                 "their lines have; they are filed like those of inputs that set neither",
                 metadata=repr(metadata[:200]),
             )
             return self._default
         if source.type not in self._types:
-            _log.warning(
+            log.warning(
                 "the spool has lines of a type that is no longer set; they are stored under it all "
                 "the same: name it in [types], for traces, retention and setup to know it",
                 type=source.type,

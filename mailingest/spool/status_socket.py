@@ -12,12 +12,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import orjson
-import structlog
 
 from mailingest.errors import MailingestError
+from mailingest.logs.logger import log
 from mailingest.spool.socket_path import socket_path
-
-_log = structlog.get_logger(__name__)
 
 _NAME: Final = "status"
 # The user and the group of the daemon: to connect is to write.
@@ -47,7 +45,7 @@ async def status_served(directory: Path, look: Callable[[], object]) -> AsyncIte
             sock.bind(str(path))
             path.chmod(_MODE)
     except OSError as error:
-        _log.warning("`mailingest status` will get no answer", reason=str(error))
+        log.warning("`mailingest status` will get no answer", reason=str(error))
         yield
         return
     sock.setblocking(False)

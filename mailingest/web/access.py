@@ -5,16 +5,14 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-import structlog
 from aiohttp import web
 
 from mailingest.config.host_names import address_name
 from mailingest.httpd.hosts import asked_name, served_names
+from mailingest.logs.logger import log
 from mailingest.web.logins import Logins, mark_device, too_many, unauthorized
 from mailingest.web.rate_limit import RateLimit
 from mailingest.web.users import Users
-
-_log = structlog.get_logger(__name__)
 
 # Everything comes from this server; the pictures are part of the pages.
 HEADERS: Final[Mapping[str, str]] = {
@@ -104,7 +102,7 @@ class AccessControl:
             kept = {name: error.headers[name] for name in _ERROR_HEADERS if name in error.headers}
             response.headers.update(kept)
         except Exception:
-            _log.exception("fault of mailingest itself", path=request.path)
+            log.exception("fault of mailingest itself", path=request.path)
             response = self._refusal(request, 500, "")
         response.headers.update(HEADERS)
         mark_device(request, response)
@@ -117,7 +115,7 @@ class AccessControl:
         goes by another name.
         """
         if self._logins is None and name not in self._access.names and name != _local(request):
-            _log.warning(
+            log.warning(
                 "a name that is not in web.server_names was asked for",
                 name=name,
                 peer=request.remote,
@@ -167,7 +165,7 @@ def _named_user(request: web.Request, header: str) -> str:
         raise unauthorized()
     [(name, value), *others] = given
     if others or name.lower() != header.lower() or _ONE_NAME.fullmatch(value) is None:
-        _log.warning("a proxy does not name one user", header=header, peer=request.remote)
+        log.warning("a proxy does not name one user", header=header, peer=request.remote)
         raise Refused(403, "error_user")
     return value
 

@@ -7,9 +7,9 @@ from datetime import tzinfo
 from functools import partial
 from typing import Any, Final
 
-import structlog
 from aiohttp import web
 
+from mailingest.logs.logger import log
 from mailingest.stores.counts import Counts, TimeBuckets
 from mailingest.stores.criteria import Criteria
 from mailingest.stores.gaps import TIMED_OUT, Gap, merged, summed
@@ -26,9 +26,6 @@ from mailingest.web.story_view import StoryView
 from mailingest.web.texts import Texts
 from mailingest.web.timed_reader import TimedReader
 from mailingest.web.turns import Busy, Turns
-
-_log = structlog.get_logger(__name__)
-
 
 # A page shows fewer mails; of one to a thousand recipients there are some ten thousand.
 _MOST_LINES: Final = 50_000
@@ -139,12 +136,12 @@ class Answers:
 def _log_gaps(gaps: Sequence[Gap]) -> None:
     """The operator gets to know what the reader is not told: which day, where, and why."""
     if gaps:
-        _log.warning("an answer is not whole", why=[gap.text for gap in summed(gaps)])
+        log.warning("an answer is not whole", why=[gap.text for gap in summed(gaps)])
 
 
 def _log_question(request: web.Request) -> None:
     """Mail logs are personal data: it must be known who asked what."""
-    _log.info(
+    log.info(
         "question",
         user=request[USER] or None,
         peer=request.remote,

@@ -16,13 +16,11 @@ import ipaddress
 from collections import Counter, defaultdict
 from typing import Final
 
-import structlog
 from aiohttp import web
 
+from mailingest.logs.logger import log
 from mailingest.web.rate_limit import RateLimit
 from mailingest.web.users import Login, Users, read_login
-
-_log = structlog.get_logger(__name__)
 
 # Wrong passwords for an account from one address: more than anyone mistypes.
 _FAILURES_A_MINUTE: Final = 20
@@ -73,7 +71,7 @@ class Logins:
             if self._waiting[account] >= _MOST_WAITING or not self._failures.allows(key):
                 raise too_many()
             if not await self._is_right(login, account):
-                _log.warning("login refused", peer=peer)
+                log.warning("login refused", peer=peer)
                 raise unauthorized()
             self._failures.give_back(key)
         if not has_device:

@@ -7,15 +7,13 @@ from urllib.parse import urlencode
 
 import jinja2
 import orjson
-import structlog
 from aiohttp import web
 
 from mailingest.errors import MailingestError, QuestionError, StoreUnavailable, UsageError
+from mailingest.logs.logger import log
 from mailingest.stores.gaps import Gap, wholeness
 from mailingest.web.languages import preferred_language
 from mailingest.web.texts import LANGUAGES, Texts
-
-_log = structlog.get_logger(__name__)
 
 # The errors that have texts of their own.
 _EXPLAINED: Final = frozenset({401, 404, 405, 429, 500, 503})
@@ -32,7 +30,7 @@ def explain(error: MailingestError, texts: Texts) -> tuple[str, int]:
     """
     if isinstance(error, QuestionError):
         return texts(error.reason, **error.values), 400
-    _log.error("store not available", reason=str(error))
+    log.error("store not available", reason=str(error))
     return texts("error_503"), 503
 
 

@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Final
 
-import structlog
 from aiohttp import web
 
 from mailingest.config import Settings, credential, load_zone
@@ -19,6 +18,7 @@ from mailingest.httpd.serving import runner_of
 from mailingest.inputs.activation import passed_sockets
 from mailingest.inputs.addresses import address_text
 from mailingest.inputs.sockets import passed_socket, refusal
+from mailingest.logs.logger import log
 from mailingest.service.systemd import notify, notify_reloading
 from mailingest.spool.status import backlog
 from mailingest.web.access import Access
@@ -30,7 +30,6 @@ from mailingest.wiring import build_store
 # Passwords that are hashed, and looks at the backlog.
 _OTHER_THREADS: Final = 4
 
-_log = structlog.get_logger(__name__)
 
 _REFUSED: Final = "the configuration is refused, and the page goes on with the one before"
 
@@ -95,7 +94,7 @@ class _Server:
             except UsageError as error:
                 if settings is self._settings:
                     raise
-                _log.error(_REFUSED, reason=str(error))
+                log.error(_REFUSED, reason=str(error))
                 settings = self._settings
                 continue
             if self._ends:
@@ -113,7 +112,7 @@ class _Server:
             settings = self._read()
             access_of(settings)
         except UsageError as error:
-            _log.error(_REFUSED, reason=str(error))
+            log.error(_REFUSED, reason=str(error))
             return before
         return settings
 
@@ -142,7 +141,7 @@ class _Server:
             _tell_of_sockets()
             host, port = runner.addresses[0][:2]
             notify("READY=1")
-            _log.info("trace page is served", url=f"http://{address_text(host, port)}/")
+            log.info("trace page is served", url=f"http://{address_text(host, port)}/")
             async with asyncio.TaskGroup() as group:
                 watching = group.create_task(connections.watch(runner))
                 await self._stop.wait()
@@ -157,7 +156,7 @@ class _Server:
 
 def _tell_of_sockets() -> None:
     for left in passed_sockets().left:
-        _log.warning(
+        log.warning(
             "systemd has a socket that is not at web.host and web.port: nobody is answered there; "
             "`mailingest units` writes mailingest-web.socket as the configuration says",
             address=left,

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mailingest.service.log_output import log_output
+from mailingest.logs.output import log_output
 from tests.monitoring.watched import DEFERRED, UNMATCHED, Watched
 from tests.support.lab.daemon import Daemon
 from tests.support.lab.polling import wait_until

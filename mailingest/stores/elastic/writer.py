@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from itertools import chain
 from typing import Any, Final, cast
 
-import structlog
 from elasticsearch import ApiError, AsyncElasticsearch, TransportError
 
 from mailingest.documents import Document
 from mailingest.errors import MailingestError
+from mailingest.logs.logger import log
 from mailingest.stores.days import type_of
 from mailingest.stores.elastic.bulk import BulkOutcome, cut, encode, sort_response
 from mailingest.stores.elastic.connection import ElasticConnection
@@ -19,8 +19,6 @@ from mailingest.stores.elastic.refusals import PRIVILEGES, Refused, Sent, held_l
 from mailingest.stores.elastic.rivals import read_rivals
 from mailingest.stores.elastic.template import IndexTemplate, put_template
 from mailingest.stores.protocol import Rejection, WriteResult
-
-_log = structlog.get_logger(__name__)
 
 BULK_ANSWER: Final = ("errors", "items.*.status", "items.*.error")
 """The parts of a bulk answer that are read: a tenth of the whole."""
@@ -64,12 +62,12 @@ class ElasticWriter:
     async def _put_template(self, template: IndexTemplate) -> None:
         client = self.connection.client
         for step in await put_template(client, template):
-            _log.info("put on the server", what=step.what, state=step.state)
+            log.info("put on the server", what=step.what, state=step.state)
         if template.name not in self._told:
             self._told.add(template.name)
             rivals = await read_rivals(client)
             if winner := rivals.winner(template, datetime.now(UTC).date()):
-                _log.warning("new indices are not mapped as mailingest needs", reason=winner)
+                log.warning("new indices are not mapped as mailingest needs", reason=winner)
 
     async def write(self, batch: Sequence[Document]) -> WriteResult:
         """Store a batch; raises StoreUnavailable if the store takes no document of it now.

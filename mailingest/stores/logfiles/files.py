@@ -11,11 +11,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-import structlog
-
 from mailingest.errors import StoreUnavailable
 from mailingest.inputs.files import STANDARD_INPUT, DamagedFile, LogFile, Text
 from mailingest.inputs.years import tell_doubt
+from mailingest.logs.logger import log
 from mailingest.stores.gaps import Gap
 from mailingest.stores.logfiles.canonical import CanonicalLines
 from mailingest.stores.logfiles.parsing import LineReading
@@ -24,8 +23,6 @@ from mailingest.stores.threads import Interrupted
 from mailingest.syslog.framing import FrameCounters, split_text
 from mailingest.syslog.header import HEADER_NOMATCH, TIME_NOMATCH
 from mailingest.syslog.timestamps import FileSpan, Moment
-
-_log = structlog.get_logger(__name__)
 
 _UNTIMED: Final = frozenset({HEADER_NOMATCH, TIME_NOMATCH})
 _COPY_BYTES: Final = 1024 * 1024
@@ -106,7 +103,7 @@ class LogFiles:
         except DamagedFile as error:
             gap = Gap("file_unreadable", str(error))
             if gap not in self.gaps:
-                _log.error("file is damaged; what could be read was", reason=str(error))
+                log.error("file is damaged; what could be read was", reason=str(error))
                 self.gaps.append(gap)
 
     def note_unread(self, number: int, read: CanonicalLines) -> None:

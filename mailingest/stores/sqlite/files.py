@@ -8,16 +8,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-import structlog
-
 from mailingest.errors import StoreUnavailable, UsageError
+from mailingest.logs.logger import log
 from mailingest.ownership import create_own, why_not_writable, why_unreadable
 from mailingest.spool.files import sync_directory
 from mailingest.stores.days import day_of, touches, type_of
 from mailingest.stores.sqlite.schema import bring_up_to_date, schema_version
 from mailingest.syslog.sources import TYPE_NAME
-
-_log = structlog.get_logger(__name__)
 
 SUFFIX: Final = ".sqlite"
 COMPANIONS: Final = ("-wal", "-shm")
@@ -209,7 +206,7 @@ def entries(directory: Path) -> list[Path]:
 def set_aside(path: Path) -> Path:
     """Rename a damaged file, so that its day can begin anew; raises StoreUnavailable."""
     aside = path.with_name(f"{path.name}{DAMAGED}{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}")
-    _log.error("damaged database set aside", path=str(path), aside=str(aside))
+    log.error("damaged database set aside", path=str(path), aside=str(aside))
     try:
         path.rename(aside)
         # A log is left if someone else has the file open; SQLite would take it for the new one's.

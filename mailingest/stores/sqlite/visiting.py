@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Final
 
 import orjson
-import structlog
 
+from mailingest.logs.logger import log
 from mailingest.ownership import is_denied, why_unreadable
 from mailingest.stores.events import StoredEvent
 from mailingest.stores.gaps import Gap
@@ -24,8 +24,6 @@ from mailingest.stores.sqlite.files import (
     with_companions,
 )
 from mailingest.stores.threads import Interrupted
-
-_log = structlog.get_logger(__name__)
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND: Final = timedelta(seconds=1)
@@ -120,7 +118,7 @@ class Days:
         unreadable = [one for one in with_companions(path) if is_denied(one, os.R_OK)]
         reason = why_unreadable(unreadable[0]) if unreadable else str(error)
         if self._add(path, reason):
-            _log.error("a day of the store cannot be read", path=str(path), reason=reason)
+            log.error("a day of the store cannot be read", path=str(path), reason=reason)
 
     def _add(self, path: Path, reason: str) -> bool:
         """Whether this was not known yet."""

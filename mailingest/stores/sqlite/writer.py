@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import structlog
-
 from mailingest.documents import Document
 from mailingest.errors import StoreUnavailable, UsageError
+from mailingest.logs.logger import log
 from mailingest.ownership import is_denied, make_own_directories, why_not_writable
 from mailingest.postfix.index_keys import (
     UNMATCHED,
@@ -43,8 +42,6 @@ from mailingest.stores.sqlite.files import (
 from mailingest.stores.sqlite.summary import Summary
 from mailingest.stores.threads import in_thread
 from mailingest.syslog.sources import DEFAULT_TYPE
-
-_log = structlog.get_logger(__name__)
 
 # sqlite3 gives up the interpreter lock for each statement and each time may wait 5 ms (the
 # switch interval) to get it back from a busy main thread.  executemany pays that for every
@@ -135,7 +132,7 @@ class SqliteWriter:
             return
         if not self._denied(path):
             raise failure
-        _log.error("a day cannot be written, and its documents wait", reason=str(failure))
+        log.error("a day cannot be written, and its documents wait", reason=str(failure))
 
     def _write(self, batch: Sequence[Document]) -> WriteResult:
         by_index: dict[str, list[Document]] = {}

@@ -10,8 +10,8 @@ import pytest
 import structlog
 
 from mailingest.config import Log
-from mailingest.service.log_limit import log_limit
-from mailingest.service.logs import configure
+from mailingest.logs.configuration import configure
+from mailingest.logs.limit import log_limit
 
 
 @pytest.fixture(autouse=True)

@@ -11,9 +11,7 @@ from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-import structlog
-
-_log = structlog.get_logger(__name__)
+from mailingest.logs.logger import log
 
 _MOST: Final = 10
 _SECONDS: Final = 60.0
@@ -52,7 +50,9 @@ class LogLimit:
         if message in _UNBOUNDED or level == _UNBOUNDED_LEVEL:
             return entry
         if self._is_suppressed((message, level)):
-            raise structlog.DropEvent
+            from structlog import DropEvent
+
+            raise DropEvent
         return entry
 
     def _is_suppressed(self, key: tuple[str, str]) -> bool:
@@ -79,8 +79,8 @@ class LogLimit:
         for message, level, window in ended:
             if window.suppressed:
                 number = logging.getLevelNamesMapping().get(level.upper(), logging.ERROR)
-                _log.log(number, _SUMMARY, of=message, count=window.suppressed)
+                log.log(number, _SUMMARY, of=message, count=window.suppressed)
 
 
 log_limit: Final = LogLimit()
-"""The one of this process: `mailingest.service.logs.configure` puts it in."""
+"""The one of this process: `mailingest.logs.configuration.configure` puts it in."""

@@ -4,27 +4,37 @@ import atexit
 import logging
 import sys
 from collections.abc import MutableMapping
+from functools import partial
 from typing import Any, TextIO, cast
-
-import structlog
 
 from mailingest.config import Log
 from mailingest.escaping import escape_terminal_lines
-from mailingest.service.log_limit import log_limit
-from mailingest.service.log_output import log_output
+from mailingest.logs.limit import log_limit
+from mailingest.logs.logger import log
+from mailingest.logs.output import log_output
 
-_log = structlog.get_logger(__name__)
+
+def configure(settings: Log) -> None:
+    """Set up the log: text on a terminal, JSON lines elsewhere, unless set otherwise."""
+    log_output.use(sys.stderr)
+    log.configured_by(partial(_set_up, settings, is_terminal=sys.stderr.isatty()))
+    _take_in_libraries()
+    atexit.unregister(_report_the_rest)
+    atexit.register(_report_the_rest)
+    # The Elasticsearch client logs each request; what matters is in the messages of mailingest.
+    logging.getLogger("elastic_transport").setLevel(logging.CRITICAL)
 
 
-def configure(log: Log) -> None:
-    """Set up structlog: text on a terminal, JSON lines elsewhere, unless set otherwise."""
-    as_text = log.format == "text" or (log.format == "auto" and sys.stderr.isatty())
+def _set_up(settings: Log, *, is_terminal: bool) -> None:
+    import structlog
+
+    as_text = settings.format == "text" or (settings.format == "auto" and is_terminal)
     renderers: list[Any] = (
         [
             _clean_exception,
             _list_counters,
             structlog.dev.ConsoleRenderer(
-                colors=sys.stderr.isatty(),
+                colors=is_terminal,
                 repr_native_str=True,
                 exception_formatter=structlog.dev.plain_traceback,
             ),
@@ -32,7 +42,6 @@ def configure(log: Log) -> None:
         if as_text
         else [structlog.processors.JSONRenderer()]
     )
-    log_output.use(sys.stderr)
     structlog.configure(
         processors=[
             log_limit,
@@ -41,16 +50,11 @@ def configure(log: Log) -> None:
             structlog.processors.format_exc_info,
             *renderers,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(log.level),
+        wrapper_class=structlog.make_filtering_bound_logger(settings.level),
         logger_factory=structlog.PrintLoggerFactory(cast(TextIO, log_output)),
         # A reload may change the level and the format.
         cache_logger_on_first_use=False,
     )
-    _take_in_libraries()
-    atexit.unregister(_report_the_rest)
-    atexit.register(_report_the_rest)
-    # The Elasticsearch client logs each request; what matters is in the messages of mailingest.
-    logging.getLogger("elastic_transport").setLevel(logging.CRITICAL)
 
 
 def _report_the_rest() -> None:
@@ -68,7 +72,7 @@ class _OfLibraries(logging.Handler):
     """Hands entries of the standard library's logging on; their texts may be from outside."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        _log.log(
+        log.log(
             record.levelno,
             f"logged by {record.name}",
             message=record.getMessage(),

@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 import structlog
 
-from mailingest.service import log_limit
-from mailingest.service.log_limit import LogLimit
+from mailingest.logs.limit import LogLimit
 from tests.support.lab.daemon import Daemon
 from tests.support.lab.polling import PATIENCE, wait_until
 from tests.support.site import Site, numbered
@@ -40,7 +39,7 @@ def limit(clock: Clock) -> LogLimit:
 
 
 @pytest.fixture
-def entries(limit: LogLimit, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
+def entries(limit: LogLimit) -> Iterator[list[dict[str, Any]]]:
     before = structlog.get_config()
     seen: list[dict[str, Any]] = []
 
@@ -54,8 +53,6 @@ def entries(limit: LogLimit, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[d
         wrapper_class=structlog.make_filtering_bound_logger("debug"),
         cache_logger_on_first_use=False,
     )
-    # Another test may have had it write to a stream that is closed now.
-    monkeypatch.setattr(log_limit, "_log", structlog.get_logger())
     yield seen
     structlog.configure(**before)
 
