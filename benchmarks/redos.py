@@ -15,7 +15,7 @@ from benchmarks.measure import show
 from mailingest.config import Settings
 from mailingest.postfix.parser import EventParser
 from mailingest.postfix.programs import COMPANIONS, PROGRAMS
-from mailingest.syslog.header import Record
+from mailingest.syslog.records import Record
 from mailingest.syslog.timestamps import moment_of
 from mailingest.wiring import read_definitions
 

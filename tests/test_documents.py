@@ -13,7 +13,8 @@ from mailingest import documents
 from mailingest.config import Settings
 from mailingest.documents import Document, DocumentMaker
 from mailingest.postfix.parser import Event, EventParser
-from mailingest.syslog.header import Record, RecordDecoder
+from mailingest.syslog.header import RecordDecoder
+from mailingest.syslog.records import Record
 from mailingest.syslog.timestamps import Moment
 from mailingest.wiring import build_decoder, read_definitions
 

@@ -7,7 +7,8 @@ from typing import Final
 
 from benchmarks.fuzz.choices import Choices
 from benchmarks.fuzz.lines import bounded_time, known_lines, lengthened
-from mailingest.syslog.header import REPEATED, Record, RecordDecoder
+from mailingest.syslog.header import RecordDecoder
+from mailingest.syslog.records import REPEATED, Record
 from mailingest.syslog.timestamps import Clock
 from tests.support.wrapping import WRAPPINGS
 

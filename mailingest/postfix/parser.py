@@ -20,7 +20,8 @@ from mailingest.postfix.programs import (
     postfix_program,
 )
 from mailingest.postfix.replies import add_links
-from mailingest.syslog.header import HEADER_NOMATCH, PROGRAM_NOMATCH, Record
+from mailingest.syslog.header import HEADER_NOMATCH, PROGRAM_NOMATCH
+from mailingest.syslog.records import Record
 from mailingest.syslog.sources import DEFAULT_TYPE
 
 POSTFIX_SUCCESS: Final = "_grok_postfix_success"

@@ -16,7 +16,7 @@ from mailingest.postfix.interpretation import interpret
 from mailingest.postfix.names import PROGRAM_KIND, STATUS
 from mailingest.postfix.parser import EventParser
 from mailingest.postfix.replies import add_links
-from mailingest.syslog.header import Record
+from mailingest.syslog.records import Record
 from mailingest.syslog.timestamps import Moment, moment_of
 
 _TYPES: Final[Mapping[str, FieldType]] = {field.name: field.type for field in FIELDS}

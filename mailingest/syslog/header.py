@@ -9,7 +9,6 @@ keeps its bytes.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from mailingest.syslog.envelopes import (
@@ -21,6 +20,7 @@ from mailingest.syslog.envelopes import (
     without_message_id,
 )
 from mailingest.syslog.levels import is_level
+from mailingest.syslog.records import REPEATED, Record, unwrap
 from mailingest.syslog.stamps import Stamp, moment_of_stamp
 from mailingest.syslog.timestamps import Clock, FileSpan, Moment, moment_of
 
@@ -28,7 +28,6 @@ HEADER_NOMATCH: Final = "_syslog_header_nomatch"
 TIME_NOMATCH: Final = "_syslog_time_nomatch"
 PROGRAM_NOMATCH: Final = "_syslog_program_nomatch"
 CHARSET_MISMATCH: Final = "_charset_mismatch"
-REPEATED: Final = "_syslog_repeated"
 
 # 23 facilities times 8 plus 7 (RFC 5424 section 6.2.1).
 _HIGHEST_PRI = 191
@@ -59,38 +58,8 @@ _RFC5424 = re.compile(
 _MOST_NAMES: Final = 4096
 # What RFC 3164 (section 4.1.3) allows for a tag; rsyslog keeps to it when it forwards.
 _CUT_TAG = 32
-# rsyslog's $RepeatedMsgReduction, and the older form of sysklogd, which has no tag.
-_REPEATED = re.compile(
-    r"(?:message repeated (\d{1,9}) times: \[ ?(.*)\]|last message repeated (\d{1,9}) times)",
-    re.DOTALL,
-)
 _BOM = "\ufeff"
 _BOM_AS_LATIN_1 = "\xef\xbb\xbf"
-
-
-@dataclass(slots=True)
-class Record:
-    """One syslog message.
-
-    ``msg`` is the text after the tag; ``text`` is the same, taken out of rsyslog's wrapper if the
-    line stands for ``repeated`` more of its kind.  ``program`` is the tag without process id, ""
-    if there is none.  ``relay`` is the host that passed the line on, "" if none did or said so.
-    ``raw`` holds the frame's bytes where decoding did not do them justice.
-    """
-
-    moment: Moment
-    hostname: str
-    program: str
-    procid: str
-    msg: str
-    text: str
-    pri: int | None = None
-    msgid: str = ""
-    structured_data: str = ""
-    repeated: int = 0
-    problems: tuple[str, ...] = ()
-    raw: bytes | None = None
-    relay: str = ""
 
 
 class RecordDecoder:
@@ -180,7 +149,7 @@ class RecordDecoder:
             relay=next((one for one in reversed(hosts) if one != host), ""),
         )
         if "message repeated " in found.msg:
-            _unwrap(record)
+            unwrap(record)
         return record
 
     def _innermost(self, stamps: Sequence[Stamp], host: str, reference: float) -> Moment | None:
@@ -222,7 +191,7 @@ class RecordDecoder:
             msg = without_message_id(msg.lstrip(" "))
         record = Record(moment, host, program or "", procid or "", msg, msg, pri)
         if "message repeated " in msg:
-            _unwrap(record)
+            unwrap(record)
         return record
 
     def _rfc5424(self, text: str, reference: float, peer: str) -> Record | None:
@@ -251,7 +220,7 @@ class RecordDecoder:
             problems=problems,
         )
         if "message repeated " in msg:
-            _unwrap(record)
+            unwrap(record)
         return record
 
 
@@ -288,13 +257,3 @@ def _without_bom(msg: str) -> str:
         except UnicodeError:
             return msg[len(_BOM_AS_LATIN_1) :]
     return msg.removeprefix(_BOM)
-
-
-def _unwrap(record: Record) -> None:
-    match = _REPEATED.fullmatch(record.msg)
-    if match is not None:
-        times, inner, times_before = match.groups()
-        record.repeated = int(times or times_before)
-        record.text = inner or ""
-        if inner is None:
-            record.problems += (REPEATED,)

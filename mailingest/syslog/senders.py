@@ -8,7 +8,7 @@ arrival or behind it.
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from mailingest.syslog.header import Record
+from mailingest.syslog.records import Record
 
 NEAR_SECONDS: Final = 900.0
 """Nobody wonders about a line that is dated this close to its arrival."""

@@ -11,7 +11,7 @@ from mailingest.cli import app
 from mailingest.postfix import enrichment as correlation
 from mailingest.postfix import parser as events
 from mailingest.stores.gaps import GapCode
-from mailingest.syslog import header as records
+from mailingest.syslog import header, records
 from mailingest.trace.story import Verdict
 from tests.docs.blocks import blocks_of
 from tests.support.servers import OPTIONAL_KINDS
@@ -56,10 +56,10 @@ def test_the_counters_that_are_documented_are_those_that_are_declared() -> None:
         events.POSTFIX_SUCCESS,
         events.TYPE_MISMATCH,
         correlation.CORRELATION_NOMATCH,
-        records.HEADER_NOMATCH,
-        records.PROGRAM_NOMATCH,
-        records.TIME_NOMATCH,
-        records.CHARSET_MISMATCH,
+        header.HEADER_NOMATCH,
+        header.PROGRAM_NOMATCH,
+        header.TIME_NOMATCH,
+        header.CHARSET_MISMATCH,
         records.REPEATED,
     ],
 )

@@ -17,7 +17,7 @@ from mailingest.postfix.enrichment import QueueMap
 from mailingest.postfix.fields import NAMES
 from mailingest.postfix.parser import TYPE_MISMATCH, Event, EventParser
 from mailingest.postfix.programs import COMPANIONS
-from mailingest.syslog.header import Record
+from mailingest.syslog.records import Record
 from mailingest.syslog.timestamps import moment_of
 
 PATTERNS = Path(__file__).parents[2] / "patterns"

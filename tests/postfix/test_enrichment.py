@@ -22,7 +22,7 @@ from mailingest.postfix.enrichment import (
     QueueMap,
 )
 from mailingest.postfix.parser import Event, EventParser
-from mailingest.syslog.header import Record
+from mailingest.syslog.records import Record
 from mailingest.syslog.timestamps import moment_of
 from mailingest.wiring import read_definitions
 

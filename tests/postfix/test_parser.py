@@ -13,7 +13,8 @@ from mailingest.grok.library import Definition, parse_definitions
 from mailingest.postfix.fields import NAMES
 from mailingest.postfix.parser import POSTFIX_SUCCESS, TYPE_MISMATCH, Event, EventParser
 from mailingest.postfix.programs import PROGRAMS
-from mailingest.syslog.header import HEADER_NOMATCH, REPEATED, Record, RecordDecoder
+from mailingest.syslog.header import HEADER_NOMATCH, RecordDecoder
+from mailingest.syslog.records import REPEATED, Record
 from mailingest.syslog.timestamps import Clock, moment_of
 
 PATTERNS = Path(__file__).parents[2] / "patterns"

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from mailingest.grok.library import parse_definitions
 from mailingest.postfix.parser import POSTFIX_SUCCESS, Event, EventParser
-from mailingest.syslog.header import Record
+from mailingest.syslog.records import Record
 from mailingest.syslog.timestamps import moment_of
 
 PATTERNS = Path(__file__).parents[2] / "patterns"

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from mailingest.syslog import envelopes
 from mailingest.syslog.envelopes import Peeled, peel
-from mailingest.syslog.header import Record, RecordDecoder
+from mailingest.syslog.header import RecordDecoder
+from mailingest.syslog.records import Record
 from mailingest.syslog.timestamps import Clock
 from tests.support.wrapping import WRAPPINGS, Wrapping, export
 

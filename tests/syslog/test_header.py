@@ -11,12 +11,11 @@ from mailingest.syslog.header import (
     CHARSET_MISMATCH,
     HEADER_NOMATCH,
     PROGRAM_NOMATCH,
-    REPEATED,
     TIME_NOMATCH,
-    Record,
     RecordDecoder,
 )
 from mailingest.syslog.levels import is_level
+from mailingest.syslog.records import REPEATED, Record
 from mailingest.syslog.timestamps import Clock, Moment, moment_of
 
 BERLIN = ZoneInfo("Europe/Berlin")

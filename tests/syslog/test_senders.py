@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from mailingest.syslog.header import Record
+from mailingest.syslog.records import Record
 from mailingest.syslog.senders import Notice, Senders
 from mailingest.syslog.timestamps import moment_of
 

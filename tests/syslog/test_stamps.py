@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailingest.syslog.header import HEADER_NOMATCH, Record, RecordDecoder
+from mailingest.syslog.header import HEADER_NOMATCH, RecordDecoder
+from mailingest.syslog.records import Record
 from mailingest.syslog.stamps import epoch_stamp, read_stamp
 from mailingest.syslog.timestamps import Clock
 

@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from mailingest.syslog.header import HEADER_NOMATCH, PROGRAM_NOMATCH, Record, RecordDecoder
+from mailingest.syslog.header import HEADER_NOMATCH, PROGRAM_NOMATCH, RecordDecoder
+from mailingest.syslog.records import Record
 
 _STAMP = rb"(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT[\d:.,]{8,26}[Z\d:+-]{0,7})"
 # A level or a year is no host; in doubt the decoder is asked.
