@@ -7,13 +7,14 @@ look costs two calls of stat() for each file, some microseconds.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from mailingest.inputs.following import FollowedFile, FollowingCounters, Lines
-from mailingest.inputs.protocol import Reading
+from mailingest.inputs.protocol import BEGUN, Reading
 from mailingest.inputs.rotated import COMPRESSED
 from mailingest.inputs.rotation import Rotation
 from mailingest.logs.logger import log
@@ -38,7 +39,8 @@ class FileInput:
     """Follows the file at a ``path``, or those of a pattern for paths.
 
     ``reading`` gives what takes the lines of one, by a name that it keeps through rotation.  In
-    files that are there at the first start it begins at their end, or ``from_beginning``.
+    files that are there at the first start it begins at their end, or ``from_beginning``; in those
+    of a pattern that come later, also between two starts, at their first line.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class FileInput:
         """Follow until `close`, or until cancelled: what is not read yet is read another time."""
         log.info("files are followed", path=self._path)
         try:
+            await self._begin()
             while not self._closing.is_set():
                 if not await self._pass():
                     await self._pause()
@@ -86,11 +89,23 @@ class FileInput:
         """Read nothing more; `serve` returns when what was read is handed on."""
         self._closing.set()
 
+    async def _begin(self) -> None:
+        """Find the files that are there; from now on one that is found for the first time is new.
+
+        A path need not be remembered: the place of its file says that there was none.
+        """
+        pattern = self._reading(self._path) if _is_pattern(self._path) else None
+        self._from_beginning |= pattern is not None and pattern.begin() is not None
+        await self._search()
+        if pattern is not None:
+            self._from_beginning = True
+            await pattern.take([], {BEGUN: time.time_ns()})
+
     async def _pass(self) -> bool:
         """Read and hand on some of all files; False if there was nothing."""
+        self._looks += 1
         if self._looks % _LOOKS_PER_SEARCH == 0:
             await self._search()
-        self._looks += 1
         pieces = await asyncio.to_thread(self._read)
         for reading, lines in pieces:
             await reading.take(lines.frames, lines.place)
@@ -144,7 +159,7 @@ class FileInput:
 def followed_paths(pattern: str) -> dict[str, Path]:
     """The files of a pattern, by a name that stays: of a set of rotated files it is the newest."""
     path = Path(pattern)
-    if not any(sign in pattern for sign in _WILD):
+    if not _is_pattern(pattern):
         return {_name(pattern): path}
     newest: dict[str, Path] = {}
     for found in Path(path.anchor).glob(str(path.relative_to(path.anchor))):
@@ -154,6 +169,10 @@ def followed_paths(pattern: str) -> dict[str, Path]:
         if name not in newest or Rotation.of(newest[name]) < Rotation.of(found):
             newest[name] = found
     return newest
+
+
+def _is_pattern(path: str) -> bool:
+    return any(sign in path for sign in _WILD)
 
 
 def _name(path: str) -> str:

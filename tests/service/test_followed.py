@@ -13,8 +13,10 @@ from typing import Self
 
 import pytest
 
+from mailingest.service.control import ask
+from mailingest.spool.status_socket import ask as status_of
 from tests.support.lab.daemon import Daemon
-from tests.support.lab.polling import wait_until
+from tests.support.lab.polling import PATIENCE, wait_until
 from tests.support.site import Site
 
 DELAYED = "create 0640\n  compress\n  delaycompress"
@@ -117,3 +119,81 @@ def test_nothing_is_lost_or_doubled_through_rotations_and_kills(tmp_path: Path, 
     with Daemon(site.config):
         wait_until(lambda: len(site.stored()) >= writer.written.total(), "all is stored")
     assert site.messages() == writer.written
+
+
+def line(number: int) -> str:
+    return f"Nov 24 15:41:22 mx1 postfix/smtpd[867]: NOQUEUE: reject: number {number}\n"
+
+
+def append(path: Path, *numbers: int) -> None:
+    with path.open("a") as file:
+        file.writelines(map(line, numbers))
+
+
+def numbers(site: Site) -> list[int]:
+    return sorted(int(str(one["message"]).split()[-1]) for one in site.stored())
+
+
+def holds(site: Site, *expected: int) -> None:
+    wait_until(lambda: len(numbers(site)) >= len(expected), "what is new is stored")
+    assert numbers(site) == sorted(expected)
+
+
+def followed(site: Site) -> object:
+    return status_of(site.state, PATIENCE)["counters"]["files_followed"]
+
+
+def test_the_first_start_begins_at_the_end_and_later_ones_where_it_was(tmp_path: Path) -> None:
+    log, between, later = (tmp_path / f"{name}.mail" for name in "abc")
+    append(log, 1, 2)
+    with log.open("a") as file:
+        file.write(line(3)[:40])  # a line that is being written has no end yet, so it is new
+    site = Site(tmp_path, f'snapshot_interval = 0.5\n[[inputs.file]]\npath = "{tmp_path}/*.mail"\n')
+    positions = site.state / "positions"
+    with Daemon(site.config):
+        wait_until(
+            lambda: positions.exists() and str(log) in positions.read_text(), "it is followed"
+        )
+        with log.open("a") as file:
+            file.write(line(3)[40:])
+        append(log, 4)
+        holds(site, 3, 4)
+    append(log, 5)
+    # What was not there at the first start is new from its first line on.
+    append(between, 6, 7)
+    with Daemon(site.config):
+        holds(site, 3, 4, 5, 6, 7)
+        append(later, 8, 9)
+        holds(site, 3, 4, 5, 6, 7, 8, 9)
+
+
+def test_a_reload_adds_a_file_leaves_it_and_goes_on_where_it_was(tmp_path: Path) -> None:
+    first, second = tmp_path / "first.log", tmp_path / "second.log"
+    append(first, 1)
+    append(second, 11)
+    one, other = (
+        f'[[inputs.file]]\npath = "{path}"\nstart = "beginning"\n' for path in (first, second)
+    )
+    site = Site(tmp_path, one)
+    bare = site.config.read_text().removesuffix(one)
+
+    def reload(more: str) -> None:
+        site.config.write_text(bare + more)
+        answer = ask(site.state, "reload")
+        assert not answer["refused"], answer
+
+    with Daemon(site.config):
+        holds(site, 1)
+        reload(one + other)
+        holds(site, 1, 11)
+        append(first, 2)
+        append(second, 12)
+        holds(site, 1, 2, 11, 12)
+        reload(other)
+        wait_until(lambda: followed(site) == 1, "a look that was under way is over")
+        append(first, 3)
+        append(second, 13)
+        holds(site, 1, 2, 11, 12, 13)
+        reload(one + other)
+        holds(site, 1, 2, 3, 11, 12, 13)
+        wait_until(lambda: followed(site) == 2, "both are followed")
