@@ -21,7 +21,7 @@ from mailingest.inputs.pipes import BlockReader
 from mailingest.inputs.years import tell_doubt
 from mailingest.logs.logger import log
 from mailingest.pipeline import Pipeline
-from mailingest.service import gc_tuning
+from mailingest.service import gc_tuning, heap
 from mailingest.service.frame_limit import FrameLimit, FrameTooSlow
 from mailingest.spool.files import make_directory
 from mailingest.spool.frame_mark import FrameMark
@@ -41,6 +41,7 @@ def run(
     The exit code is 1 if a file was damaged or a document could not be stored, and 130 after an
     interruption.  Raises UsageError if it cannot start.
     """
+    heap.use_one_arena()
     pipeline = build_pipeline(settings, live=False)
     files = log_files(settings, arguments, year)
     replay = Replay(settings, pipeline, files, restart=restart)

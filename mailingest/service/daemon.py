@@ -26,7 +26,7 @@ from mailingest.errors import MailingestError, UsageError, sole_error
 from mailingest.inputs.addresses import address_text
 from mailingest.logs.limit import log_limit
 from mailingest.logs.logger import log
-from mailingest.service import gc_tuning
+from mailingest.service import gc_tuning, heap
 from mailingest.service.control import answering
 from mailingest.service.counters import Value, read_counters
 from mailingest.service.descriptors import within_limits
@@ -68,6 +68,7 @@ def run(settings: Settings, read: Callable[[], Settings]) -> int:
     A second signal ends the process at once.  ``read`` gives the settings of the time of a reload
     (SIGHUP), or raises UsageError.  Raises UsageError if it cannot start.
     """
+    heap.use_one_arena()
     settings = within_limits(settings)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         daemon = Daemon(settings, read)
