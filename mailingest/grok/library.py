@@ -27,8 +27,10 @@ from mailingest.grok.matcher import (
     Branch,
     Converter,
     GrokSearch,
+    KnownTail,
     Matcher,
     QueueIdPrefix,
+    QueueIds,
 )
 from mailingest.grok.oniguruma import (
     ATOM,
@@ -49,6 +51,9 @@ _FIELD_NAME = re.compile(r"@?[A-Za-z_][\w.-]*", re.ASCII)
 _NESTED_NAME = re.compile(r"(?:\[[\w@-]+\])+", re.ASCII)
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _NAMED_GROUP = re.compile(ATOM + r"|\(\?P?<(?![=!])([^>]*)>", re.DOTALL)
+_NUMBERED_GROUP = re.compile(r"\(\?P<g(\d+)>", re.ASCII)
+# What depends on the text before it.
+_LOOKS_BACK = re.compile(r"\(\?<[=!]|\\[bBAG]|(?<!\[)\^")
 # Stands between patterns that pygrok expands in one go; no pattern file can hold it.
 _SEPARATOR = "\x1e"
 
@@ -143,17 +148,20 @@ class Library:
         converters: Mapping[str, Converter],
         *,
         omitted: Collection[str] = (),
+        recurring: Collection[str] = (),
         declared: Collection[str] | None = None,
     ) -> None:
         """Translate the patterns and check their names; raises UsageError naming the place.
 
         ``converters`` turn the text of a field into its value; ``omitted`` are fields that are
-        not captured at all; ``declared``, if given, are the only ones that may be.
+        not captured at all; ``declared``, if given, are the only ones that may be.  ``recurring``
+        are fields whose text is often the same, and holds many others: see `KnownTail`.
         """
         given = {definition.name: definition for definition in definitions}
         self._definitions = {name: _translated(one) for name, one in given.items()}
         self._converters = dict(converters)
         self._omitted = frozenset(omitted)
+        self._recurring = tuple(recurring)
         self._declared = declared
         self._groups: dict[str, int] = {}
         self._places: list[str] = []
@@ -187,13 +195,13 @@ class Library:
             )
         )
         prefix, *expanded = self._expand([QUEUE_ID_PREFIX if has_prefix else "", *distinct])
-        queue_id = self._pattern(prefix, QUEUE_ID_PREFIX)
+        queue_ids = QueueIds(*self._pattern(prefix, QUEUE_ID_PREFIX))
         alternatives = {
             source: self._alternative(text, source)
             for source, text in zip(distinct, expanded, strict=True)
         }
         self._refuse_undeclared()
-        return [self._matcher(group, alternatives, queue_id) for group in sources]
+        return [self._matcher(group, alternatives, queue_ids) for group in sources]
 
     def compile_search(self, pattern: str) -> GrokSearch:
         """The search for an expression such as ``^%{POSTFIX_SMTPD}$``; raises UsageError."""
@@ -234,15 +242,15 @@ class Library:
     def _matcher(
         self,
         sources: list[str],
-        compiled: Mapping[str, Alternative],
-        queue_id: tuple[re.Pattern[str], frozenset[str]],
+        compiled: Mapping[str, Alternative | KnownTail],
+        queue_ids: QueueIds,
     ) -> Matcher:
         """Alternatives behind a queue ID that follow one another are one branch."""
         branches: list[Branch] = []
         for has_queue_id, group in groupby(sources, lambda one: one.startswith(QUEUE_ID_PREFIX)):
             alternatives = [compiled[source.removeprefix(QUEUE_ID_PREFIX)] for source in group]
             if has_queue_id:
-                branches.append(QueueIdPrefix(*queue_id, alternatives))
+                branches.append(QueueIdPrefix(queue_ids, alternatives))
             else:
                 branches += alternatives
         return Matcher(branches)
@@ -321,9 +329,17 @@ class Library:
         expanded: str = grok.regex_obj.pattern
         return expanded.split(_SEPARATOR)
 
-    def _alternative(self, expanded: str, source: str) -> Alternative:
+    def _alternative(self, expanded: str, source: str) -> Alternative | KnownTail:
         pattern, first = self._pattern(expanded, source)
-        return Alternative(pattern, self._names(pattern), self._converters, first)
+        whole = Alternative(pattern, self._names(pattern), self._converters, first)
+        for field in self._recurring:
+            tail = self._groups.get(field, -1)
+            before, opening, within = expanded.partition(f"(?P<g{tail}>")
+            inner = _numbers(within)
+            if opening and inner.isdisjoint(_numbers(before)) and not _LOOKS_BACK.search(within):
+                outer = self._compiled(expanded, source, keep={str(tail)}, omit=inner)
+                return KnownTail(whole, outer, self._converters)
+        return whole
 
     def _names(self, pattern: re.Pattern[str]) -> Sequence[str]:
         """The field of each group; those that are not declared are noted."""
@@ -360,10 +376,18 @@ class Library:
         probe = regex.compile(pattern.pattern, regex.ASCII | regex.DOTALL | regex.MULTILINE)
         return pattern, frozenset(c for c in ASCII if probe.fullmatch(c, partial=True))
 
-    def _compiled(self, expanded: str, source: str) -> re.Pattern[str]:
+    def _compiled(
+        self,
+        expanded: str,
+        source: str,
+        *,
+        keep: Collection[str] = (),
+        omit: Collection[str] = (),
+    ) -> re.Pattern[str]:
+        """Compile, without the groups of omitted fields; ``keep`` and ``omit`` are further ones."""
         omitted = {str(self._groups[field]) for field in self._omitted & self._groups.keys()}
         try:
-            return compile_plain(expanded, omitted)
+            return compile_plain(expanded, omitted.difference(keep).union(omit))
         except NotTranslatable as error:
             raise self._blame(error, source) from None
 
@@ -381,6 +405,11 @@ class Library:
 
 # `regex` raises OverflowError for `a{99999999999}`, and RecursionError for brackets in brackets.
 _WRONG_PATTERN = (regex.error, NotTranslatable, OverflowError, RecursionError)
+
+
+def _numbers(expanded: str) -> frozenset[str]:
+    """The numbers of the groups in an expanded pattern."""
+    return frozenset(_NUMBERED_GROUP.findall(expanded))
 
 
 def _translated(definition: Definition, place: str = "") -> Definition:

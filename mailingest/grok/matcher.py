@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 Value = str | int | float
 
@@ -10,10 +10,21 @@ Converter = Callable[[str], Value]
 
 ASCII: Final = tuple(map(chr, range(128)))
 _ALL_FIT: Final[Sequence[str]] = ()
+QUEUE_ID_END: Final = ": "
+"""Stands behind the queue ID that a line begins with."""
+
+# What is remembered is bounded: 2 MB of the tails of an alternative, and 2 MB of queue IDs.
+_MOST_TAILS: Final = 1024
+_LONGEST_TAIL: Final = 256
+_MOST_QUEUE_IDS: Final = 8192
+_LONGEST_QUEUE_ID: Final = 40
 
 
 class Branch(Protocol):
-    """A branch of an alternation: one alternative, or several behind one queue ID."""
+    """A branch of an alternation: one alternative, or several behind one queue ID.
+
+    ``first`` are the ASCII characters that a match can begin with.
+    """
 
     first: frozenset[str]
 
@@ -27,7 +38,7 @@ class Alternative:
     match can begin with.
     """
 
-    __slots__ = ("_fullmatch", "_names", "_typed", "first")
+    __slots__ = ("_converters", "_fullmatch", "first", "names")
 
     def __init__(
         self,
@@ -37,88 +48,180 @@ class Alternative:
         first: frozenset[str],
     ) -> None:
         self.first = first
+        self.names = tuple(names)
         self._fullmatch = pattern.fullmatch
-        self._names = tuple(names)
-        # The places of the groups whose text becomes a value of another type.
-        self._typed = tuple(
-            (place, converters[name]) for place, name in enumerate(names) if name in converters
-        )
+        # One for each group, None for text that stays as it is; empty if it is all text.
+        typed = tuple(map(converters.get, names))
+        self._converters = typed if any(typed) else ()
 
     def match(self, text: str, position: int, fields: dict[str, Value]) -> Sequence[str] | None:
+        """Add the captured values to ``fields``; see `Matcher.match`."""
+        match = self._fullmatch(text, position)
+        return None if match is None else self.take(match, fields)
+
+    def take(self, match: re.Match[str], fields: dict[str, Value]) -> Sequence[str]:
+        """Add the values of a match to ``fields``; what is returned are those that do not fit.
+
+        Of a match that has more groups, the last ones are left.
+        """
+        # Nothing is said of lengths: the keyword would cost as much as a short loop.
+        if not self._converters:
+            for name, value in zip(self.names, match.groups()):  # noqa: B905
+                if value is not None:
+                    fields[name] = value
+            return _ALL_FIT
+        try:
+            for name, convert, value in zip(  # noqa: B905
+                self.names, self._converters, match.groups()
+            ):
+                if value is not None:
+                    fields[name] = value if convert is None else convert(value)
+        except ValueError:
+            return self._take_what_fits(match, fields)
+        return _ALL_FIT
+
+    def _take_what_fits(self, match: re.Match[str], fields: dict[str, Value]) -> Sequence[str]:
+        """The same where a value does not fit; what was taken before is taken again."""
+        unfit = []
+        for name, convert, value in zip(self.names, self._converters, match.groups(), strict=False):
+            if value is not None:
+                try:
+                    fields[name] = value if convert is None else convert(value)
+                except ValueError:
+                    unfit.append(f"{name}={value}")
+        return tuple(unfit)
+
+
+class KnownTail:
+    """An alternative whose texts end in the same words again and again, such as counters.
+
+    What the last group holds is looked up by its text.  That gives what matching it again would
+    give: it reaches to the end of the text, so that nothing behind it can matter.
+    """
+
+    __slots__ = ("_fullmatch", "_head", "_known", "_tail", "_whole", "_within", "first")
+
+    def __init__(
+        self, whole: Alternative, pattern: re.Pattern[str], converters: Mapping[str, Converter]
+    ) -> None:
+        """``pattern`` is that of ``whole``, but that nothing within its last group, the tail, is
+        captured.  No field is captured both before the tail and within it.
+        """
+        self.first = whole.first
+        self._whole = whole
+        self._fullmatch = pattern.fullmatch
+        self._tail = pattern.groups
+        names = whole.names[: self._tail - 1]
+        self._head = Alternative(pattern, names, converters, whole.first)
+        self._within = frozenset(whole.names[self._tail - 1 :])
+        self._known: dict[str, dict[str, Value]] = {}
+
+    def match(self, text: str, position: int, fields: dict[str, Value]) -> Sequence[str] | None:
+        """Add the captured values to ``fields``; see `Matcher.match`."""
         match = self._fullmatch(text, position)
         if match is None:
             return None
-        values: list[Any] = [*match.groups()]
-        unfit = _ALL_FIT
-        for place, convert in self._typed:
-            text_of_value = values[place]
-            if text_of_value is not None:
-                try:
-                    values[place] = convert(text_of_value)
-                except ValueError:
-                    unfit = (*unfit, f"{self._names[place]}={text_of_value}")
-                    values[place] = None
-        for name, value in zip(self._names, values, strict=False):
-            if value is not None:
-                fields[name] = value
+        tail: str | None = match[self._tail]
+        if tail is None or len(tail) > _LONGEST_TAIL or match.end(self._tail) != len(text):
+            return self._whole.match(text, position, fields)
+        known = self._known.get(tail)
+        if known is None:
+            return self._learn(tail, text, position, fields)
+        unfit = self._head.take(match, fields)
+        fields.update(known)
         return unfit
+
+    def _learn(
+        self, tail: str, text: str, position: int, fields: dict[str, Value]
+    ) -> Sequence[str] | None:
+        captured: dict[str, Value] = {}
+        unfit = self._whole.match(text, position, captured)
+        fields.update(captured)
+        if not unfit:
+            if len(self._known) >= _MOST_TAILS:
+                self._known.clear()
+            self._known[tail] = {
+                name: value for name, value in captured.items() if name in self._within
+            }
+        return unfit
+
+
+class QueueIds:
+    """The queue IDs that texts begin with.
+
+    Each is in several lines, so the last ones are remembered, and all lines have the same object.
+    """
+
+    __slots__ = ("_match", "first", "known")
+
+    def __init__(self, pattern: re.Pattern[str], first: frozenset[str]) -> None:
+        """``pattern`` captures the queue ID, which `QUEUE_ID_END` follows, and nothing else."""
+        self.first = first
+        self.known: dict[str, str] = {}
+        """What stands before the first `QUEUE_ID_END`: the queue ID."""
+        self._match = pattern.match
+
+    def match(self, text: str, head: str) -> tuple[str, int] | None:
+        """Match one that is not known, and tell where it ends; ``head`` is its place in `known`."""
+        match = self._match(text)
+        if match is None:
+            return None
+        queue_id, end = match[1], match.end()
+        if end == len(head) + len(QUEUE_ID_END) and end <= _LONGEST_QUEUE_ID:
+            if len(self.known) >= _MOST_QUEUE_IDS:
+                self.known.clear()
+            self.known[head] = queue_id
+        return queue_id, end
 
 
 class QueueIdPrefix:
-    """A queue ID at the beginning, matched once for all alternatives that may follow it.
+    """A queue ID at the beginning, matched once for all alternatives that may follow it."""
 
-    ``pattern`` captures the queue ID and nothing else.
-    """
+    __slots__ = ("_all", "_by_first", "_queue_ids", "first")
 
-    __slots__ = ("_following", "_match", "first")
+    def __init__(self, queue_ids: QueueIds, following: Sequence["Alternative | KnownTail"]) -> None:
+        self.first = queue_ids.first
+        self._queue_ids = queue_ids
+        self._all = tuple(following)
+        self._by_first = _by_first_character(following)
 
-    def __init__(
-        self,
-        pattern: re.Pattern[str],
-        first: frozenset[str],
-        following: Sequence[Alternative],
-    ) -> None:
-        self.first = first
-        self._match = pattern.match
-        self._following = _Alternation(following)
-
-    def match(self, text: str, position: int, fields: dict[str, Value]) -> Sequence[str] | None:
-        prefix = self._match(text, position)
-        if prefix is None:
-            return None
-        unfit = self._following.match(text, prefix.end(), fields)
-        if unfit is not None:
-            fields["postfix_queueid"] = prefix[1]
-        return unfit
-
-
-class _Alternation:
-    """Branches in their order, looked up by the first character that they can match."""
-
-    __slots__ = ("_all", "_by_first")
-
-    def __init__(self, branches: Sequence[Branch]) -> None:
-        self._all = tuple(branches)
-        self._by_first = {
-            character: tuple(one for one in branches if character in one.first)
-            for character in ASCII
-        }
-
-    def match(self, text: str, position: int, fields: dict[str, Value]) -> Sequence[str] | None:
-        for branch in self._by_first.get(text[position : position + 1], self._all):
-            unfit = branch.match(text, position, fields)
+    def match(self, text: str, _: int, fields: dict[str, Value]) -> Sequence[str] | None:
+        """Add the captured values to ``fields``; see `Matcher.match`."""
+        head, _end, _rest = text.partition(QUEUE_ID_END)
+        queue_id = self._queue_ids.known.get(head)
+        if queue_id is not None:
+            end = len(head) + 2
+        else:
+            found = self._queue_ids.match(text, head)
+            if found is None:
+                return None
+            queue_id, end = found
+        for one in self._by_first.get(text[end : end + 1], self._all):
+            unfit = one.match(text, end, fields)
             if unfit is not None:
+                fields["postfix_queueid"] = queue_id
                 return unfit
         return None
+
+
+_AnyBranch = TypeVar("_AnyBranch", bound=Branch)
+
+
+def _by_first_character(branches: Sequence[_AnyBranch]) -> dict[str, tuple[_AnyBranch, ...]]:
+    """Those that can match, in their order, by the ASCII character that a text begins with."""
+    return {
+        character: tuple(one for one in branches if character in one.first) for character in ASCII
+    }
 
 
 class Matcher:
     """Matches whole texts against one pattern."""
 
-    __slots__ = ("_alternation",)
+    __slots__ = ("_all", "_by_first")
 
     def __init__(self, branches: Sequence[Branch]) -> None:
-        self._alternation = _Alternation(branches)
+        self._all = tuple(branches)
+        self._by_first = _by_first_character(branches)
 
     def match(self, text: str, fields: dict[str, Value]) -> Sequence[str] | None:
         """Add the captured values to ``fields``; None if the text does not match.
@@ -126,7 +229,11 @@ class Matcher:
         What is returned otherwise are the values that did not fit their type, as ``name=value``;
         nearly always there are none.
         """
-        return self._alternation.match(text, 0, fields)
+        for branch in self._by_first.get(text[:1], self._all):
+            unfit = branch.match(text, 0, fields)
+            if unfit is not None:
+                return unfit
+        return None
 
 
 class GrokSearch:

@@ -31,6 +31,8 @@ TYPE_MISMATCH: Final = "_type_mismatch"
 _NOMATCH: Final = "POSTFIX_NOMATCH"
 # Parts of a line that are fields of their own as well.
 _OMITTED = ("postfix_keyvalue_data", "postfix_command_counter_data")
+# Few differ: what a session's commands were counted as.
+_RECURRING = ("postfix_command_counter_data",)
 # Made-up tags must not fill the memory.
 _MOST_PROGRAMS_KNOWN = 4096
 
@@ -97,6 +99,7 @@ class EventParser:
             definitions,
             {**CONVERTERS, **own_converters(own_fields)},
             omitted=_OMITTED,
+            recurring=_RECURRING,
             declared={*NAMES, *(field.name for field in own_fields)},
         )
         defined = {one.name for one in definitions}

@@ -10,6 +10,7 @@ from mailingest.grok.matcher import (
     GrokSearch,
     Matcher,
     QueueIdPrefix,
+    QueueIds,
     Value,
 )
 
@@ -45,7 +46,8 @@ def test_branches_are_tried_in_order_by_first_character(
 
 def test_a_queue_id_is_matched_once_for_all_that_may_follow() -> None:
     following = [alternative("a(.)", "x"), alternative("b(.)", "x")]
-    matcher = Matcher([QueueIdPrefix(re.compile("([A-F]+): "), frozenset("ABCDEF"), following)])
+    queue_ids = QueueIds(re.compile("([A-F]+): "), frozenset("ABCDEF"))
+    matcher = Matcher([QueueIdPrefix(queue_ids, following)])
     captured: dict[str, Value] = {}
 
     assert matcher.match("FACADE: b1", captured) == ()
