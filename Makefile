@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 
-.PHONY: run test coverage lock audit man wheel wheelhouse deb container release
+.PHONY: run test coverage lock audit man wheel wheelhouse deb container release bench bench-page
 
 CONFIG = $(if $(wildcard mailingest.toml),--config mailingest.toml)
 
@@ -68,6 +68,25 @@ release:
 	tag=v$$(.ci/packages/release-check) && \
 	{ git rev-parse --quiet --verify "refs/tags/$$tag" || git tag --annotate --message "$$tag" "$$tag"; }
 
+# mailingest and other programs on the same log, from one run; how costs grow with size (`CURVES=` for
+# the largest sizes as well); and docs/performance.md, with its pictures.
+LINES ?= 1000000
+CURVES ?= --quick
+bench: $(VENV)/dev
+	.ci/bench-packages
+	$(VENV)/bin/python -m benchmarks.parse --lines $(LINES) --save
+	$(VENV)/bin/python -m benchmarks.curves $(CURVES) --save
+	$(MAKE) --no-print-directory bench-page
+
+# The tables and pictures of what was measured last, and the flame graph.
+bench-page: $(VENV)/dev $(VENV)/bench/done
+	$(VENV)/bin/python -m benchmarks.page
+	$(VENV)/bench/bin/python -m benchmarks.plots
+	mkdir -p build && $(VENV)/bin/python -m benchmarks.generate --lines 300000 --seed 1 build/flame.log
+	$(VENV)/bench/bin/py-spy record --function --rate 200 --format raw --output build/flame.raw -- \
+	  $(VENV)/bin/python -m mailingest parse build/flame.log >/dev/null
+	$(VENV)/bin/python -m benchmarks.flame build/flame.raw docs/performance/flame.svg
+
 audit: $(VENV)/audit/done
 	PATH="$(CURDIR)/$(VENV)/audit/bin:$$PATH" .ci/audit
 
@@ -85,6 +104,11 @@ $(VENV)/run: $(VENV)/bin/pip requirements/run.txt pyproject.toml
 $(VENV)/audit/done: $(VENV)/bin/pip requirements/audit.txt
 	$(PYTHON) -m venv $(VENV)/audit
 	$(VENV)/audit/bin/pip install --quiet --require-hashes -r requirements/audit.txt
+	touch $@
+
+$(VENV)/bench/done: $(VENV)/bin/pip requirements/bench.txt
+	$(PYTHON) -m venv $(VENV)/bench
+	$(VENV)/bench/bin/pip install --quiet --require-hashes -r requirements/bench.txt
 	touch $@
 
 $(VENV)/build/done: $(VENV)/bin/pip requirements/build.txt

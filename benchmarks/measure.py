@@ -15,6 +15,7 @@ from typing import IO, Final
 
 MAILINGEST: Final = (sys.executable, "-m", "mailingest")
 _PROJECT: Final = Path(__file__).resolve().parent.parent
+_NOWHERE: Final = Path(os.devnull)
 _START_SECONDS: Final = 30.0
 _STOP_SECONDS: Final = 60.0
 _POLL_SECONDS: Final = 0.05
@@ -36,12 +37,19 @@ class Usage:
     max_rss: int
 
 
-def run(command: Sequence[str], *, stdin: IO[bytes] | None = None) -> Usage:
-    """Run a command to its end, its output thrown away; raises MeasurementError if it fails."""
+def run(
+    command: Sequence[str],
+    *,
+    stdin: IO[bytes] | None = None,
+    stdout: Path = _NOWHERE,
+    env: Mapping[str, str] | None = None,
+) -> Usage:
+    """Run a command to its end, its output to a file; raises MeasurementError if it fails."""
     began = time.perf_counter()
-    process = subprocess.Popen(
-        command, stdin=stdin, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=_PROJECT
-    )
+    with stdout.open("wb") as output:
+        process = subprocess.Popen(
+            command, stdin=stdin, stdout=output, stderr=subprocess.PIPE, cwd=_PROJECT, env=env
+        )
     assert process.stderr
     complaints = process.stderr.read()
     process.stderr.close()

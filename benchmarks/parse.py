@@ -2,44 +2,84 @@
 
 The first figure is the whole program, ``mailingest parse FILE``, as the kernel counts its CPU time
 (user and system, start included).  Then follow the stages of the core, each with all those before
-it, and other programs on the same file in the same run.  Only ratios from one run mean much.  The
-kernel counts as a child's memory at least what this process has (some 45 MB).
+it, and other programs on the same file in the same run.  All write into a file.  Only ratios from
+one run mean much.  The kernel counts as a child's memory at least what this process has (some
+45 MB).  ``--save`` keeps the figures for docs/performance.md.
 """
 
 import argparse
+import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from benchmarks import peers, stages
-from benchmarks.generate import generate, write
-from benchmarks.measure import MAILINGEST, Figures, MeasurementError, Usage, run, show
+from benchmarks import figures, peers, stages
+from benchmarks.measure import MAILINGEST, MeasurementError, Usage, run, show
+from mailingest import __version__
 
-_WHAT: Final = "what"
-_COLUMNS: Final = ("lines/CPU s", "lines/s", "max RSS MB", "times mailingest")
-
-
-def _row(name: str, lines: int, used: Usage | str, whole: Usage | None) -> Figures:
-    if isinstance(used, str):
-        return dict.fromkeys((_WHAT, *_COLUMNS), "-") | {_WHAT: name}
-    figures = (
-        round(lines / used.cpu),
-        round(lines / used.wall),
-        used.max_rss / 1e6,
-        whole.cpu / used.cpu if whole else "-",
-    )
-    return {_WHAT: name, **dict(zip(_COLUMNS, figures, strict=True))}
+_SUCCESS: Final = b'_success"'
 
 
-def _whole(file: Path, repeat: int) -> Usage | str:
-    """The best of several runs: others on the machine can only make it slower."""
-    try:
-        return min(
-            (run([*MAILINGEST, "parse", str(file)]) for _ in range(repeat)),
+def _row(
+    name: str,
+    lines: int,
+    used: Usage | None,
+    times: float | None,
+    *,
+    version: str = "",
+    taken_apart: int | None = None,
+    note: str = "",
+) -> figures.Row:
+    """A row of the table, in which a program that is missing has a note and no figures."""
+    return {
+        "what": name,
+        "version": version,
+        "lines": lines,
+        "lines/CPU s": round(lines / used.cpu) if used else None,
+        "times": round(times, 3) if times is not None else None,
+        "max RSS MB": round(used.max_rss / 1e6) if used else None,
+        "taken apart": round(taken_apart / lines, 4) if taken_apart is not None else None,
+        "note": note,
+    }
+
+
+def _whole(file: Path, repeat: int) -> tuple[Usage, int]:
+    """The best of several runs, and how many lines had fields of their text.
+
+    Others on the machine can only make it slower.
+    """
+    with tempfile.TemporaryDirectory() as directory:
+        out = Path(directory, "out")
+        used = min(
+            (run([*MAILINGEST, "parse", str(file)], stdout=out) for _ in range(repeat)),
             key=lambda used: used.cpu,
         )
-    except MeasurementError as error:
-        return str(error)
+        with out.open("rb") as written:
+            return used, sum(_SUCCESS in line for line in written)
+
+
+def _rows(file: Path, options: argparse.Namespace) -> Iterator[figures.Row]:
+    with file.open("rb") as data:
+        lines = sum(1 for _ in data)
+    whole, taken_apart = _whole(file, options.repeat)
+    yield _row(
+        "mailingest parse FILE", lines, whole, 1.0, version=__version__, taken_apart=taken_apart
+    )
+    if not options.no_stages:
+        for name, used in stages.measure(file, options.repeat):
+            yield _row(f"stage: {name}", lines, used, used.cpu / whole.cpu)
+    if not options.no_peers:
+        for one in peers.measure(file, lines):
+            yield _row(
+                f"peer: {one.peer.name}",
+                one.lines,
+                one.usage,
+                one.times(whole, lines) if one.usage else None,
+                version=one.version,
+                taken_apart=one.taken_apart,
+                note=f"missing: {one.missing}" if one.missing else one.peer.leaves_out,
+            )
 
 
 def main() -> None:
@@ -52,30 +92,24 @@ def main() -> None:
     parser.add_argument("--no-peers", action="store_true", help="leave the other programs out")
     parser.add_argument("--no-stages", action="store_true", help="leave the stages out")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--save", action="store_true", help="for docs/performance.md")
     options = parser.parse_args()
+    recorder = figures.Recorder()
     with tempfile.TemporaryDirectory() as directory:
         file: Path = options.file or Path(directory, "mail.log")
         if not options.file:
-            write(file, generate(options.lines, options.seed))
-        with file.open("rb") as data:
-            lines = sum(1 for _ in data)
-        figures: dict[str, Usage | str] = {"mailingest parse FILE": _whole(file, options.repeat)}
-        if not options.no_stages:
-            figures |= {
-                f"stage: {name}": used for name, used in stages.measure(file, options.repeat)
-            }
-        if not options.no_peers:
-            figures |= {f"peer: {name}": used for name, used in peers.measure(file, lines).items()}
-    whole = next(iter(figures.values()))
-    show(
-        f"parse, {lines:,} lines",
-        [
-            _row(name, lines, used, whole if isinstance(whole, Usage) else None)
-            for name, used in figures.items()
-        ],
-        as_json=options.json,
-        notes=[f"{name}: {used}" for name, used in figures.items() if isinstance(used, str)],
-    )
+            # In a process of its own, whose memory would count for all that are measured.
+            options_of = ["--lines", str(options.lines), "--seed", str(options.seed)]
+            run([sys.executable, "-m", "benchmarks.generate", *options_of, str(file)])
+        try:
+            rows = list(_rows(file, options))
+        except MeasurementError as error:
+            parser.exit(1, f"{error}\n")
+    measured = recorder.run("parse", f"parse, {rows[0]['lines']:,} lines", rows)
+    if options.save:
+        figures.save(measured)
+    shown = [{name: "-" if value is None else value for name, value in row.items()} for row in rows]
+    show(measured.title, shown, as_json=options.json, notes=[measured.circumstances])
 
 
 if __name__ == "__main__":

@@ -44,28 +44,31 @@ _NOBODY: Final = "nobody-has-this"
 Questions = Mapping[str, Criteria]
 
 
-async def _fill(output: Writer, options: argparse.Namespace) -> None:
-    lines: int = options.lines
+async def fill(output: Writer, lines: int, seed: int, rate: float) -> float:
+    """Store the events of a made-up log; returns the CPU seconds of storing alone."""
     pipeline = build_pipeline(_SETTINGS, live=False)
     await output.open()
     made: list[Document] = []
-    began = time.perf_counter()
-    for line in generate(lines, options.seed, style="iso", start=_START, rate=options.rate):
+    spent = 0.0
+    for line in generate(lines, seed, style="iso", start=_START, rate=rate):
         made += pipeline.feed(line.rstrip(b"\n"), _REFERENCE)
         if len(made) >= _BATCH:
-            await _write(output, made)
+            spent += await _write(output, made)
             made = []
-    await _write(output, [*made, *pipeline.flush()])
+    spent += await _write(output, [*made, *pipeline.flush()])
+    began = time.process_time()
     await output.close()
-    print(f"{lines:,} lines stored in {time.perf_counter() - began:.0f} s", flush=True)
+    return spent + time.process_time() - began
 
 
-async def _write(output: Writer, made: list[Document]) -> None:
+async def _write(output: Writer, made: list[Document]) -> float:
+    began = time.process_time()
     while made:
         result = await output.write(made)
         if result.rejected:
             raise MeasurementError(f"rejected: {result.rejected[0].reason}")
         made = result.retry
+    return time.process_time() - began
 
 
 async def _examples(source: Reader) -> tuple[StoredEvent, StoredEvent]:
@@ -80,7 +83,8 @@ async def _examples(source: Reader) -> tuple[StoredEvent, StoredEvent]:
     return found[0], found[1]
 
 
-async def _questions(source: Reader) -> Questions:
+async def questions(source: Reader) -> Questions:
+    """Questions by name, about mails in the middle and at the end of a store."""
     event, last = await _examples(source)
     newest = await source.find(Criteria(), 20_000)
     recipients = Counter(str(one["postfix_to"]) for one in newest.events if "postfix_to" in one)
@@ -127,7 +131,7 @@ async def _questions(source: Reader) -> Questions:
     }
 
 
-async def _ask(
+async def ask(
     source: Reader, criteria: Criteria, server_cpu: Callable[[], float] | None = None
 ) -> Figures:
     """Ask twice, and measure the second time."""
@@ -148,12 +152,12 @@ async def _ask(
 async def _store(options: argparse.Namespace) -> None:
     directory: Path = options.directory
     if not list(directory.glob("*.sqlite")):
-        await _fill(SqliteWriter(directory), options)
+        await fill(SqliteWriter(directory), options.lines, options.seed, options.rate)
     size = sum(path.stat().st_size for path in directory.iterdir())
     source = SqliteReader(directory, "mail")
     rows: list[Figures] = []
-    for name, criteria in (await _questions(source)).items():
-        figures = await _ask(source, criteria)
+    for name, criteria in (await questions(source)).items():
+        figures = await ask(source, criteria)
         rows.append({"question": name, **figures})
     days = len(list(directory.glob("*.sqlite")))
     show(f"SQLite, {days} days, {size / 1e9:.1f} GB", rows, as_json=options.json)
@@ -166,14 +170,14 @@ async def _cluster(options: argparse.Namespace) -> None:
             Settings.model_validate({"elasticsearch": {"hosts": [server.url], "replicas": 0}})
         )
         assert isinstance(store, ElasticStore)
-        await _fill(store.writer(), options)
+        await fill(store.writer(), options.lines, options.seed, options.rate)
         async with store.connection().opened("all") as client:
             await client.indices.refresh(index="mail-*")
             totals = (await client.indices.stats(index="mail-*"))["_all"]["primaries"]
         source = store.reader()
         rows: list[Figures] = []
-        for name, criteria in (await _questions(source)).items():
-            figures = await _ask(source, criteria, partial(cpu_seconds, server.pid))
+        for name, criteria in (await questions(source)).items():
+            figures = await ask(source, criteria, partial(cpu_seconds, server.pid))
             rows.append({"question": name, **figures})
             if not options.json:
                 print(rows[-1], flush=True)
@@ -194,7 +198,7 @@ async def _files(options: argparse.Namespace) -> None:
     some = [one for one in ids if one != "NOQUEUE"]
     nobody = address_term(f"{_NOBODY}@example.com")
     recipient = address_term(example["postfix_to"])
-    questions: Questions = {
+    asked_for: Questions = {
         "nobody's address": Criteria(recipient=nobody),
         "nobody's addresses": Criteria(sender=nobody, recipient=nobody),
         "nobody's domain": Criteria(recipient=address_term(f"@{_NOBODY}.example")),
@@ -204,7 +208,7 @@ async def _files(options: argparse.Namespace) -> None:
         "a recipient": Criteria(recipient=recipient),
         "the newest": Criteria(),
     }
-    for name, criteria in questions.items():
+    for name, criteria in asked_for.items():
         rows.append(await _rate(f"find: {name}", lines, source.find(criteria, 20_000)))
     for count in (1, 8, 1000):
         question = source.of_mails(some[:count], [], None, None, 200_000)
