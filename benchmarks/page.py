@@ -96,7 +96,7 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]
 
 
 def _name(row: Row) -> str:
-    name = str(row["what"]).removeprefix("peer: ").removeprefix("stage: ")
+    name = str(row["what"]).removeprefix("stage: ")
     return f"**`{name}`**" if name.startswith("mailingest") else name
 
 

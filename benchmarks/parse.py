@@ -1,10 +1,10 @@
 """Lines a second: ``python -m benchmarks.parse [--lines N] [--seed S] [FILE]``.
 
 The first figure is the whole program, ``mailingest parse FILE``, as the kernel counts its CPU time
-(user and system, start included).  Then follow the stages of the core, each with all those before
-it, and other programs on the same file in the same run.  All write into a file.  Only ratios from
-one run mean much.  The kernel counts as a child's memory at least what this process has (some
-45 MB).  ``--save`` keeps the figures for docs/performance.md.
+(user and system, start included).  Then follow other programs on the same file, all of them in
+turns, and the stages of the core, each with all those before it.  All write into a file.  Only
+ratios from one run mean much.  The kernel counts as a child's memory at least what this process has
+(some 40 MB).  ``--save`` keeps the figures for docs/performance.md.
 """
 
 import argparse
@@ -12,13 +12,11 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
 
 from benchmarks import figures, peers, stages
-from benchmarks.measure import MAILINGEST, MeasurementError, Usage, run, show
-from mailingest import __version__
-
-_SUCCESS: Final = b'_success"'
+from benchmarks.measure import Usage, run, show
+from benchmarks.peers import own
+from benchmarks.peers.peer import Result
 
 
 def _row(
@@ -44,42 +42,28 @@ def _row(
     }
 
 
-def _whole(file: Path, repeat: int) -> tuple[Usage, int]:
-    """The best of several runs, and how many lines had fields of their text.
-
-    Others on the machine can only make it slower.
-    """
-    with tempfile.TemporaryDirectory() as directory:
-        out = Path(directory, "out")
-        used = min(
-            (run([*MAILINGEST, "parse", str(file)], stdout=out) for _ in range(repeat)),
-            key=lambda used: used.cpu,
-        )
-        with out.open("rb") as written:
-            return used, sum(_SUCCESS in line for line in written)
+def _program(one: Result, whole: Result) -> figures.Row:
+    return _row(
+        one.peer.name,
+        one.lines,
+        one.usage,
+        one.times(whole),
+        version=one.version,
+        taken_apart=one.taken_apart,
+        note=f"missing: {one.missing}" if one.missing else one.peer.leaves_out,
+    )
 
 
 def _rows(file: Path, options: argparse.Namespace) -> Iterator[figures.Row]:
-    with file.open("rb") as data:
-        lines = sum(1 for _ in data)
-    whole, taken_apart = _whole(file, options.repeat)
-    yield _row(
-        "mailingest parse FILE", lines, whole, 1.0, version=__version__, taken_apart=taken_apart
-    )
-    if not options.no_stages:
+    programs = [own.PEER]
+    programs += [own.compiled(options.compiled)] if options.compiled else []
+    programs += [] if options.no_peers else peers.PEERS
+    whole, *others = peers.measure(programs, file, options.repeat)
+    for one in (whole, *others):
+        yield _program(one, whole)
+    if not options.no_stages and whole.usage is not None:
         for name, used in stages.measure(file, options.repeat):
-            yield _row(f"stage: {name}", lines, used, used.cpu / whole.cpu)
-    if not options.no_peers:
-        for one in peers.measure(file, lines):
-            yield _row(
-                f"peer: {one.peer.name}",
-                one.lines,
-                one.usage,
-                one.times(whole, lines) if one.usage else None,
-                version=one.version,
-                taken_apart=one.taken_apart,
-                note=f"missing: {one.missing}" if one.missing else one.peer.leaves_out,
-            )
+            yield _row(f"stage: {name}", whole.lines, used, used.cpu / whole.usage.cpu)
 
 
 def main() -> None:
@@ -89,6 +73,7 @@ def main() -> None:
     parser.add_argument("--lines", type=int, default=1_000_000, help="length of a made-up log")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--repeat", type=int, default=2, help="runs, of which the best counts")
+    parser.add_argument("--compiled", type=Path, help="directory with an unpacked compiled wheel")
     parser.add_argument("--no-peers", action="store_true", help="leave the other programs out")
     parser.add_argument("--no-stages", action="store_true", help="leave the stages out")
     parser.add_argument("--json", action="store_true")
@@ -101,10 +86,7 @@ def main() -> None:
             # In a process of its own, whose memory would count for all that are measured.
             options_of = ["--lines", str(options.lines), "--seed", str(options.seed)]
             run([sys.executable, "-m", "benchmarks.generate", *options_of, str(file)])
-        try:
-            rows = list(_rows(file, options))
-        except MeasurementError as error:
-            parser.exit(1, f"{error}\n")
+        rows = list(_rows(file, options))
     measured = recorder.run("parse", f"parse, {rows[0]['lines']:,} lines", rows)
     if options.save:
         figures.save(measured)

@@ -62,7 +62,7 @@ def _rounded(rate: float) -> str:
 
 
 def _label(row: Row) -> str:
-    return str(row["what"]).removeprefix("peer: ").removesuffix(", JSON")
+    return str(row["what"]).removesuffix(", JSON")
 
 
 def curve(run: Run, axes_of: Sequence[tuple[str, Sequence[str]]]) -> None:

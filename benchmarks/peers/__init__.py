@@ -7,7 +7,7 @@ lines (``rules/``).  ``.ci/bench-packages`` installs them; what is not there is 
 with the reason.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,22 +29,32 @@ PEERS: Final[tuple[Peer, ...]] = (
 )
 
 
-def measure(file: Path, most: int) -> Iterator[Result]:
-    """What each peer needs for at most so many lines of the file, one after the other."""
-    for peer in PEERS:
+def measure(peers: Sequence[Peer], file: Path, rounds: int) -> list[Result]:
+    """What each needs for the file, one after the other, and the best of several such rounds.
+
+    Others on the machine can only make it slower, and in turns they do it to all alike.
+    """
+    return [
+        min(results, key=lambda one: one.usage.cpu if one.usage else 0.0)
+        for results in zip(*(_round(peers, file) for _ in range(rounds)), strict=True)
+    ]
+
+
+def _round(peers: Sequence[Peer], file: Path) -> Iterator[Result]:
+    for peer in peers:
         with TemporaryDirectory() as directory:
             try:
-                yield _measured(peer, file, min(most, peer.most_lines or most), Path(directory))
+                yield _measured(peer, file, Path(directory))
             except (MeasurementError, OSError) as error:
                 reason = str(error).replace("\n", " ")
                 yield Result(peer, missing=why_missing(peer.package) or reason)
 
 
-def _measured(peer: Peer, file: Path, most: int, directory: Path) -> Result:
+def _measured(peer: Peer, file: Path, directory: Path) -> Result:
     version = peer.version()
     log, out = directory / "mail.log", directory / "out"
     with file.open("rb") as source, log.open("wb") as beginning:
-        beginning.writelines(islice(source, most))
+        beginning.writelines(islice(source, peer.most_lines))
     used = peer.run(log, out)
     with log.open("rb") as source:
         lines = sum(1 for _ in source)

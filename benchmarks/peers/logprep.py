@@ -51,8 +51,7 @@ def _run(file: Path, out: Path) -> Usage:
     settings = out.with_suffix(".yml")
     # It reads UTF-8 only.
     utf8 = out.with_suffix(".log")
-    utf8.write_text(file.read_text("latin-1"), "utf-8")
-    lines = utf8.read_bytes().count(b"\n")
+    lines = _recode(file, utf8)
     settings.write_text(json.dumps(config(utf8, out)))
     log = out.with_suffix(".stderr")
     began = time.perf_counter()
@@ -73,11 +72,25 @@ def _run(file: Path, out: Path) -> Usage:
 def _wait(process: "subprocess.Popen[bytes]", out: Path, lines: int, log: Path) -> None:
     """Until as many lines are written as were read; it does not end by itself."""
     deadline = time.monotonic() + _WAIT_SECONDS
-    while not out.is_file() or out.read_bytes().count(b"\n") < lines:
+    while not out.is_file() or _count(out) < lines:
         if process.poll() is not None or time.monotonic() > deadline:
             last = log.read_text(errors="replace").strip().rpartition("\n")[2]
             raise MeasurementError(f"logprep did not write all: {last}")
         time.sleep(0.5)
+
+
+def _recode(file: Path, utf8: Path) -> int:
+    with (
+        file.open(encoding="latin-1", newline="\n") as source,
+        utf8.open("w", encoding="utf-8", newline="\n") as recoded,
+    ):
+        recoded.writelines(source)
+    return _count(utf8)
+
+
+def _count(file: Path) -> int:
+    with file.open("rb") as lines:
+        return sum(1 for _ in lines)
 
 
 def _version() -> str:

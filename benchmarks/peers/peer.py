@@ -45,10 +45,11 @@ class Result:
     taken_apart: int | None = None
     missing: str = ""
 
-    def times(self, whole: Usage, lines: int) -> float:
-        """How many times as much CPU time a line takes as mailingest's whole process."""
-        assert self.usage is not None
-        return (self.usage.cpu / self.lines) / (whole.cpu / lines)
+    def times(self, whole: "Result") -> float | None:
+        """How many times as much CPU time a line takes as there; None if one is missing."""
+        if self.usage is None or whole.usage is None:
+            return None
+        return (self.usage.cpu / self.lines) / (whole.usage.cpu / whole.lines)
 
 
 def cache() -> Path:

@@ -25,7 +25,7 @@ def test_a_program_that_is_missing_is_in_the_table(tmp_path: Path) -> None:
     rows: list[figures.Row] = [
         {"what": "mailingest parse FILE", "version": "1", "lines": 10**6, "note": "", **figures_of},
         {
-            "what": "peer: pygrok",
+            "what": "pygrok",
             "version": "1",
             "lines": 10**6,
             "note": "",
@@ -33,7 +33,7 @@ def test_a_program_that_is_missing_is_in_the_table(tmp_path: Path) -> None:
             "times": 4,
         },
         {
-            "what": "peer: X",
+            "what": "X",
             "version": "",
             "lines": 0,
             "note": "missing: E: no | such",

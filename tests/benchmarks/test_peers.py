@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -41,20 +42,20 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_peer_is_measured_and_the_lines_that_it_took_apart_are_counted(
-    log: Path, monkeypatch: pytest.MonkeyPatch
+    log: Path,
 ) -> None:
-    monkeypatch.setattr(peers, "PEERS", (peer_of(["cat"]), peer_of(["cat"], most_lines=10)))
-    whole, beginning = peers.measure(log, 100)
+    contestants = [peer_of(["cat"]), peer_of(["cat"], most_lines=10)]
+    whole, beginning = peers.measure(contestants, log, rounds=2)
     lines = log.read_bytes().splitlines()
     assert whole.usage is not None
-    assert (whole.version, whole.lines, beginning.lines) == ("1.0", 100, 10)
-    assert whole.taken_apart == sum(b"postfix" in line for line in lines[:100])
-    assert whole.times(Usage(1.0, whole.usage.cpu * 2, 0), 200) == pytest.approx(1.0)
+    assert (whole.version, whole.lines, beginning.lines) == ("1.0", 200, 10)
+    assert whole.taken_apart == sum(b"postfix" in line for line in lines)
+    twice = replace(whole, usage=Usage(1.0, whole.usage.cpu * 2, 0))
+    assert twice.times(whole) == pytest.approx(2.0)
+    assert replace(whole, usage=None).times(whole) is None
 
 
-def test_a_peer_that_cannot_be_had_is_missing_with_the_reason(
-    log: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_peer_that_cannot_be_had_is_missing_with_the_reason(log: Path, cache: Path) -> None:
     def no_version() -> str:
         return installed("no-such-program")
 
@@ -63,14 +64,12 @@ def test_a_peer_that_cannot_be_had_is_missing_with_the_reason(
         peer_of(["/no/such/program"]),
         Peer("absent", "", "", no_version, lambda file, out: run(["cat"]), None),
     ]
-    monkeypatch.setattr(peers, "PEERS", tuple(absent))
-    missing = [one.missing for one in peers.measure(log, 100)]
-    assert [
-        re.search(r"ended with 1|No such file|not installed", one) is not None for one in missing
-    ]
+    missing = [one.missing for one in peers.measure(absent, log, rounds=1)]
+    reasons = ["ended with 1", "No such file", "is not installed"]
+    assert all(reason in one for reason, one in zip(reasons, missing, strict=True)), missing
     (cache / "a-peer.missing").write_text("E: no package of this name\n")
-    assert next(peers.measure(log, 100)).missing == "E: no package of this name"
-    assert next(peers.measure(log, 100)).usage is None
+    known, *_ = peers.measure(absent, log, rounds=2)
+    assert (known.missing, known.usage) == ("E: no package of this name", None)
 
 
 def test_what_is_installed_in_the_cache_goes_before_the_system(cache: Path) -> None:
