@@ -41,7 +41,7 @@ def _peers(run: Run) -> Iterator[str]:
             [
                 _name(row),
                 str(row["version"] or ""),
-                _rate(row),
+                _rate(row, whole),
                 _number(row["times"]),
                 _number(row["max RSS MB"]),
                 _share(row["taken apart"]),
@@ -67,7 +67,7 @@ def _stages(run: Run) -> Iterator[str]:
     stages = [row for row in run.rows if str(row["what"]).startswith("stage: ")]
     yield from _table(
         ["stage, with those before it", "lines per CPU second", "share of the whole process"],
-        [[_name(row), _rate(row), _share(row["times"])] for row in stages],
+        [[_name(row), _rate(row, run.rows[0]), _share(row["times"])] for row in stages],
     )
 
 
@@ -100,18 +100,13 @@ def _name(row: Row) -> str:
     return f"**`{name}`**" if name.startswith("mailingest") else name
 
 
-def _rate(row: Row) -> str:
+def _rate(row: Row, whole: Row) -> str:
     rate = row["lines/CPU s"]
     if rate is None:
         return "-"
     # Three digits; more would say more than was measured.
-    digits = 3 - len(str(rate))
-    given = f" ({row['lines']:,} lines)" if row.get("note") and _is_short(row) else ""
-    return f"{round(int(rate), digits):,}{given}"
-
-
-def _is_short(row: Row) -> bool:
-    return int(row["lines"] or 0) < 200_000
+    given = f" ({row['lines']:,} lines)" if row["lines"] != whole["lines"] else ""
+    return f"{round(int(rate), 3 - len(str(rate))):,}{given}"
 
 
 def _share(value: float | int | str | None) -> str:
