@@ -65,7 +65,14 @@ public final class Grok {
     out.write('{');
     write(header, fields, line, begin, "");
     // The groups of the header: time, host, program, process and text.
-    Pattern pattern = patterns.get(new String(line, begin + fields.getBeg(3), fields.getEnd(3) - fields.getBeg(3), StandardCharsets.ISO_8859_1).replaceFirst("^.*/", ""));
+    int program = begin + fields.getBeg(3);
+    int programEnd = begin + fields.getEnd(3);
+    for (int i = program; i < programEnd; i++) {
+      if (line[i] == '/') {
+        program = i + 1;
+      }
+    }
+    Pattern pattern = patterns.get(new String(line, program, programEnd - program, StandardCharsets.ISO_8859_1));
     if (pattern != null) {
       int text = begin + fields.getBeg(5);
       Region found = pattern.match(line, text, end);
