@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from mailingest.config import Settings
-from mailingest.grok.library import Definition
+from mailingest.grok.definitions import Definition
 from mailingest.postfix.fields import FIELDS, Field
 from mailingest.postfix.programs import COMPANIONS, PROGRAMS
 from mailingest.wiring import read_definitions

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import orjson
 
-from mailingest.postfix.parser import Event
+from mailingest.postfix.event import Event
 from mailingest.syslog.repeats import Repeats
 
 ACKNOWLEDGED: Final = 1 << 63

@@ -12,9 +12,10 @@ import orjson
 
 from mailingest.documents import Document, DocumentMaker
 from mailingest.postfix.enrichment import QueueMap
+from mailingest.postfix.event import Event
 from mailingest.postfix.interpretation import WITH_REASON, interpret
 from mailingest.postfix.outcome import Outcome
-from mailingest.postfix.parser import Event, EventParser
+from mailingest.postfix.parser import EventParser
 from mailingest.postfix.reason_classes import NO_CLASS, reason_class
 from mailingest.postfix.tls_sessions import TLS_AGENTS, TlsSessions
 from mailingest.syslog.arrival import TIME_IMPLAUSIBLE, BelievedTimes

@@ -1,4 +1,7 @@
-"""The composition root: settings -> the parts that they describe."""
+"""The composition root: settings -> the parts that they describe.
+
+Only the modules of parts that are built are imported: a trace of a store needs no pattern.
+"""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -7,29 +10,20 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import regex
-
 from mailingest.config import Settings, data_directory, load_zone
-from mailingest.documents import DocumentMaker
 from mailingest.errors import UsageError
-from mailingest.grok.library import Definition, parse_definitions
-from mailingest.inputs.files import LogFile
-from mailingest.inputs.rotation import expand
-from mailingest.inputs.years import set_year
-from mailingest.pipeline import Pipeline
-from mailingest.postfix.enrichment import WAIT, QueueMap
-from mailingest.postfix.fields import Field
-from mailingest.postfix.parser import EventParser
-from mailingest.postfix.selection import is_of_a_mail
+from mailingest.grok.definitions import Definition, parse_definitions
 from mailingest.stores.protocol import Progress, Reader, Store, Writer, no_progress
 from mailingest.syslog.arrival import BelievedTimes
-from mailingest.syslog.header import HEADER_NOMATCH, RecordDecoder
-from mailingest.syslog.peers import Peers
-from mailingest.syslog.timestamps import YEAR_TOLERANCE, Clock
 
 if TYPE_CHECKING:
     from mailingest.delivery.batcher import Batcher, RejectionSink
+    from mailingest.inputs.files import LogFile
+    from mailingest.pipeline import Pipeline
+    from mailingest.postfix.fields import Field
+    from mailingest.postfix.parser import EventParser
     from mailingest.stores.logfiles.parsing import LineReading
+    from mailingest.syslog.header import RecordDecoder
 
 SECONDS_OF_A_DAY = 86_400.0
 
@@ -64,8 +58,11 @@ def read_definitions(settings: Settings) -> Iterator[Definition]:
             yield from parse_definitions(str(path), text)
 
 
-def build_decoder(settings: Settings, *, live: bool) -> RecordDecoder:
+def build_decoder(settings: Settings, *, live: bool) -> "RecordDecoder":
     """The reader of syslog headers."""
+    from mailingest.syslog.header import RecordDecoder
+    from mailingest.syslog.timestamps import Clock
+
     syslog = settings.syslog
     clock = Clock(
         load_zone(syslog.timezone),
@@ -75,10 +72,11 @@ def build_decoder(settings: Settings, *, live: bool) -> RecordDecoder:
     return RecordDecoder(clock, charset=syslog.charset)
 
 
-def build_parser(settings: Settings) -> EventParser:
+def build_parser(settings: Settings) -> "EventParser":
     """The parser with all patterns; raises UsageError if one is wrong.
 
-    The same patterns are compiled once in a process: it takes half a second.
+    The shipped ones, which the tests have compiled, are compiled when a line needs them, and those
+    of the site, and what refers to them, at once.
     """
     return _parser(
         tuple(read_definitions(settings)),
@@ -90,28 +88,44 @@ def build_parser(settings: Settings) -> EventParser:
 @lru_cache(maxsize=1)
 def _parser(
     definitions: Sequence[Definition],
-    fields: Sequence[Field],
+    fields: Sequence["Field"],
     programs: Sequence[tuple[str, str]],
-) -> EventParser:
-    parser = EventParser(definitions, own_fields=fields, own_programs=dict(programs))
-    # It keeps what pygrok compiled only to expand names: some 7 MB.
-    regex.purge()
-    return parser
+) -> "EventParser":
+    from mailingest.postfix.parser import EventParser
+
+    shipped = data_directory("patterns")
+    return EventParser(
+        definitions,
+        own_fields=fields,
+        own_programs=dict(programs),
+        tested={one.file for one in definitions if Path(one.file).parent == shipped},
+    )
 
 
 def build_pipeline(
-    settings: Settings, *, live: bool, wait: float = WAIT, everything: bool = False
-) -> Pipeline:
+    settings: Settings, *, live: bool, wait: float | None = None, everything: bool = False
+) -> "Pipeline":
     """The core as one object; raises UsageError if a pattern is wrong.
 
     With ``everything``, a document is made of each event, whatever the store is set to want.
+    Live, no line waits for its pattern to be compiled.  ``wait`` is how long an event may be held,
+    in seconds; None: as long as the queue map has it.
     """
+    from mailingest.documents import DocumentMaker
+    from mailingest.pipeline import Pipeline
+    from mailingest.postfix.enrichment import WAIT, QueueMap
+    from mailingest.postfix.selection import is_of_a_mail
+    from mailingest.syslog.peers import Peers
+
+    parser = build_parser(settings)
+    if live:
+        parser.compile()
     is_selecting = settings.index.events == "deliveries" and not everything
     return Pipeline(
         build_decoder(settings, live=live),
-        build_parser(settings),
+        parser,
         QueueMap(
-            wait=wait,
+            wait=WAIT if wait is None else wait,
             capacity=settings.correlation.max_queue_ids,
             max_bytes=settings.correlation.max_bytes,
             lifetime=settings.correlation.lifetime_days * SECONDS_OF_A_DAY,
@@ -148,6 +162,8 @@ def line_reading(settings: Settings) -> "LineReading":
 
 def first_time(settings: Settings) -> Callable[[bytes, float], float | None]:
     """A reader of the time of a line, to put files in order; None for a line without header."""
+    from mailingest.syslog.header import HEADER_NOMATCH
+
     decoder = build_decoder(settings, live=False)
 
     def read(line: bytes, mtime: float) -> float | None:
@@ -159,11 +175,15 @@ def first_time(settings: Settings) -> Callable[[bytes, float], float | None]:
 
 def log_files(
     settings: Settings, arguments: Sequence[str], year: int | None = None
-) -> list[LogFile]:
+) -> "list[LogFile]":
     """The log files that are named, oldest first; raises UsageError.
 
     The ``year`` is the one of the last line of each, if its time stamps have none.
     """
+    from mailingest.inputs.rotation import expand
+    from mailingest.inputs.years import set_year
+    from mailingest.syslog.timestamps import YEAR_TOLERANCE
+
     read = first_time(settings)
     if year is None:
         return expand(arguments, read)

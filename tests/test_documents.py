@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from mailingest import documents
 from mailingest.config import Settings
 from mailingest.documents import Document, DocumentMaker
-from mailingest.postfix.parser import Event, EventParser
+from mailingest.postfix.event import Event
+from mailingest.postfix.parser import EventParser
 from mailingest.syslog.header import RecordDecoder
 from mailingest.syslog.records import Record
 from mailingest.syslog.timestamps import Moment

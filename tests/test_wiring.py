@@ -1,8 +1,10 @@
 """Settings become the parts that they describe."""
 
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,8 @@ import pytest
 
 from mailingest.config import Elasticsearch, Settings, data_directory
 from mailingest.errors import UsageError
+from mailingest.grok import library
+from mailingest.grok.oniguruma import compile_plain
 from mailingest.postfix.enrichment import LIFETIME
 from mailingest.stores.elastic.reader import ElasticReader
 from mailingest.stores.elastic.store import ElasticStore
@@ -79,6 +83,34 @@ def test_a_pattern_that_is_wrong_is_named(
         build_pipeline(settings(grok={"patterns_dirs": [tmp_path]}), live=True)
     assert str(caught.value).startswith(message.format(file=file))
     assert "\n" not in str(caught.value)
+
+
+def test_a_shipped_pattern_that_refers_to_a_wrong_one_is_named_before_a_line_needs_it(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "own").write_text("# mine\nPOSTFIX_QUEUEID (?<=a|bc)\n")
+    with pytest.raises(UsageError, match=r"own:2: pattern POSTFIX_QUEUEID: look-behind"):
+        build_pipeline(settings(grok={"patterns_dirs": [tmp_path]}), live=False)
+
+
+@pytest.mark.parametrize("live", [pytest.param(True, id="live"), pytest.param(False, id="once")])
+def test_shipped_patterns_are_compiled_before_a_live_line_or_with_the_first_one(
+    live: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled: list[str] = []
+
+    def count(expanded: str, omitted: Collection[str] = ()) -> re.Pattern[str]:
+        compiled.append(expanded)
+        return compile_plain(expanded, omitted)
+
+    build_parser.__globals__["_parser"].cache_clear()
+    monkeypatch.setattr(library, "compile_plain", count)
+    pipeline = build_pipeline(settings(), live=live)
+    before = len(compiled)
+    for text in ("removed", "removed", "from=<a@b.example>, size=1, nrcpt=1 (queue active)"):
+        assert pipeline.feed(line(text), NOW)
+    assert (before > 100, len(compiled) - before > 0) == ((True, False) if live else (False, True))
+    assert len(compiled) - before < 20
 
 
 def test_a_directory_of_patterns_that_is_missing_is_named(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from mailingest.config import Settings, data_directory
 from mailingest.config.sections import Inputs
 from mailingest.errors import UsageError
 from mailingest.escaping import escape_terminal
-from mailingest.grok.library import Definition, parse_definitions
+from mailingest.grok.definitions import Definition, parse_definitions
 from mailingest.logstash.grammar import parse_pipeline
 from mailingest.logstash.interpretation import (
     Imported,

@@ -14,7 +14,8 @@ import orjson
 from mailingest.commands.redos_probe import Probe, find_slow
 from mailingest.config import Settings, data_directory
 from mailingest.errors import UsageError
-from mailingest.grok.library import Definition, Library
+from mailingest.grok.definitions import Definition
+from mailingest.grok.library import Library
 from mailingest.logs.logger import log
 from mailingest.spool.files import make_directory, replace_file
 from mailingest.wiring import build_parser, read_definitions

@@ -1,31 +1,33 @@
-"""Grok patterns -> matchers: pygrok expands the names, the standard `re` does the matching.
+"""Grok definitions -> matchers: names are expanded as pygrok does, and `re` does the matching.
 
-pygrok alone would search unanchored, with a capturing group for each name and a slower engine.  So
-it is used once, at start, to expand the patterns, and the result is made ready for speed here:
+pygrok would search unanchored, with a capturing group for each name and a slower engine.  What it
+knows is made ready for speed here:
 
 * Only named groups capture, and a matcher is anchored at both ends of the text.
 * A pattern's top-level alternatives are compiled one by one and tried in their order, but only
   those that can begin with the text's first character.
 * A queue ID at the beginning is matched once for all alternatives that begin with one, and those
   are chosen by the first character that follows.
+* What is known to compile is compiled when a text could match it: a command that reads a few lines
+  needs a few of several hundred.
 """
 
 import math
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import cached_property, partial
 from itertools import groupby
-from typing import Final, NamedTuple
-
-import regex
-from pygrok import Grok
+from typing import Final
 
 from mailingest.errors import UsageError
+from mailingest.grok.definitions import NAMED_GROUP, REFERENCE, Definition, core_patterns
+from mailingest.grok.first_characters import first_characters
 from mailingest.grok.matcher import (
-    ASCII,
     Alternative,
     Branch,
     Converter,
+    Deferred,
     GrokSearch,
     KnownTail,
     Matcher,
@@ -33,29 +35,22 @@ from mailingest.grok.matcher import (
     QueueIds,
 )
 from mailingest.grok.oniguruma import (
-    ATOM,
     NotTranslatable,
     compile_plain,
     split_alternatives,
     translate,
-    with_hint,
 )
 
 # What a line about a queue ID begins with.  No queue ID has a colon, so that matching the prefix
 # alone, without backtracking into it, finds the same as matching all at once.
 QUEUE_ID_PREFIX: Final = "%{POSTFIX_QUEUEID:postfix_queueid}: "
 
-_LINE = re.compile(r"(\w+)\s+(\S.*)", re.ASCII)
-_REFERENCE = re.compile(r"%\{(\w+)(?::([^:{}]+))?(?::(\w+))?\}", re.ASCII)
 _FIELD_NAME = re.compile(r"@?[A-Za-z_][\w.-]*", re.ASCII)
 _NESTED_NAME = re.compile(r"(?:\[[\w@-]+\])+", re.ASCII)
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
-_NAMED_GROUP = re.compile(ATOM + r"|\(\?P?<(?![=!])([^>]*)>", re.DOTALL)
 _NUMBERED_GROUP = re.compile(r"\(\?P<g(\d+)>", re.ASCII)
 # What depends on the text before it.
 _LOOKS_BACK = re.compile(r"\(\?<[=!]|\\[bBAG]|(?<!\[)\^")
-# Stands between patterns that pygrok expands in one go; no pattern file can hold it.
-_SEPARATOR = "\x1e"
 
 
 def _int(text: str) -> int:
@@ -84,61 +79,6 @@ _LIKELY_TYPES: Final[Mapping[str, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Definition:
-    """A named pattern and where it stands."""
-
-    name: str
-    pattern: str
-    file: str
-    line: int
-
-    @property
-    def place(self) -> str:
-        return f"{self.file}:{self.line}: pattern {self.name}"
-
-
-def parse_definitions(file: str, text: str) -> Iterator[Definition]:
-    """Read a grok file: one ``NAME pattern`` a line, comments and blank lines skipped."""
-    for number, line in enumerate(text.split("\n"), 1):
-        content = line.strip()
-        if not content or content.startswith("#"):
-            continue
-        match = _LINE.fullmatch(content)
-        if match is None or not content.replace("\t", " ").isprintable():
-            raise UsageError(f"{file}:{number}: a line must be a NAME, a blank and a pattern")
-        yield Definition(match[1], match[2], file, number)
-
-
-class Capture(NamedTuple):
-    """A reference or a named group in a pattern; "" for what it does not have."""
-
-    pattern: str
-    field: str
-    type: str
-    begin: int
-    """Where in the text it begins."""
-
-
-def captures(text: str) -> Iterator[Capture]:
-    """The references and the named groups of a pattern, in their order."""
-    found = [
-        Capture(match[1], match[2] or "", match[3] or "", match.start())
-        for match in _REFERENCE.finditer(text)
-    ]
-    found += [
-        Capture("", match[1], "", match.start())
-        for match in _NAMED_GROUP.finditer(_REFERENCE.sub(lambda one: "." * len(one[0]), text))
-        if match[1] is not None
-    ]
-    return iter(sorted(found, key=lambda one: one.begin))
-
-
-def core_patterns() -> Mapping[str, str]:
-    """The patterns that Logstash has had from the beginning, as pygrok has them."""
-    return {name: one.regex_str for name, one in Grok("").predefined_patterns.items()}
-
-
 class Library:
     """All definitions by name, later ones in place of earlier ones of the same name."""
 
@@ -150,15 +90,20 @@ class Library:
         omitted: Collection[str] = (),
         recurring: Collection[str] = (),
         declared: Collection[str] | None = None,
+        tested: Collection[str] = (),
     ) -> None:
         """Translate the patterns and check their names; raises UsageError naming the place.
 
         ``converters`` turn the text of a field into its value; ``omitted`` are fields that are
         not captured at all; ``declared``, if given, are the only ones that may be.  ``recurring``
         are fields whose text is often the same, and holds many others: see `KnownTail`.
+        ``tested`` are the files whose patterns are known to be right: if there are no others,
+        nothing is looked at before it is needed.
         """
-        given = {definition.name: definition for definition in definitions}
-        self._definitions = {name: _translated(one) for name, one in given.items()}
+        self._given = {definition.name: definition for definition in definitions}
+        self._tested = frozenset(tested)
+        # Those that have been looked at, translated.
+        self._definitions: dict[str, Definition] = {}
         self._converters = dict(converters)
         self._omitted = frozenset(omitted)
         self._recurring = tuple(recurring)
@@ -167,12 +112,21 @@ class Library:
         self._places: list[str] = []
         self._likely_types: dict[str, str] = {}
         self._undeclared: set[str] = set()
-        self._predefined = Grok("").predefined_patterns
         self._checked: set[str] = set()
         # A definition is put here behind those that it refers to.
         self._prepared: dict[str, str] = {}
-        for definition in list(self._definitions.values()):
-            self._check(definition, ())
+        self._expanded: dict[str, str] = {}
+        self._alternatives: dict[str, Deferred] = {}
+        # The sources of alternatives that stand in tested files.
+        self._of_tested: set[str] = set()
+        self._is_deferred = bool(tested) and self._tested.issuperset(
+            one.file for one in self._given.values()
+        )
+        if not self._is_deferred:
+            for name in self._given:
+                self._definition(name)
+            for name in self._given:
+                self._check(self._definitions[name], ())
 
     @property
     def fields(self) -> Sequence[str]:
@@ -182,31 +136,24 @@ class Library:
     def compile(self, patterns: Iterable[str]) -> list[Matcher]:
         """Matchers of expressions such as ``%{POSTFIX_SMTPD}``; raises UsageError.
 
-        Fields that are not declared are refused all at once.
+        What is not of tested files alone is compiled at once, and fields that are not declared are
+        refused together.
         """
-        sources = [list(self._alternatives(self._expression(pattern))) for pattern in patterns]
-        has_prefix = any(
-            source.startswith(QUEUE_ID_PREFIX) for group in sources for source in group
-        )
-        # What any program may write stands in the patterns of many.
-        distinct = list(
-            dict.fromkeys(
-                source.removeprefix(QUEUE_ID_PREFIX) for group in sources for source in group
-            )
-        )
-        prefix, *expanded = self._expand([QUEUE_ID_PREFIX if has_prefix else "", *distinct])
-        queue_ids = QueueIds(*self._pattern(prefix, QUEUE_ID_PREFIX))
-        alternatives = {
-            source: self._alternative(text, source)
-            for source, text in zip(distinct, expanded, strict=True)
-        }
-        self._refuse_undeclared()
-        return [self._matcher(group, alternatives, queue_ids) for group in sources]
+        matchers = [Matcher(partial(self._branches, pattern)) for pattern in patterns]
+        if not self._is_deferred:
+            for matcher in matchers:
+                matcher.build()
+            untested = self._untested()
+            for source, alternative in self._alternatives.items():
+                names = {match[1] for match in REFERENCE.finditer(source)}
+                if source not in self._of_tested or not untested.isdisjoint(names):
+                    alternative.built()
+            self._refuse_undeclared()
+        return matchers
 
     def compile_search(self, pattern: str) -> GrokSearch:
         """The search for an expression such as ``^%{POSTFIX_SMTPD}$``; raises UsageError."""
-        (expanded,) = self._expand([self._expression(pattern)])
-        compiled = self._compiled(expanded, pattern)
+        compiled = self._compiled(self._expand(self._expression(pattern)), pattern)
         search = GrokSearch(compiled, self._names(compiled))
         self._refuse_undeclared()
         return search
@@ -217,19 +164,15 @@ class Library:
         Those that are but a reference to another definition come with that one.  The definitions
         are in an order in which none comes before those that it refers to.
         """
-        parts = [
-            (self._definitions[name], part)
-            for name in self._prepared
-            for part in split_alternatives(self._definitions[name].pattern)
-            if self._referred_to(part) is None
-        ]
-        expanded = self._expand([part for _, part in parts])
-        for (definition, part), text in zip(parts, expanded, strict=True):
-            yield definition, self._compiled(text, part)
+        for name in self._prepared:
+            definition = self._definitions[name]
+            for part in split_alternatives(definition.pattern):
+                if self._referred_to(part) is None:
+                    yield definition, self._compiled(self._expand(part), part)
 
     def references(self, name: str) -> Collection[str]:
         """The names that a definition refers to, also by way of others."""
-        names = {match[1] for match in _REFERENCE.finditer(self._definitions[name].pattern)}
+        names = {match[1] for match in REFERENCE.finditer(self._definitions[name].pattern)}
         return names.union(*map(self.references, names))
 
     def _expression(self, pattern: str) -> str:
@@ -239,34 +182,73 @@ class Library:
         self._check_names(translated, place, ())
         return translated
 
-    def _matcher(
-        self,
-        sources: list[str],
-        compiled: Mapping[str, Alternative | KnownTail],
-        queue_ids: QueueIds,
-    ) -> Matcher:
+    def _branches(self, pattern: str) -> Sequence[Branch | Deferred]:
         """Alternatives behind a queue ID that follow one another are one branch."""
-        branches: list[Branch] = []
+        sources = list(self._split(self._expression(pattern), is_tested=False))
+        branches: list[Branch | Deferred] = []
         for has_queue_id, group in groupby(sources, lambda one: one.startswith(QUEUE_ID_PREFIX)):
-            alternatives = [compiled[source.removeprefix(QUEUE_ID_PREFIX)] for source in group]
+            alternatives = [self._alternative(one.removeprefix(QUEUE_ID_PREFIX)) for one in group]
             if has_queue_id:
-                branches.append(QueueIdPrefix(queue_ids, alternatives))
+                branches.append(QueueIdPrefix(self._queue_ids, alternatives))
             else:
                 branches += alternatives
-        return Matcher(branches)
+        return branches
 
-    def _alternatives(self, pattern: str) -> Iterator[str]:
+    @cached_property
+    def _queue_ids(self) -> QueueIds:
+        self._check_names(QUEUE_ID_PREFIX, QUEUE_ID_PREFIX, ())
+        expanded = self._expand(QUEUE_ID_PREFIX)
+        pattern = self._compiled(expanded, QUEUE_ID_PREFIX)
+        return QueueIds(pattern, first_characters(expanded))
+
+    def _alternative(self, source: str) -> Deferred:
+        """What any program may write stands in the patterns of many, and is compiled once."""
+        alternative = self._alternatives.get(source)
+        if alternative is None:
+            expanded = self._expand(source)
+            first = first_characters(expanded)
+            alternative = Deferred(first, partial(self._built, expanded, source, first))
+            self._alternatives[source] = alternative
+        return alternative
+
+    def _built(self, expanded: str, source: str, first: frozenset[str]) -> Alternative | KnownTail:
+        pattern = self._compiled(expanded, source)
+        whole = Alternative(pattern, self._names(pattern), self._converters, first)
+        for field in self._recurring:
+            tail = self._groups.get(field, -1)
+            before, opening, within = expanded.partition(f"(?P<g{tail}>")
+            inner = _numbers(within)
+            if opening and inner.isdisjoint(_numbers(before)) and not _LOOKS_BACK.search(within):
+                outer = self._compiled(expanded, source, keep={str(tail)}, omit=inner)
+                return KnownTail(whole, outer, self._converters)
+        return whole
+
+    def _split(self, pattern: str, *, is_tested: bool) -> Iterator[str]:
         """Split at the top level, and on into an alternative that is but another pattern."""
         for part in split_alternatives(pattern):
             definition = self._referred_to(part)
-            if definition is None:
-                yield part
-            else:
-                yield from self._alternatives(definition.pattern)
+            if definition is not None:
+                yield from self._split(
+                    definition.pattern, is_tested=definition.file in self._tested
+                )
+                continue
+            if is_tested:
+                self._of_tested.add(part.removeprefix(QUEUE_ID_PREFIX))
+            yield part
+
+    def _untested(self) -> set[str]:
+        """The definitions that are not of tested files, or refer to such."""
+        names: set[str] = set()
+        for name in self._prepared:
+            definition = self._definitions[name]
+            references = {match[1] for match in REFERENCE.finditer(definition.pattern)}
+            if definition.file not in self._tested or not names.isdisjoint(references):
+                names.add(name)
+        return names
 
     def _referred_to(self, part: str) -> Definition | None:
         """The definition that an alternative consists of, if it is but a reference."""
-        reference = _REFERENCE.fullmatch(part)
+        reference = REFERENCE.fullmatch(part)
         if reference is None or reference[2] is not None:
             return None
         return self._definitions.get(reference[1])
@@ -279,20 +261,27 @@ class Library:
             self._prepared[name] = self._with_group_numbers(definition.pattern, definition.place)
 
     def _check_names(self, pattern: str, place: str, path: tuple[str, ...]) -> None:
-        if "%{" in _REFERENCE.sub("", pattern):
+        if "%{" in REFERENCE.sub("", pattern):
             raise UsageError(f"{place}: a reference must be %{{NAME}} or %{{NAME:field}}")
-        for reference in _REFERENCE.finditer(pattern):
+        for reference in REFERENCE.finditer(pattern):
             name = reference[1]
             if name in path:
                 raise UsageError(f"{place}: %{{{name}}} contains itself: break the cycle")
-            if name not in self._definitions:
-                if name not in self._predefined:
-                    raise UsageError(
-                        f"{place}: there is no pattern {name}: define it or correct it"
-                    )
-                text = self._predefined[name].regex_str
-                self._definitions[name] = _translated(Definition(name, text, "pygrok", 0))
-            self._check(self._definitions[name], path)
+            definition = self._definition(name)
+            if definition is None:
+                raise UsageError(f"{place}: there is no pattern {name}: define it or correct it")
+            self._check(definition, path)
+
+    def _definition(self, name: str) -> Definition | None:
+        """The translated definition of a name; None if there is none."""
+        if name not in self._definitions:
+            given = self._given.get(name)
+            if given is None and name in core_patterns():
+                given = Definition(name, core_patterns()[name], "pygrok", 0)
+            if given is None:
+                return None
+            self._definitions[name] = _translated(given)
+        return self._definitions[name]
 
     def _with_group_numbers(self, pattern: str, place: str) -> str:
         """Put numbered groups in place of field names, which need not be identifiers."""
@@ -311,7 +300,7 @@ class Library:
         def group(match: re.Match[str]) -> str:
             return match[0] if match[1] is None else f"(?P<g{self._group(match[1], place)}>"
 
-        return _NAMED_GROUP.sub(group, _REFERENCE.sub(reference, pattern))
+        return NAMED_GROUP.sub(group, REFERENCE.sub(reference, pattern))
 
     def _group(self, target: str, place: str) -> int:
         field = _field_name(target, place)
@@ -320,26 +309,18 @@ class Library:
             self._places.append(place)
         return self._groups[field]
 
-    def _expand(self, sources: list[str]) -> list[str]:
-        prepared = [self._with_group_numbers(source, f"pattern {source}") for source in sources]
-        try:
-            grok = Grok(_SEPARATOR.join(prepared), custom_patterns=self._prepared)
-        except _WRONG_PATTERN as error:
-            raise self._blame(error, ", ".join(filter(None, sources))) from None
-        expanded: str = grok.regex_obj.pattern
-        return expanded.split(_SEPARATOR)
+    def _expand(self, source: str) -> str:
+        """Put the definitions in place of their names, in groups, as pygrok does."""
+        prepared = self._with_group_numbers(source, f"pattern {source}")
+        return REFERENCE.sub(self._expanded_reference, prepared)
 
-    def _alternative(self, expanded: str, source: str) -> Alternative | KnownTail:
-        pattern, first = self._pattern(expanded, source)
-        whole = Alternative(pattern, self._names(pattern), self._converters, first)
-        for field in self._recurring:
-            tail = self._groups.get(field, -1)
-            before, opening, within = expanded.partition(f"(?P<g{tail}>")
-            inner = _numbers(within)
-            if opening and inner.isdisjoint(_numbers(before)) and not _LOOKS_BACK.search(within):
-                outer = self._compiled(expanded, source, keep={str(tail)}, omit=inner)
-                return KnownTail(whole, outer, self._converters)
-        return whole
+    def _expanded_reference(self, reference: re.Match[str]) -> str:
+        name, group, _ = reference.groups()
+        text = self._expanded.get(name)
+        if text is None:
+            text = REFERENCE.sub(self._expanded_reference, self._prepared[name])
+            self._expanded[name] = text
+        return f"({text})" if group is None else f"(?P<{group}>{text})"
 
     def _names(self, pattern: re.Pattern[str]) -> Sequence[str]:
         """The field of each group; those that are not declared are noted."""
@@ -370,12 +351,6 @@ class Library:
             + "\n".join(["[grok.fields]", *lines])
         )
 
-    def _pattern(self, expanded: str, source: str) -> tuple[re.Pattern[str], frozenset[str]]:
-        """Compile, and find out which characters a match can begin with."""
-        pattern = self._compiled(expanded, source)
-        probe = regex.compile(pattern.pattern, regex.ASCII | regex.DOTALL | regex.MULTILINE)
-        return pattern, frozenset(c for c in ASCII if probe.fullmatch(c, partial=True))
-
     def _compiled(
         self,
         expanded: str,
@@ -391,20 +366,15 @@ class Library:
         except NotTranslatable as error:
             raise self._blame(error, source) from None
 
-    def _blame(self, error: Exception, source: str) -> UsageError:
+    def _blame(self, error: NotTranslatable, source: str) -> UsageError:
         """Find the definition that does not compile: the first one, since those that it refers to
         come before it."""
         for name, prepared in self._prepared.items():
             try:
-                compile_plain(Grok(prepared, custom_patterns=self._prepared).regex_obj.pattern)
-            except _WRONG_PATTERN as fault:
-                reason = with_hint(getattr(fault, "msg", str(fault)))
-                return UsageError(f"{self._definitions[name].place}: {reason}")
+                compile_plain(REFERENCE.sub(self._expanded_reference, prepared))
+            except NotTranslatable as fault:
+                return UsageError(f"{self._definitions[name].place}: {fault}")
         return UsageError(f"pattern {source}: {error}")
-
-
-# `regex` raises OverflowError for `a{99999999999}`, and RecursionError for brackets in brackets.
-_WRONG_PATTERN = (regex.error, NotTranslatable, OverflowError, RecursionError)
 
 
 def _numbers(expanded: str) -> frozenset[str]:

@@ -1,14 +1,18 @@
-"""Matching compiled patterns: text in, captured values out, with as few attempts as possible."""
+"""Matching compiled patterns: text in, captured values out, with as few attempts as possible.
+
+What is deferred is compiled when a text could match it, or all at once by `Matcher.compile`.
+"""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, Protocol, TypeVar
+from typing import Final, Protocol
 
 Value = str | int | float
 
 Converter = Callable[[str], Value]
 
 ASCII: Final = tuple(map(chr, range(128)))
+_ASCII_CHARACTERS: Final = frozenset(ASCII)
 _ALL_FIT: Final[Sequence[str]] = ()
 QUEUE_ID_END: Final = ": "
 """Stands behind the queue ID that a line begins with."""
@@ -146,6 +150,64 @@ class KnownTail:
         return unfit
 
 
+class Deferred:
+    """An alternative that is built, which compiles its pattern, when it is wanted."""
+
+    __slots__ = ("_branch", "_build", "first")
+
+    def __init__(self, first: frozenset[str], build: Callable[[], Branch]) -> None:
+        self.first = first
+        self._build: Callable[[], Branch] | None = build
+        self._branch: Branch
+
+    def built(self) -> Branch:
+        """The alternative, always the same one."""
+        if self._build is not None:
+            self._branch, self._build = self._build(), None
+        return self._branch
+
+
+class _Branches:
+    """Branches in their order; ``by_first`` has those that can match, by a text's first character.
+
+    They are asked for with the first text, and chosen with the first one of each character.
+    """
+
+    __slots__ = ("_all", "_ask", "by_first")
+
+    def __init__(self, ask: Callable[[], Sequence[Branch | Deferred]]) -> None:
+        self.by_first: dict[str, Sequence[Branch]] = {}
+        self._ask: Callable[[], Sequence[Branch | Deferred]] | None = ask
+        self._all: Sequence[Branch | Deferred] = ()
+
+    def all(self) -> Sequence[Branch | Deferred]:
+        if self._ask is not None:
+            self._all = tuple(self._ask())
+            self._ask = None
+        return self._all
+
+    def beginning_with(self, character: str) -> Sequence[Branch]:
+        """Those for a character that is not in ``by_first`` yet; "" is that of an empty text."""
+        if character not in _ASCII_CHARACTERS:
+            return [_built(one) for one in self.all()]
+        found = tuple(_built(one) for one in self.all() if character in one.first)
+        self.by_first[character] = found
+        return found
+
+    def compile(self) -> None:
+        """Build and choose all."""
+        for one in self.all():
+            branch = _built(one)
+            if isinstance(branch, QueueIdPrefix):
+                branch.compile()
+        for character in ASCII:
+            self.beginning_with(character)
+
+
+def _built(branch: Branch | Deferred) -> Branch:
+    return branch.built() if isinstance(branch, Deferred) else branch
+
+
 class QueueIds:
     """The queue IDs that texts begin with.
 
@@ -177,13 +239,17 @@ class QueueIds:
 class QueueIdPrefix:
     """A queue ID at the beginning, matched once for all alternatives that may follow it."""
 
-    __slots__ = ("_all", "_by_first", "_queue_ids", "first")
+    __slots__ = ("_by_first", "_following", "_queue_ids", "first")
 
-    def __init__(self, queue_ids: QueueIds, following: Sequence["Alternative | KnownTail"]) -> None:
+    def __init__(self, queue_ids: QueueIds, following: Sequence[Branch | Deferred]) -> None:
         self.first = queue_ids.first
         self._queue_ids = queue_ids
-        self._all = tuple(following)
-        self._by_first = _by_first_character(following)
+        self._following = _Branches(lambda: following)
+        self._by_first = self._following.by_first
+
+    def compile(self) -> None:
+        """Compile all that may follow."""
+        self._following.compile()
 
     def match(self, text: str, _: int, fields: dict[str, Value]) -> Sequence[str] | None:
         """Add the captured values to ``fields``; see `Matcher.match`."""
@@ -196,7 +262,10 @@ class QueueIdPrefix:
             if found is None:
                 return None
             queue_id, end = found
-        for one in self._by_first.get(text[end : end + 1], self._all):
+        branches = self._by_first.get(text[end : end + 1])
+        if branches is None:
+            branches = self._following.beginning_with(text[end : end + 1])
+        for one in branches:
             unfit = one.match(text, end, fields)
             if unfit is not None:
                 fields["postfix_queueid"] = queue_id
@@ -204,24 +273,22 @@ class QueueIdPrefix:
         return None
 
 
-_AnyBranch = TypeVar("_AnyBranch", bound=Branch)
-
-
-def _by_first_character(branches: Sequence[_AnyBranch]) -> dict[str, tuple[_AnyBranch, ...]]:
-    """Those that can match, in their order, by the ASCII character that a text begins with."""
-    return {
-        character: tuple(one for one in branches if character in one.first) for character in ASCII
-    }
-
-
 class Matcher:
-    """Matches whole texts against one pattern."""
+    """Matches whole texts against one pattern, whose branches are asked for with the first text."""
 
-    __slots__ = ("_all", "_by_first")
+    __slots__ = ("_branches", "_by_first")
 
-    def __init__(self, branches: Sequence[Branch]) -> None:
-        self._all = tuple(branches)
-        self._by_first = _by_first_character(branches)
+    def __init__(self, branches: Callable[[], Sequence[Branch | Deferred]]) -> None:
+        self._branches = _Branches(branches)
+        self._by_first = self._branches.by_first
+
+    def build(self) -> None:
+        """Ask for the branches now."""
+        self._branches.all()
+
+    def compile(self) -> None:
+        """Compile all that has not been compiled yet: no text waits for it then."""
+        self._branches.compile()
 
     def match(self, text: str, fields: dict[str, Value]) -> Sequence[str] | None:
         """Add the captured values to ``fields``; None if the text does not match.
@@ -229,7 +296,10 @@ class Matcher:
         What is returned otherwise are the values that did not fit their type, as ``name=value``;
         nearly always there are none.
         """
-        for branch in self._by_first.get(text[:1], self._all):
+        branches = self._by_first.get(text[:1])
+        if branches is None:
+            branches = self._branches.beginning_with(text[:1])
+        for branch in branches:
             unfit = branch.match(text, 0, fields)
             if unfit is not None:
                 return unfit

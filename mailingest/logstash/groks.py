@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from mailingest.errors import UsageError
-from mailingest.grok.library import captures
+from mailingest.grok.definitions import captures
 from mailingest.logstash.patterns import (
     HEADER_FIELDS,
     TAKEN_APART,

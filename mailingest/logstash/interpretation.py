@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from mailingest.errors import UsageError
-from mailingest.grok.library import Definition, parse_definitions
+from mailingest.grok.definitions import Definition, parse_definitions
 from mailingest.logstash.conditions import Lines, misses_instances
 from mailingest.logstash.filters import OWN_TYPES, read_filter
 from mailingest.logstash.groks import expressions_of

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from mailingest.errors import UsageError
-from mailingest.grok.library import Capture, Definition, Library, captures, core_patterns
+from mailingest.grok.definitions import Capture, Definition, captures, core_patterns
+from mailingest.grok.library import Library
 from mailingest.logstash.values import field_name
 from mailingest.postfix.fields import NAMES
 

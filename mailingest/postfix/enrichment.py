@@ -20,9 +20,9 @@ from typing import Any, Final
 
 import orjson
 
+from mailingest.postfix.event import Event
 from mailingest.postfix.known_mails import EnrichmentCounters, KnownMail, KnownMails
 from mailingest.postfix.lifecycle import ENDS, REORDERED_SECONDS, Step, begins_another, step_of
-from mailingest.postfix.parser import Event
 from mailingest.syslog.peers import HOSTS_EXCEEDED
 
 CORRELATION_NOMATCH: Final = "_correlation_nomatch"

@@ -2,8 +2,8 @@
 
 from typing import Final
 
+from mailingest.postfix.event import Event
 from mailingest.postfix.outcome import Outcome, outcome_of
-from mailingest.postfix.parser import Event
 from mailingest.postfix.reasons import add_reason
 
 # What has happened to mail and has a reason.

@@ -20,9 +20,9 @@ each try.  The outcomes:
 from collections.abc import Mapping
 from typing import Any, Final, Literal, get_args
 
+from mailingest.postfix.event import POSTFIX_SUCCESS
 from mailingest.postfix.lifecycle import OF_A_SESSION
 from mailingest.postfix.names import NOQUEUE
-from mailingest.postfix.parser import POSTFIX_SUCCESS
 from mailingest.postfix.reasons import REJECTS
 
 Outcome = Literal[

@@ -7,8 +7,10 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from mailingest.errors import UsageError
-from mailingest.grok.library import Definition, Library
+from mailingest.grok.definitions import Definition
+from mailingest.grok.library import Library
 from mailingest.grok.matcher import Matcher
+from mailingest.postfix.event import POSTFIX_SUCCESS, Event
 from mailingest.postfix.fields import CONVERTERS, NAMES, Field, own_converters
 from mailingest.postfix.names import NOQUEUE
 from mailingest.postfix.programs import (
@@ -24,7 +26,6 @@ from mailingest.syslog.header import HEADER_NOMATCH, PROGRAM_NOMATCH
 from mailingest.syslog.records import Record
 from mailingest.syslog.sources import DEFAULT_TYPE
 
-POSTFIX_SUCCESS: Final = "_grok_postfix_success"
 TYPE_MISMATCH: Final = "_type_mismatch"
 
 # What is kept of a line that its program's pattern does not match: level, queue ID and text.
@@ -37,29 +38,6 @@ _RECURRING = ("postfix_command_counter_data",)
 _MOST_PROGRAMS_KNOWN = 4096
 
 _SERVICE_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}", re.ASCII)
-
-
-@dataclass(slots=True)
-class Event:
-    """One line as facts.
-
-    ``fields`` has declared names only (see mailingest.postfix.fields), among them what follows as
-    far as it is known.  ``service`` is the Postfix daemon, "" if the program is not Postfix;
-    ``instance`` is its Postfix instance.  ``queue_id`` is None for NOQUEUE, for lines without one,
-    and for other programs, which do not say whose it is.  ``nomatch`` is the tag that says what did
-    not match, "" if all did.  ``id`` is that of its document, "" as long as it has none; ``type``
-    names its index, whatever a pattern of a site's own has captured under that name.
-    """
-
-    seconds: int
-    hostname: str
-    instance: str
-    service: str
-    queue_id: str | None
-    nomatch: str
-    fields: dict[str, Any]
-    id: str = ""
-    type: str = DEFAULT_TYPE
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +62,8 @@ class EventParser:
     """Makes events of records; raises UsageError at once if a pattern is wrong.
 
     Users may have fields of their own, and programs: the tag, and the name of its pattern.
-    ``patterns`` are the names of all that lines are matched against.
+    ``tested`` are the files of patterns that need no look; they are compiled when a line needs
+    them, or by `compile`.  ``patterns`` are the names of all that lines are matched against.
     """
 
     def __init__(
@@ -93,6 +72,7 @@ class EventParser:
         *,
         own_fields: Sequence[Field] = (),
         own_programs: Mapping[str, str] = MappingProxyType({}),
+        tested: Collection[str] = (),
     ) -> None:
         definitions = list(definitions)
         library = Library(
@@ -101,6 +81,7 @@ class EventParser:
             omitted=_OMITTED,
             recurring=_RECURRING,
             declared={*NAMES, *(field.name for field in own_fields)},
+            tested=tested,
         )
         defined = {one.name for one in definitions}
         _check_programs(own_programs, defined)
@@ -121,6 +102,7 @@ class EventParser:
         )
         names = sorted(self.patterns)
         matchers = dict(zip(names, library.compile(f"%{{{name}}}" for name in names), strict=True))
+        self._all_matchers: Sequence[Matcher] = tuple(matchers.values())
         self._matchers = {service: matchers[name] for service, name in PROGRAMS.items()}
         self._guessed = [(service, matchers[pattern]) for service, pattern in GUESSED]
         self._nomatch = matchers[_NOMATCH]
@@ -128,6 +110,11 @@ class EventParser:
             tag: _companion(tag, matchers[one.pattern], one.kind) for tag, one in companions.items()
         }
         self._programs: dict[str, _Program] = {}
+
+    def compile(self) -> None:
+        """Compile all patterns, lest a line has to wait for its own."""
+        for matcher in self._all_matchers:
+            matcher.compile()
 
     def parse(self, record: Record, event_type: str = DEFAULT_TYPE) -> Event:
         """Make an event; what does not match any pattern is kept under a tag that says so."""

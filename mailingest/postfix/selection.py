@@ -18,7 +18,7 @@ parsed and correlated before they are left out.
 
 from typing import Final
 
-from mailingest.postfix.parser import Event
+from mailingest.postfix.event import Event
 
 _NAMES_OF_A_MAIL: Final = frozenset(
     {

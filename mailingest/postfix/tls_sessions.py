@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import orjson
 
-from mailingest.postfix.parser import Event
+from mailingest.postfix.event import Event
 
 _FACTS: Final = ("postfix_tls_trustlevel", "postfix_tls_version", "postfix_tls_cipher")
 _RELAY: Final = ("postfix_relay_ip", "postfix_relay_port")

@@ -20,7 +20,7 @@ from typing import Final
 from mailingest.config import Settings, credential
 from mailingest.config.differences import differences
 from mailingest.errors import MailingestError, StoreUnavailable, UsageError
-from mailingest.grok.library import Definition
+from mailingest.grok.definitions import Definition
 from mailingest.logs.configuration import configure
 from mailingest.logs.logger import log
 from mailingest.pipeline import Pipeline

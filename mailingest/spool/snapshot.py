@@ -4,13 +4,16 @@ Its first line is that place, the others are the pipeline's.
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zlib import crc32
 
 import orjson
 
 from mailingest.logs.logger import log
-from mailingest.pipeline import Pipeline
 from mailingest.spool.records import Position
+
+if TYPE_CHECKING:
+    from mailingest.pipeline import Pipeline
 
 
 def position_row(position: Position) -> bytes:
@@ -27,7 +30,7 @@ def read_position(row: bytes) -> Position:
     return position
 
 
-def restore(pipeline: Pipeline, path: Path) -> Position | None:
+def restore(pipeline: "Pipeline", path: Path) -> Position | None:
     """Give a pipeline its snapshot; returns where to read on in the spool.
 
     None stands for the beginning.  A damaged snapshot is set aside, and the start goes on.

@@ -5,8 +5,8 @@ from itertools import chain
 from typing import Final
 
 from mailingest.postfix import names
+from mailingest.postfix.event import Event
 from mailingest.postfix.outcome import Outcome
-from mailingest.postfix.parser import Event
 from mailingest.watching.accounts import Accounts
 from mailingest.watching.hosts import Hosts
 from mailingest.watching.notices import Notice, NoticeBoard

@@ -18,7 +18,8 @@ from mailingest.commands.import_logstash import Wanted, run
 from mailingest.commands.parse import parse
 from mailingest.config import load
 from mailingest.errors import UsageError
-from mailingest.grok.library import Library, parse_definitions
+from mailingest.grok.definitions import parse_definitions
+from mailingest.grok.library import Library
 from tests.docs.blocks import ROOT, blocks_of
 
 PIPELINES = Path(__file__).parents[1] / "data" / "logstash-pipelines"

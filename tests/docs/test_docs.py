@@ -10,6 +10,7 @@ from docs.counters import document
 from mailingest.cli import app
 from mailingest.postfix import enrichment as correlation
 from mailingest.postfix import parser as events
+from mailingest.postfix.event import POSTFIX_SUCCESS
 from mailingest.stores.gaps import GapCode
 from mailingest.syslog import header, records
 from mailingest.trace.story import Verdict
@@ -53,7 +54,7 @@ def test_the_counters_that_are_documented_are_those_that_are_declared() -> None:
 @pytest.mark.parametrize(
     "tag",
     [
-        events.POSTFIX_SUCCESS,
+        POSTFIX_SUCCESS,
         events.TYPE_MISMATCH,
         correlation.CORRELATION_NOMATCH,
         header.HEADER_NOMATCH,

@@ -10,7 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mailingest.errors import UsageError
-from mailingest.grok.library import Definition, Library, parse_definitions
+from mailingest.grok.definitions import Definition, parse_definitions
+from mailingest.grok.library import Library
 from mailingest.grok.matcher import Matcher, Value
 from mailingest.grok.oniguruma import FLAGS
 from mailingest.postfix.programs import PROGRAMS

@@ -40,14 +40,14 @@ def test_branches_are_tried_in_order_by_first_character(
     ]
     captured: dict[str, Value] = {}
 
-    assert Matcher(branches).match(text, captured) == ()
+    assert Matcher(lambda: branches).match(text, captured) == ()
     assert captured == fields
 
 
 def test_a_queue_id_is_matched_once_for_all_that_may_follow() -> None:
     following = [alternative("a(.)", "x"), alternative("b(.)", "x")]
     queue_ids = QueueIds(re.compile("([A-F]+): "), frozenset("ABCDEF"))
-    matcher = Matcher([QueueIdPrefix(queue_ids, following)])
+    matcher = Matcher(lambda: [QueueIdPrefix(queue_ids, following)])
     captured: dict[str, Value] = {}
 
     assert matcher.match("FACADE: b1", captured) == ()
@@ -59,7 +59,7 @@ def test_a_queue_id_is_matched_once_for_all_that_may_follow() -> None:
 def test_a_value_that_does_not_fit_is_reported() -> None:
     captured: dict[str, Value] = {}
 
-    assert Matcher([alternative("(.)(.)", "n", "x")]).match("ab", captured) == ("n=a",)
+    assert Matcher(lambda: [alternative("(.)(.)", "n", "x")]).match("ab", captured) == ("n=a",)
     assert captured == {"x": "b"}
 
 

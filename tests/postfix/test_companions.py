@@ -12,10 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailingest.grok.library import Library, parse_definitions
+from mailingest.grok.definitions import parse_definitions
+from mailingest.grok.library import Library
 from mailingest.postfix.enrichment import QueueMap
+from mailingest.postfix.event import Event
 from mailingest.postfix.fields import NAMES
-from mailingest.postfix.parser import TYPE_MISMATCH, Event, EventParser
+from mailingest.postfix.parser import TYPE_MISMATCH, EventParser
 from mailingest.postfix.programs import COMPANIONS
 from mailingest.syslog.records import Record
 from mailingest.syslog.timestamps import moment_of

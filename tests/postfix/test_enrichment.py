@@ -21,7 +21,8 @@ from mailingest.postfix.enrichment import (
     WAIT,
     QueueMap,
 )
-from mailingest.postfix.parser import Event, EventParser
+from mailingest.postfix.event import Event
+from mailingest.postfix.parser import EventParser
 from mailingest.syslog.records import Record
 from mailingest.syslog.timestamps import moment_of
 from mailingest.wiring import read_definitions

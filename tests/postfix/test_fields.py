@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailingest.grok.library import Library, parse_definitions
+from mailingest.grok.definitions import parse_definitions
+from mailingest.grok.library import Library
 from mailingest.grok.matcher import Value
 from mailingest.postfix.fields import (
     CONVERTERS,

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from mailingest.postfix import enrichment
 from mailingest.postfix.enrichment import QueueMap
+from mailingest.postfix.event import Event
 from mailingest.postfix.known_mails import EnrichmentCounters, KnownMail, KnownMails
-from mailingest.postfix.parser import Event
 from mailingest.syslog.peers import HOSTS_EXCEEDED
 
 NOW = 1.0

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailingest.errors import UsageError
-from mailingest.grok.library import Definition, parse_definitions
+from mailingest.grok.definitions import Definition, parse_definitions
+from mailingest.postfix.event import POSTFIX_SUCCESS, Event
 from mailingest.postfix.fields import NAMES
-from mailingest.postfix.parser import POSTFIX_SUCCESS, TYPE_MISMATCH, Event, EventParser
+from mailingest.postfix.parser import TYPE_MISMATCH, EventParser
 from mailingest.postfix.programs import PROGRAMS
 from mailingest.syslog.header import HEADER_NOMATCH, RecordDecoder
 from mailingest.syslog.records import REPEATED, Record

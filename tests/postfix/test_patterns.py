@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailingest.grok.library import parse_definitions
-from mailingest.postfix.parser import POSTFIX_SUCCESS, Event, EventParser
+from mailingest.grok.definitions import parse_definitions
+from mailingest.postfix.event import POSTFIX_SUCCESS, Event
+from mailingest.postfix.parser import EventParser
 from mailingest.syslog.records import Record
 from mailingest.syslog.timestamps import moment_of
 

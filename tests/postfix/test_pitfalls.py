@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from mailingest.postfix.enrichment import CORRELATION_NOMATCH, QueueMap
+from mailingest.postfix.event import POSTFIX_SUCCESS, Event
 from mailingest.postfix.fields import FIELDS, NAMES
-from mailingest.postfix.parser import POSTFIX_SUCCESS, Event
 from mailingest.stores.elastic.schema import index_template
 from mailingest.syslog.header import RecordDecoder
 from mailingest.syslog.timestamps import Clock

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mailingest.postfix.parser import POSTFIX_SUCCESS
+from mailingest.postfix.event import POSTFIX_SUCCESS
 from mailingest.postfix.programs import PROGRAMS
 from tests.postfix.test_patterns import (
     CLIENT,

@@ -7,6 +7,7 @@ under another queue ID, or was thrown away) is known here by the words of the us
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from mailingest.postfix.event import POSTFIX_SUCCESS
 from mailingest.postfix.lifecycle import OF_A_SESSION
 from mailingest.postfix.names import (
     ACTION,
@@ -27,7 +28,6 @@ from mailingest.postfix.names import (
     UID,
 )
 from mailingest.postfix.outcome import Outcome
-from mailingest.postfix.parser import POSTFIX_SUCCESS
 from mailingest.postfix.reasons import REJECTS
 from mailingest.stores.elastic.queries import Query, among, any_of
 
