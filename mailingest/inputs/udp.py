@@ -2,16 +2,15 @@
 
 Nothing waits here.  A datagram goes to `deliver` at once; while that works, the kernel's
 receive buffer is the only queue, and what does not fit into it is counted by the kernel.
-asyncio-dgram's own queue has no bound, so it is emptied before anything else is read: it then
-holds no more than one wake-up of the event loop brings (32 datagrams with uvloop, 1 with
-asyncio), or two.
+asyncio-dgram says when there is something, and what comes through its queue takes three times as
+long as what is read right from the socket.  So all that it has is taken first, for the order, and
+then what the kernel has.  Its queue has no bound, and holds no more than one wake-up of the event
+loop brings (32 datagrams with uvloop, 1 with asyncio), or two.
 """
 
 import asyncio
 import socket
-import struct
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from functools import partial
 from time import monotonic
 from typing import Any
@@ -22,21 +21,21 @@ from mailingest.errors import MailingestError
 from mailingest.inputs.activation import passed_sockets
 from mailingest.inputs.addresses import address_text, peer_text
 from mailingest.inputs.allowed import AllowedSenders
+from mailingest.inputs.datagram_sockets import (
+    ask_for_buffer,
+    drops,
+    receive_buffer,
+    receive_no_more,
+)
 from mailingest.inputs.protocol import Input
 from mailingest.inputs.rate_limit import RateLimit, Telling
 from mailingest.inputs.sockets import bound_socket, share_port
 from mailingest.logs.logger import log
 from mailingest.syslog.framing import TRAILERS
 
-# Linux, not in Python's socket module: asm-generic/socket.h and include/uapi/linux/sock_diag.h.
-_SO_RCVBUFFORCE = 33
-_SO_MEMINFO = 55
-_MEMINFO = struct.Struct("=9I")
-_MEMINFO_DROPS = 8
-
-# recv() of a queue that is not empty does not let the event loop go on.  To take 256 datagrams is
-# a millisecond at most: no timer or TCP connection notices.
-_DATAGRAMS_PER_TURN = 256
+# While datagrams are taken the event loop stands still: for two milliseconds with this many, which
+# no timer or TCP connection notices.
+_DATAGRAMS_PER_TURN = 512
 
 # The kernel charges a buffer at least this much for a datagram, however short (struct sk_buff
 # and its data); it bounds what can be left in the buffer at the end.
@@ -88,6 +87,8 @@ class UdpInput:
         self._stream: asyncio_dgram.aio.DatagramStream | None = None
         self._kernel_drops = 0
         self._closing = False
+        # Of one: bytes of 64 KiB that are then made shorter would leave holes in the heap.
+        self._buffer = memoryview(bytearray(_LARGEST_DATAGRAM))
 
     @property
     def kernel_drops(self) -> int:
@@ -96,7 +97,7 @@ class UdpInput:
         Of a socket that systemd has bound, since that: between two processes some may be dropped.
         """
         if self._socket is not None:
-            self._kernel_drops = _drops(self._socket)
+            self._kernel_drops = drops(self._socket)
         return self._kernel_drops
 
     def counters(self) -> Mapping[str, int]:
@@ -117,17 +118,13 @@ class UdpInput:
         self.address = address_text(*bound.getsockname()[:2])
         self._socket = bound
         # What systemd has set may be beyond what this process could set.
-        self.receive_buffer_got = _receive_buffer(bound)
+        self.receive_buffer_got = receive_buffer(bound)
         is_shared = passed_sockets().has(bound)
         if not is_shared or self.receive_buffer_got < self._receive_buffer:
             self._ask_for_buffer(bound)
 
     def _ask_for_buffer(self, bound: socket.socket) -> None:
-        try:
-            bound.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, self._receive_buffer)
-        except PermissionError:
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._receive_buffer)
-        self.receive_buffer_got = _receive_buffer(bound)
+        self.receive_buffer_got = ask_for_buffer(bound, self._receive_buffer)
         if self.receive_buffer_got < self._receive_buffer:
             log.warning(
                 "udp receive buffer is smaller than asked for; raise net.core.rmem_max",
@@ -143,7 +140,7 @@ class UdpInput:
     def _go_on_as(self, successor: "UdpInput") -> None:
         # What has come is of the settings that there were.
         if self._stream is not None:
-            self._take_queued(self._stream)
+            self._empty(self._stream)
         self._deliver = successor._deliver
         self._allowed = successor._allowed
         self._rate_limit = successor._rate_limit
@@ -171,7 +168,6 @@ class UdpInput:
             return
         self._stream = stream
         log.info("udp input listens", address=self.address)
-        turn = 0
         try:
             while True:
                 try:
@@ -180,9 +176,7 @@ class UdpInput:
                     self._failed(error)
                     continue
                 self._take(data, peer)
-                turn += 1
-                if turn == _DATAGRAMS_PER_TURN:
-                    turn = 0
+                if not self._take_queued(stream) or not self._take_arrived(_DATAGRAMS_PER_TURN):
                     await asyncio.sleep(0)
         except asyncio_dgram.TransportClosed:
             if not self._closing:
@@ -201,17 +195,9 @@ class UdpInput:
         # Until there is a stream, asyncio-dgram may just look whether the socket is connected.
         if self._stream is not None:
             if not passed_sockets().has(self._socket):
-                _receive_no_more(self._socket)
-            self._take_queued(self._stream)
-        for _ in range(2 * self.receive_buffer_got // _LEAST_CHARGE):
-            try:
-                data, peer = self._socket.recvfrom(_LARGEST_DATAGRAM)
-            except BlockingIOError:
-                break
-            except OSError as error:
-                self._failed(error)
-                continue
-            self._take(data, peer)
+                receive_no_more(self._socket)
+            self._empty(self._stream)
+        self._take_arrived(2 * self.receive_buffer_got // _LEAST_CHARGE)
         self._kernel_drops = self.kernel_drops
         self._socket.close()
         self._socket = None
@@ -220,13 +206,20 @@ class UdpInput:
             self._close_stream(self._stream)
 
     def _close_stream(self, stream: asyncio_dgram.aio.DatagramStream) -> None:
-        self._take_queued(stream)
+        self._empty(stream)
         stream.close()
         self._stream = None
 
-    def _take_queued(self, stream: asyncio_dgram.aio.DatagramStream) -> None:
-        """Take what `stream` holds already: its recv() then ends without suspending once."""
-        while True:
+    def _empty(self, stream: asyncio_dgram.aio.DatagramStream) -> None:
+        while not self._take_queued(stream):
+            pass
+
+    def _take_queued(self, stream: asyncio_dgram.aio.DatagramStream) -> bool:
+        """Take what `stream` holds already: its recv() then ends without suspending once.
+
+        False if there may be more.
+        """
+        for _ in range(_DATAGRAMS_PER_TURN):
             receiving = stream.recv()
             try:
                 receiving.send(None)
@@ -235,10 +228,27 @@ class UdpInput:
             except OSError as error:
                 self._failed(error)
             except asyncio_dgram.TransportClosed:
-                return
+                return True
             else:
                 receiving.close()
-                return
+                return True
+        return False
+
+    def _take_arrived(self, most: int) -> bool:
+        """Take what the kernel holds, so many datagrams at most; False if there may be more."""
+        if self._socket is None:  # closed, and so it was emptied
+            return True
+        receive, buffer = self._socket.recvfrom_into, self._buffer
+        for _ in range(most):
+            try:
+                size, peer = receive(buffer)
+            except BlockingIOError:
+                return True
+            except OSError as error:
+                self._failed(error)
+                continue
+            self._take(buffer[:size].tobytes(), peer)
+        return False
 
     def _take(self, data: bytes, peer: Any) -> None:
         self.datagrams_received += 1
@@ -269,25 +279,3 @@ class UdpInput:
     def _failed(self, error: OSError) -> None:
         self.receive_errors += 1
         log.warning("udp receive failed", address=self.address, error=str(error))
-
-
-def _receive_no_more(bound: socket.socket) -> None:
-    """Leave what comes from now on to another socket at this port; what has come can be read.
-
-    The event loop closes its copy of the socket only in its next turn.  A connected socket is
-    sent to by its peer alone (udp(7)), and from this very address nobody sends.
-    """
-    with suppress(OSError):
-        bound.connect(bound.getsockname())
-
-
-def _receive_buffer(bound: socket.socket) -> int:
-    """Bytes; Linux doubles what is set to pay for its own book-keeping, and reports the double."""
-    return bound.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
-
-
-def _drops(bound: socket.socket) -> int:
-    """Datagrams that the kernel has dropped since the socket was made."""
-    info = bound.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size)
-    drops: int = _MEMINFO.unpack(info)[_MEMINFO_DROPS]
-    return drops

@@ -213,6 +213,49 @@ def test_others_get_their_turn_while_the_queue_never_empties() -> None:
     asyncio.run(scenario())
 
 
+def test_others_get_their_turn_while_the_kernel_always_has_one_more(run: Run) -> None:
+    async def scenario() -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sending:
+
+            def deliver(_payload: bytes, _peer: str) -> bool:
+                if udp.datagrams_received < 100_000 and not turn.is_set():
+                    sending.send(LINE)
+                return True
+
+            udp = UdpInput("127.0.0.1", 0, receive_buffer=1 << 16, deliver=deliver)
+            turn = asyncio.Event()
+            udp.open()
+            host, port = udp.address.split(":")
+            sending.connect((host, int(port)))
+            serving = asyncio.create_task(udp.serve())
+            sending.send(LINE)
+            await until(lambda: udp.datagrams_received)
+            turn.set()
+            assert udp.datagrams_received < 100_000
+            udp.close()
+            await serving
+
+    run(scenario())
+
+
+def test_a_flood_is_taken_in_the_order_in_which_it_came(run: Run) -> None:
+    async def scenario() -> None:
+        taken: Taken = []
+        udp = udp_input(taken)
+        serving = asyncio.create_task(udp.serve())
+        with sender_to(udp) as sending:
+            for part in range(5):
+                for number in range(300 * part, 300 * part + 300):
+                    sending.send(b"<22>%d" % number)
+                await until(lambda part=part: len(taken) > 300 * part)  # type: ignore[misc]
+            await until(lambda: len(taken) == 1500)
+        assert [payload for payload, _ in taken] == [b"<22>%d" % number for number in range(1500)]
+        udp.close()
+        await serving
+
+    run(scenario())
+
+
 def test_an_error_of_the_socket_does_not_end_the_input() -> None:
     async def scenario() -> None:
         taken: Taken = []
