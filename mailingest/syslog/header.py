@@ -23,14 +23,12 @@ from mailingest.syslog.levels import is_level
 from mailingest.syslog.records import REPEATED, Record, unwrap
 from mailingest.syslog.stamps import Stamp, moment_of_stamp
 from mailingest.syslog.timestamps import Clock, FileSpan, Moment, moment_of
+from mailingest.syslog.usual_lines import HIGHEST_PRI, UsualLines
 
 HEADER_NOMATCH: Final = "_syslog_header_nomatch"
 TIME_NOMATCH: Final = "_syslog_time_nomatch"
 PROGRAM_NOMATCH: Final = "_syslog_program_nomatch"
 CHARSET_MISMATCH: Final = "_charset_mismatch"
-
-# 23 facilities times 8 plus 7 (RFC 5424 section 6.2.1).
-_HIGHEST_PRI = 191
 
 _STAMP = r"(?:([A-Z][a-z]{2} [ \d]?\d \d\d:\d\d:\d\d)|(\d{4}-\d\d-\d\dT[^ ]{5,40}))"
 # A hostname or address; never a tag, which ends with a colon or has a process id in brackets.
@@ -39,14 +37,6 @@ _RFC3164 = re.compile(
     rf"(?:<(\d{{1,3}})>)?{_STAMP} {_HOST}(?:([^ :\[]++)(?:\[([^\] ]*+)\])?: ?)?(.*)",
     re.DOTALL | re.ASCII,
 )
-# Nearly all lines: with a host, which is neither a level nor a year, and a tag.
-_USUAL = re.compile(
-    rf"(?:<(\d{{1,3}})>)?{_STAMP} ([^ :\[\]]++) ([^ :\[]++)(?:\[([^\] ]*+)\])?: (.*)",
-    re.DOTALL | re.ASCII,
-)
-_NO_HOST = re.compile(
-    r"\d{4}\Z|[A-Z]+\Z|[<(]|\w+\.(?:emerg|alert|crit|err|warn|notice|info|debug)", re.ASCII
-)
 # Section 6.3: quotes, backslashes and brackets are escaped within a parameter's value.
 # Atomic groups, since possessive ones are not sound in each Python (see grok/oniguruma.py).
 _STRUCTURED_DATA = r'(-|(?>(?:\[(?>(?:[^\]"]++|"(?>(?:[^"\\]++|\\.)*)")*)\])+))'
@@ -54,8 +44,8 @@ _RFC5424 = re.compile(
     rf"<(\d{{1,3}})>[1-9]\d? (\S++) (\S++) (\S++) (\S++) (\S++) {_STRUCTURED_DATA}(?: (.*))?",
     re.DOTALL | re.ASCII,
 )
-# Made-up tags must not fill the memory.
-_MOST_NAMES: Final = 4096
+# What senders put behind a line, or leave there.
+_TRAILING: Final = "\r\n\0 "
 # What RFC 3164 (section 4.1.3) allows for a tag; rsyslog keeps to it when it forwards.
 _CUT_TAG = 32
 _BOM = "\ufeff"
@@ -72,11 +62,11 @@ class RecordDecoder:
     def __init__(self, clock: Clock, *, charset: str = "auto") -> None:
         self._clock = clock
         self.charset = charset
-        # Hosts with tags of Postfix, which nobody has to look at again.
-        self._usual: set[tuple[str, str]] = set()
+        self._usual = UsualLines(clock)
 
     def begin_file(self) -> FileSpan:
         """Another file begins; see `Clock.begin_file`."""
+        self._usual.forget_time()
         return self._clock.begin_file()
 
     def decode(self, payload: bytes, *, reference: float, peer: str = "") -> Record:
@@ -86,29 +76,23 @@ class RecordDecoder:
         seconds since 1970; it is also the time of a line that has none of its own.  ``peer``, the
         address that the frame came from, is the hostname of a line that has none.
         """
-        text, lossless = self._text(payload)
-        text = text.rstrip("\r\n\0 ")
-        usual = _USUAL.match(text)
-        record = None if usual is None else self._rfc3164(usual, reference, peer)
-        if record is None or (
-            (record.hostname, record.program) not in self._usual and not self._is_usual(record)
-        ):
-            record = self._unusual(text, reference, peer)
-        if not lossless:
+        if payload.isascii():
+            text, is_lossless = payload.decode("ascii").rstrip(_TRAILING), True
+        else:
+            text, is_lossless = self._text(payload)
+        record = self._usual.read(text, reference) if is_lossless else None
+        return record or self.decode_closely(payload, reference=reference, peer=peer)
+
+    def decode_closely(self, payload: bytes, *, reference: float, peer: str = "") -> Record:
+        """The same in the way that all lines can be read, which takes longer."""
+        self._usual.forget_time()
+        text, is_lossless = self._text(payload)
+        record = self._unusual(text, reference, peer)
+        if not is_lossless:
             record.problems += (CHARSET_MISMATCH,)
         if record.problems and record.problems != (REPEATED,):
             record.raw = payload
         return record
-
-    def _is_usual(self, record: Record) -> bool:
-        """Whether host and tag are what they seem."""
-        if _NO_HOST.match(record.hostname) or _is_wrapper(record):
-            return False
-        if is_own_tag(record.program):
-            if len(self._usual) >= _MOST_NAMES:
-                self._usual.clear()
-            self._usual.add((record.hostname, record.program))
-        return True
 
     def _unusual(self, text: str, reference: float, peer: str) -> Record:
         """The record of any other line; what stands in the header's place may be another one."""
@@ -163,19 +147,21 @@ class RecordDecoder:
         return moment
 
     def _text(self, payload: bytes) -> tuple[str, bool]:
-        if payload.isascii():
-            return payload.decode("ascii"), True
+        """The text of a frame, and whether it has all that the bytes say."""
         charset = self.charset
         try:
-            return payload.decode("utf-8" if charset == "auto" else charset), True
+            text = payload.decode("utf-8" if charset == "auto" else charset)
+            is_lossless = True
         except UnicodeDecodeError:
             # Not lossy for `auto`: every byte is a character of ISO-8859-1.
-            return payload.decode("iso-8859-1"), charset == "auto"
+            text = payload.decode("iso-8859-1")
+            is_lossless = charset == "auto"
+        return text.rstrip(_TRAILING), is_lossless
 
     def _rfc3164(self, match: re.Match[str], reference: float, peer: str) -> Record | None:
         pri_text, legacy, iso, hostname, program, procid, msg = match.groups()
         pri = int(pri_text) if pri_text else None
-        if pri is not None and pri > _HIGHEST_PRI:
+        if pri is not None and pri > HIGHEST_PRI:
             return None
         host = hostname or peer
         if legacy:
@@ -200,7 +186,7 @@ class RecordDecoder:
             return None
         pri_text, stamp, hostname, app_name, procid, msgid, structured_data, msg = match.groups()
         pri = int(pri_text)
-        if pri > _HIGHEST_PRI:
+        if pri > HIGHEST_PRI:
             return None
         host = peer if hostname == "-" else hostname
         moment = None if stamp == "-" else self._clock.read_iso(stamp, host)

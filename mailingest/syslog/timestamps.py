@@ -39,6 +39,8 @@ _MONTHS = {
 _ISO = re.compile(
     r"(\d{4}-\d\d-\d\dT\d\d:\d\d):(\d\d)(?:[.,](\d{1,9})\d*)?(Z|z|[+-]\d\d:?\d\d)?", re.ASCII
 )
+# When a minute begins, in seconds since 1970, and the beginning of its text: "2026-11-24T15:41:".
+_Minute = tuple[int, str]
 # Where the whole seconds of an ISO 8601 time end.
 _SECONDS_END = len("2026-11-24T15:41:13")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -89,11 +91,12 @@ class Clock:
         self._host_zones = dict(host_zones or {})
         self._in_order = in_order
         self._latest: dict[tzinfo, int] = {}
-        self._legacy: dict[tuple[str, tzinfo], Moment] = {}
+        # Minutes as stamps have them, and their beginnings.
+        self._legacy: dict[tuple[str, tzinfo], _Minute] = {}
         self._legacy_reference = 0.0
         # Of lines that come together, most have the stamp of the one before.
         self._before: tuple[str, float, Moment] | None = None
-        self._minutes: dict[str, tuple[int, str]] = {}
+        self._minutes: dict[str, _Minute] = {}
         self._file = FileSpan()
 
     def begin_file(self) -> FileSpan:
@@ -121,21 +124,33 @@ class Clock:
             self._legacy.clear()
             self._legacy_reference = reference
         zone = self._host_zones.get(hostname, self._zone) if self._host_zones else self._zone
-        moment = self._legacy.get((stamp, zone))
-        if moment is None:
+        minute = self._legacy.get((stamp[:-2], zone))
+        if minute is None:
             candidates = _local_readings(stamp, zone, reference)
             if not candidates:
                 return None
-            seconds = self._choose(candidates, zone, reference)
-            moment = moment_of(seconds)
-            if len(candidates) == 1:
-                self._legacy[(stamp, zone)] = moment
-            if seconds > self._latest.get(zone, 0):
-                self._latest[zone] = seconds
-            self._file.add(seconds)
-        if not self._host_zones and (stamp, zone) in self._legacy:
+            moment = moment_of(self._choose(candidates, zone, reference))
+            minute = _whole_minute(stamp, zone, reference) if len(candidates) == 1 else None
+            if minute is not None:
+                self._legacy[(stamp[:-2], zone)] = minute
+        elif (known := _within(minute, stamp[-2:], "000")) is not None:
+            moment = known
+        else:
+            return None
+        if moment.seconds > self._latest.get(zone, 0):
+            self._latest[zone] = moment.seconds
+        self._file.add(moment.seconds)
+        if not self._host_zones and minute is not None:
             self._before = (stamp, reference, moment)
         return moment
+
+    def is_settled(self, stamp: str, reference: float) -> bool:
+        """Whether all lines with the stamp that `read_legacy` read last are of that moment.
+
+        They are not in an hour that DST repeats, and may not be where hosts have their own zones.
+        """
+        before = self._before
+        return before is not None and before[0] == stamp and before[1] == reference
 
     def read_iso(self, stamp: str, hostname: str, zone: tzinfo | None = None) -> Moment | None:
         """Read an RFC 3339 time stamp, fraction and offset are optional; None if it is not one.
@@ -162,12 +177,7 @@ class Clock:
                 self._minutes.clear()
             known = ((time - _EPOCH) // timedelta(seconds=1), f"{time:%Y-%m-%dT%H:%M:}")
             self._minutes[key] = known
-        base, prefix = known
-        # 60 is a leap second (RFC 3339 section 5.7); stores do not know it.
-        second = "59" if second == "60" else second
-        if second > "59" or base < 0:
-            return None
-        return Moment(base + int(second), f"{prefix}{second}.{(fraction or '').ljust(3, '0')}Z")
+        return _within(known, second, (fraction or "").ljust(3, "0"))
 
     def _read_in(self, zone: tzinfo, stamp: str, reference: float) -> Moment | None:
         candidates = _local_readings(stamp, zone, reference)
@@ -181,6 +191,27 @@ class Clock:
             latest = self._latest.get(zone, 0)
             return first if first >= latest - REPEATED_HOUR_TOLERANCE else second
         return second if second <= reference + REPEATED_HOUR_TOLERANCE else first
+
+
+def _within(minute: _Minute, second: str, fraction: str) -> Moment | None:
+    """The moment of a second of a minute; None if no minute has it."""
+    base, prefix = minute
+    # 60 is a leap second (RFC 3339 section 5.7); stores do not know it.
+    second = "59" if second == "60" else second
+    if second > "59" or base < 0:
+        return None
+    return Moment(base + int(second), f"{prefix}{second}.{fraction}Z")
+
+
+def _whole_minute(stamp: str, zone: tzinfo, reference: float) -> _Minute | None:
+    """The minute of a stamp, if all of its seconds are read alike."""
+    first, last = (
+        _local_readings(f"{stamp[:-2]}{second}", zone, reference) for second in ("00", "59")
+    )
+    # Local time was a matter of seconds until the railway came.
+    if len(first) != 1 or last != [first[0] + 59] or first[0] < 0 or first[0] % 60:
+        return None
+    return first[0], moment_of(first[0]).text[: _SECONDS_END - len("00")]
 
 
 def _local_readings(stamp: str, zone: tzinfo, reference: float) -> list[int]:
