@@ -57,7 +57,9 @@ def trace(
     limit: Annotated[int, typer.Option(min=0, help="Show the newest N; 0 is all.")] = 100,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values.")] = False,
-    raw: Annotated[bool, typer.Option("--raw", help="Show all log lines of each mail.")] = False,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Show all log lines of each mail as well, once.")
+    ] = False,
     config: ConfigOption = None,
 ) -> None:
     """Show what became of mails: one answer for each mail and recipient, newest last.

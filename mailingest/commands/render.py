@@ -57,12 +57,12 @@ _RED = "31"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 
 
-def json_line(story: Story, why: Sequence[Gap] = ()) -> bytes:
+def json_line(story: Story, why: Sequence[Gap] = (), **more: Any) -> bytes:
     """The JSON object of a story as one line, in which all that is not printable is escaped.
 
-    ``why`` the answer is not whole, as far as that is known.
+    ``why`` the answer is not whole, as far as that is known.  Keys may be added.
     """
-    return _json({**story_to_json(story), **wholeness(why)})
+    return _json({**story_to_json(story), **wholeness(why), **more})
 
 
 def json_of_nothing(why: Sequence[Gap]) -> bytes:
@@ -86,9 +86,17 @@ def write_csv(stories: Iterable[Story], out: TextIO, *, with_names: bool = True)
 
 
 def text_lines(
-    story: Story, *, zone: tzinfo, raw: bool, colour: bool, shows_types: bool = False
+    story: Story,
+    *,
+    zone: tzinfo,
+    colour: bool,
+    shows_types: bool = False,
+    lines: Iterable[str] = (),
 ) -> Iterator[str]:
-    """A story for people: the verdict, the mail, how it went, and on demand all of its lines."""
+    """A story for people: the verdict, the mail, how it went, the line that proves it.
+
+    ``lines`` are shown below, such as all of the mail.
+    """
     paint = _painter(colour)
     row = story_to_json(story)
     title = TITLES[story.verdict]
@@ -115,11 +123,12 @@ def text_lines(
     if shows_types and row["types"]:
         yield f"  type      {escape_terminal(' > '.join(row['types']))}"
     yield f"  meaning   {story.note or MEANINGS[story.verdict]}"
-    if raw:
-        yield "  lines"
-        yield from (f"    {escape_terminal(line)}" for line in row["proof"])
-    elif story.evidence is not None:
+    if story.evidence is not None:
         yield f"  proof     {escape_terminal(line_of(story.evidence))}"
+    for number, line in enumerate(lines):
+        if not number:
+            yield "  lines"
+        yield f"    {escape_terminal(line)}"
 
 
 def _login(row: dict[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
@@ -19,9 +19,10 @@ from mailingest.spool.status import backlog
 from mailingest.stores.criteria import Criteria
 from mailingest.stores.gaps import Gap, merged, summed
 from mailingest.stores.protocol import Progress, Reader, Span
+from mailingest.trace.answer import line_of
 from mailingest.trace.engine import TraceResult, trace
 from mailingest.trace.questions import Question, read_criteria
-from mailingest.trace.story import Story
+from mailingest.trace.story import Story, by_mail, lines_of
 from mailingest.trace.windows import EVENTS, trace_all
 from mailingest.wiring import build_reader, store_place
 
@@ -204,17 +205,35 @@ class _Answers:
     def show(self, result: TraceResult) -> None:
         """Show the stories of a result."""
         form = self._options.form
-        if form == "json":
-            why = result.why
-            self._write(json_line(story, why) for story in result.stories)
-            self._told = merged(self._told, why if result.stories else ())
-        elif form == "csv":
+        if form == "csv":
             if result.stories:
                 write_csv(result.stories, sys.stdout, with_names=not self.count)
+        elif form == "json":
+            self._show_json(result)
         else:
-            for story in result.stories:
-                print("\n".join(self._text(story)), end="\n\n")
+            self._show_text(result.stories)
         self.count += len(result.stories)
+
+    def _show_json(self, result: TraceResult) -> None:
+        why = result.why
+        if self._options.raw:
+            for mail in by_mail(result.stories):
+                first = map(line_of, lines_of(mail))
+                self._write([json_line(mail[0], why, lines=list(first))])
+                self._write(json_line(story, why, lines=None) for story in mail[1:])
+        else:
+            self._write(json_line(story, why) for story in result.stories)
+        self._told = merged(self._told, why if result.stories else ())
+
+    def _show_text(self, stories: Sequence[Story]) -> None:
+        if not self._options.raw:
+            for story in stories:
+                self._print(story)
+            return
+        for mail in by_mail(stories):
+            for story in mail[:-1]:
+                self._print(story)
+            self._print(mail[-1], map(line_of, lines_of(mail)))
 
     def finish(self, why: Sequence[Gap]) -> None:
         """Show what is left: the head of an empty table, and in JSON what no answer has told yet.
@@ -226,14 +245,15 @@ class _Answers:
         elif self._options.form == "json" and set(why) - set(self._told):
             self._write([json_of_nothing(why)])
 
-    def _text(self, story: Story) -> Iterator[str]:
-        return text_lines(
+    def _print(self, story: Story, lines: Iterable[str] = ()) -> None:
+        text = text_lines(
             story,
             zone=self._zone,
-            raw=self._options.raw,
             colour=self._colour,
             shows_types=self._shows_types,
+            lines=lines,
         )
+        print("\n".join(text), end="\n\n")
 
     def _write(self, lines: Iterable[bytes]) -> None:
         sys.stdout.buffer.write(b"".join(lines))

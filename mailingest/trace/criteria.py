@@ -1,5 +1,7 @@
 """Whether a story meets the criteria of a question."""
 
+from collections.abc import Iterator
+
 from mailingest.postfix.names import SASL_USERNAME, SENDER
 from mailingest.stores.criteria import FIELDS_OF, Criteria
 from mailingest.trace.facts import Attempt
@@ -13,9 +15,7 @@ def meets(criteria: Criteria, story: Story) -> bool:
         return False
     if criteria.queue_id is not None and criteria.queue_id not in _queue_ids(story):
         return False
-    if criteria.text is not None and not any(
-        criteria.text.matches(event.get("message")) for event in story.proof
-    ):
+    if criteria.text is not None and not any(map(criteria.text.matches, _texts(story))):
         return False
     return _is_in_time(criteria, story) and all(
         term is None or any(map(term.matches, values))
@@ -43,6 +43,14 @@ def _queue_ids(story: Story) -> set[object]:
     ids: set[object] = {queue.key.queue_id for queue in story.queues}
     ids |= {attempt.remote_queue_id for attempt in _deliveries(story)}
     return ids | {story.notification}
+
+
+def _texts(story: Story) -> Iterator[object]:
+    """The texts of all lines of the mail."""
+    for name in FIELDS_OF["text"]:
+        yield from values_in(story, name)
+        if story.evidence is not None:
+            yield story.evidence.get(name)
 
 
 def _relays(story: Story) -> list[object]:

@@ -1,7 +1,7 @@
 """What is known of mails: queues (a mail under one queue ID), attempts, and refusals.  Pure."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -47,9 +47,7 @@ from mailingest.trace.lines import (
     service_of,
     session_of,
 )
-
-Address = tuple[str, str]
-"""A recipient and the one it was made from, which may be "", in lower case."""
+from mailingest.trace.shares import Address, QueueLines
 
 
 class Key(NamedTuple):
@@ -196,6 +194,9 @@ class Queue:
     requeued: StoredEvent | None = None
     _values: dict[str, frozenset[Any]] = field(default_factory=dict, repr=False, compare=False)
     _tries: Counter[Address] = field(default_factory=Counter, repr=False, compare=False)
+    _last_line: datetime | None = field(default=None, repr=False, compare=False)
+    _lines: QueueLines | None = field(default=None, repr=False, compare=False)
+    _addresses: dict[int, Address] = field(default_factory=dict, repr=False, compare=False)
 
     def values_of(self, name: str) -> frozenset[Any]:
         """All values of a field in the lines; asked for again and again when these are known."""
@@ -210,6 +211,23 @@ class Queue:
             tries = {(one.address, str(one.event.get("message"))) for one in self.attempts}
             self._tries.update(address for address, _ in tries)
         return self._tries
+
+    def lines_of(self, attempts: Iterable[Attempt], names: Sequence[str]) -> Iterator[StoredEvent]:
+        """The lines that are common to all recipients, and those of the one with attempts or names.
+
+        Attempts may be of other queue IDs.  It is asked for when all lines are known.
+        """
+        if self._lines is None:
+            self._addresses = {id(one.event): one.address for one in self.attempts}
+            self._lines = QueueLines(self.events, self._addresses)
+        here = (self._addresses.get(id(one.event)) for one in attempts)
+        return self._lines.of([address for address in here if address is not None], names)
+
+    def last_line(self) -> datetime:
+        """The time of the last line; asked for again and again when all lines are known."""
+        if self._last_line is None:
+            self._last_line = max(map(time_of, self.events), default=self.created_at)
+        return self._last_line
 
     @property
     def is_active(self) -> bool:

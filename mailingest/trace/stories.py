@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from mailingest.stores.events import time_of
-from mailingest.trace.facts import Address, Attempt, Facts, Queue
+from mailingest.trace.facts import Attempt, Facts, Queue
 from mailingest.trace.filters import FilterIds
 from mailingest.trace.graph import QueueGraph
+from mailingest.trace.shares import Address
 from mailingest.trace.sharing import Recipient, share_out
 from mailingest.trace.story import Story, with_
 from mailingest.trace.verdicts import DECIDING, Verdicts, base_of, final_of

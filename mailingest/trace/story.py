@@ -1,6 +1,6 @@
 """What became of one mail for one recipient.  Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
@@ -66,11 +66,45 @@ class Story:
 
     @property
     def proof(self) -> list[StoredEvent]:
-        """All lines of the story, in the order of time."""
-        events = [event for queue in self.queues for event in queue.events]
-        if self.refusal is not None and self.refusal.event not in events:
+        """The lines that are common to the mail and those of this recipient, in order of time."""
+        way = [*self.passed, *([self.attempt] if self.attempt is not None else [])]
+        addresses = (self.recipient, self.original_recipient, *(one.recipient for one in way))
+        names = [address.lower() for address in addresses if address]
+        events = [event for queue in self.queues for event in queue.lines_of(way, names)]
+        if self.evidence is not None:
+            events.append(self.evidence)
+        if self.refusal is not None:
             events.append(self.refusal.event)
-        return sorted(events, key=lambda event: str(event["@timestamp"]))
+        return _in_order(_each_once(events))
+
+
+def by_mail(stories: Iterable[Story]) -> list[list[Story]]:
+    """The stories of each mail, in the order of the first of each."""
+    mails: dict[int, list[Story]] = {}
+    for story in stories:
+        mails.setdefault(id(story.first or story), []).append(story)
+    return list(mails.values())
+
+
+def lines_of(stories: Iterable[Story]) -> list[StoredEvent]:
+    """All lines of the mail of these stories, each once, in the order of time."""
+    told = list(stories)
+    queues = {id(queue): queue for story in told for queue in story.queues}
+    events = [event for queue in queues.values() for event in queue.events]
+    events += [story.refusal.event for story in told if story.refusal is not None]
+    return _in_order(_each_once(events))
+
+
+def _each_once(events: Iterable[StoredEvent]) -> Iterable[StoredEvent]:
+    """The end of a session may be of several queue IDs."""
+    found: dict[str, StoredEvent] = {}
+    for event in events:
+        found.setdefault(event["_id"], event)
+    return found.values()
+
+
+def _in_order(events: Iterable[StoredEvent]) -> list[StoredEvent]:
+    return sorted(events, key=lambda event: str(event["@timestamp"]))
 
 
 def with_(story: Story, **changes: Any) -> Story:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from mailingest.postfix.lifecycle import REORDERED_SECONDS
 from mailingest.postfix.names import RECIPIENT
-from mailingest.stores.events import StoredEvent, time_of
+from mailingest.stores.events import StoredEvent
 from mailingest.trace.facts import Attempt, Queue, Refusal
 from mailingest.trace.filters import FilterIds
 from mailingest.trace.graph import QueueGraph
@@ -180,8 +180,7 @@ class Verdicts:
         return self.until - max(queue.activations) > ATTEMPT
 
     def _is_silent(self, queue: Queue) -> bool:
-        last = max((time_of(event) for event in queue.events), default=queue.created_at)
-        return self.until is not None and self.until - last > SILENCE
+        return self.until is not None and self.until - queue.last_line() > SILENCE
 
 
 def final_of(attempts: list[Attempt]) -> Attempt:

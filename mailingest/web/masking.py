@@ -16,6 +16,7 @@ from mailingest.postfix.names import (
 )
 from mailingest.stores.criteria import Criteria, Term
 from mailingest.trace.answer import story_to_json
+from mailingest.trace.origin import values_in
 from mailingest.trace.story import Story
 from mailingest.web.known_names import KnownNames, first_letter
 
@@ -134,9 +135,12 @@ def _masked_address(address: str) -> str:
 
 
 def _addresses(story: Story, values: Mapping[str, Any]) -> set[str]:
-    """All addresses and logins that the lines of a story name."""
-    events = [*story.proof, *(refusal.event for refusal in story.refused_before)]
+    """All addresses and logins that the lines of the mail name, also of other recipients."""
+    events = [refusal.event for refusal in story.refused_before]
+    if story.evidence is not None:
+        events.append(story.evidence)
     found = {str(event[name]) for event in events for name in _NAMES if event.get(name)}
+    found |= {str(value) for value in values_in(story, *_NAMES) if value}
     return found | {values[key] for key in _ADDRESSES if values[key]}
 
 

@@ -124,7 +124,7 @@ _TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "notification": ("Bounce message", "Unzustellbarkeitsmeldung"),
     "encrypted": ("Encryption", "Verschlüsselung"),
     "proof": ("The line that proves it", "Die Zeile, die es belegt"),
-    "lines": ("All log lines", "Alle Logzeilen"),
+    "lines": ("Log lines", "Logzeilen"),
     "timeline": ("Time line", "Zeitverlauf"),
     "link": ("Link to this mail", "Link zu dieser Mail"),
     "as_json": ("as JSON", "als JSON"),

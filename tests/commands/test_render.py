@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Sequence
 from dataclasses import replace
 from zoneinfo import ZoneInfo
 
@@ -12,9 +13,9 @@ from hypothesis import strategies as st
 
 from mailingest.commands.render import json_line, text_lines, write_csv
 from mailingest.escaping import escape_terminal
-from mailingest.trace.answer import story_to_json
+from mailingest.trace.answer import line_of, story_to_json
 from mailingest.trace.history import with_history
-from mailingest.trace.story import Story
+from mailingest.trace.story import Story, lines_of
 from tests.support.logs import stories_of
 
 LOG = """
@@ -29,8 +30,9 @@ def story(reply: str = "Ok") -> Story:
     return found
 
 
-def text(shown: Story, *, raw: bool = False, colour: bool = False) -> str:
-    return "\n".join(text_lines(shown, zone=ZoneInfo("Europe/Berlin"), raw=raw, colour=colour))
+def text(shown: Story, *, colour: bool = False, lines: Sequence[str] = ()) -> str:
+    zone = ZoneInfo("Europe/Berlin")
+    return "\n".join(text_lines(shown, zone=zone, colour=colour, lines=lines))
 
 
 def test_the_verdict_comes_first_then_the_mail_then_the_proof() -> None:
@@ -70,8 +72,10 @@ def test_a_row_has_the_login_and_what_was_before() -> None:
     assert refused["refused_before"] == refused["sasl_username"] == ""
 
 
-def test_raw_shows_every_line() -> None:
-    assert text(story(), raw=True).count("mx1 postfix/") == 3
+def test_lines_are_shown_below() -> None:
+    one = story()
+    shown = text(one, lines=[line_of(event) for event in lines_of([one])])
+    assert shown.partition("  lines\n")[2].count("mx1 postfix/") == 3
 
 
 def test_colour_is_for_terminals_only() -> None:
@@ -90,7 +94,8 @@ def test_colour_is_for_terminals_only() -> None:
     ],
 )
 def test_untrusted_text_does_nothing_to_a_terminal(untrusted: str) -> None:
-    shown = text(story(untrusted), raw=True)
+    one = story(untrusted)
+    shown = text(one, lines=[line_of(event) for event in lines_of([one])])
     assert all(character.isprintable() or character == "\n" for character in shown)
 
 

@@ -46,8 +46,12 @@ def documents_below(prefix: str, lines: Iterable[bytes]) -> list[Document]:
 
 def events_of(log: str) -> list[StoredEvent]:
     """Events of a log, in its order."""
-    documents = documents_of(lines_of(log))
-    return [{**orjson.loads(one.body), "_id": one.id} for one in documents]
+    return events_of_lines(lines_of(log))
+
+
+def events_of_lines(lines: Iterable[bytes]) -> list[StoredEvent]:
+    """Events of whole lines."""
+    return [{**orjson.loads(one.body), "_id": one.id} for one in documents_of(lines)]
 
 
 def stories_of(log: str) -> list[Story]:

@@ -32,6 +32,7 @@ def faults(facts: Facts, stories: Sequence[Story], events: Sequence[StoredEvent]
         *_of_refusals(facts, stories),
         *_of_lines(stories, events),
         *_of_evidence(stories, events),
+        *_of_proofs(stories),
     ]
 
 
@@ -120,6 +121,23 @@ def _of_lines(stories: Sequence[Story], events: Sequence[StoredEvent]) -> Iterat
         )
         if is_of_mail and event["message"] not in proofs:
             yield f"in no proof: {event['message']}"
+
+
+def _of_proofs(stories: Sequence[Story]) -> Iterator[str]:
+    """A proof has the line that decides, and no line about what became of another recipient."""
+    for story in stories:
+        way = [*story.passed, *([story.attempt] if story.attempt is not None else [])]
+        addresses = {one.address for one in way}
+        names = {name for address in addresses for name in address} | {
+            str(name).lower() for name in (story.recipient, story.original_recipient)
+        }
+        proof = {event["_id"] for event in story.proof}
+        if story.evidence is not None and story.evidence["_id"] not in proof:
+            yield f"not in its proof: {story.evidence['message']}"
+        for one in (attempt for queue in story.queues for attempt in queue.attempts):
+            is_own = one.address in addresses or not names.isdisjoint(one.address)
+            if one.event["_id"] in proof and not is_own:
+                yield f"of another recipient than {story.recipient}: {one.event['message']}"
 
 
 def _chain(story: Story) -> str:

@@ -99,3 +99,21 @@ def test_all_mails_of_a_file_that_is_too_large_for_memory(
         # Lines that are the same within a second may come in another order.
         shown[limit] = Counter(orjson.dumps({**row, "proof": sorted(row["proof"])}) for row in rows)
     assert shown[0] == shown[1_000_000]
+
+
+def test_raw_has_all_lines_of_each_mail_once(log: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "mail.log"
+    path.write_bytes(log)
+    settings = Settings(syslog=Syslog(timezone=TIMEZONE), state=State(directory=tmp_path))
+    out = TextIOWrapper(BytesIO())
+    with redirect_stdout(out):
+        options = Options(files=[str(path)], limit=0, form="json", raw=True)
+        assert run_trace(settings, Question(), options) == EXIT_FOUND
+    rows = [orjson.loads(line) for line in out.buffer.getvalue().splitlines()]
+    mails = {(*row["chain"][0].values(), row["received_at"]) for row in rows if row["chain"]}
+    firsts = [row for row in rows if row["lines"] is not None]
+    assert len(firsts) == len(mails) + sum(not row["chain"] for row in rows)
+    lines: list[str] = []
+    for row in rows:
+        lines = row["lines"] or lines
+        assert set(row["proof"]) <= set(lines)

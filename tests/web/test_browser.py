@@ -101,7 +101,7 @@ def test_a_mail_is_found_linked_and_left_again(visit: Visit, scripts: bool) -> N
     expect(page.locator("svg.timeline").first).to_be_visible()
     lines = page.locator("details pre").first
     expect(lines).not_to_be_visible()
-    page.get_by_text("All log lines").first.click()
+    page.get_by_text("Log lines").first.click()
     expect(lines).to_be_visible()
     expect(lines).to_contain_text("AAAAAA1: client=pc.example.com")
 
