@@ -2,6 +2,7 @@
 
 import base64
 import json
+import tracemalloc
 from collections.abc import Iterable
 from functools import cache
 
@@ -271,6 +272,18 @@ def test_the_body_is_the_fields_as_json(line: bytes) -> None:
     (document,) = make(line)
     assert json.loads(document.body) == document.fields
     assert b"\n" not in document.body
+
+
+def test_a_body_takes_no_more_memory_than_it_has_bytes() -> None:
+    maker, one = DocumentMaker("mail"), event()
+    tracemalloc.start()
+    try:
+        bodies = [maker.make(one).body for _ in range(500)]
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # Beside it there are the object's own 33 bytes, its place in the list, and what ids leave.
+    assert taken < sum(map(len, bodies)) + 500 * 500
 
 
 def test_raw_bytes_are_base64_in_the_body() -> None:

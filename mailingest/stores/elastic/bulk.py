@@ -7,6 +7,7 @@ document in the answer, in the same order.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from json.encoder import encode_basestring_ascii as json_string
 from typing import Any
 
 import orjson
@@ -58,9 +59,13 @@ def encode(documents: Iterable[Document]) -> bytes:
     Bodies are taken as they are and must hold no newline, as JSON from orjson never does.
     """
     parts: list[bytes] = []
+    index = action = ""
     for document in documents:
-        action = {"create": {"_index": document.index, "_id": document.id}}
-        parts += (orjson.dumps(action), b"\n", document.body, b"\n")
+        # Most documents of a batch are of one day.
+        if document.index != index or not action:
+            index = document.index
+            action = f'{{"create":{{"_index":{orjson.dumps(index).decode()},"_id":'
+        parts += (f"{action}{json_string(document.id)}}}}}\n".encode(), document.body, b"\n")
     return b"".join(parts)
 
 
