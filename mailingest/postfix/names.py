@@ -50,6 +50,7 @@ STATUS_SUBJECT: Final = "postfix_status_data"
 REASON: Final = "postfix_reason"
 MESSAGE: Final = "postfix_message"
 """The text of a line that has no fields of its own."""
+MESSAGE_LEVEL: Final = "postfix_message_level"
 REFUSAL: Final = "postfix_refusal"
 """See mailingest.postfix.refusals."""
 

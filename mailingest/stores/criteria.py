@@ -98,22 +98,32 @@ class Evidence:
     """What tells the lines that may decide what becomes of a mail from all others.
 
     Such a line has one of the ``outcomes``, one of the ``fields`` or one of the ``messages`` (as
-    `postfix_message`), or it is not older than ``since``.
+    `postfix_message`), or it is not older than ``since``.  Of a field in ``endings``, only values
+    count that end so.
     """
 
     outcomes: frozenset[str] = frozenset()
     fields: frozenset[str] = frozenset()
     messages: frozenset[str] = frozenset()
     since: datetime | None = None
+    endings: frozenset[tuple[str, str]] = frozenset()
 
     def is_in(self, event: StoredEvent) -> bool:
         """Whether a line about a mail may decide."""
         return (
             event.get(OUTCOME) in self.outcomes
-            or not self.fields.isdisjoint(event)
+            or any(name in event and self._counts(name, event[name]) for name in self.fields)
             or event.get(MESSAGE) in self.messages
             or (self.since is not None and time_of(event) >= self.since)
         )
+
+    def endings_of(self, name: str) -> tuple[str, ...]:
+        """How a value of one of the fields has to end; none if any value counts."""
+        return tuple(sorted(ending for field, ending in self.endings if field == name))
+
+    def _counts(self, name: str, value: object) -> bool:
+        endings = self.endings_of(name)
+        return not endings or str(value).endswith(endings)
 
 
 @dataclass(frozen=True, slots=True)

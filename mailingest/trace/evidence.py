@@ -8,7 +8,15 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from mailingest.postfix.names import FILTER_ACTION, FILTER_ACTIONS, POSTSUPER_ACTION, REFUSAL
+from mailingest.postfix.names import (
+    ACTION,
+    FILTER_ACTION,
+    FILTER_ACTIONS,
+    MESSAGE_LEVEL,
+    MILTER_RESULT,
+    POSTSUPER_ACTION,
+    REFUSAL,
+)
 from mailingest.stores.criteria import Criteria, Evidence
 from mailingest.trace.verdicts import ATTEMPT
 
@@ -23,6 +31,11 @@ _OF_VERDICT: Final[Mapping[str, Evidence]] = {
         frozenset({"discarded"}),
         frozenset({FILTER_ACTION, FILTER_ACTIONS}),
         frozenset({"discarded", "removed (discarded)"}),
+    ),
+    # A damaged queue file is told of by a warning.
+    "held": Evidence(
+        fields=frozenset({ACTION, MILTER_RESULT, POSTSUPER_ACTION, MESSAGE_LEVEL}),
+        endings=frozenset({(ACTION, "hold"), (MILTER_RESULT, "hold")}),
     ),
     "deleted": Evidence(fields=frozenset({POSTSUPER_ACTION})),
     # And what has just been begun, see `with_evidence`.
@@ -50,6 +63,7 @@ def with_evidence(criteria: Criteria, last: datetime, reach: timedelta) -> Crite
         frozenset().union(*(one.messages for one in found)),
         # A mail that is being tried for the first time has no such line yet.
         last - ATTEMPT if "pending" in criteria.verdicts else None,
+        frozenset().union(*(one.endings for one in found)),
     )
     until = criteria.until + reach if criteria.until is not None else None
     return replace(criteria, evidence=evidence, until=until)

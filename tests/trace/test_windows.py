@@ -7,6 +7,7 @@ from contextlib import redirect_stdout
 from dataclasses import replace
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
+from typing import get_args
 
 import orjson
 import pytest
@@ -22,7 +23,7 @@ from mailingest.stores.sqlite.writer import SqliteWriter
 from mailingest.trace.answer import story_to_json
 from mailingest.trace.engine import trace
 from mailingest.trace.questions import Question
-from mailingest.trace.story import Story
+from mailingest.trace.story import Story, Verdict
 from mailingest.trace.windows import trace_all
 from tests.support.lab import TIMEZONE
 from tests.support.logs import documents_of
@@ -68,6 +69,14 @@ async def test_no_mail_is_missing_and_none_comes_twice(
     assert not any(result.is_cut for result in results)
     told = Counter(_answer(story) for result in results for story in result.stories)
     assert told == Counter(_answer(story) for story in whole.stories)
+
+
+@pytest.mark.parametrize("verdict", get_args(Verdict))
+async def test_a_verdict_finds_all_of_its_mails(store: SqliteReader, verdict: Verdict) -> None:
+    whole = await trace(store, Criteria(), limit=0)
+    asked = await trace(store, Criteria(verdicts=frozenset({verdict})), limit=0)
+    told = Counter(map(_answer, asked.stories))
+    assert told == Counter(_answer(one) for one in whole.stories if one.verdict == verdict)
 
 
 def _answer(story: Story) -> bytes:

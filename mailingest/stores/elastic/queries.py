@@ -79,7 +79,12 @@ def term_query(name: str, term: Term) -> Query:
 
 def evidence_query(evidence: Evidence) -> Query:
     """Lines that may decide."""
-    clauses: list[Query] = [{"exists": {"field": field}} for field in sorted(evidence.fields)]
+    clauses: list[Query] = []
+    for field in sorted(evidence.fields):
+        endings = evidence.endings_of(field)
+        clauses += [{"wildcard": {_keyword(field): {"value": f"*{end}"}}} for end in endings]
+        if not endings:
+            clauses.append({"exists": {"field": field}})
     if evidence.outcomes:
         clauses.append(among([OUTCOME], sorted(evidence.outcomes)))
     if evidence.messages:
