@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 
-.PHONY: run test coverage lock audit man wheel wheelhouse deb container release bench bench-page
+.PHONY: run test test-compiled coverage lock audit man wheel wheel-pure wheel-compiled wheelhouse
+.PHONY: deb container release bench bench-page
 
 CONFIG = $(if $(wildcard mailingest.toml),--config mailingest.toml)
 
@@ -19,6 +20,11 @@ test: $(VENV)/dev
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" .ci/system-packages
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" .ci/check
 
+# The tests once more, on what is in the compiled wheel.
+test-compiled: $(VENV)/dev
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" .ci/system-packages
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" .ci/check-compiled
+
 # The tests once more, with the share of the code that they run; fails where that is too small.
 coverage: export COVERAGE = yes
 coverage: test
@@ -32,26 +38,35 @@ man: $(VENV)/run
 
 BUILD_PATH = $(CURDIR)/$(VENV)/build/bin:$$PATH
 
-# In dist/, the same bytes from the same files.
-wheel: $(VENV)/build/done
-	rm -f dist/mailingest-*.whl
+# In dist/, the same bytes from the same files.  The pure wheel is for every machine, the compiled one
+# for this kind of machine and this version of Python.
+wheel: wheel-pure wheel-compiled
+
+wheel-pure: $(VENV)/build/done
+	rm -f dist/mailingest-*-none-any.whl
 	$(VENV)/build/bin/python -m hatchling build --target wheel
+
+wheel-compiled: export HATCH_BUILD_HOOK_ENABLE_CUSTOM = true
+wheel-compiled: $(VENV)/build/done
+	rm -f dist/mailingest-*-cp*.whl
+	@if command -v cc >/dev/null; then $(VENV)/build/bin/python -m hatchling build --target wheel; \
+	else echo 'No compiled wheel, since there is no C compiler: apt-get install gcc python3-dev'; fi
 
 # All that the wheel needs, in build/wheels: .deb and container are made of it without a network.
 wheelhouse: $(VENV)/build/done
 	PATH="$(BUILD_PATH)" .ci/packages/wheelhouse build/wheels
 
 # For Debian 12 and 13, in dist/.
-deb: wheel wheelhouse
-	.ci/packages/deb dist/mailingest-*.whl build/wheels dist
+deb: wheel-pure wheelhouse
+	.ci/packages/deb dist/mailingest-*-none-any.whl build/wheels dist
 
 # With podman, buildah or docker (whose format has health checks); BASE is the image with Python that it stands on.
 BUILDER ?= podman
 COMMITTED = $(shell git log -1 --format=%ct)
-container: wheel wheelhouse
+container: wheel-pure wheelhouse
 	rm -rf build/container
 	mkdir -p build/container/wheels
-	cp dist/mailingest-*.whl build/wheels/*.whl build/container/wheels
+	cp dist/mailingest-*-none-any.whl build/wheels/*.whl build/container/wheels
 	BUILDAH_FORMAT=docker $(BUILDER) build --network none --tag mailingest \
 	  $(if $(BASE),--build-arg BASE=$(BASE)) --build-arg SOURCE_DATE_EPOCH=$(COMMITTED) \
 	  $(if $(filter docker,$(BUILDER)),,--timestamp $(COMMITTED)) \
@@ -61,7 +76,7 @@ container: wheel wheelhouse
 release:
 	.ci/packages/release-check
 	rm -rf dist
-	$(MAKE) --no-print-directory deb $(VENV)/audit/done
+	$(MAKE) --no-print-directory deb wheel-compiled $(VENV)/audit/done
 	$(VENV)/build/bin/python -m hatchling build --target sdist
 	PATH="$(CURDIR)/$(VENV)/audit/bin:$$PATH" .ci/sbom dist/mailingest.cdx.json
 	cd dist && sha256sum -- * > SHA256SUMS

@@ -79,6 +79,10 @@ class DocumentMaker:
         # The first occurrence in that stream; most lines are one, and share this object.
         self._first = 1
 
+    def anew(self) -> "DocumentMaker":
+        """One for the same type, which has seen no line."""
+        return DocumentMaker(self._default_type)
+
     def make(self, event: Event) -> Document:
         """Make a document of an event, which has its id already or gets the next one."""
         fields = event.fields

@@ -1,7 +1,6 @@
 """Frames in, documents out: all stages of the core in one object, for every way of running it."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from copy import deepcopy
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import chain
@@ -286,10 +285,9 @@ class Pipeline:
         )
         # Those of earlier versions have three or four parts.
         end, end_of_peers = (*third, *[len(rows)] * 2)[:2]
-        # A part that refuses a row has taken those before it: so it is copies that take them.
-        queue_map, tls_sessions, maker, peers = deepcopy(
-            (self.queue_map, self._tls_sessions, self._maker, self.peers)
-        )
+        # A part that refuses a row has taken those before it: so it is new ones that take them.
+        queue_map, maker = self.queue_map.anew(), self._maker.anew()
+        tls_sessions, peers = TlsSessions(), Peers(self.peers.most_hosts)
         try:
             now = float(orjson.loads(rows[0]))
             queue_map.restore(rows[1:first])

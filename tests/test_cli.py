@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mailingest import __version__
+from mailingest import __version__, build
 from tests.support.lab.polling import PATIENCE
 
 COMMANDS = ("run", "replay", "parse", "check", "setup", "retention")
@@ -26,7 +26,7 @@ def mailingest(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_version_is_told() -> None:
     done = mailingest("--version")
-    assert (done.returncode, done.stdout) == (0, f"mailingest {__version__}\n")
+    assert (done.returncode, done.stdout) == (0, f"mailingest {__version__} ({build()})\n")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

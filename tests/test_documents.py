@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailingest import documents
 from mailingest.config import Settings
 from mailingest.documents import Document, DocumentMaker
 from mailingest.postfix.event import Event
@@ -162,10 +161,10 @@ def test_a_snapshot_is_of_the_time_of_its_call() -> None:
     assert list(later) == at_once
 
 
-def test_a_snapshot_has_only_the_last_lines(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(documents, "_SNAPSHOT_LINES", 3)
+def test_a_snapshot_has_only_the_last_lines() -> None:
     maker = DocumentMaker("mail")
-    ids(maker, [event(text) for text in "abcdd"])
+    # The snapshot has 20,000: all but the first.
+    ids(maker, [event("a"), *(event(str(number)) for number in range(19_999)), event("d")])
     again = DocumentMaker("mail")
     again.restore(list(maker.snapshot()))
     anew = ids(DocumentMaker("mail"), [event(text) for text in "ad"])
@@ -185,12 +184,15 @@ def test_identical_lines_are_told_apart_however_many_lie_between_them_in_a_secon
     assert maker.make(event()).id != first
 
 
-def test_only_so_many_lines_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(documents, "_RECENT", 100)
+def test_only_so_many_lines_are_remembered() -> None:
     maker = DocumentMaker("mail")
-    for number in range(1000):
-        maker.make(event(str(number)))
-    assert sum(len(json.loads(line)) for line in maker.snapshot()) <= 200
+    first = maker.make(event()).id
+    between = event()
+    # Two generations of 65,536 lines.
+    for number in range(131_072):
+        between.fields["message"] = str(number)
+        maker.identify(between)
+    assert maker.make(event()).id == first
 
 
 @pytest.mark.parametrize(

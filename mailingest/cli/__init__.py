@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from mailingest import __version__
+from mailingest import __version__, build
 from mailingest.cli import lines, questions, service, store
 from mailingest.cli.options import EXIT_FAILED, EXIT_REFUSED, complain
 from mailingest.errors import MailingestError, UsageError
@@ -39,7 +39,7 @@ def main() -> None:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        print(f"mailingest {__version__}")
+        print(f"mailingest {__version__} ({build()})")
         raise typer.Exit
 
 
@@ -47,7 +47,12 @@ def _version(wanted: bool) -> None:
 def _options(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+        typer.Option(
+            "--version",
+            callback=_version,
+            is_eager=True,
+            help="Show version and build.",
+        ),
     ] = False,
 ) -> None:
     del version

@@ -118,6 +118,16 @@ class QueueMap:
         """About how much memory the mails take."""
         return self._mails.size_bytes
 
+    def anew(self) -> "QueueMap":
+        """One with the same bounds, which knows nothing."""
+        mails = self._mails
+        return QueueMap(
+            wait=self._wait,
+            capacity=mails.most,
+            max_bytes=mails.most_bytes,
+            lifetime=self._lifetime,
+        )
+
     def limit(self, *, capacity: int, max_bytes: int, lifetime: float) -> None:
         """Keep to other bounds from now on; what is known stays known."""
         self._lifetime = lifetime

@@ -76,8 +76,8 @@ class KnownMails:
         """``counters`` are told of live mails that had to go."""
         self.size_bytes = 0
         self._counters = counters
-        self._most = most
-        self._most_bytes = most_bytes
+        self.most = most
+        self.most_bytes = most_bytes
         self._count = 0
         self._hosts: dict[str, _Host] = {}
         # The largest one, the size of the second at that time, and for how long it counts as such.
@@ -88,7 +88,7 @@ class KnownMails:
 
     def limit(self, most: int, most_bytes: int) -> None:
         """Keep to other bounds, as soon as further mails come."""
-        self._most, self._most_bytes = most, most_bytes
+        self.most, self.most_bytes = most, most_bytes
 
     def get(self, host: str, key: str) -> tuple[KnownMail | None, bool]:
         """The mail that has a queue ID, or had it last, and whether it is over."""
@@ -179,9 +179,7 @@ class KnownMails:
     def _evict(self) -> None:
         """Make room if there is none."""
         for _ in range(_MOST_EVICTIONS):
-            if not self._count or (
-                self.size_bytes <= self._most_bytes and self._count <= self._most
-            ):
+            if not self._count or (self.size_bytes <= self.most_bytes and self._count <= self.most):
                 return
             name, mails = self._largest()
             part = mails.over or mails.live

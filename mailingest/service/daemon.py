@@ -21,6 +21,7 @@ from typing import Any, Final
 
 import uvloop
 
+from mailingest import build
 from mailingest.config import Settings
 from mailingest.errors import MailingestError, UsageError, sole_error
 from mailingest.inputs.addresses import address_text
@@ -185,6 +186,7 @@ class Daemon:
                 notify("READY=1")
                 log.info(
                     "started",
+                    build=build(),
                     listens=listeners.places,
                     store=store_place(self._settings),
                 )

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailingest.postfix import enrichment
 from mailingest.postfix.enrichment import QueueMap
 from mailingest.postfix.event import Event
 from mailingest.postfix.known_mails import EnrichmentCounters, KnownMail, KnownMails
@@ -89,15 +88,15 @@ def test_a_key_that_no_mail_can_have_is_not_kept() -> None:
     assert queue_map.counters.facts_too_long == 1
 
 
-def test_events_that_wait_are_bounded_by_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(enrichment, "MOST_WAITING_BYTES", 1_000_000)
+def test_events_that_wait_are_bounded_by_bytes() -> None:
     queue_map = QueueMap()
     ready: list[Event] = []
-    for number in range(100):
+    for number in range(800):
         ready += queue_map.feed(delivery("mx1", f"AAAAA{number:03X}", "x" * 60_000), NOW)
-    assert queue_map.waiting == 9
-    assert len(ready) == 91
-    assert len(queue_map.flush()) == 9
+    # 64 MiB, of which each takes 120,000 bytes.
+    assert queue_map.waiting == 560
+    assert len(ready) == 240
+    assert len(queue_map.flush()) == 560
     assert queue_map.feed(delivery("mx1", "AAAAA001", "x"), NOW) == ()
 
 

@@ -99,7 +99,7 @@ def test_pipx_installs_and_removes_it_as_the_documentation_says(
         ).stdout
         for command in block.commands
     ]
-    assert shown[1] == f"mailingest {__version__}\n"
+    assert shown[1] == f"mailingest {__version__} (pure Python)\n"
     assert not (tmp_path / ".local" / "bin" / "mailingest").exists()
 
 
