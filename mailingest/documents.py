@@ -93,8 +93,7 @@ class DocumentMaker:
         return Document(
             self._index,
             event.id or self.identify(event),
-            # A slice is a copy: what orjson returns keeps 4 or 8 KiB of memory, however short it is.
-            orjson.dumps(fields, default=_base64, option=_WITH_NEWLINE)[:-1],
+            body_of(fields),
             event.seconds,
             fields,
         )
@@ -158,6 +157,12 @@ class DocumentMaker:
         if len(self._recent) >= _RECENT:
             self._older, self._recent = self._recent, {}
         return occurrence
+
+
+def body_of(fields: Mapping[str, Any]) -> bytes:
+    """The JSON object of an event's fields."""
+    # A slice is a copy: what orjson returns keeps 4 or 8 KiB of memory, however short it is.
+    return orjson.dumps(fields, _base64, _WITH_NEWLINE)[:-1]
 
 
 def _base64(value: object) -> str:

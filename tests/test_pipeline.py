@@ -1,9 +1,11 @@
 """The core as a whole: bytes in, documents out, nothing lost on the way."""
 
+import gzip
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import cache
 from hashlib import blake2b
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given
@@ -14,12 +16,14 @@ from mailingest.documents import Document, DocumentMaker
 from mailingest.pipeline import Pipeline
 from mailingest.postfix.enrichment import WAIT, QueueMap
 from mailingest.postfix.parser import EventParser
+from mailingest.postfix.selection import is_of_a_mail
 from mailingest.syslog.arrival import TIME_IMPLAUSIBLE
 from mailingest.syslog.header import HEADER_NOMATCH, TIME_NOMATCH
 from mailingest.syslog.peers import PEER_UNKNOWN
 from mailingest.syslog.sources import Source
 from mailingest.wiring import build_decoder, read_definitions
 
+DATA = Path(__file__).parent / "data"
 START = 1_795_500_000.0  # 2026-11-24 06:00:00 UTC
 SETTINGS = Settings.model_validate({"syslog": {"timezone": "UTC"}})
 
@@ -146,6 +150,40 @@ def test_lines_that_come_again_from_a_snapshot_on_have_the_ids_that_they_had(
     assert {one.id for one in again} <= {one.id for one in made}
     assert len({one.id for one in made}) == len(made)
     assert len({one.id for one in again}) == len(again)
+
+
+@given(frames=st.lists(FRAMES, max_size=12), only_deliveries=st.booleans())
+@example(frames=MAIL, only_deliveries=False)
+@example(frames=MAIL, only_deliveries=True)
+def test_lines_that_come_together_have_the_bodies_of_lines_that_come_alone(
+    frames: list[bytes], only_deliveries: bool
+) -> None:
+    wanted = is_of_a_mail if only_deliveries else None
+    together, alone = (
+        Pipeline(
+            build_decoder(SETTINGS, live=False),
+            parser(),
+            QueueMap(wait=WAIT),
+            DocumentMaker("mail"),
+            live=False,
+            wanted=wanted,
+        )
+        for _ in range(2)
+    )
+    bodies = together.bodies(frames, START)
+
+    assert bodies == [one.body for frame in frames for one in alone.feed(frame, START)]
+    assert together.counters == alone.counters
+
+
+def test_the_lines_of_a_log_have_the_same_bodies_in_blocks_of_any_size() -> None:
+    log = gzip.decompress((DATA / "scenarios" / "mail.log.gz").read_bytes()).splitlines()
+    one_by_one, in_blocks = pipeline(live=False), pipeline(live=False)
+    expected = [one.body for text in log for one in one_by_one.feed(text, START)]
+    blocks = [log[at : at + 400] for at in range(0, len(log), 400)]
+
+    assert [body for block in blocks for body in in_blocks.bodies(block, START)] == expected
+    assert in_blocks.counters == one_by_one.counters
 
 
 def test_live_and_replay_give_the_same_documents() -> None:

@@ -30,18 +30,16 @@ def parse(
     pipeline = build_pipeline(settings, live=False, wait=0.0, everything=True)
     gc_tuning.tune()
     for file in log_files(settings, arguments, year):
-        feed, mtime = pipeline.feed, file.mtime
         span = pipeline.begin_file()
         for block in file.blocks():
-            bodies = [document.body for line in block.lines for document in feed(line, mtime)]
-            out.write(_lines(bodies))
+            out.write(_lines(pipeline.bodies(block.lines, file.mtime)))
             out.flush()
         tell_doubt(file, span)
 
 
 def _lines(bodies: Sequence[bytes]) -> bytes:
     """Bodies as lines of output.  JSON has no control characters but DEL; most of it is ASCII."""
-    lines = b"".join([body + b"\n" for body in bodies])
+    lines = b"\n".join([*bodies, b""])
     if lines.isascii() and b"\x7f" not in lines:
         return lines
     return "".join([f"{escape_terminal_json(body)}\n" for body in bodies]).encode()
