@@ -40,6 +40,7 @@ from tests.support.lab.recording import (
     tracer_of,
 )
 from tests.support.ports import free_port
+from tests.support.sqlite import stored_bodies
 
 SYNCS: Final = ("always", "interval")
 STORES: Final = ("sqlite", "ndjson")
@@ -215,8 +216,7 @@ def _events(state: Path, store: str) -> Iterator[Event]:
         return
     for path in (state / "mail").glob("*.sqlite"):
         with closing(sqlite3.connect(path)) as day:
-            for (body,) in day.execute("SELECT body FROM documents"):
-                yield json.loads(body)
+            yield from (body for _, body in stored_bodies(day))
 
 
 def run_cuts(directory: Path, rounds: int, seed: int, bursts: int = 150) -> dict[str, int]:

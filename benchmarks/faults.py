@@ -69,6 +69,7 @@ from mailingest.delivery.deadletters import read_lines
 from tests.support.lab.daemon import Daemon
 from tests.support.ports import free_port
 from tests.support.servers import ELASTICSEARCH, OPENSEARCH, SearchServer
+from tests.support.sqlite import count_stored, stored_bodies
 
 MODES: Final = ("mixed", "kills", "damage", *SHIPPED_MODES, "power")
 STORES: Final = ("elasticsearch", "opensearch", "sqlite")
@@ -367,7 +368,7 @@ class Campaign:
         total = 0
         for path in (self._directory / "state" / "mail").glob("*.sqlite"):
             with closing(_database(path)) as day:
-                total += day.execute("SELECT count(*) FROM documents").fetchone()[0]
+                total += count_stored(day)
         return total
 
     def _in_server(self) -> Iterator[Event]:
@@ -470,8 +471,7 @@ def _database(path: Path, mode: str = "ro") -> sqlite3.Connection:
 def _in_sqlite(directory: Path) -> Iterator[Event]:
     for path in (directory / "state" / "mail").glob("*.sqlite"):
         with closing(_database(path)) as day:
-            for (body,) in day.execute("SELECT body FROM documents"):
-                yield json.loads(body)
+            yield from (body for _, body in stored_bodies(day))
 
 
 def main() -> None:

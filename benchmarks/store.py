@@ -7,6 +7,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
+from tests.support.sqlite import count_stored
+
 CONFIG: Final = """
 [[inputs.udp]]
 host = "127.0.0.1"
@@ -29,7 +31,7 @@ def stored(directory: Path) -> int:
     for file in directory.glob("mail/*.sqlite"):
         with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=30)) as database:
             try:
-                total += database.execute("SELECT count(*) FROM documents").fetchone()[0]
+                total += count_stored(database)
             except sqlite3.OperationalError as error:
                 # The daemon has created the file and not yet its table.
                 if "no such table" not in str(error):

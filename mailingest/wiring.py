@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mailingest.postfix.fields import Field
     from mailingest.postfix.parser import EventParser
     from mailingest.stores.logfiles.parsing import LineReading
+    from mailingest.stores.sqlite.store import SqliteStore
     from mailingest.syslog.header import RecordDecoder
 
 SECONDS_OF_A_DAY = 86_400.0
@@ -221,6 +222,15 @@ def build_store(settings: Settings, only: str | None = None) -> Store:
     from mailingest.stores.sqlite.store import SqliteStore
 
     return SqliteStore(settings.sqlite_directory, types)
+
+
+def embedded_store(settings: Settings, only: str | None = None) -> "SqliteStore":
+    """The store if it is the embedded one; raises UsageError for another."""
+    if settings.elasticsearch.hosts or settings.ndjson.path is not None:
+        raise UsageError(f"only for the embedded store, and events go to {store_place(settings)}")
+    from mailingest.stores.sqlite.store import SqliteStore
+
+    return SqliteStore(settings.sqlite_directory, settings.type_names if only is None else (only,))
 
 
 def store_place(settings: Settings) -> str:

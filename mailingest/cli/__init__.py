@@ -80,6 +80,12 @@ app.command("web-user")(service.web_user)
 app.command("config")(service.show_config)
 app.command()(service.units)
 
+app.command()(store.export)
+_store = _group("store", "The files of the embedded store.")
+_store.command("stats")(store.show_stats)
+_store.command("compact")(store.compact)
+_store.command("forget")(store.forget)
+
 _deadletter = _group("deadletter", "The documents that the store refused.")
 _deadletter.command("list")(store.list_dead_letters)
 _deadletter.command("show")(store.show_dead_letter)

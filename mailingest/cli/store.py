@@ -1,4 +1,4 @@
-"""Commands that look after the store: setup, retention, deadletter."""
+"""Commands that look after the store: setup, retention, export, store, deadletter."""
 
 import sys
 from datetime import UTC, datetime
@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from mailingest.cli import completion
 from mailingest.cli.options import EXIT_FAILED, ConfigOption, start
 from mailingest.errors import UsageError
 
@@ -84,6 +85,76 @@ def retention(
     from mailingest.commands.retention import run as run_retention
 
     run_retention(start(config), dry_run=dry_run)
+
+
+def export(
+    since: Annotated[
+        str | None, typer.Option(help="30m, 7d, yesterday, 15:40, 2026-11-24.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="The same forms; not included.")] = None,
+    only: Annotated[
+        str | None,
+        typer.Option(
+            "--type",
+            metavar="TYPE",
+            help="Events of this type only; all types otherwise.",
+            show_default=False,
+            autocompletion=completion.types,
+        ),
+    ] = None,
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="FILE", help="A new file; - is stdout.")
+    ] = "-",
+    config: ConfigOption = None,
+) -> None:
+    """Write the events of the embedded store as NDJSON, a line each, oldest first.
+
+    mailingest export --since 2026-11-24 --until 2026-11-25 --output day.ndjson
+
+    The daemon may go on meanwhile.  Exit code 1: something could not be read, and what was written
+    is not all.
+    """
+    from mailingest.commands.export import run as run_export
+
+    run_export(start(config), output, since=since, until=until, only=only)
+
+
+def show_stats(
+    config: ConfigOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a day.")] = False,
+) -> None:
+    """Show what each day of the embedded store holds, and how many bytes an event takes.
+
+    Below each day are the tables and indices with their bytes an event.
+    """
+    from mailingest.commands.store import stats
+
+    stats(start(config), as_json=as_json)
+
+
+def compact(config: ConfigOption = None) -> None:
+    """Pack the days of the embedded store that are over, also those of earlier versions.
+
+    The daemon does so by itself, once a day is over; it may go on meanwhile.  The command can be
+    interrupted, and goes on where it was the next time.
+    """
+    from mailingest.commands.store import compact as run_compact
+
+    run_compact(start(config))
+
+
+def forget(
+    text: Annotated[str, typer.Argument(metavar="ADDRESS", show_default=False)],
+    config: ConfigOption = None,
+) -> None:
+    """Delete all events with an address, or another text, from the days that are over.
+
+    Upper and lower case are the same.  A mail has two sides: without these lines, the other side
+    cannot be traced any more.  The daemon may go on meanwhile.
+    """
+    from mailingest.commands.store import forget as run_forget
+
+    run_forget(start(config), text)
 
 
 def list_dead_letters(

@@ -25,6 +25,17 @@ ABOUT_A_MAIL: Final = (
 )
 """Fields of which a line about a mail, or the refusal of one, has at least one."""
 
+DECIDING_FIELDS: Final = frozenset(
+    {
+        "filter_action",
+        "filter_actions",
+        "postfix_action",
+        "postfix_postsuper_action",
+        "postfix_refusal",
+    }
+)
+"""Fields that few lines have, and that may decide on a mail: stores can look them up."""
+
 _ABOUT_A_MAIL: Final = frozenset(ABOUT_A_MAIL)
 _LINKS: Final = frozenset(LINKS)
 _EDGES: Final = ("connect from ", "disconnect from ")

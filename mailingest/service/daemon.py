@@ -45,7 +45,7 @@ from mailingest.spool.records import Position
 from mailingest.spool.snapshot import restore
 from mailingest.spool.status_socket import status_served
 from mailingest.stores.threads import in_thread
-from mailingest.wiring import store_place
+from mailingest.wiring import build_store, store_place
 
 # Delivery lines that wait for their qmgr line go out about this many seconds late at most.
 _TICK_SECONDS: Final = 0.5
@@ -53,6 +53,7 @@ _TICK_SECONDS: Final = 0.5
 _POSITIONS_SECONDS: Final = 5.0
 # Dead letters that a command has taken away are counted this long at most.
 _MEASURE_SECONDS: Final = 60.0
+_HOUSE_SECONDS: Final = 1800.0
 # Another kind of signal that comes within this many seconds belongs to the first one: Ctrl-C sends
 # SIGINT to all processes of a terminal, and what has started the daemon passes it on as SIGTERM.
 _PASSED_ON_SECONDS: Final = 5.0
@@ -250,6 +251,7 @@ class Daemon:
             _every(lambda: _POSITIONS_SECONDS, self._save_positions),
             self._reload_after_hangup(),
             self._measure_dead_letters(),
+            self._keep_house(),
             self._keep_systemd_informed(),
         ]
         if (interval := watchdog_interval()) is not None:
@@ -315,6 +317,14 @@ class Daemon:
         while True:
             await in_thread(self._parts.dead_letters.measure)
             await asyncio.sleep(_MEASURE_SECONDS)
+
+    async def _keep_house(self) -> None:
+        while True:
+            await asyncio.sleep(_HOUSE_SECONDS)
+            try:
+                await build_store(self._settings).keep_house()
+            except MailingestError as error:
+                log.warning("days that are over cannot be made smaller", reason=str(error))
 
     async def _sync_spool(self) -> None:
         """For a power failure, as often as is set."""

@@ -242,6 +242,12 @@ class Store(Protocol):
         gone; with ``dry_run`` it is only reported.  Raises UsageError or StoreUnavailable.
         """
 
+    async def keep_house(self) -> None:
+        """Do what makes days that are over smaller, if there is any; what was done is logged.
+
+        The service asks for it now and then, and cancels it when it ends.
+        """
+
     async def set_up(
         self,
         days: Mapping[str, int | None],

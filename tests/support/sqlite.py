@@ -1,5 +1,6 @@
 """What the SQLite store holds, for tests of all that writes into it."""
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime
@@ -8,7 +9,10 @@ from typing import Any
 
 import orjson
 
+from mailingest.stores.sqlite.contents import contents
 from mailingest.stores.sqlite.files import day_files, open_for_reading
+
+_RECIPIENTS = ("postfix_to", "postfix_orig_to")
 
 
 class StoredDocuments:
@@ -27,24 +31,33 @@ class StoredDocuments:
         limit: int = 1000,
     ) -> Iterator[dict[str, Any]]:
         """The documents, newest first, at most ``limit``, times taken to the whole second."""
-        where, values = "TRUE", list[object]()
-        if recipient is not None:
-            where += " AND (postfix_to = ? OR postfix_orig_to = ?)"
-            values += [recipient.casefold()] * 2
-        if since is not None:
-            where += " AND time >= ?"
-            values.append(int(since.timestamp()))
-        if until is not None:
-            where += " AND time < ?"
-            values.append(int(until.timestamp()))
-        query = f"SELECT body FROM documents WHERE {where} ORDER BY time DESC, rowid DESC LIMIT ?"
+        wanted = recipient.casefold() if recipient is not None else None
         for path in day_files(self._directory, [self._prefix], since, until):
             connection = open_for_reading(path)
             if connection is None:
                 continue
             with closing(connection):
-                for (body,) in connection.execute(query, [*values, limit]):
-                    yield orjson.loads(body)
-                    limit -= 1
-            if limit <= 0:
-                return
+                for one in reversed(list(contents(connection))):
+                    body = orjson.loads(one.line)
+                    names = {str(body.get(name)).casefold() for name in _RECIPIENTS}
+                    if (
+                        (wanted is None or wanted in names)
+                        and (since is None or one.second >= int(since.timestamp()))
+                        and (until is None or one.second < int(until.timestamp()))
+                    ):
+                        yield body
+                        limit -= 1
+                        if limit <= 0:
+                            return
+
+
+def stored_bodies(connection: sqlite3.Connection) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Ids and bodies of the documents of an open file."""
+    for one in contents(connection):
+        yield one.document_id, orjson.loads(one.line)
+
+
+def count_stored(connection: sqlite3.Connection) -> int:
+    """How many documents an open file of this version has."""
+    [count] = connection.execute("SELECT coalesce(sum(count), 0) FROM blocks").fetchone()
+    return int(count)

@@ -10,6 +10,7 @@ from tests.docs.blocks import ROOT, blocks_of
 from tests.support.lab.daemon import Daemon
 from tests.support.lab.polling import wait_until
 from tests.support.site import Site, numbered, texts
+from tests.support.sqlite import count_stored
 
 
 def copy_command() -> str:
@@ -30,8 +31,7 @@ def copying(day: Path, to: Path) -> subprocess.Popen[bytes]:
 def stored(path: Path) -> int:
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-        [count] = connection.execute("SELECT count(*) FROM documents").fetchone()
-    return int(count)
+        return count_stored(connection)
 
 
 def test_a_day_that_is_written_is_copied_whole_and_can_be_put_back(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """Real mails through real Postfix, real rsyslog and the real daemon into each kind of store."""
 
-import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -21,7 +20,7 @@ from tests.support.lab.polling import wait_until
 from tests.support.lab.scenarios import GREYLISTED, SCENARIOS
 from tests.support.ports import free_port
 from tests.support.servers import ELASTICSEARCH, SearchServer
-from tests.support.sqlite import StoredDocuments
+from tests.support.sqlite import StoredDocuments, stored_bodies
 
 pytest_plugins = ["tests.support.lab.fixture"]
 pytestmark = pytest.mark.lab
@@ -96,10 +95,9 @@ def in_sqlite(directory: Path) -> list[Stored]:
     documents = []
     for path in directory.glob("mail-*.sqlite"):
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as day:
-            rows = day.execute("SELECT id, body FROM documents").fetchall()
-        documents += [
-            Stored(path.stem, document_id, json.loads(body)) for document_id, body in rows
-        ]
+            documents += [
+                Stored(path.stem, document_id, body) for document_id, body in stored_bodies(day)
+            ]
     return documents
 
 

@@ -243,10 +243,18 @@ while not os.path.exists(sys.argv[1]):
 print(json.dumps([sent, resets]))
 """
 COUNT = """
-import pathlib, sqlite3
-days = pathlib.Path("/var/lib/mailingest/mail").glob("mail-2*.sqlite")
-query = "SELECT count(*) FROM documents WHERE postfix_queueid LIKE '4_00%'"
-print(sum(sqlite3.connect(day).execute(query).fetchone()[0] for day in days))
+import pathlib, re, sqlite3, zstandard
+count = 0
+for path in pathlib.Path("/var/lib/mailingest/mail").glob("mail-2*.sqlite"):
+    day = sqlite3.connect(path)
+    known = {
+        number: zstandard.ZstdDecompressor(dict_data=zstandard.ZstdCompressionDict(dictionary))
+        for number, dictionary in day.execute("SELECT number, dictionary FROM dictionaries")
+    }
+    for (frame,) in day.execute("SELECT body FROM blocks"):
+        text = known[zstandard.get_frame_parameters(frame).dict_id].decompress(frame)
+        count += len(re.findall(rb'"postfix_queueid":"4.00', text))
+print(count)
 """
 
 

@@ -83,6 +83,9 @@ class ElasticStore:
                 self.connection(), name, kept, today=today, dry_run=dry_run, report=report
             )
 
+    async def keep_house(self) -> None:
+        """Nothing to do."""
+
     async def set_up(
         self,
         days: Mapping[str, int | None],

@@ -47,6 +47,9 @@ class NdjsonStore:
     ) -> None:
         raise UsageError("retention: NDJSON files are for logrotate(8) to delete")
 
+    async def keep_house(self) -> None:
+        """Nothing to do."""
+
     async def set_up(
         self,
         days: Mapping[str, int | None],

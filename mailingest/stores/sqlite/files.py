@@ -2,7 +2,8 @@
 
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Final
 
 from mailingest.errors import StoreUnavailable, UsageError
 from mailingest.logs.logger import log
-from mailingest.ownership import create_own, why_not_writable, why_unreadable
+from mailingest.ownership import create_own, is_denied, why_not_writable, why_unreadable
 from mailingest.spool.files import sync_directory
 from mailingest.stores.days import day_of, touches, type_of
 from mailingest.stores.sqlite.schema import bring_up_to_date, schema_version
@@ -22,12 +23,13 @@ COMPANIONS: Final = ("-wal", "-shm")
 DAMAGED: Final = ".damaged-"
 """What is added to the name of a file that is set aside, before the time of that."""
 
-# Larger pages than the usual 4 KiB hold bodies of some 700 bytes with less waste.  The log is
+# Larger pages than the usual 4 KiB hold blocks of some 2 KiB with less waste.  The log is
 # folded into the database each 16 MiB, so that a page that many batches touch is copied once.
 # NORMAL in WAL mode: a commit survives the death of the process; a power failure may take the
 # commits since the last checkpoint or `sync_log`, but never damages the file.
 _SETTINGS: Final = (
     "PRAGMA page_size = 8192",
+    "PRAGMA auto_vacuum = INCREMENTAL",
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = NORMAL",
     "PRAGMA wal_autocheckpoint = 2048",
@@ -98,7 +100,7 @@ def open_for_reading(path: Path) -> sqlite3.Connection | None:
     of a newer version, and what sqlite3 raises.
     """
     address = f"{path.absolute().as_uri()}?mode=ro"
-    connection = sqlite3.connect(address, uri=True)
+    connection = sqlite3.connect(address, uri=True, isolation_level=None)
     try:
         try:
             version = schema_version(connection, path)
@@ -111,7 +113,7 @@ def open_for_reading(path: Path) -> sqlite3.Connection | None:
                 raise
             # There is no log, so nobody is writing: the file may be taken as unchanging.
             connection.close()
-            connection = sqlite3.connect(f"{address}&immutable=1", uri=True)
+            connection = sqlite3.connect(f"{address}&immutable=1", uri=True, isolation_level=None)
             version = schema_version(connection, path)
     except BaseException:
         connection.close()
@@ -119,6 +121,8 @@ def open_for_reading(path: Path) -> sqlite3.Connection | None:
     if version == 0:
         connection.close()
         return None
+    # All that a question reads is of one moment: blocks may be packed again meanwhile.
+    connection.execute("BEGIN")
     return connection
 
 
@@ -201,6 +205,18 @@ def entries(directory: Path) -> list[Path]:
         raise UsageError(why_unreadable(directory)) from error
     except OSError as error:
         raise UsageError(f"sqlite directory {directory}: {error.strerror}") from error
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Raise StoreUnavailable, which names the file, for what sqlite3 raises."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        denied = [one for one in with_companions(path) if is_denied(one, os.R_OK | os.W_OK)]
+        if denied:
+            raise UsageError(why_not_writable(denied[0])) from error
+        raise StoreUnavailable(f"{path}: {error}") from error
 
 
 def set_aside(path: Path) -> Path:

@@ -1,7 +1,7 @@
 """What a trace and the overview ask the embedded store."""
 
 import sqlite3
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -12,19 +12,24 @@ from mailingest.postfix.index_keys import UNMATCHED
 from mailingest.postfix.names import MESSAGE_ID, QUEUE_ID
 from mailingest.stores.counts import Counts, TimeBuckets
 from mailingest.stores.criteria import FIELDS_OF, Criteria, may_be_about, terms_of
-from mailingest.stores.events import is_of_sessions
+from mailingest.stores.events import StoredEvent, is_of_sessions, time_of
 from mailingest.stores.gaps import summed
 from mailingest.stores.protocol import Found, Progress, Span, no_progress
+from mailingest.stores.sqlite import blocks, earlier
+from mailingest.stores.sqlite.blocks import Blocks
+from mailingest.stores.sqlite.bounds import Bounds
 from mailingest.stores.sqlite.counts import add_day, keep_most
-from mailingest.stores.sqlite.lookups import Rows, by_term, by_values, collect, fetch, look_up
-from mailingest.stores.sqlite.scanning import EVERY, Filter, of_evidence, of_term, scan
-from mailingest.stores.sqlite.visiting import Bounds, Days
+from mailingest.stores.sqlite.keys import LINKED, Lookup, by_term, by_values
+from mailingest.stores.sqlite.schema import has_blocks, has_earlier_documents
+from mailingest.stores.sqlite.searching import how_many, look_up, scan
+from mailingest.stores.sqlite.visiting import Days
+from mailingest.stores.sqlite.wanted import EVERY, Wanted, of_evidence, of_term
 from mailingest.stores.threads import in_thread
 
 T = TypeVar("T")
 
-# These have columns of their own; anything else is looked for in the text of the documents.
-_IN_COLUMNS: Final = ("message_id", "recipient", "sender", "sasl_user")
+# These are in the index; anything else is looked for in the text of the documents.
+_IN_INDEX: Final = ("message_id", "recipient", "sender", "sasl_user")
 
 
 class SqliteReader:
@@ -32,8 +37,8 @@ class SqliteReader:
 
     Nothing is written, and no right to write is needed.  A file that cannot be read is logged and
     is a gap, and the others are asked.  Whole addresses, their beginnings, Message-IDs and queue
-    IDs are found by an index; domains and other parts of addresses by reading an index through;
-    anything else by reading the documents of the time span.
+    IDs are found by an index; domains and other parts of addresses by reading the addresses of each
+    day through; anything else by reading the documents of the time span.
     """
 
     def __init__(self, directory: Path, *types: str, progress: Progress = no_progress) -> None:
@@ -62,7 +67,7 @@ class SqliteReader:
         """All events of queue IDs and Message-IDs."""
         lookups = [
             by_values(QUEUE_ID, queue_ids),
-            by_values("linked", queue_ids),
+            by_values(LINKED, queue_ids),
             by_values(MESSAGE_ID, [one.casefold() for one in message_ids]),
         ]
         bounds = Bounds(since, until)
@@ -77,7 +82,7 @@ class SqliteReader:
     ) -> Found:
         """The lines about SMTP sessions."""
         wanted = set(sessions)
-        lookups = [by_values("linked", {pid for _, _, pid in sessions})]
+        lookups = [by_values(LINKED, {pid for _, _, pid in sessions})]
         bounds = Bounds(since, until)
         found = await self._in_thread(partial(look_up, lookups=lookups, bounds=bounds, limit=limit))
         events = [event for event in found.events if is_of_sessions(event, wanted)]
@@ -85,7 +90,7 @@ class SqliteReader:
 
     async def unmatched(self, criteria: Criteria, limit: int) -> Found:
         """Lines that no pattern matched, and that may be about what is asked for."""
-        lookups = [by_values("linked", [UNMATCHED])]
+        lookups = [by_values(LINKED, [UNMATCHED])]
         bounds = Bounds(criteria.since, criteria.until)
         found = await self._in_thread(partial(look_up, lookups=lookups, bounds=bounds, limit=limit))
         events = [event for event in found.events if may_be_about(event, criteria)]
@@ -104,29 +109,36 @@ class SqliteReader:
 
 
 def _span(days: Days) -> Span | None:
-    ends: list[datetime] = []
+    times: list[datetime] = []
 
     def ask(path: Path, connection: sqlite3.Connection) -> bool:
-        for which in ("min", "max"):
-            query = (
-                f"""SELECT {which}(json_extract(body, '$."@timestamp"')) FROM documents"""  # noqa: S608
-                f" WHERE time = (SELECT {which}(time) FROM documents)"
-            )
-            [stamp] = connection.execute(query).fetchone()
-            if stamp is not None:
-                ends.append(datetime.fromisoformat(stamp))
-        return not ends
+        times.extend(map(time_of, _at_the_ends(days, connection)))
+        return not times
 
     newest = days.within(Bounds())
     days.visit(newest, ask)
-    last = max(ends, default=None)
+    last = max(times, default=None)
     if last is None:
         if days.gaps:
             raise StoreUnavailable("; ".join(gap.text for gap in summed(days.gaps)))
         return None
-    ends.clear()
+    times.clear()
     days.visit(newest[::-1], ask)
-    return Span(min(ends, default=last), last)
+    return Span(min(times, default=last), last)
+
+
+def _at_the_ends(days: Days, connection: sqlite3.Connection) -> Iterator[StoredEvent]:
+    """The events of the first and of the last second of a file."""
+    if has_blocks(connection) and (ends := blocks.first_and_last(connection)) is not None:
+        reading = Blocks(connection, days.go_on)
+        for end in ends:
+            for place in reading.touching(end):
+                for one in reading.documents(place.number):
+                    if one.second == end:
+                        yield one.event()
+    if has_earlier_documents(connection):
+        for end in earlier.first_and_last(connection):
+            yield from earlier.at(connection, end)
 
 
 def _counts(days: Days, buckets: TimeBuckets) -> Counts:
@@ -149,29 +161,41 @@ def _counts(days: Days, buckets: TimeBuckets) -> Counts:
 def _find(days: Days, criteria: Criteria, limit: int, progress: Progress) -> Found:
     """Events of the term that the fewest lines meet, so that few are left out."""
     bounds = Bounds(criteria.since, criteria.until)
-    terms = terms_of(criteria)
-    by_index: list[Rows] = []
-    by_whole_index: list[Rows] = []
+    quick: list[list[Lookup]] = []
+    slow: list[list[Lookup]] = []
     if criteria.queue_id is not None:
         queue_id = [criteria.queue_id]
-        by_index.append(Rows([by_values(QUEUE_ID, queue_id), by_values("linked", queue_id)]))
-    for name in _IN_COLUMNS:
-        if (term := terms.get(name)) is not None:
-            rows = Rows([by_term(column, term) for column in FIELDS_OF[name]])
-            is_quick = term.comparison in ("equals", "starts")
-            (by_index if is_quick else by_whole_index).append(rows)
-    if not by_index and not by_whole_index:
-        return scan(days, _filter_of(criteria), bounds, limit, progress)
-    candidates: list[Rows] = []
-    for stage in (by_index, by_whole_index):
-        collect(days, stage, bounds, limit + 1)
-        candidates += stage
-        if any(rows.count <= limit for rows in candidates):
+        quick.append([by_values(QUEUE_ID, queue_id), by_values(LINKED, queue_id)])
+    for name, term in terms_of(criteria).items():
+        if name not in _IN_INDEX or (name == "message_id" and term.comparison != "equals"):
+            continue
+        lookups = [by_term(column, term) for column in FIELDS_OF[name]]
+        (quick if term.comparison in ("equals", "starts") else slow).append(lookups)
+    if not quick and not slow:
+        return scan(days, _wanted(criteria), bounds, limit, progress)
+    return look_up(days, _rarest(days, quick, slow, bounds, limit), bounds, limit)
+
+
+def _rarest(
+    days: Days,
+    quick: Sequence[list[Lookup]],
+    slow: Sequence[list[Lookup]],
+    bounds: Bounds,
+    limit: int,
+) -> list[Lookup]:
+    """Those of the look-ups that the fewest documents meet; slow ones are not tried in vain."""
+    if len(quick) + len(slow) == 1:
+        return [*quick, *slow][0]
+    counted: list[tuple[int, list[Lookup]]] = []
+    for several in (quick, slow):
+        counts = how_many(days, several, bounds, limit + 1) if several else []
+        counted += zip(counts, several, strict=True)
+        if any(count <= limit for count, _ in counted):
             break
-    return fetch(days, min(candidates, key=lambda rows: rows.count), limit)
+    return min(counted, key=lambda one: one[0])[1]
 
 
-def _filter_of(criteria: Criteria) -> Filter:
+def _wanted(criteria: Criteria) -> Wanted:
     """What is looked for in the documents where no index helps."""
     for name, term in terms_of(criteria).items():
         return of_term(name, term)

@@ -5,61 +5,31 @@ from pathlib import Path
 from typing import Final
 
 from mailingest.errors import UsageError
-from mailingest.postfix.names import (
-    MESSAGE_ID,
-    ORIGINAL_RECIPIENT,
-    QUEUE_ID,
-    RECIPIENT,
-    SASL_USERNAME,
-    SENDER,
-)
+from mailingest.stores.sqlite.compression import add_start
 from mailingest.stores.sqlite.summary import TABLE, add_table
 
-SCHEMA_VERSION: Final = 3
-"""Kept in each file as ``user_version``.  Version 1 had no summary, 2 no column of logins."""
+SCHEMA_VERSION: Final = 4
+"""Kept in each file as ``user_version``.  Version 1 had no summary, 2 no column of logins, 3 had a
+row for each document in a table ``documents``."""
 
-# The body is stored as text, so that SQLite's own JSON functions read it.  Each searched
-# field has a column of its own; its index leaves out the documents without the field, which
-# are most of them.  Addresses and Message-IDs are case-folded, queue IDs are not: long queue
-# IDs differ by case (postconf(5), enable_long_queue_ids).  The time in an index gives the newest
-# documents first without a look at any other.  `linked` is what only a trace asks for: the other
-# queue ID that a line names, the process id of a line about a session, or a mark for lines that no
-# pattern matched.
-_SEARCHED: Final = (
-    QUEUE_ID,
-    RECIPIENT,
-    ORIGINAL_RECIPIENT,
-    SENDER,
-    MESSAGE_ID,
-    "linked",
-    SASL_USERNAME,
-)
-
-
-def _index(name: str) -> str:
-    return f'CREATE INDEX "by_{name}" ON documents("{name}", time) WHERE "{name}" IS NOT NULL'
-
-
-def stored_login() -> str:
-    """The login of a document, as an expression of SQL on its body."""
-    return f"json_extract(body, '$.\"{SASL_USERNAME}\"')"
-
-
+# `ids` and `body` are told in `packing` and `compression`; times are seconds since 1970.  What is
+# read without the body stands before it.  An index has each key of a block's documents once, as a
+# hash, with the number of the block.  Numbers of blocks grow in the order in which they came.
 _SCHEMA: Final = (
-    "CREATE TABLE documents (id TEXT PRIMARY KEY NOT NULL, time INTEGER NOT NULL, "
-    "body TEXT NOT NULL, " + ", ".join(f'"{name}" TEXT' for name in _SEARCHED) + ")",
-    "CREATE INDEX by_time ON documents(time)",
-    *map(_index, _SEARCHED),
-    TABLE,
+    "CREATE TABLE blocks (number INTEGER PRIMARY KEY, first INTEGER NOT NULL, "
+    "last INTEGER NOT NULL, count INTEGER NOT NULL, is_compact INTEGER NOT NULL, "
+    "ids BLOB NOT NULL, odd TEXT, "
+    "body BLOB NOT NULL)",
+    "CREATE INDEX by_last ON blocks(last, first)",
+    "CREATE INDEX loose ON blocks(first) WHERE NOT is_compact",
+    "CREATE TABLE postings (key INTEGER NOT NULL, block INTEGER NOT NULL, "
+    "PRIMARY KEY (key, block)) WITHOUT ROWID",
+    "CREATE TABLE addresses (kind INTEGER NOT NULL, text TEXT NOT NULL, "
+    "PRIMARY KEY (kind, text)) WITHOUT ROWID",
+    "CREATE TABLE dictionaries (number INTEGER PRIMARY KEY, digest BLOB NOT NULL, "
+    "dictionary BLOB NOT NULL)",
 )
-_LOGINS_SINCE: Final = 3
-# What was stored before has its login in the text only.
-_ADD_LOGINS: Final = (
-    f'ALTER TABLE documents ADD COLUMN "{SASL_USERNAME}" TEXT',
-    f'UPDATE documents SET "{SASL_USERNAME}" = lower({stored_login()})'  # noqa: S608
-    f" WHERE instr(body, '\"{SASL_USERNAME}\"') AND {QUEUE_ID} IS NOT NULL",
-    _index(SASL_USERNAME),
-)
+_BLOCKS_SINCE: Final = 4
 
 
 def schema_version(connection: sqlite3.Connection, path: Path) -> int:
@@ -72,24 +42,34 @@ def schema_version(connection: sqlite3.Connection, path: Path) -> int:
     return version
 
 
-def has_logins(connection: sqlite3.Connection) -> bool:
-    """Whether a file has the column of logins."""
+def has_blocks(connection: sqlite3.Connection) -> bool:
+    """Whether a file has the tables of this version."""
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-    return version >= _LOGINS_SINCE
+    return version >= _BLOCKS_SINCE
+
+
+def has_earlier_documents(connection: sqlite3.Connection) -> bool:
+    """Whether a file has the table that earlier versions kept documents in."""
+    query = "SELECT 1 FROM sqlite_master WHERE name = 'documents'"
+    return connection.execute(query).fetchone() is not None
 
 
 def bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:
-    """Create the tables of a new file, or those that a file of an earlier version lacks."""
+    """Create the tables of a new file, or those that a file of an earlier version lacks.
+
+    What is in a table of an earlier version stays there.
+    """
     connection.execute("BEGIN IMMEDIATE")
     version = schema_version(connection, path)
     if version == 0:
-        for statement in _SCHEMA:
-            connection.execute(statement)
+        if connection.execute("SELECT 1 FROM sqlite_master").fetchone() is not None:
+            raise UsageError(f"{path}: not a database of mailingest")
+        connection.execute(TABLE)
     if version == 1:
         add_table(connection)
-    if version in (1, 2):
-        for statement in _ADD_LOGINS:
+    if version < _BLOCKS_SINCE:
+        for statement in _SCHEMA:
             connection.execute(statement)
-    if version < SCHEMA_VERSION:
+        add_start(connection)
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     connection.execute("COMMIT")

@@ -5,17 +5,14 @@ import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
 
 import orjson
 
 from mailingest.logs.logger import log
 from mailingest.ownership import is_denied, why_unreadable
-from mailingest.stores.events import StoredEvent
 from mailingest.stores.gaps import Gap
+from mailingest.stores.sqlite.bounds import Bounds
 from mailingest.stores.sqlite.files import (
     damaged_files,
     day_files,
@@ -24,32 +21,6 @@ from mailingest.stores.sqlite.files import (
     with_companions,
 )
 from mailingest.stores.threads import Interrupted
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_SECOND: Final = timedelta(seconds=1)
-# A timestamp without zeros and Z at its end, so that text compares as time does.
-_STAMP: Final = """rtrim(json_extract(body, '$."@timestamp"'), '0Z')"""
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """A time span, as a condition on a document; ``since`` is included, ``until`` is not."""
-
-    since: datetime | None = None
-    until: datetime | None = None
-
-    def condition(self) -> tuple[str, list[object]]:
-        """The condition in SQL, and the values that are bound to it."""
-        terms, values = ["TRUE"], list[object]()
-        if self.since is not None:
-            second, stamp = _second_and_stamp(self.since)
-            terms.append(f"time >= ? AND (time > ? OR {_STAMP} >= ?)")
-            values += [second, second, stamp]
-        if self.until is not None:
-            second, stamp = _second_and_stamp(self.until)
-            terms.append(f"time <= ? AND (time < ? OR {_STAMP} < ?)")
-            values += [second, second, stamp]
-        return " AND ".join(terms), values
 
 
 class Days:
@@ -72,6 +43,11 @@ class Days:
             self._is_interrupted = True
             if self._connection is not None:
                 self._connection.interrupt()
+
+    def go_on(self) -> None:
+        """Raise Interrupted if the work is to end."""
+        if self._is_interrupted:
+            raise Interrupted
 
     def within(self, bounds: Bounds) -> list[Path]:
         """The files of a time span, newest day first; those of a day are of several types.
@@ -127,14 +103,3 @@ class Days:
             return False
         self.gaps.append(gap)
         return True
-
-
-def stored_event(row: int, document_id: str, body: str) -> StoredEvent:
-    """The event of a row of documents."""
-    return {**orjson.loads(body), "_id": document_id, "_position": row}
-
-
-def _second_and_stamp(time: datetime) -> tuple[int, str]:
-    """The whole seconds since 1970, and the time as `_STAMP` has it."""
-    stamp = f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}"
-    return (time - _EPOCH) // _SECOND, stamp.rstrip("0")

@@ -2,33 +2,16 @@
 
 import os
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from mailingest.documents import Document
 from mailingest.errors import StoreUnavailable, UsageError
 from mailingest.logs.logger import log
 from mailingest.ownership import is_denied, make_own_directories, why_not_writable
-from mailingest.postfix.index_keys import (
-    UNMATCHED,
-    is_about_a_mail,
-    is_of_session,
-    is_unmatched,
-    linked_queue_id,
-    queue_ids_of,
-)
-from mailingest.postfix.names import (
-    MESSAGE_ID,
-    NOQUEUE,
-    ORIGINAL_RECIPIENT,
-    QUEUE_ID,
-    RECIPIENT,
-    SASL_USERNAME,
-    SENDER,
-)
 from mailingest.stores.protocol import Rejection, WriteResult
 from mailingest.stores.sqlite.files import (
     SUFFIX,
@@ -39,14 +22,9 @@ from mailingest.stores.sqlite.files import (
     sync_log,
     with_companions,
 )
-from mailingest.stores.sqlite.summary import Summary
+from mailingest.stores.sqlite.inserting import Inserter
 from mailingest.stores.threads import in_thread
 from mailingest.syslog.sources import DEFAULT_TYPE
-
-# sqlite3 gives up the interpreter lock for each statement and each time may wait 5 ms (the
-# switch interval) to get it back from a busy main thread.  executemany pays that for every
-# row; one statement for a whole batch pays it once.  9 values a row, of 32766 allowed.
-_ROWS_PER_STATEMENT: Final = 2000
 
 # Of each type, today and yesterday around midnight; and one for a host whose clock is wrong.
 _OPEN_DAYS_OF_A_TYPE: Final = 2
@@ -56,7 +34,7 @@ _MORE_OPEN_DAYS: Final = 1
 @dataclass(frozen=True, slots=True)
 class _Day:
     file: OpenFile
-    summary: Summary
+    inserter: Inserter
 
 
 class SqliteWriter:
@@ -167,13 +145,10 @@ class SqliteWriter:
         day = self._day(index)
         connection = day.file.connection
         connection.execute("BEGIN IMMEDIATE")
-        new: list[Document] = []
-        for start in range(0, len(documents), _ROWS_PER_STATEMENT):
-            new += _insert(connection, documents[start : start + _ROWS_PER_STATEMENT])
-        day.summary.add(new)
+        new = day.inserter.insert(documents)
         self._unsynced.add(index)
         connection.execute("COMMIT")
-        return len(new)
+        return new
 
     def _sync(self) -> None:
         for index in self._unsynced:
@@ -191,7 +166,7 @@ class SqliteWriter:
             day = None
         if day is None:
             file = open_for_writing(self._path(index))
-            day = _Day(file, Summary(file.connection))
+            day = _Day(file, Inserter(file.connection))
         self._days[index] = day
         return day
 
@@ -222,63 +197,3 @@ class SqliteWriter:
 
     def _path(self, index: str) -> Path:
         return self._directory / f"{index}{SUFFIX}"
-
-
-# Not INSERT OR IGNORE, which would pass over any other broken constraint in silence too.
-_PLACEHOLDERS: Final = "(?, ?, CAST(? AS TEXT), ?, ?, ?, ?, ?, ?, ?)"
-
-
-def _insert(connection: sqlite3.Connection, documents: Sequence[Document]) -> Sequence[Document]:
-    """Insert up to ``_ROWS_PER_STATEMENT`` documents; returns those that were new."""
-    values: list[object] = []
-    for document in documents:
-        get = document.fields.get
-        queue_id, linked = _queue_ids(document.fields)
-        values += (
-            document.id,
-            document.seconds,
-            document.body,
-            queue_id,
-            _folded(get(RECIPIENT)),
-            _folded(get(ORIGINAL_RECIPIENT)),
-            _folded(get(SENDER)),
-            _folded(get(MESSAGE_ID)),
-            linked,
-            # A login is also named where one failed: that is about no mail.
-            _folded(get(SASL_USERNAME)) if queue_id is not None else None,
-        )
-    rows = ", ".join([_PLACEHOLDERS] * len(documents))
-    # Only the constant above goes into the text.
-    statement = f"INSERT INTO documents VALUES {rows} ON CONFLICT (id) DO NOTHING"  # noqa: S608
-    cursor = connection.execute(statement, values)
-    if cursor.rowcount == len(documents):
-        return documents
-    if not cursor.rowcount:
-        return ()
-    # Rows are numbered one after the other.  Of a document that came twice, one is new.
-    before = (cursor.lastrowid or 0) - cursor.rowcount
-    new = connection.execute("SELECT id FROM documents WHERE rowid > ?", [before]).fetchall()
-    by_id = {document.id: document for document in documents}
-    return [by_id[document_id] for (document_id,) in new]
-
-
-def _folded(value: Any) -> str | None:
-    return None if value is None else str(value).casefold()
-
-
-def _queue_ids(fields: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    """The queue ID that a line is looked up by, and the other name, or the process of a session.
-
-    What is about a mail, and names no queue ID, has NOQUEUE in its place.
-    """
-    queue_id = fields.get(QUEUE_ID)
-    if is_of_session(fields):
-        return queue_id, fields.get("pid")
-    linked = linked_queue_id(fields)
-    if queue_id is None and is_about_a_mail(fields):
-        # Of a filter's line, its own ID for the mail stands last.
-        names = queue_ids_of(fields)
-        return (names[0] if len(names) > 1 else NOQUEUE), (names[-1] if names else None)
-    if linked is None and is_unmatched(fields):
-        linked = UNMATCHED
-    return queue_id, linked

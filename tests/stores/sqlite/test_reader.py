@@ -13,7 +13,7 @@ import pytest
 
 from mailingest.errors import StoreUnavailable, UsageError
 from mailingest.stores.criteria import Criteria, text_term
-from mailingest.stores.sqlite import scanning as module
+from mailingest.stores.sqlite import wanted as module
 from mailingest.stores.sqlite.reader import SqliteReader
 from mailingest.stores.sqlite.writer import SqliteWriter
 from tests.support.documents import document, public_directory, unprivileged

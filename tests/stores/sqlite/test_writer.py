@@ -1,6 +1,7 @@
 """The SQLite store: faults of disk and files, and the questions of the reader."""
 
 import os
+import random
 import resource
 import shutil
 import sqlite3
@@ -13,7 +14,9 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,7 +25,6 @@ from mailingest.errors import StoreUnavailable, UsageError
 from mailingest.stores.sqlite import files as module
 from mailingest.stores.sqlite.writer import SqliteWriter
 from tests.support.documents import (
-    MIDNIGHT,
     document,
     files_limited_to,
     public_directory,
@@ -32,6 +34,11 @@ from tests.support.lab.polling import PATIENCE
 from tests.support.sqlite import StoredDocuments
 
 TODAY = "mail-2026.11.24.sqlite"
+
+
+def noise(number: int) -> str:
+    """A text that cannot be compressed by much."""
+    return random.Random(number).randbytes(250).hex()
 
 
 @asynccontextmanager
@@ -88,12 +95,26 @@ async def test_a_day_removed_while_open_is_begun_anew(tmp_path: Path) -> None:
         assert numbers(tmp_path) == [2]
 
 
-async def test_the_body_is_json_for_sqlites_own_functions(tmp_path: Path) -> None:
+async def test_documents_are_read_from_outside_as_the_documentation_says(tmp_path: Path) -> None:
+    """The program of docs/store.md."""
     async with opened(tmp_path) as writer:
-        await writer.write([document(1, message="grün")])
+        await writer.write([document(number, message="grün") for number in range(100)])
     with closing(sqlite3.connect(tmp_path / TODAY)) as connection:
-        query = "SELECT json_extract(body, '$.message'), typeof(body), id, time FROM documents"
-        assert connection.execute(query).fetchall() == [("grün", "text", f"{1:020d}", MIDNIGHT + 1)]
+        query = "SELECT number, dictionary FROM dictionaries"
+        readers = {
+            number: zstandard.ZstdDecompressor(dict_data=zstandard.ZstdCompressionDict(dictionary))
+            for number, dictionary in connection.execute(query)
+        }
+        bodies = [
+            orjson.loads(line)
+            for (frame,) in connection.execute("SELECT body FROM blocks ORDER BY number")
+            for line in readers[zstandard.get_frame_parameters(frame).dict_id]
+            .decompress(frame)
+            .split(b"\n")
+        ]
+    assert [(body["number"], body["message"]) for body in bodies] == [
+        (number, "grün") for number in range(100)
+    ]
 
 
 async def test_documents_survive_the_death_of_the_process(tmp_path: Path) -> None:
@@ -131,7 +152,7 @@ async def test_a_full_disk_puts_the_whole_batch_off_and_the_retry_stores_it(
     tmp_path: Path,
 ) -> None:
     first = [document(number) for number in range(10)]
-    second = [document(number, message="x" * 1000) for number in range(10, 4010)]
+    second = [document(number, message=noise(number) * 2) for number in range(10, 4010)]
     async with opened(tmp_path) as writer:
         await writer.write(first)
         with files_limited_to(1_000_000), pytest.raises(StoreUnavailable, match=TODAY):
@@ -212,7 +233,12 @@ async def test_damage_inside_a_file_in_use_is_set_aside_and_nothing_new_is_lost(
     tmp_path: Path,
 ) -> None:
     async with opened(tmp_path) as writer:
-        await writer.write([document(number, message="x" * 500) for number in range(1000)])
+        await writer.write(
+            [
+                document(number, message=f"{number * 7919 % 1000003:x}" * 90)
+                for number in range(1000)
+            ]
+        )
     damage(tmp_path / TODAY)
     async with opened(tmp_path) as writer:
         with pytest.raises(StoreUnavailable, match="was damaged"):
@@ -224,9 +250,14 @@ async def test_damage_inside_a_file_in_use_is_set_aside_and_nothing_new_is_lost(
 
 async def test_the_log_of_a_damaged_file_is_set_aside_with_it(tmp_path: Path) -> None:
     async with opened(tmp_path) as writer:
-        await writer.write([document(number, message="x" * 500) for number in range(1000)])
+        await writer.write(
+            [
+                document(number, message=f"{number * 7919 % 1000003:x}" * 90)
+                for number in range(1000)
+            ]
+        )
     with closing(sqlite3.connect(tmp_path / TODAY)) as other:
-        other.execute("SELECT id FROM documents LIMIT 1").fetchone()
+        other.execute("SELECT number FROM blocks LIMIT 1").fetchone()
         async with opened(tmp_path) as writer:
             await writer.write([document(1001)])
         assert (tmp_path / f"{TODAY}-wal").stat().st_size > 0
@@ -244,7 +275,7 @@ async def test_a_file_of_a_newer_version_is_refused_and_left_alone(tmp_path: Pat
     with closing(sqlite3.connect(tmp_path / TODAY)) as connection:
         connection.execute("PRAGMA user_version = 99")
     before = (tmp_path / TODAY).read_bytes()
-    with pytest.raises(UsageError, match=r"newer mailingest \(schema 99, known 3\)"):
+    with pytest.raises(UsageError, match=r"newer mailingest \(schema 99, known 4\)"):
         async with opened(tmp_path):
             pass
     with pytest.raises(UsageError, match="newer"):

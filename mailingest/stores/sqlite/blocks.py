@@ -1,0 +1,210 @@
+"""The blocks of one open file -> the documents in them, newest first."""
+
+import heapq
+import sqlite3
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import orjson
+
+from mailingest.stores.events import StoredEvent, newest_first
+from mailingest.stores.sqlite.bounds import Bounds
+from mailingest.stores.sqlite.compression import Codec, DamagedContent
+from mailingest.stores.sqlite.keys import Lookup, hash_of, is_about_some_mail, keys_of
+from mailingest.stores.sqlite.packing import MOST_SECONDS, PLACE_BITS, Block, Packed
+from mailingest.stores.sqlite.wanted import Wanted
+
+# Of so many blocks each is looked up by its number; if there are more, all of the time are read.
+_FEW: Final = 1000
+# Positions of documents of an earlier version, which came before, are smaller.
+_AFTER_EARLIER: Final = 1 << 48
+
+_OF_ADDRESSES: Final = {
+    "starts": "text >= ?2 AND text < ?2 || char(1114111)",  # the greatest character
+    "ends": "substr(text, -length(?2)) = ?2",
+    "contains": "instr(text, ?2)",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A block, by its number, and its first and last second."""
+
+    number: int
+    first: int
+    last: int
+
+
+def _go_on() -> None:
+    """What nobody interrupts."""
+
+
+class Blocks:
+    """Reads the blocks of a file; ``go_on`` is called now and then, and may raise."""
+
+    def __init__(self, connection: sqlite3.Connection, go_on: Callable[[], None] = _go_on) -> None:
+        self._connection = connection
+        self._go_on = go_on
+        self._codec = Codec(connection)
+
+    def with_keys(self, lookups: Iterable[Lookup]) -> set[int]:
+        """The numbers of the blocks that may have documents which meet any of the look-ups."""
+        hashes: set[int] = set()
+        for lookup in lookups:
+            hashes.update(hash_of((lookup.kind, text)) for text in self._texts(lookup))
+        query = "SELECT block FROM postings WHERE key IN (SELECT value FROM json_each(?))"
+        listed = orjson.dumps(list(hashes)).decode()
+        return {number for (number,) in self._connection.execute(query, [listed])}
+
+    def places(self, bounds: Bounds, numbers: Collection[int] | None = None) -> Iterator[Place]:
+        """The blocks of a time span, or of these numbers, the one that ends last comes first."""
+        start, end = bounds.seconds()
+        where, values = "INDEXED BY by_last WHERE last <= ? AND", [end + MOST_SECONDS, start, end]
+        listed = ""
+        if numbers is not None and len(numbers) <= _FEW:
+            where = "WHERE number IN (SELECT value FROM json_each(?)) AND"
+            listed = orjson.dumps(list(numbers)).decode()
+        # Only what stands above goes into the text.
+        query = (
+            f"SELECT number, first, last FROM blocks {where} last >= ? AND first <= ?"  # noqa: S608
+            " ORDER BY last DESC, number DESC"
+        )
+        found = self._connection.execute(query, [listed, start, end] if listed else values)
+        for number, first, last in found:
+            if numbers is None or number in numbers:
+                yield Place(number, first, last)
+
+    def touching(self, second: int) -> list[Place]:
+        """The blocks that may have documents of a second."""
+        query = (
+            "SELECT number, first, last FROM blocks INDEXED BY by_last"
+            " WHERE last BETWEEN ? AND ? AND first <= ?"
+        )
+        found = self._connection.execute(query, [second, second + MOST_SECONDS, second])
+        return [Place(*row) for row in found]
+
+    def documents(self, number: int, plain: bytes = b"") -> Iterator[Packed]:
+        """Those of a block; those only that have ``plain`` in lower case in their text."""
+        self._go_on()
+        row = self._connection.execute(
+            "SELECT first, last, ids, odd, body FROM blocks WHERE number = ?", [number]
+        ).fetchone()
+        if row is None:
+            return
+        text = self._codec.decompress(row[4])
+        if plain and plain not in text.lower():
+            return
+        first, last, ids, odd, _ = row
+        block = Block(first, last, ids, odd, text)
+        lines = text.split(b"\n")
+        if len(lines) != block.count:
+            raise DamagedContent(f"block {number} has {len(lines)} of {block.count} documents")
+        base = _AFTER_EARLIER + (number << PLACE_BITS)
+        described = zip(lines, block.identities(), block.document_ids(), strict=True)
+        for place, (line, (second, _), document_id) in enumerate(described):
+            if not plain or plain in line.lower():
+                yield Packed(second, base + place, document_id, line)
+
+    def _texts(self, lookup: Lookup) -> Iterable[str]:
+        """The texts of keys that meet a look-up, as far as there are any."""
+        if lookup.comparison == "equals":
+            return lookup.texts
+        [wanted] = lookup.texts
+        query = f"SELECT text FROM addresses WHERE kind = ?1 AND {_OF_ADDRESSES[lookup.comparison]}"  # noqa: S608
+        return [text for (text,) in self._connection.execute(query, [lookup.kind, wanted])]
+
+
+def look_up(
+    blocks: Blocks, lookups: Sequence[Lookup], bounds: Bounds, limit: int
+) -> list[StoredEvent]:
+    """The newest documents that meet any of the look-ups."""
+    by_kind: dict[int, list[Lookup]] = {}
+    for one in lookups:
+        by_kind.setdefault(one.kind, []).append(one)
+
+    def fits(event: StoredEvent) -> bool:
+        return any(
+            one.meets(text) for kind, text in keys_of(event) for one in by_kind.get(kind, ())
+        )
+
+    places = blocks.places(bounds, blocks.with_keys(lookups))
+    newest = Newest(limit)
+    for place in places:
+        if newest.is_settled(place):
+            break
+        newest.add(blocks.documents(place.number), fits, bounds)
+    return newest.events()
+
+
+def scan(
+    blocks: Blocks,
+    wanted: Wanted,
+    places: Iterable[Place],
+    bounds: Bounds,
+    limit: int,
+    progress: Callable[[Place], None],
+) -> list[StoredEvent]:
+    """The newest documents about mails that are wanted, in blocks that come newest first."""
+    plain = wanted.plain.encode()
+
+    def fits(event: StoredEvent) -> bool:
+        return is_about_some_mail(event) and wanted.fits(event)
+
+    newest = Newest(limit)
+    for place in places:
+        if newest.is_settled(place):
+            break
+        progress(place)
+        newest.add(blocks.documents(place.number, plain), fits, bounds)
+    return newest.events()
+
+
+class Newest:
+    """The newest documents of blocks, of which one that comes later has none that is newer."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._events: list[StoredEvent] = []
+        self._seconds: list[int] = []  # of the newest, the oldest first
+
+    def is_settled(self, place: Place) -> bool:
+        """Whether a block, and all that come later, are too old to change anything."""
+        return len(self._seconds) >= self._limit and place.last < self._seconds[0]
+
+    def add(
+        self, documents: Iterable[Packed], fits: Callable[[StoredEvent], bool], bounds: Bounds
+    ) -> None:
+        """Add the documents of a block that fit."""
+        start, end = bounds.seconds()
+        for one in documents:
+            if not start <= one.second <= end:
+                continue
+            event = one.event()
+            if one.second in (start, end) and not bounds.include(event):
+                continue
+            if fits(event):
+                self._events.append(event)
+                heapq.heappush(self._seconds, one.second)
+                if len(self._seconds) > self._limit:
+                    heapq.heappop(self._seconds)
+        if len(self._events) > 2 * self._limit:
+            self._events = self.events()
+
+    def events(self) -> list[StoredEvent]:
+        """Those that were found, newest first, no more than the limit."""
+        return newest_first(self._events)[: self._limit]
+
+
+def first_and_last(connection: sqlite3.Connection) -> tuple[int, int] | None:
+    """The first and last second that there are documents of; None if there are none."""
+    [earliest_end, last] = (
+        connection.execute(f"SELECT {which}(last) FROM blocks").fetchone()[0]  # noqa: S608
+        for which in ("min", "max")
+    )
+    if last is None:
+        return None
+    # The first document is in a block that ends no later than this.
+    query = "SELECT min(first) FROM blocks INDEXED BY by_last WHERE last <= ?"
+    [first] = connection.execute(query, [earliest_end + MOST_SECONDS]).fetchone()
+    return first, last
