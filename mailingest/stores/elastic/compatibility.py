@@ -5,20 +5,26 @@ OpenSearch refuse, and insists on a response header that they do not send (both 
 REST API compatibility and product check of Elasticsearch 8 and later).
 """
 
+import gzip
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from functools import partial
+from typing import Any, Final, Literal
 
-from elastic_transport import AiohttpHttpNode, HttpHeaders
+from elastic_transport import AiohttpHttpNode, HttpHeaders, NodeConfig
 from elastic_transport.client_utils import DEFAULT, DefaultType
 
 from mailingest.errors import UsageError
+from mailingest.stores.threads import in_thread
 
 NATIVE_MAJOR = 9
 """The major version of Elasticsearch that the client speaks to without help."""
 
 OLDEST = (7, 10)
 """Elasticsearch 7.10: what OpenSearch was forked from and the oldest that is tested."""
+
+# An eighth of a bulk request is left, in 4 microseconds a document; with level 9 a tenth, in 23.
+_GZIP_LEVEL: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +76,15 @@ class QuietNode(AiohttpHttpNode):
     """Keeps what a server warns of (`Warning: 299`) from the client, which would print it raw.
 
     What matters of it, templates that overlap, `setup` and `check` tell in words of their own.
+
+    It compresses what is sent by itself, if it is to: the client does so with gzip's level 9, which
+    takes as long for a document as all else that is done for it.
     """
+
+    def __init__(self, config: NodeConfig) -> None:
+        super().__init__(config)
+        # The config stays as it is: the client finds its nodes by it.
+        self._compresses, self._http_compress = self._http_compress, False
 
     async def perform_request(  # type: ignore[override]  # as the class above it: async
         self,
@@ -80,9 +94,11 @@ class QuietNode(AiohttpHttpNode):
         headers: HttpHeaders | None = None,
         request_timeout: DefaultType | float | None = DEFAULT,
     ) -> Any:  # a named tuple of metadata and body, whose type the library keeps to itself
-        answer = await super().perform_request(
-            method, target, body, self.sent(headers), request_timeout
-        )
+        headers = self.sent(headers)
+        if body and self._compresses:
+            headers = HttpHeaders({**(headers or {}), "content-encoding": "gzip"})
+            body = await in_thread(partial(gzip.compress, body, _GZIP_LEVEL))
+        answer = await super().perform_request(method, target, body, headers, request_timeout)
         headers = HttpHeaders(answer.meta.headers)
         self.receive(headers)
         return answer._replace(meta=replace(answer.meta, headers=headers))
