@@ -196,12 +196,14 @@ async def find_stories(
 ) -> TraceResult:
     """What `trace` gives if there are stories; ``span`` is that of the source.
 
-    ``part`` is the same question for less time: only stories that have a line then are found, and
-    none if it has too many lines.
+    ``part`` is the same question for less time: only stories that have a line then are found, none
+    if it has too many lines, and also those that do not meet the criteria, without a history.
     """
 
-    def seen(stories: Sequence[Story]) -> list[Story]:
-        met = (story for story in stories if meets(criteria, story))
+    def seen(stories: list[Story]) -> list[Story]:
+        if part is not None:
+            return stories
+        met = (story for story in with_history(stories) if meets(criteria, story))
         return [story for story in met if is_shown is None or is_shown(story)]
 
     question = part or criteria
@@ -261,7 +263,7 @@ async def _stories_of(
     with _as_far_as_possible(events):
         if await _follow_refusals(source, events, criteria, stories):
             stories = await events.stories(span.last)
-    return await events.apart(partial(with_history, stories))
+    return stories
 
 
 @contextmanager

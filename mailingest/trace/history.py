@@ -10,6 +10,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from mailingest.postfix.names import (
+    ORIGINAL_RECIPIENT,
+    RECIPIENT,
+    SASL_SENDER,
+    SASL_USERNAME,
+    SENDER,
+)
 from mailingest.trace.facts import Refusal
 from mailingest.trace.lines import is_temporary
 from mailingest.trace.origin import client_of, sender_of
@@ -17,6 +24,15 @@ from mailingest.trace.story import Story
 
 # As long as clients try (RFC 5321 4.5.4.1).
 REACH: Final = timedelta(days=5)
+
+MOST_REFUSALS: Final = 20_000
+"""So many refusals are kept for mails that come in later, the newest; some 2 KB each."""
+
+# What is shown of a line, and who is in it.
+_NEEDED: Final = (
+    *("_id", "@timestamp", "type", "host", "program", "pid", "message"),
+    *(SENDER, RECIPIENT, ORIGINAL_RECIPIENT, SASL_USERNAME, SASL_SENDER),
+)
 
 Triple = tuple[str, str, str]
 """Sender, recipient and the client's address, in lower case."""
@@ -27,13 +43,44 @@ def with_history(stories: Sequence[Story]) -> list[Story]:
 
     A refusal belongs to the first mail that was taken after it.
     """
-    refused: dict[Triple, list[Refusal]] = defaultdict(list)
-    for refusal in (story.refusal for story in stories):
-        if refusal is not None and refusal.outcome == "rejected" and is_temporary(refusal.event):
-            triple = _triple(refusal.sender, refusal.recipient, refusal.client_ip)
-            if triple is not None:
-                refused[triple].append(refusal)
-    return [_with_refusals(story, refused) for story in stories] if refused else list(stories)
+    return History().of(stories)
+
+
+class History:
+    """Refusals that no mail has come after yet, of one span of time after the other."""
+
+    def __init__(self, most: int = MOST_REFUSALS) -> None:
+        self._most = most
+        self._refused: dict[Triple, list[Refusal]] = defaultdict(list)
+
+    def of(self, stories: Sequence[Story]) -> list[Story]:
+        """The stories of the next span, with their refusals; each story is given once."""
+        for refusal in (story.refusal for story in stories):
+            if (
+                refusal is not None
+                and refusal.outcome == "rejected"
+                and is_temporary(refusal.event)
+                and (triple := _triple(refusal.sender, refusal.recipient, refusal.client_ip))
+            ):
+                self._refused[triple].append(refusal)
+        if not self._refused:
+            return list(stories)
+        return [_with_refusals(story, self._refused) for story in stories]
+
+    def keep(self, since: datetime) -> None:
+        """Keep what may be of a mail that comes in later: the newest ones, and what they need."""
+        left = sorted(
+            (
+                (refusal.time, triple, refusal)
+                for triple, refusals in self._refused.items()
+                for refusal in refusals
+                if refusal.time >= since - REACH
+            ),
+            key=lambda one: one[0],
+        )
+        self._refused.clear()
+        for _, triple, refusal in left[-self._most :]:
+            self._refused[triple].append(_only_needed(refusal))
 
 
 def triples_of(story: Story) -> list[Triple]:
@@ -69,6 +116,13 @@ def _split(
         is_before = received_at - REACH <= refusal.time <= received_at
         (before if is_before else rest).append(refusal)
     return before, rest
+
+
+def _only_needed(refusal: Refusal) -> Refusal:
+    event = refusal.event
+    if refusal.queue is None and len(event) <= len(_NEEDED):
+        return refusal
+    return Refusal(None, {name: event[name] for name in _NEEDED if name in event})
 
 
 def _triple(sender: str | None, recipient: str | None, ip: str | None) -> Triple | None:

@@ -14,6 +14,7 @@ from mailingest.stores.criteria import Criteria
 from mailingest.stores.events import time_of
 from mailingest.stores.gaps import Gap, merged
 from mailingest.stores.protocol import Reader, Span
+from mailingest.trace.criteria import meets
 from mailingest.trace.engine import (
     MOST_EVENTS,
     Backlog,
@@ -23,9 +24,10 @@ from mailingest.trace.engine import (
     of_nothing,
     without_stories,
 )
+from mailingest.trace.history import History
 from mailingest.trace.story import Story
 
-EVENTS: Final = 20_000
+EVENTS: Final = 6_000
 """So many lines are held at a time, but of a second that has more: some 7 KB each."""
 
 _FIRST: Final = timedelta(hours=1)
@@ -42,8 +44,7 @@ async def trace_all(
     """Results whose stories are all that meet the criteria, by the time of their first line found.
 
     There is one result at least.  Each has the gaps so far; what leaves open whether there is no
-    such mail is in the last one, if there was no story.  Refusals before a mail was taken are its
-    history within one span.
+    such mail is in the last one, if there was no story.
 
     Raises StoreUnavailable if the source cannot be asked now; after the first story, that is a gap.
     """
@@ -52,6 +53,7 @@ async def trace_all(
         yield await of_nothing(source, criteria, backlog)
         return
     told = _Told()
+    history = History()
     gaps: list[Gap] = []
     has_stories = is_cut = False
     start = first = max(criteria.since or span.first, span.first)
@@ -74,7 +76,9 @@ async def trace_all(
             continue
         is_cut |= result.is_full
         gaps = merged(gaps, result.gaps)
-        stories = told.new(result.stories, start if start > first else _NEVER, end)
+        found = told.new(result.stories, start if start > first else _NEVER, end)
+        stories = [story for story in history.of(found) if meets(criteria, story)]
+        history.keep(start)
         has_stories |= bool(stories)
         if end == _EVER:
             break
