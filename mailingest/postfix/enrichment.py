@@ -12,7 +12,7 @@
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from operator import attrgetter
 from sys import intern
@@ -22,7 +22,14 @@ import orjson
 
 from mailingest.postfix.event import Event
 from mailingest.postfix.known_mails import EnrichmentCounters, KnownMail, KnownMails
-from mailingest.postfix.lifecycle import ENDS, REORDERED_SECONDS, Step, begins_another, step_of
+from mailingest.postfix.lifecycle import (
+    BEGINNINGS,
+    ENDS,
+    REORDERED_SECONDS,
+    Step,
+    begins_another,
+    step_of,
+)
 from mailingest.syslog.peers import HOSTS_EXCEEDED
 
 CORRELATION_NOMATCH: Final = "_correlation_nomatch"
@@ -54,20 +61,6 @@ _FACTS: Final = {
     "postfix_sasl_username": "sasl_username",
     "postfix_uid": "uid",
 }
-_CLIENT_FACTS: Final = (
-    "postfix_client_hostname",
-    "postfix_client_ip",
-    "postfix_sasl_username",
-    "postfix_uid",
-)
-# What is learned at each beginning.
-_LEARNED: Final[Mapping[Step, Sequence[str]]] = {
-    "accepted": _CLIENT_FACTS,
-    "submitted": _CLIENT_FACTS,
-    "identified": ("postfix_message-id",),
-    "activated": ("postfix_from", "postfix_size", "postfix_nrcpt"),
-}
-_SHARED = frozenset({"postfix_client_hostname", "postfix_client_ip", "postfix_sasl_username"})
 _facts = attrgetter(*_FACTS.values())
 _VERSION: Final = ["by host", *_FACTS]
 # Mails in one line of a snapshot: a few milliseconds of work.
@@ -150,7 +143,7 @@ class QueueMap:
             return self._deliver(host, key, event, now)
         if step in ENDS:
             self._end(host, key, now)
-        elif step in _LEARNED:
+        elif step in BEGINNINGS:
             self._learn(host, key, step, fields, now)
             if step == "activated" and key in self._waiting:
                 return (event, *self._stop_waiting(key))
@@ -241,49 +234,73 @@ class QueueMap:
             step, fields, known, gap=now - known.touched, is_over=is_over
         ):
             mail = KnownMail(now)
-            self._take(mail, _LEARNED[step], fields)
+            self._take(mail, step, fields)
             self._mails.begin(host, key, mail)
             return
-        # The end of a mail does not move, though a line came after it.
-        mail = _copy(known, known.touched if is_over else now)
-        self._take(mail, _LEARNED[step], fields)
-        if step == "activated" and known.nrcpt is None and mail.sasl_username and mail.nrcpt:
-            # The first time: it is active again for each attempt.
+        is_first_time = known.nrcpt is None
+        mail = self._mails.writable(known)
+        if not is_over:
+            # The end of a mail does not move, though a line came after it.
+            mail.touched = now
+        grown = self._take(mail, step, fields)
+        if step == "activated" and is_first_time and mail.sasl_username and mail.nrcpt:
+            # It is active again for each attempt.
             self.submitted.append((mail.sasl_username, mail.nrcpt))
-        self._mails.update(host, key, mail, is_over=is_over)
+        self._mails.update(host, key, mail, grown, is_over=is_over)
 
     def _end(self, host: str, key: str, now: float) -> None:
         mail, is_over = self._mails.get(host, key)
         if mail is None:
             return
         if not is_over:
-            self._mails.end(host, key, _copy(mail, now))
+            mail = self._mails.writable(mail)
+            mail.touched = now
+            self._mails.end(host, key, mail)
         elif now - mail.touched > REORDERED_SECONDS:
             # No mail ends twice: it is the next one, of which nothing is known yet.
             self._mails.end(host, key, KnownMail(now))
 
-    def _take(self, mail: KnownMail, names: Iterable[str], fields: dict[str, Any]) -> None:
-        for name in names:
-            value = fields.get(name)
-            if value is None:
-                continue
-            slot = _FACTS[name]
-            if slot == "message_id" and mail.message_id is not None:
-                continue  # the first of several headers counts
-            if isinstance(value, str) and len(value) > _LONGEST_FACT:
-                self.counters.facts_too_long += 1
-                continue
-            if name in _SHARED:
-                # Most mail comes from few clients: their names are kept once.
-                value = intern(value)
-            elif isinstance(value, str):
-                mail.size_bytes += len(value) - len(getattr(mail, slot) or "")
-            setattr(mail, slot, value)
+    def _take(self, mail: KnownMail, step: Step, fields: dict[str, Any]) -> int:
+        """Take what a line that begins a mail says; by how many bytes the mail grows."""
+        if step == "identified":
+            if mail.message_id is not None:
+                return 0  # the first of several headers counts
+            message_id = self._kept(fields.get("postfix_message-id"))
+            if message_id is None:
+                return 0
+            mail.message_id = message_id
+            return len(message_id)
+        if step == "activated":
+            return self._take_envelope(mail, fields)
+        # Most mail comes from few clients: their names are kept once.
+        if (hostname := self._kept(fields.get("postfix_client_hostname"))) is not None:
+            mail.client_hostname = intern(hostname)
+        if (client_ip := self._kept(fields.get("postfix_client_ip"))) is not None:
+            mail.client_ip = intern(client_ip)
+        if (username := self._kept(fields.get("postfix_sasl_username"))) is not None:
+            mail.sasl_username = intern(username)
+        if (uid := fields.get("postfix_uid")) is not None:
+            mail.uid = uid
+        return 0
 
+    def _take_envelope(self, mail: KnownMail, fields: dict[str, Any]) -> int:
+        if (size := fields.get("postfix_size")) is not None:
+            mail.size = size
+        if (recipients := fields.get("postfix_nrcpt")) is not None:
+            mail.nrcpt = recipients
+        sender = self._kept(fields.get("postfix_from"))
+        if sender is None:
+            return 0
+        grown = len(sender) - len(mail.sender or "")
+        mail.sender = sender
+        return grown
 
-def _copy(mail: KnownMail, touched: float) -> KnownMail:
-    """A mail to write into: a snapshot that is being taken keeps the old one as it was."""
-    return KnownMail(touched, *_facts(mail))
+    def _kept(self, text: str | None) -> str | None:
+        """The text, unless it is too long."""
+        if text is not None and len(text) > _LONGEST_FACT:
+            self.counters.facts_too_long += 1
+            return None
+        return text
 
 
 def _share_of(event: Event) -> str:

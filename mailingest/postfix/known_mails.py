@@ -6,7 +6,7 @@ one name cannot make another host's mail forgotten.
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from heapq import nlargest
 from typing import Final
 
@@ -43,11 +43,13 @@ class KnownMail:
     client_ip: str | None = None
     sasl_username: str | None = None
     uid: int | None = None
-    size_bytes: int = field(init=False)
-    """About how much memory it takes: who writes longer texts into it adds their length."""
+    snapshot: int = 0
+    """The number of the snapshot that it was made after; see `KnownMails.writable`."""
 
-    def __post_init__(self) -> None:
-        self.size_bytes = _ENTRY_BYTES + len(self.sender or "") + len(self.message_id or "")
+    @property
+    def size_bytes(self) -> int:
+        """About how much memory it takes."""
+        return _ENTRY_BYTES + len(self.sender or "") + len(self.message_id or "")
 
     @property
     def active_sender(self) -> str | None:
@@ -79,6 +81,7 @@ class KnownMails:
         self.most = most
         self.most_bytes = most_bytes
         self._count = 0
+        self._snapshot = 0
         self._hosts: dict[str, _Host] = {}
         # The largest one, the size of the second at that time, and for how long it counts as such.
         self._found: tuple[str, int, int] = ("", 0, 0)
@@ -102,14 +105,19 @@ class KnownMails:
         """Take a mail that begins now, in place of what is known under the queue ID."""
         self._put(host, key, mail, is_over=False)
 
-    def update(self, host: str, key: str, mail: KnownMail, *, is_over: bool) -> None:
-        """Take more about a mail; one that is over does not count as touched."""
+    def writable(self, mail: KnownMail) -> KnownMail:
+        """A mail to write into, and to hand back: a snapshot that is being taken keeps the old one.
+
+        It is a copy if there was a snapshot since the mail was made.
+        """
+        return mail if mail.snapshot == self._snapshot else replace(mail, snapshot=self._snapshot)
+
+    def update(self, host: str, key: str, mail: KnownMail, grown: int, *, is_over: bool) -> None:
+        """Take a mail again that has ``grown`` by some bytes; one that is over is not touched."""
         mails = self._hosts[host]
         if is_over:
-            grown = mail.size_bytes - mails.over[key].size_bytes
             mails.over[key] = mail
         else:
-            grown = mail.size_bytes - mails.live[key].size_bytes
             mails.live[key] = mail
             mails.live.move_to_end(key)
         if grown:
@@ -129,6 +137,7 @@ class KnownMails:
 
     def rows(self) -> Iterator[tuple[str, bool, list[tuple[str, KnownMail]]]]:
         """All mails at the time of the call: host, whether they are over, key and mail each."""
+        self._snapshot += 1
         parts = [
             (name, mails is one.over, list(mails.items()))
             for name, one in self._hosts.items()
@@ -146,13 +155,17 @@ class KnownMails:
         if mails is None:
             mails = self._hosts[host] = _Host()
             self.size_bytes += _HOST_BYTES
-        if key in mails.live:
-            self._pop(mails, mails.live, key)
-        elif key in mails.over:
-            self._pop(mails, mails.over, key)
+        mail.snapshot = self._snapshot
+        size = mail.size_bytes
+        known = mails.live.pop(key, None) or mails.over.pop(key, None)
+        if known is None:
+            self._count += 1
+        elif known is not mail:
+            size -= known.size_bytes
+        else:
+            size = 0
         (mails.over if is_over else mails.live)[key] = mail
-        self._count += 1
-        self._grow(mails, mail.size_bytes)
+        self._grow(mails, size)
         self._evict()
 
     def _pop(self, mails: _Host, part: OrderedDict[str, KnownMail], key: str) -> None:
