@@ -401,18 +401,17 @@ FIELDS: tuple[Field, ...] = (
 
 # Larger numbers do not fit Elasticsearch's `long`.
 _LONGEST_LONG = 18
-# Delays, codes and ports are the same again and again; what is no number is not remembered.
-_MOST_NUMBERS = 8192
+# Delays are the same again and again; what is no number is not remembered.
+_MOST_DELAYS = 4096
 
 
-@lru_cache(_MOST_NUMBERS)
 def _integer(text: str) -> int:
     if len(text) > _LONGEST_LONG or not (text.isascii() and text.isdigit()):
         raise ValueError
     return int(text)
 
 
-@lru_cache(_MOST_NUMBERS)
+@lru_cache(_MOST_DELAYS)
 def _float(text: str) -> float:
     # Postfix writes plain decimals; float() would take `nan`, `1e999` and `1_0` as well.
     if not text.replace(".", "", 1).isdecimal() or not text.isascii() or len(text) > _LONGEST_LONG:

@@ -166,7 +166,8 @@ class KnownMails:
             size = 0
         (mails.over if is_over else mails.live)[key] = mail
         self._grow(mails, size)
-        self._evict()
+        if self.size_bytes > self.most_bytes or self._count > self.most:
+            self._evict()
 
     def _pop(self, mails: _Host, part: OrderedDict[str, KnownMail], key: str) -> None:
         mail = part.pop(key)

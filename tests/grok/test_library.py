@@ -1,6 +1,5 @@
 """Grok patterns: what loads, what is refused and how, and that all the haste changes no match."""
 
-import re
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,8 +12,8 @@ from mailingest.errors import UsageError
 from mailingest.grok.definitions import Definition, parse_definitions
 from mailingest.grok.library import Library
 from mailingest.grok.matcher import Matcher, Value
-from mailingest.grok.oniguruma import FLAGS
 from mailingest.postfix.programs import PROGRAMS
+from tests.support.plain_grok import PlainGrok
 
 PATTERNS = Path(__file__).parents[2] / "patterns"
 QUEUE_ID = "POSTFIX_QUEUEID [0-9A-F]{6,}\n"
@@ -317,34 +316,6 @@ def test_alternatives_that_are_not_used_are_compiled_as_well() -> None:
         list(unused.alternatives())
 
 
-class Plain:
-    """One big regular expression with all alternatives in order, made without any haste."""
-
-    def __init__(self, definitions: dict[str, str], expression: str) -> None:
-        self._definitions = definitions
-        self._fields: list[str] = []
-        self._pattern = re.compile(self._expanded(expression), FLAGS)
-
-    def match(self, text: str) -> dict[str, str] | None:
-        match = self._pattern.fullmatch(text)
-        if match is None:
-            return None
-        groups = [(field, match[f"g{number}"]) for number, field in enumerate(self._fields)]
-        return {field: value for field, value in groups if value is not None}
-
-    def _expanded(self, pattern: str) -> str:
-        return re.sub(r"%\{(\w+)(?::([^}]+))?\}|\(\?<([\w-]+)>", self._replaced, pattern)
-
-    def _replaced(self, match: re.Match[str]) -> str:
-        name, field, group = match.groups()
-        opening = self._group(field or group) if field or group else "(?:"
-        return f"{opening}{self._expanded(self._definitions[name])})" if name else opening
-
-    def _group(self, field: str) -> str:
-        self._fields.append(field)
-        return f"(?P<g{len(self._fields) - 1}>"
-
-
 SHIPPED = [
     definition
     for path in sorted(PATTERNS.glob("postfix*.grok"))
@@ -353,7 +324,7 @@ SHIPPED = [
 EXPRESSIONS = [f"%{{{name}}}" for name in dict.fromkeys(PROGRAMS.values())]
 FAST = dict(zip(EXPRESSIONS, Library(SHIPPED, {}).compile(EXPRESSIONS), strict=True))
 SLOW = {
-    expression: Plain({one.name: one.pattern for one in SHIPPED}, expression)
+    expression: PlainGrok({one.name: one.pattern for one in SHIPPED}, expression)
     for expression in EXPRESSIONS
 }
 PIECES = [
@@ -424,7 +395,7 @@ def test_any_alternatives_find_the_same_as_one_big_regular_expression(
     fast = compiled("".join(f"{name} {text}\n" for name, text in definitions.items()))
     text = "ABCDEF: " + text if id else text
 
-    assert captured(fast, text) == Plain(definitions, "%{X}").match(text)
+    assert captured(fast, text) == PlainGrok(definitions, "%{X}").match(text)
 
 
 def test_all_fields_that_are_not_declared_are_refused_at_once_as_lines_that_declare_them() -> None:
