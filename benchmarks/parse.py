@@ -55,9 +55,7 @@ def _program(one: Result, whole: Result) -> figures.Row:
 
 
 def _rows(file: Path, options: argparse.Namespace) -> Iterator[figures.Row]:
-    programs = [own.PEER]
-    programs += [own.compiled(options.compiled)] if options.compiled else []
-    programs += [] if options.no_peers else peers.PEERS
+    programs = [own.PEER, own.COMPILED, *([] if options.no_peers else peers.PEERS)]
     whole, *others = peers.measure(programs, file, options.repeat)
     for one in (whole, *others):
         yield _program(one, whole)
@@ -73,7 +71,6 @@ def main() -> None:
     parser.add_argument("--lines", type=int, default=1_000_000, help="length of a made-up log")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--repeat", type=int, default=2, help="runs, of which the best counts")
-    parser.add_argument("--compiled", type=Path, help="directory with an unpacked compiled wheel")
     parser.add_argument("--no-peers", action="store_true", help="leave the other programs out")
     parser.add_argument("--no-stages", action="store_true", help="leave the stages out")
     parser.add_argument("--json", action="store_true")

@@ -104,7 +104,7 @@ def _version() -> str:
 PEER: Final = Peer(
     name="Logprep, two grokkers, JSON",
     package="logprep",
-    leaves_out="rarer lines, types, correlation, document ids, charsets other than UTF-8",
+    leaves_out="rarer lines, types, correlation, charsets other than UTF-8",
     version=_version,
     run=_run,
     is_taken_apart=lambda line: not _only_header(line),

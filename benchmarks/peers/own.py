@@ -1,13 +1,14 @@
-"""mailingest itself, as the others are measured."""
+"""mailingest itself, pure and compiled, measured as the others are."""
 
 import os
 import sys
 from pathlib import Path
 from typing import Final
 
-from benchmarks.measure import MAILINGEST, Usage, run
+from benchmarks.measure import MAILINGEST, MeasurementError, Usage, run
 from benchmarks.peers.peer import Peer
 from mailingest import __version__
+from tests.support.compiled import fetch_compiled
 
 NAME: Final = "mailingest parse FILE"
 
@@ -30,16 +31,29 @@ PEER: Final = Peer(
 )
 
 
-def compiled(directory: Path) -> Peer:
-    """What is in a compiled wheel that was unpacked into the directory."""
-    # Without -P, the source in the current directory would go before it.
-    command = [sys.executable, "-P", "-m", "mailingest", "parse"]
-    environment = {**os.environ, "PYTHONPATH": str(directory.resolve())}
-    return Peer(
-        name=f"{NAME}, compiled",
-        package="",
-        leaves_out="",
-        version=lambda: __version__,
-        run=lambda file, out: run([*command, str(file)], stdout=out, env=environment),
-        is_taken_apart=_is_taken_apart,
-    )
+def _compiled() -> Path:
+    try:
+        return fetch_compiled()
+    except RuntimeError as error:
+        raise MeasurementError(str(error).strip().rpartition("\n")[2]) from error
+
+
+def _compiled_version() -> str:
+    _compiled()
+    return __version__
+
+
+def _run_compiled(file: Path, out: Path) -> Usage:
+    # Without -P, the source in the current directory would go before what is compiled.
+    command = [sys.executable, "-P", "-m", "mailingest", "parse", str(file)]
+    return run(command, stdout=out, env={**os.environ, "PYTHONPATH": str(_compiled())})
+
+
+COMPILED: Final = Peer(
+    name=f"{NAME}, compiled",
+    package="",
+    leaves_out="",
+    version=_compiled_version,
+    run=_run_compiled,
+    is_taken_apart=_is_taken_apart,
+)

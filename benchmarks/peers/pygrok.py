@@ -58,7 +58,7 @@ def _run(file: Path, out: Path) -> Usage:
 PEER: Final = Peer(
     name="pygrok as it comes, mailingest's patterns, JSON",
     package="",
-    leaves_out="types, correlation, document ids, other programs than Postfix",
+    leaves_out="types, correlation, other programs than Postfix",
     version=lambda: version("pygrok"),
     run=_run,
     is_taken_apart=lambda line: line.startswith(b"{"),

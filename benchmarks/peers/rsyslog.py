@@ -62,7 +62,7 @@ def _send(process: "subprocess.Popen[bytes]", port: int, file: Path) -> None:
 PEER: Final = Peer(
     name="rsyslog, imptcp and mmnormalize, JSON",
     package="rsyslog",
-    leaves_out="rarer lines, types, correlation, document ids, charsets other than UTF-8",
+    leaves_out="rarer lines, types, correlation, charsets other than UTF-8",
     version=_version,
     run=_run,
     is_taken_apart=lambda line: b'"originalmsg"' not in line and b'"unparsed-data"' not in line,

@@ -61,7 +61,7 @@ def _peer(*, is_joined: bool) -> Peer:
     return Peer(
         name=f"syslog-ng, db-parser{join}, JSON",
         package="syslog-ng",
-        leaves_out=f"rarer lines, types, {without}, document ids",
+        leaves_out=f"rarer lines, types, {without}",
         version=_version,
         run=_running(is_joined=is_joined),
         is_taken_apart=lambda line: b'"mail":' in line and b'"PROGRAM":"joined"' not in line,

@@ -66,7 +66,7 @@ def _run(file: Path, out: Path) -> Usage:
 PEER: Final = Peer(
     name="Telegraf, grok parser, JSON",
     package="telegraf",
-    leaves_out="rarer lines, types, correlation, document ids",
+    leaves_out="rarer lines, types, correlation",
     version=_version,
     run=_run,
     is_taken_apart=lambda line: b'"text":' not in line,

@@ -20,7 +20,7 @@ def _run(file: Path, out: Path) -> Usage:
 PEER: Final = Peer(
     name="elastic/go-grok, JSON",
     package="gogrok",
-    leaves_out="rarer lines, types, correlation, document ids",
+    leaves_out="rarer lines, types, correlation",
     version=_version,
     run=_run,
     is_taken_apart=lambda line: b'"kind":' in line,
