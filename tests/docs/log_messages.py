@@ -40,7 +40,9 @@ def messages_of(path: Path) -> Iterator[Message]:
                 constants |= {one.name: there[one.name] for one in names if one.name in there}
     for node in ast.walk(tree):
         match node:
-            case ast.Call(func=ast.Attribute(value=ast.Name("_log"), attr=name), args=arguments):
+            case ast.Call(func=ast.Attribute(value=ast.Name("log"), attr=name), args=arguments) if (
+                name in _LEVELS
+            ):
                 message = arguments[1 if name == "log" else 0]
                 for text in _texts(message, constants):
                     yield _LEVELS[name], text
