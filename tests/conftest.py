@@ -1,14 +1,11 @@
 """The real servers of a test run: each is started once, in the order in which tests want them."""
 
-from collections import Counter
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.support.distribution import group_of, order_of, scheduler, shared_by, takes_long
 from tests.support.servers import (
     KINDS,
     OPTIONAL_KINDS,
@@ -62,27 +59,6 @@ def search_servers(request: pytest.FixtureRequest) -> Iterator[Callable[[Kind], 
         request.config.stash[_SERVERS] = servers
         yield servers.get
         del request.config.stash[_SERVERS]
-
-
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_collection_modifyitems(
-    config: pytest.Config, items: list[pytest.Item]
-) -> Generator[None]:
-    """For several workers: what is shared goes to one of them, and what takes long comes first."""
-    is_distributed = config.getoption("loadgroup", default=False)
-    for item in items if is_distributed else ():
-        if (shared := shared_by(item)) is not None:
-            item.add_marker(pytest.mark.xdist_group(shared))
-    yield
-    # The plugins have put them in random order, and written the group into the ID.
-    if is_distributed:
-        counts = Counter(group_of(item.nodeid) for item in items)
-        items.sort(key=lambda item: order_of(item.nodeid, counts, is_long=takes_long(item)))
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Any:
-    return scheduler(config, log) if config.getvalue("dist") == "loadgroup" else None
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
