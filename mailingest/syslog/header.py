@@ -81,12 +81,19 @@ class RecordDecoder:
         else:
             text, is_lossless = self._text(payload)
         record = self._usual.read(text, reference) if is_lossless else None
-        return record or self.decode_closely(payload, reference=reference, peer=peer)
+        if record is None:
+            record = self._look_closely(payload, text, reference, peer, is_lossless=is_lossless)
+        return record
 
     def decode_closely(self, payload: bytes, *, reference: float, peer: str = "") -> Record:
         """The same in the way that all lines can be read, which takes longer."""
-        self._usual.forget_time()
         text, is_lossless = self._text(payload)
+        return self._look_closely(payload, text, reference, peer, is_lossless=is_lossless)
+
+    def _look_closely(
+        self, payload: bytes, text: str, reference: float, peer: str, *, is_lossless: bool
+    ) -> Record:
+        self._usual.forget_time()
         record = self._unusual(text, reference, peer)
         if not is_lossless:
             record.problems += (CHARSET_MISMATCH,)

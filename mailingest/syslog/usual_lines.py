@@ -10,6 +10,7 @@ import re
 from typing import Final
 
 from mailingest.syslog.envelopes import is_own_tag, may_have_header
+from mailingest.syslog.levels import is_level
 from mailingest.syslog.records import Record
 from mailingest.syslog.timestamps import Clock, Moment
 
@@ -28,6 +29,12 @@ _PRIS: Final[dict[str, int | None]] = {
     **{f"<{pri}>": pri for pri in range(HIGHEST_PRI + 1)},
 }
 _NO_PRI: Final = -1
+_LONGEST_PRI: Final = len("<191>1 ")
+# Without what nobody sends: a message id, and structured data.
+_RFC5424_BEGINS: Final = ">1 "
+_RFC5424_NIL: Final = " - - "
+_RFC5424_NO_PROCID: Final = f" -{_RFC5424_NIL}"
+_RFC5424_ORIGIN = re.compile(r" (\S+) (\S+) (\S+)", re.ASCII)
 _ORIGIN = re.compile(r" ([^ :\[\]]+) ([^ :\[]+)(?:\[([^\] ]*)\])?")
 # What stands in the host's place may be a level or a year.
 _NO_HOST = re.compile(
@@ -36,6 +43,8 @@ _NO_HOST = re.compile(
 # A text that begins with a blank or a bracket may have a Solaris message id, and one that begins
 # with an l or an m may stand for others.
 _ODD_BEGINNINGS: Final = " [lm"
+# Or with a byte order mark, in UTF-8 or in ISO-8859-1.
+_ODD_BEGINNINGS_OF_RFC5424: Final = f"{_ODD_BEGINNINGS}\ufeff\xef"
 # Made-up tags must not fill the memory: some 3 MB with usual lengths.
 _MOST_ORIGINS: Final = 8192
 _LONGEST_ORIGIN: Final = 128
@@ -46,7 +55,7 @@ class UsualLines:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        # By their text: `` mx1 postfix/qmgr[318]``.
+        # By their text, `` mx1 postfix/qmgr[318]`` or, in RFC 5424, `` mx1 postfix/qmgr 318``.
         self._origins: dict[str, _Origin] = {}
         # The front of the line before, "" if it may say something else of the next one.
         self._front = ""
@@ -67,6 +76,8 @@ class UsualLines:
 
         ``reference`` is as in `mailingest.syslog.header.RecordDecoder.decode`.
         """
+        if text[:1] == "<" and (pri_end := text.find(_RFC5424_BEGINS, 2, _LONGEST_PRI)) > 0:
+            return self._read_rfc5424(text, pri_end)
         head, _, msg = text.partition(": ")
         end = head.find(" ", _LEGACY_LENGTH)
         origin = self._origins.get(head[end:]) or self._read_origin(head[end:])
@@ -81,6 +92,37 @@ class UsualLines:
             return None
         return Record(self._moment, hostname, program, procid, msg, msg, self._pri)
 
+    def _read_rfc5424(self, text: str, pri_end: int) -> Record | None:
+        stamp_at = pri_end + len(_RFC5424_BEGINS)
+        stamp_end = text.find(" ", stamp_at)
+        end = text.find(_RFC5424_NIL, stamp_end)
+        if end < 0:
+            return None
+        if text.startswith(_RFC5424_NO_PROCID, end):
+            end += len(" -")
+        of = text[stamp_end:end]
+        origin = self._origins.get(of) or self._read_rfc5424_origin(of)
+        # rsyslog's %msg% begins with the blank that follows the tag in RFC 3164.
+        msg = text[end + len(_RFC5424_NIL) :].lstrip(" ")
+        if origin is None or (msg[:1] in _ODD_BEGINNINGS_OF_RFC5424 and not _is_plain(msg)):
+            return None
+        hostname, program, procid, is_own = origin
+        pri = _PRIS.get(text[: pri_end + 1])
+        if pri is None or (not is_own and may_have_header(msg)):
+            return None
+        moment = self._clock.read_iso(text[stamp_at:stamp_end], hostname)
+        return moment and Record(moment, hostname, program, procid, msg, msg, pri)
+
+    def _read_rfc5424_origin(self, text: str) -> _Origin | None:
+        match = _RFC5424_ORIGIN.fullmatch(text) if len(text) <= _LONGEST_ORIGIN else None
+        if match is None:
+            return None
+        hostname, program, procid = match.groups()
+        is_own = is_own_tag(program)
+        if hostname == "-" or is_level(hostname) or not (is_own or _is_no_wrapper(program)):
+            return None
+        return self._keep(text, (hostname, program, "" if procid == "-" else procid, is_own))
+
     def _read_origin(self, text: str) -> _Origin | None:
         """Read host and tag; None if one of them may be something else."""
         match = _ORIGIN.fullmatch(text) if len(text) <= _LONGEST_ORIGIN else None
@@ -90,9 +132,12 @@ class UsualLines:
         is_own = is_own_tag(program)
         if _NO_HOST.match(hostname) or not (is_own or _is_no_wrapper(program)):
             return None
+        return self._keep(text, (hostname, program, procid, is_own))
+
+    def _keep(self, text: str, origin: _Origin) -> _Origin:
         if len(self._origins) >= _MOST_ORIGINS:
             self._origins.clear()
-        origin = self._origins[text] = (hostname, program, procid, is_own)
+        self._origins[text] = origin
         return origin
 
     def _read_front(self, front: str, hostname: str, reference: float) -> bool:
@@ -119,7 +164,7 @@ class UsualLines:
 
 def _is_plain(msg: str) -> bool:
     """Whether a text stands for itself, though it begins as others that do not."""
-    return msg[:1] not in " [" and "message repeated " not in msg
+    return msg[:1] in "lm" and msg != "" and "message repeated " not in msg
 
 
 def _is_no_wrapper(tag: str) -> bool:

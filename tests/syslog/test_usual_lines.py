@@ -63,10 +63,11 @@ def test_a_corpus_is_read_as_by_a_closer_look(corpus: str, in_order: bool) -> No
             )
 
 
-def test_the_lines_of_a_log_are_read_by_parts() -> None:
+@pytest.mark.parametrize("corpus", ["mail.log.gz", "mail.rfc5424.log.gz"])
+def test_the_lines_of_a_log_are_read_by_parts(corpus: str) -> None:
     """Else the differential would say nothing."""
     usual = UsualLines(Clock(UTC, in_order=True))
-    lines = [line.decode("iso-8859-1") for line in CORPORA["mail.log.gz"] if line]
+    lines = [line.decode("iso-8859-1") for line in CORPORA[corpus] if line]
     by_parts = [line for line in lines if usual.read(line, REFERENCE)]
     assert len(by_parts) > 0.95 * len(lines)
 
@@ -101,6 +102,18 @@ TEXTS = [
 ]
 ENDS = ["", "\n", "\r\n", "\0", " \n"]
 
+rfc5424_lines = st.builds(
+    lambda *parts: "{}{} {} {} {} {} {} {}{}".format(*parts),
+    st.sampled_from(["<22>1 ", "<22>1 ", "<20>1 ", "<192>1 ", "<022>1 ", "<22>2 ", "1 "]),
+    st.sampled_from([*STAMPS[16:], "-"]),
+    st.sampled_from([*HOSTS, "-"]),
+    st.sampled_from([*TAGS, "postfix/qmgr", "postfix", "-"]),
+    st.sampled_from(["318", "319", "-"]),
+    st.sampled_from(["-", "-", "ID47"]),
+    st.sampled_from(["-", "-", '[x@1 a="b"]']),
+    st.sampled_from([*TEXTS, *(f" {text}" for text in TEXTS), "\xef\xbb\xbfx", "- - x"]),
+    st.sampled_from(ENDS),
+)
 plain_lines = st.builds(
     lambda *parts: "{}{} {} {}: {}{}".format(*parts),
     *map(st.sampled_from, (FRONTS, STAMPS, HOSTS, TAGS, TEXTS, ENDS)),
@@ -110,7 +123,7 @@ plain_lines = st.builds(
 @st.composite
 def lines(draw: st.DrawFn) -> bytes:
     """A line, at times with one character of its header replaced, left out or put in."""
-    line = draw(plain_lines)
+    line = draw(plain_lines | rfc5424_lines)
     if draw(st.booleans()):
         at = draw(st.integers(0, min(60, len(line))))
         end = at + draw(st.integers(0, 1))
