@@ -17,7 +17,7 @@ _COLUMNS: Final = (
     "postfix_from",
     "postfix_message-id",
     "linked",
-    "sasl_username",
+    "postfix_sasl_username",
 )
 
 

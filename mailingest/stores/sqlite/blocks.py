@@ -11,7 +11,7 @@ import orjson
 from mailingest.stores.events import StoredEvent, newest_first
 from mailingest.stores.sqlite.bounds import Bounds
 from mailingest.stores.sqlite.compression import Codec, DamagedContent
-from mailingest.stores.sqlite.keys import Lookup, hash_of, is_about_some_mail, keys_of
+from mailingest.stores.sqlite.keys import Lookup, hash_of, is_about_some_mail, meeting
 from mailingest.stores.sqlite.packing import MOST_SECONDS, PLACE_BITS, Block, Packed
 from mailingest.stores.sqlite.wanted import Wanted
 
@@ -119,15 +119,7 @@ def look_up(
     blocks: Blocks, lookups: Sequence[Lookup], bounds: Bounds, limit: int
 ) -> list[StoredEvent]:
     """The newest documents that meet any of the look-ups."""
-    by_kind: dict[int, list[Lookup]] = {}
-    for one in lookups:
-        by_kind.setdefault(one.kind, []).append(one)
-
-    def fits(event: StoredEvent) -> bool:
-        return any(
-            one.meets(text) for kind, text in keys_of(event) for one in by_kind.get(kind, ())
-        )
-
+    fits = meeting(lookups)
     places = blocks.places(bounds, blocks.with_keys(lookups))
     newest = Newest(limit)
     for place in places:

@@ -5,7 +5,7 @@ Addresses and Message-IDs are case-folded, queue IDs are not: long queue IDs dif
 its outcome, its text if that is all it has, and the few fields that may decide on a mail.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from zlib import crc32
@@ -52,6 +52,8 @@ _EVIDENCE: Final = KINDS["evidence"]
 _FOLDED: Final = tuple(
     (name, KINDS[name]) for name in (MESSAGE_ID, RECIPIENT, ORIGINAL_RECIPIENT, SENDER)
 )
+# What can be compared without making all keys of a document.
+_QUICK: Final = frozenset({KINDS[QUEUE_ID], KINDS[LINKED]} | {kind for _, kind in _FOLDED})
 IN_PARTS: Final = frozenset(
     KINDS[name] for name in (RECIPIENT, ORIGINAL_RECIPIENT, SENDER, SASL_USERNAME)
 )
@@ -90,6 +92,35 @@ def keys_of(fields: Mapping[str, Any]) -> list[Key]:
     if queue_id is not None:
         keys += ((_EVIDENCE, text) for text in _evidence_of(fields))
     return keys
+
+
+def meeting(lookups: Sequence["Lookup"]) -> Callable[[Mapping[str, Any]], bool]:
+    """A test whether a document has a key that meets any of the look-ups."""
+    by_kind: dict[int, list[Lookup]] = {}
+    for one in lookups:
+        by_kind.setdefault(one.kind, []).append(one)
+    of_queues = [by_kind.get(KINDS[name], []) for name in (QUEUE_ID, LINKED)]
+    folded = [(name, by_kind[kind]) for name, kind in _FOLDED if kind in by_kind]
+    if by_kind.keys() - _QUICK:
+        return lambda fields: any(
+            one.meets(text) for kind, text in keys_of(fields) for one in by_kind.get(kind, ())
+        )
+
+    def meets(fields: Mapping[str, Any]) -> bool:
+        for name, several in folded:
+            value = fields.get(name)
+            if value is not None:
+                text = str(value).casefold()
+                if any(one.meets(text) for one in several):
+                    return True
+        if not any(of_queues):
+            return False
+        for name, several in zip(queue_ids(fields), of_queues, strict=True):
+            if name is not None and any(one.meets(name) for one in several):
+                return True
+        return False
+
+    return meets
 
 
 def queue_ids(fields: Mapping[str, Any]) -> tuple[str | None, str | None]:
