@@ -101,10 +101,10 @@ class Blocks:
         if len(lines) != block.count:
             raise DamagedContent(f"block {number} has {len(lines)} of {block.count} documents")
         base = _AFTER_EARLIER + (number << PLACE_BITS)
-        described = zip(lines, block.identities(), block.document_ids(), strict=True)
-        for place, (line, (second, _), document_id) in enumerate(described):
+        described = zip(lines, block.identities(), strict=True)
+        for place, (line, (second, _)) in enumerate(described):
             if not plain or plain in line.lower():
-                yield Packed(second, base + place, document_id, line)
+                yield Packed(second, base + place, (block, place), line)
 
     def _texts(self, lookup: Lookup) -> Iterable[str]:
         """The texts of keys that meet a look-up, as far as there are any."""
@@ -172,11 +172,11 @@ class Newest:
         for one in documents:
             if not start <= one.second <= end:
                 continue
-            event = one.event()
-            if one.second in (start, end) and not bounds.include(event):
+            fields = orjson.loads(one.line)
+            if one.second in (start, end) and not bounds.include(fields):
                 continue
-            if fits(event):
-                self._events.append(event)
+            if fits(fields):
+                self._events.append(one.event(fields))
                 heapq.heappush(self._seconds, one.second)
                 if len(self._seconds) > self._limit:
                     heapq.heappop(self._seconds)

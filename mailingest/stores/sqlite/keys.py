@@ -115,8 +115,8 @@ def meeting(lookups: Sequence["Lookup"]) -> Callable[[Mapping[str, Any]], bool]:
                     return True
         if not any(of_queues):
             return False
-        for name, several in zip(queue_ids(fields), of_queues, strict=True):
-            if name is not None and any(one.meets(name) for one in several):
+        for key, several in zip(queue_ids(fields), of_queues, strict=True):
+            if key is not None and any(one.meets(key) for one in several):
                 return True
         return False
 

@@ -8,7 +8,7 @@ is kept in a list beside, and a hash stands in its place.
 
 from binascii import Error as Base64Error
 from binascii import a2b_base64, b2a_base64
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import pairwise
@@ -58,30 +58,35 @@ class Block:
         """Those of its documents."""
         return identities(self.first, self.ids)
 
-    def document_ids(self) -> list[str]:
-        """The ids of its documents."""
-        odd = orjson.loads(self.odd) if self.odd is not None else {}
-        return [
-            odd.get(str(number)) or _id_of(identity)
-            for number, identity in enumerate(self.identities())
-        ]
+    def document_id(self, number: int) -> str:
+        """The id of one of them."""
+        if self.odd is not None and (odd := orjson.loads(self.odd).get(str(number))):
+            return str(odd)
+        start = number * _ROW
+        [identity] = identities(self.first, self.ids[start : start + _ROW])
+        return _id_of(identity)
 
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """A document in a block, not read yet."""
+    """A document in a block, not read yet; ``source`` is its id, or where that is."""
 
     second: int
     position: int
-    document_id: str
+    source: str | tuple[Block, int]
     line: bytes
 
-    def event(self) -> dict[str, Any]:
-        """The document, with id and position."""
-        event: dict[str, Any] = orjson.loads(self.line)
-        event["_id"] = self.document_id
-        event["_position"] = self.position
-        return event
+    @property
+    def document_id(self) -> str:
+        """The id of the document."""
+        if isinstance(self.source, str):
+            return self.source
+        block, number = self.source
+        return block.document_id(number)
+
+    def event(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """The document, whose ``fields`` were read from the line, with id and position."""
+        return {**fields, "_id": self.document_id, "_position": self.position}
 
 
 def identities(first: int, ids: bytes) -> Iterator[Identity]:

@@ -7,6 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
+import orjson
+
 from mailingest.errors import StoreUnavailable
 from mailingest.postfix.index_keys import UNMATCHED
 from mailingest.postfix.names import MESSAGE_ID, QUEUE_ID
@@ -135,7 +137,7 @@ def _at_the_ends(days: Days, connection: sqlite3.Connection) -> Iterator[StoredE
             for place in reading.touching(end):
                 for one in reading.documents(place.number):
                     if one.second == end:
-                        yield one.event()
+                        yield one.event(orjson.loads(one.line))
     if has_earlier_documents(connection):
         for end in earlier.first_and_last(connection):
             yield from earlier.at(connection, end)
