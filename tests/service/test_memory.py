@@ -110,6 +110,7 @@ async def test_reloads_leave_nothing_behind(
     serving = asyncio.create_task(daemon.main())
     await until(lambda: listens_at(site.tcp), "the listener is open")
     await asyncio.to_thread(site.hand_over, *LIFE)
+    await until(lambda: len(site.stored()) == len(LIFE), "all is stored, and its file is open")
 
     async def reload_with(number: int) -> None:
         (patterns / "own.grok").write_text(f"OWN{number} [a-z]+\n")
