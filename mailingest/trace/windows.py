@@ -32,6 +32,10 @@ EVENTS: Final = 6_000
 
 _FIRST: Final = timedelta(hours=1)
 _LEAST: Final = timedelta(seconds=1)
+_LONGEST: Final = timedelta(days=3660)
+# A span that had too many lines is not tried again soon: traffic changes slowly.
+_LESS: Final = 0.7
+_MORE: Final = 1.1
 # A mail that is to be held or discarded gets its queue ID soon after the line that says so.
 _MARGIN: Final = timedelta(seconds=1)
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
@@ -57,7 +61,7 @@ async def trace_all(
     gaps: list[Gap] = []
     has_stories = is_cut = False
     start = first = max(criteria.since or span.first, span.first)
-    length = _FIRST
+    length, longest = _FIRST, _LONGEST
     while True:
         since = start - _MARGIN if start > first else criteria.since
         window, end = _window(replace(criteria, since=since), span, start + length)
@@ -72,6 +76,7 @@ async def trace_all(
             yield TraceResult([], span, is_cut, merged(gaps, [lost(error)]))
             return
         if result.is_full and length > _LEAST:
+            longest = length * _LESS
             length = max(_LEAST, length / 4)
             continue
         is_cut |= result.is_full
@@ -83,7 +88,8 @@ async def trace_all(
         if end == _EVER:
             break
         yield replace(result, stories=stories, is_cut=is_cut, gaps=gaps)
-        start, length = end, length * 2
+        start, length = end, max(_LEAST, min(length * 2, longest))
+        longest = min(_LONGEST, longest * _MORE)
     last = replace(result, stories=stories, is_cut=is_cut, gaps=gaps)
     yield last if has_stories else await without_stories(source, criteria, last, backlog)
 
