@@ -14,11 +14,3 @@ def tune() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_THRESHOLDS)
-
-
-def forget_new() -> None:
-    """Free what was made just now and is in cycles, however large all the rest is.
-
-    pygrok's engine leaves some 10 MB of them each time that patterns are compiled.
-    """
-    gc.collect(1)

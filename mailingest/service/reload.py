@@ -24,7 +24,6 @@ from mailingest.grok.definitions import Definition
 from mailingest.logs.configuration import configure
 from mailingest.logs.logger import log
 from mailingest.pipeline import Pipeline
-from mailingest.service import gc_tuning
 from mailingest.service.descriptors import within_limits
 from mailingest.service.intake import plan_inputs
 from mailingest.service.listeners import Change
@@ -165,14 +164,12 @@ class Reloader:
 
 
 def _built(settings: Settings) -> tuple[tuple[Definition, ...], Pipeline, Store, object]:
-    built = (
+    return (
         tuple(read_definitions(settings)),
         build_pipeline(settings, live=True),
         build_store(settings),
         _store_mark(settings),
     )
-    gc_tuning.forget_new()
-    return built
 
 
 async def _opened(store: Store) -> Writer:
