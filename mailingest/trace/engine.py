@@ -222,7 +222,9 @@ async def find_stories(
         if part is not None and found.is_cut and most < MOST_EVENTS:
             # Less time is asked for then.
             return TraceResult([], span, is_cut=True, gaps=found.gaps, is_full=True)
-        events = Collected(most_events, apart)
+        # What is linked to few lines is one large mail: less time would not make it less.
+        is_small = part is not None and 2 * len(found.events) <= most_events
+        events = Collected(MOST_EVENTS if is_small else most_events, apart)
         if not found.is_cut and asks_for_all(asked):
             events.whole = question
         every = await _stories_of(source, found, span, criteria, events)

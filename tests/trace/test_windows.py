@@ -89,6 +89,31 @@ def _answer(story: Story) -> bytes:
     return orjson.dumps(story_to_json(story))
 
 
+async def test_a_mail_that_is_larger_than_a_span_does_not_make_spans_ever_shorter(
+    tmp_path: Path,
+) -> None:
+    lines = [_deferred(tries, recipient) for tries in range(100) for recipient in range(3)]
+    await _store(tmp_path, "\n".join(lines).encode())
+    store = SqliteReader(tmp_path, "mail")
+    whole = await trace(store, Criteria(), limit=0)
+    assert [story.verdict for story in whole.stories] == ["pending"] * 3
+    results = [result async for result in trace_all(store, Criteria(), events=100)]
+    # It is spread over 100 minutes: spans of a second, which hold it each time, would be 6,000.
+    assert len(results) < 100
+    assert not any(result.is_cut for result in results)
+    told = Counter(_answer(story) for result in results for story in result.stories)
+    assert told == Counter(map(_answer, whole.stories))
+
+
+def _deferred(tries: int, recipient: int) -> str:
+    return (
+        f"2026-03-02T{5 + tries // 60:02}:{tries % 60:02}:00.{recipient}+00:00 mx1"
+        f" postfix/smtp[7]: 4fXbpG2Zh0z9q2P: to=<user{recipient}@example.net>,"
+        f" relay=none, delay={60 * tries + 1}, delays={60 * tries}/0/1/0, dsn=4.4.1,"
+        " status=deferred (connect to mx.example.net[192.0.2.1]:25: Connection refused)"
+    )
+
+
 async def test_a_question_for_nothing_has_one_result(store: SqliteReader) -> None:
     criteria = Criteria(recipient=address_term("nobody@nowhere.test"))
     results = [result async for result in trace_all(store, criteria)]
