@@ -30,6 +30,8 @@ DECIDING_FIELDS: Final = frozenset(
         "filter_action",
         "filter_actions",
         "postfix_action",
+        "postfix_message_level",
+        "postfix_milter_result",
         "postfix_postsuper_action",
         "postfix_refusal",
     }
