@@ -128,25 +128,26 @@ class QueueMap:
 
     def feed(self, event: Event, now: float) -> Sequence[Event]:
         """Take an event, and give those that are ready; ``now`` is in seconds since 1970."""
-        if event.queue_id is None:
+        queue_id = event.queue_id
+        if queue_id is None:
             return (event,)
         fields = event.fields
         step = step_of(event.service, fields)
         if step is None:
             return (event,)
         host = _share_of(event)
-        key = f"{event.hostname} {event.instance} {event.queue_id}"
+        key = f"{event.hostname} {event.instance} {queue_id}"
         if len(key) > _LONGEST_KEY:
             self.counters.facts_too_long += 1
             return (event,)
         if step == "delivery":
             return self._deliver(host, key, event, now)
-        if step in ENDS:
-            self._end(host, key, now)
-        elif step in BEGINNINGS:
+        if step in BEGINNINGS:
             self._learn(host, key, step, fields, now)
             if step == "activated" and key in self._waiting:
                 return (event, *self._stop_waiting(key))
+        elif step in ENDS:
+            self._end(host, key, now)
         return (event,)
 
     def tick(self, now: float) -> list[Event]:
@@ -218,14 +219,15 @@ class QueueMap:
         fields = event.fields
         mail, _ = self._mails.get(host, key)
         if mail is not None:
-            for name, value in zip(_FACTS, _facts(mail), strict=True):
+            # Both have a length; the keyword would cost as much as the loop's beginning.
+            for name, value in zip(_FACTS, _facts(mail)):  # noqa: B905
                 if value is not None and name not in fields:
                     fields[name] = value
-        if mail is not None and mail.sender is not None:
-            self.counters.deliveries_enriched += 1
-        else:
-            fields["tags"].append(CORRELATION_NOMATCH)
-            self.counters.deliveries_unmatched += 1
+            if mail.sender is not None:
+                self.counters.deliveries_enriched += 1
+                return
+        fields["tags"].append(CORRELATION_NOMATCH)
+        self.counters.deliveries_unmatched += 1
 
     def _learn(self, host: str, key: str, step: Step, fields: dict[str, Any], now: float) -> None:
         """Learn from a line that begins a mail: the one that is known, or a new one."""

@@ -115,14 +115,14 @@ class KnownMails:
     def update(self, host: str, key: str, mail: KnownMail, grown: int, *, is_over: bool) -> None:
         """Take a mail again that has ``grown`` by some bytes; one that is over is not touched."""
         mails = self._hosts[host]
-        if is_over:
-            mails.over[key] = mail
-        else:
-            mails.live[key] = mail
-            mails.live.move_to_end(key)
+        part = mails.over if is_over else mails.live
+        part[key] = mail
+        if not is_over:
+            part.move_to_end(key)
         if grown:
             self._grow(mails, grown)
-            self._evict()
+            if self.size_bytes > self.most_bytes or self._count > self.most:
+                self._evict()
 
     def end(self, host: str, key: str, mail: KnownMail) -> None:
         """Take a mail that ended now, in place of what is known under the queue ID."""
@@ -156,16 +156,13 @@ class KnownMails:
             mails = self._hosts[host] = _Host()
             self.size_bytes += _HOST_BYTES
         mail.snapshot = self._snapshot
-        size = mail.size_bytes
         known = mails.live.pop(key, None) or mails.over.pop(key, None)
+        (mails.over if is_over else mails.live)[key] = mail
         if known is None:
             self._count += 1
+            self._grow(mails, mail.size_bytes)
         elif known is not mail:
-            size -= known.size_bytes
-        else:
-            size = 0
-        (mails.over if is_over else mails.live)[key] = mail
-        self._grow(mails, size)
+            self._grow(mails, mail.size_bytes - known.size_bytes)
         if self.size_bytes > self.most_bytes or self._count > self.most:
             self._evict()
 
