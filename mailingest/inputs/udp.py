@@ -175,8 +175,13 @@ class UdpInput:
                 except OSError as error:
                     self._failed(error)
                     continue
+                before = self.datagrams_received
                 self._take(data, peer)
-                if not self._take_queued(stream) or not self._take_arrived(_DATAGRAMS_PER_TURN):
+                is_all = self._take_queued(stream)
+                # A lone one is all that the kernel had: uvloop reads on until there is nothing.
+                if is_all and self.datagrams_received - before > 1:
+                    is_all = self._take_arrived(_DATAGRAMS_PER_TURN)
+                if not is_all:
                     await asyncio.sleep(0)
         except asyncio_dgram.TransportClosed:
             if not self._closing:

@@ -444,7 +444,8 @@ COUNTERS: Final = (
 
 def read_counters(parts: Parts) -> dict[str, Value]:
     """The values of now, by name, as the log and JSON have them."""
-    return {counter.name: _plain(counter.read(parts)) for counter in COUNTERS}
+    with parts.listeners.counted_once():
+        return {counter.name: _plain(counter.read(parts)) for counter in COUNTERS}
 
 
 def _plain(reading: Reading) -> Value:

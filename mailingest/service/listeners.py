@@ -7,7 +7,8 @@ before any old one is closed, also if both are at the same port.
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from mailingest.config import Listener
@@ -68,6 +69,7 @@ class Listeners:
         self._running = [_Running(plan, plan.build()) for plan in plans]
         self._closing: list[_Running] = []
         self._ended: Counter[str] = Counter()
+        self._counted: list[Mapping[str, int]] | None = None
         self._group: asyncio.TaskGroup | None = None
 
     @property
@@ -91,7 +93,19 @@ class Listeners:
 
     def count(self, name: str) -> int:
         """The sum of a counter of all inputs, also of those that have ended."""
-        return self._ended[name] + sum(one.counters().get(name, 0) for one in self.inputs)
+        counted = self._counted
+        if counted is None:
+            return self._ended[name] + sum(one.counters().get(name, 0) for one in self.inputs)
+        return self._ended[name] + sum(counters.get(name, 0) for counters in counted)
+
+    @contextmanager
+    def counted_once(self) -> Iterator[None]:
+        """Inputs are asked once for all that `count` is asked within: some ask the kernel."""
+        self._counted = [one.counters() for one in self.inputs]
+        try:
+            yield
+        finally:
+            self._counted = None
 
     def open(self) -> None:
         """Listen; raises UsageError if an address cannot be had."""

@@ -18,6 +18,11 @@ from mailingest.spool.sources import Sources
 
 _NOW: Final = FrameMark.NOW
 _SHOWN_BYTES: Final = 2000
+# Who has nothing to do waits that long after a record came, and then takes those that came
+# meanwhile as well: one turn costs more than a line.  The batch waits longer, so nobody sees it.
+_GATHERING_SECONDS: Final = 0.05
+# A millisecond of work.
+_FRAMES_A_TURN: Final = 32
 _GIVEN_UP: Final = "earlier runs of mailingest ended while they worked on it, or it took too long"
 
 # Its positions are the numbers of frames.
@@ -36,7 +41,8 @@ class Processor:
     events wait for a line about their queue ID: then it is for the position before the first record
     that has one of them.
 
-    ``give_way`` is awaited after each record.  A frame is marked while it is worked on.
+    ``give_way`` is awaited after each record with some lines, or several of fewer.  A frame is
+    marked while it is worked on.
     ``frames_failed`` counts lines that met a fault of mailingest itself, ``frames_set_aside`` those
     that took too long, or that the process died with twice; all of them are dead letters.
     """
@@ -59,10 +65,14 @@ class Processor:
         self._batcher = batcher
         self._give_way = give_way
         self._is_idle = asyncio.Event()
+        self._is_gathering = False
+        self._may_go_on = asyncio.Event()
+        self._hurry = False
 
     async def run(self) -> None:
         """Process records until cancelled."""
         spool, queue_map = self._spool, self._pipeline.queue_map
+        frames = 0
         while True:
             queue_map.mark = spool.position.frames
             received = spool.take()
@@ -72,21 +82,30 @@ class Processor:
                 self._is_idle.set()
                 await spool.wait()
                 self._is_idle.clear()
+                await self._gather()
                 continue
             documents = self._feed(received, spool.position.frames - len(received.frames))
             await self._batcher.put_many(documents, self._receipt())
-            await self._give_way()
+            frames += len(received.frames)
+            if frames >= _FRAMES_A_TURN:
+                frames = 0
+                await self._give_way()
 
     async def catch_up(self) -> None:
         """Wait until all that is in the spool went through the pipeline and into the batcher."""
-        while not self._is_caught_up:
-            self._is_idle.clear()
-            await self._is_idle.wait()
+        self._hurry = True
+        self._may_go_on.set()
+        try:
+            while not self._is_caught_up:
+                self._is_idle.clear()
+                await self._is_idle.wait()
+        finally:
+            self._hurry = False
 
     def tick(self, now: float) -> None:
         """Let time pass; ``now`` is in seconds since 1970."""
-        # While there are records to take, the time is theirs.
-        if self._is_caught_up:
+        # While there are older records to take, the time is theirs.
+        if self._is_gathering or self._is_caught_up:
             self._hand_on(self._pipeline.tick(now))
 
     def flush(self) -> None:
@@ -96,6 +115,19 @@ class Processor:
     @property
     def _is_caught_up(self) -> bool:
         return self._is_idle.is_set() and not self._spool.frames
+
+    async def _gather(self) -> None:
+        """Let some more records come, unless somebody waits for those that there are."""
+        if self._hurry:
+            return
+        self._is_gathering = True
+        self._may_go_on.clear()
+        timer = asyncio.get_running_loop().call_later(_GATHERING_SECONDS, self._may_go_on.set)
+        try:
+            await self._may_go_on.wait()
+        finally:
+            timer.cancel()
+            self._is_gathering = False
 
     def _feed(self, received: FrameBatch, first: int) -> list[Document]:
         """The documents of a record, whose first frame has that number."""

@@ -66,6 +66,7 @@ class Journal:
         self._segments: list[Segment] = []
         self._descriptor = -1
         self._inode = -1
+        self._path = ""
         self._since_look = _LOOK_EVERY_BYTES
 
     @property
@@ -267,7 +268,7 @@ class Journal:
             while written < len(data):
                 written += os.pwrite(self._descriptor, data[written:], segment.size + written)
             # What is in a file without its name is found by no later process.
-            if segment.path.stat().st_ino != self._inode:
+            if os.stat(self._path).st_ino != self._inode:  # noqa: PTH116  for each append: quick
                 raise OSError(errno.ENOENT, "the file of the spool was replaced")
         except OSError:
             # Nothing of it may be read later: whoever sent it was told that it was refused.
@@ -290,6 +291,7 @@ class Journal:
         segment = new_segment(self.directory, self.end.bytes)
         self._descriptor = open_own(segment.path, os.O_WRONLY | os.O_TRUNC)
         self._inode = os.fstat(self._descriptor).st_ino
+        self._path = str(segment.path)
         try:
             self._write(segment, segment_header())
         except OSError:

@@ -288,3 +288,35 @@ async def test_a_snapshot_is_not_valid_before_the_store_is_synced() -> None:
         sync = made.writer.sync
         await Snapshots(path, made.pipeline, made.spool, receipts, sync, positions).take()
         assert path.exists()
+
+
+async def test_who_was_idle_takes_what_came_shortly_after_as_well() -> None:
+    taken: list[int] = []
+    line = Frame(f"{HEADER}/smtpd[2]: connect from a.example.com[192.0.2.1]", 2)
+    with rig(seed=1) as made:
+        take = made.spool.take
+
+        def counting() -> FrameBatch | None:
+            taken.append(made.spool.frames)
+            return take()
+
+        made.spool.take = counting  # type: ignore[method-assign]
+        async with asyncio.TaskGroup() as tasks:
+            running = [
+                tasks.create_task(made.batcher.run()),
+                tasks.create_task(made.processor.run()),
+            ]
+            await asyncio.sleep(0)
+            made.append(START, [line])
+            for _ in range(5):
+                await asyncio.sleep(0)
+            made.append(START, [line])
+            # The time of those that wait for a line goes on meanwhile.
+            ticks: list[float] = []
+            made.pipeline.tick = lambda now: ticks.append(now) or []  # type: ignore[method-assign,func-returns-value]
+            made.processor.tick(START)
+            assert ticks == [START]
+            await made.drain()
+            for task in running:
+                task.cancel()
+    assert taken == [0, 2, 1, 0]
