@@ -11,14 +11,23 @@ import orjson
 from mailingest.stores.events import StoredEvent, newest_first
 from mailingest.stores.sqlite.bounds import Bounds
 from mailingest.stores.sqlite.compression import Codec, DamagedContent
-from mailingest.stores.sqlite.keys import Lookup, hash_of, is_about_some_mail, meeting
+from mailingest.stores.sqlite.keys import (
+    Lookup,
+    hash_of,
+    is_about_some_mail,
+    meeting,
+    substring_of_key,
+)
 from mailingest.stores.sqlite.packing import MOST_SECONDS, PLACE_BITS, Block, Packed
+from mailingest.stores.sqlite.prefilter import Substring, lines_with
 from mailingest.stores.sqlite.wanted import Wanted
 
 # Of so many blocks each is looked up by its number; if there are more, all of the time are read.
 _FEW: Final = 1000
 # Positions of documents of an earlier version, which came before, are smaller.
 _AFTER_EARLIER: Final = 1 << 48
+
+_ANY: Final = Substring(b"", is_folded=False)
 
 _OF_ADDRESSES: Final = {
     "starts": "text >= ?2 AND text < ?2 || char(1114111)",  # the greatest character
@@ -48,14 +57,22 @@ class Blocks:
         self._go_on = go_on
         self._codec = Codec(connection)
 
-    def with_keys(self, lookups: Iterable[Lookup]) -> set[int]:
-        """The numbers of the blocks that may have documents which meet any of the look-ups."""
-        hashes: set[int] = set()
+    def with_keys(self, lookups: Iterable[Lookup]) -> dict[int, set[Substring]]:
+        """The numbers of the blocks that may have documents which meet any of the look-ups.
+
+        With each, what a document of the block has to have one of, to meet any of them.
+        """
+        by_hash: dict[int, set[Substring]] = {}
         for lookup in lookups:
-            hashes.update(hash_of((lookup.kind, text)) for text in self._texts(lookup))
-        query = "SELECT block FROM postings WHERE key IN (SELECT value FROM json_each(?))"
-        listed = orjson.dumps(list(hashes)).decode()
-        return {number for (number,) in self._connection.execute(query, [listed])}
+            for text in self._texts(lookup):
+                key = lookup.kind, text
+                by_hash.setdefault(hash_of(key), set()).add(substring_of_key(key))
+        query = "SELECT block, key FROM postings WHERE key IN (SELECT value FROM json_each(?))"
+        listed = orjson.dumps(list(by_hash)).decode()
+        found: dict[int, set[Substring]] = {}
+        for number, key_hash in self._connection.execute(query, [listed]):
+            found.setdefault(number, set()).update(by_hash[key_hash])
+        return found
 
     def places(self, bounds: Bounds, numbers: Collection[int] | None = None) -> Iterator[Place]:
         """The blocks of a time span, or of these numbers, the one that ends last comes first."""
@@ -84,27 +101,25 @@ class Blocks:
         found = self._connection.execute(query, [second, second + MOST_SECONDS, second])
         return [Place(*row) for row in found]
 
-    def documents(self, number: int, plain: bytes = b"") -> Iterator[Packed]:
-        """Those of a block; those only that have ``plain`` in lower case in their text."""
+    def documents(
+        self, number: int, substrings: Collection[Substring] = (_ANY,)
+    ) -> Iterator[Packed]:
+        """Those of a block that may have any of the substrings."""
         self._go_on()
         row = self._connection.execute(
             "SELECT first, last, ids, odd, body FROM blocks WHERE number = ?", [number]
         ).fetchone()
         if row is None:
             return
-        text = self._codec.decompress(row[4])
-        if plain and plain not in text.lower():
-            return
-        first, last, ids, odd, _ = row
-        block = Block(first, last, ids, odd, text)
-        lines = text.split(b"\n")
-        if len(lines) != block.count:
-            raise DamagedContent(f"block {number} has {len(lines)} of {block.count} documents")
+        first, last, ids, odd, frame = row
+        block = Block(first, last, ids, odd, self._codec.decompress(frame))
+        lines = block.text.count(b"\n") + 1
+        if lines != block.count:
+            raise DamagedContent(f"block {number} has {lines} of {block.count} documents")
         base = _AFTER_EARLIER + (number << PLACE_BITS)
-        described = zip(lines, block.identities(), strict=True)
-        for place, (line, (second, _)) in enumerate(described):
-            if not plain or plain in line.lower():
-                yield Packed(second, base + place, (block, place), line)
+        for place, line in lines_with(block.text, substrings):
+            second, _ = block.identity(place)
+            yield Packed(second, base + place, (block, place), line)
 
     def _texts(self, lookup: Lookup) -> Iterable[str]:
         """The texts of keys that meet a look-up, as far as there are any."""
@@ -120,12 +135,12 @@ def look_up(
 ) -> list[StoredEvent]:
     """The newest documents that meet any of the look-ups."""
     fits = meeting(lookups)
-    places = blocks.places(bounds, blocks.with_keys(lookups))
+    substrings = blocks.with_keys(lookups)
     newest = Newest(limit)
-    for place in places:
+    for place in blocks.places(bounds, substrings):
         if newest.is_settled(place):
             break
-        newest.add(blocks.documents(place.number), fits, bounds)
+        newest.add(blocks.documents(place.number, substrings[place.number]), fits, bounds)
     return newest.events()
 
 
@@ -138,7 +153,7 @@ def scan(
     progress: Callable[[Place], None],
 ) -> list[StoredEvent]:
     """The newest documents about mails that are wanted, in blocks that come newest first."""
-    plain = wanted.plain.encode()
+    substrings = [wanted.substring]
 
     def fits(event: StoredEvent) -> bool:
         return is_about_some_mail(event) and wanted.fits(event)
@@ -148,7 +163,7 @@ def scan(
         if newest.is_settled(place):
             break
         progress(place)
-        newest.add(blocks.documents(place.number, plain), fits, bounds)
+        newest.add(blocks.documents(place.number, substrings), fits, bounds)
     return newest.events()
 
 

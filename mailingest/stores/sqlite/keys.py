@@ -31,6 +31,7 @@ from mailingest.postfix.names import (
     SENDER,
 )
 from mailingest.stores.criteria import Comparison, Evidence, Term
+from mailingest.stores.sqlite.prefilter import Substring, substring_of
 
 LINKED: Final = "linked"
 """What only a trace asks for: the other queue ID that a line names, the process id of a line about
@@ -52,8 +53,11 @@ _EVIDENCE: Final = KINDS["evidence"]
 _FOLDED: Final = tuple(
     (name, KINDS[name]) for name in (MESSAGE_ID, RECIPIENT, ORIGINAL_RECIPIENT, SENDER)
 )
+_AS_WRITTEN: Final = frozenset({KINDS[QUEUE_ID], KINDS[LINKED]})  # the others are case-folded
 # What can be compared without making all keys of a document.
-_QUICK: Final = frozenset({KINDS[QUEUE_ID], KINDS[LINKED]} | {kind for _, kind in _FOLDED})
+_QUICK: Final = _AS_WRITTEN | {kind for _, kind in _FOLDED}
+# Keys that stand for what a document does not have.
+_MADE_UP: Final = frozenset({NOQUEUE, UNMATCHED})
 IN_PARTS: Final = frozenset(
     KINDS[name] for name in (RECIPIENT, ORIGINAL_RECIPIENT, SENDER, SASL_USERNAME)
 )
@@ -73,6 +77,14 @@ def hash_of(key: Key) -> int:
     """
     kind, text = key
     return crc32(text.encode("utf-8", "replace"), kind) & _HASH_MASK
+
+
+def substring_of_key(key: Key) -> Substring:
+    """What the JSON of each document has that has the key."""
+    kind, text = key
+    if kind == _EVIDENCE or text in _MADE_UP:
+        text = ""
+    return substring_of(text, is_folded=kind not in _AS_WRITTEN)
 
 
 def keys_of(fields: Mapping[str, Any]) -> list[Key]:

@@ -54,17 +54,17 @@ class Block:
         """How many documents are in it."""
         return len(self.ids) // _ROW
 
-    def identities(self) -> Iterator[Identity]:
-        """Those of its documents."""
-        return identities(self.first, self.ids)
+    def identity(self, number: int) -> Identity:
+        """That of one of its documents."""
+        start = number * _ROW
+        second = self.first + int.from_bytes(self.ids[start : start + 2])
+        return second, self.ids[start + 2 : start + _ROW]
 
     def document_id(self, number: int) -> str:
         """The id of one of them."""
         if self.odd is not None and (odd := orjson.loads(self.odd).get(str(number))):
             return str(odd)
-        start = number * _ROW
-        [identity] = identities(self.first, self.ids[start : start + _ROW])
-        return _id_of(identity)
+        return _id_of(self.identity(number))
 
 
 @dataclass(frozen=True, slots=True)

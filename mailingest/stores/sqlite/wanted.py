@@ -1,6 +1,5 @@
 """What is looked for among the documents of a time span, where no index has it."""
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -10,43 +9,41 @@ from mailingest.postfix.completion import completed
 from mailingest.postfix.names import MESSAGE, OUTCOME, PROGRAM_KIND
 from mailingest.stores.criteria import Evidence, Term, meets_term
 from mailingest.stores.events import StoredEvent
-
-# What stands in the JSON text of a document as it stood in the log.
-_PLAIN: Final = re.compile(r"[ !#-\[\]-~]+")
+from mailingest.stores.sqlite.prefilter import Substring, substring_of
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Documents that have ``plain`` in their text, in any case of ASCII, and that ``fits``.
+    """Documents that have ``substring`` in their text, if they are ASCII, and that ``fits``.
 
     ``evidence`` says the same of those of earlier versions, of which not all say what they are.
     """
 
-    plain: str
+    substring: Substring
     fits: Callable[[StoredEvent], bool]
     evidence: Evidence | None = None
 
     def condition(self) -> tuple[str, Sequence[object]]:
         """What holds for the text of each, in SQL, and the values that are bound to it."""
         if self.evidence is None:
-            return "instr(lower(body), ?)", [self.plain]
+            return "instr(lower(body), ?)", [self.substring.text.decode()]
         return _of_evidence(self.evidence)
 
 
-EVERY: Final = Wanted("", lambda event: True)
+_ANY: Final = substring_of("", is_folded=False)
+EVERY: Final = Wanted(_ANY, lambda event: True)
 """Lets all documents through."""
 
 
 def of_term(name: str, term: Term) -> Wanted:
     """Those that meet a term; ``name`` is as in `mailingest.stores.criteria.FIELDS_OF`."""
-    # lower() of SQLite and of bytes knows ASCII only; JSON writes some characters in its own way.
-    plain = max(_PLAIN.findall(term.text), key=len, default="")
-    return Wanted(plain, partial(meets_term, name=name, term=term))
+    substring = substring_of(term.text, is_folded=True)
+    return Wanted(substring, partial(meets_term, name=name, term=term))
 
 
 def of_evidence(evidence: Evidence) -> Wanted:
     """Those that may decide; one of an earlier version does not say what it counts as."""
-    return Wanted("", lambda event: evidence.is_in(completed(event)), evidence)
+    return Wanted(_ANY, lambda event: evidence.is_in(completed(event)), evidence)
 
 
 def _of_evidence(evidence: Evidence) -> tuple[str, Sequence[object]]:
