@@ -171,9 +171,7 @@ class Pipeline:
             if record is not None:
                 records.append(record)
                 times.append(self._now)
-        event_type = self._type
-        parse = self._parser.parse
-        events = [parse(record, event_type) for record in records]
+        events = self._parser.parse_all(records, self._type)
         del records
         for event in events:
             if event.nomatch:
