@@ -1,11 +1,13 @@
 """The real servers of a test run: each is started once, in the order in which tests want them."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from mailingest.logs.output import log_output
 from tests.support.servers import (
     KINDS,
     OPTIONAL_KINDS,
@@ -59,6 +61,14 @@ def search_servers(request: pytest.FixtureRequest) -> Iterator[Callable[[Kind], 
         request.config.stash[_SERVERS] = servers
         yield servers.get
         del request.config.stash[_SERVERS]
+
+
+@pytest.fixture(autouse=True)
+def _log_goes_on() -> Iterator[None]:
+    """Commands that are run in this process log to an output that is closed after their test."""
+    yield
+    assert sys.__stderr__ is not None
+    log_output.use(sys.__stderr__)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
