@@ -52,17 +52,20 @@ def test_a_terminal_shows_how_far_it_has_come(monkeypatch: pytest.MonkeyPatch) -
     assert "42%" in terminal.getvalue()
 
 
-async def test_the_store_is_read_hour_by_hour_newest_first(tmp_path: Path) -> None:
+async def test_the_store_is_read_piece_by_piece_newest_first(tmp_path: Path) -> None:
     shares: list[float] = []
     await sqlite_reader(tmp_path, documents_of(lines_of(LOG)))
     source = SqliteReader(tmp_path, "mail", progress=shares.append)
     assert (await source.find(Criteria(text=text_term("nowhere")), 10)).events == []
     assert shares == sorted(shares)
-    assert len(shares) == 48
+    assert shares[0] == 0
+    assert shares[-1] > 0.9
+    pieces = len(shares)
+    assert pieces > 10
     shares.clear()
     found = await source.find(Criteria(text=text_term("queue active")), 3)
     assert [event["postfix_queueid"] for event in found.events] == ["AAAAA17", "AAAAA16", "AAAAA15"]
-    assert len(shares) == 4
+    assert len(shares) < pieces / 2
 
 
 async def test_files_report_how_much_of_them_was_read(tmp_path: Path) -> None:
