@@ -24,6 +24,7 @@ for number in range(first, first + count):
         journal.sendto(text.encode(), "/run/systemd/journal/socket")
 """
 DROP_IN = "[Service]\nSupplementaryGroups=systemd-journal\nProcSubset=all\n"
+DROP_INS = "/run/systemd/system/mailingest.service.d"
 CONFIG = "[inputs.journald]\nenabled = true\n[state]\nsnapshot_interval = 1\n"
 JOURNALD = "[Journal]\nRateLimitIntervalSec=0\nStorage=volatile\n"
 READ = """
@@ -59,6 +60,26 @@ def shell(host: SystemdHost, command: str) -> str:
     return done.stdout
 
 
+def begin(host: SystemdHost, config: str = CONFIG, *, permitted: bool = True) -> None:
+    """Whatever was before: settings without a state, and a service that may read the journal."""
+    config, drop_in = config.replace("\n", "\\n"), DROP_IN.replace("\n", "\\n")
+    shell(host, "systemctl stop mailingest; rm -rf /var/lib/mailingest/*")
+    shell(host, f"printf '{config}' > /etc/mailingest/mailingest.toml")
+    if permitted:
+        shell(host, f"mkdir -p {DROP_INS} && printf '{drop_in}' > {DROP_INS}/journal.conf")
+    else:
+        shell(host, f"rm -rf {DROP_INS}")
+    shell(host, "systemctl daemon-reload && systemctl reset-failed")
+
+
+def start(host: SystemdHost) -> None:
+    """Start the service for the first time; what is written from now on is new to it."""
+    shell(host, "systemctl start mailingest")
+    invocation = shell(host, "systemctl show -p InvocationID --value mailingest").strip()
+    of_this_start = f"journalctl _SYSTEMD_INVOCATION_ID={invocation}"
+    wait_until(lambda: "the journal is read" in shell(host, of_this_start), "it has begun")
+
+
 def stored(host: SystemdHost) -> list[list[Any]]:
     root = Path(__file__).parents[2]
     done = host.run("sh", "-c", f"cd {root} && exec {sys.executable} -c '{READ}'")
@@ -68,14 +89,14 @@ def stored(host: SystemdHost) -> list[list[Any]]:
 
 def test_entries_are_stored_once_whoever_is_killed(host: SystemdHost) -> None:
     # Without the group: the fix is said, and nothing is lost of what comes meanwhile.
+    begin(host, permitted=False)
     shell(host, "systemctl start mailingest")
     wait_until(
         lambda: "SupplementaryGroups=systemd-journal" in shell(host, "journalctl -u mailingest"),
         "the missing group is told",
     )
-    drop_in = "/run/systemd/system/mailingest.service.d"
     text = DROP_IN.replace("\n", "\\n")
-    shell(host, f"mkdir -p {drop_in} && printf '{text}' > {drop_in}/journal.conf")
+    shell(host, f"mkdir -p {DROP_INS} && printf '{text}' > {DROP_INS}/journal.conf")
     shell(host, "systemctl daemon-reload && systemctl restart mailingest")
     write = f"{sys.executable} -c '{WRITE}'"
     shell(host, f"{write} 0 300 & pkill -KILL -x journalctl; wait")
@@ -97,6 +118,10 @@ def test_entries_are_stored_once_whoever_is_killed(host: SystemdHost) -> None:
 
 def test_an_entry_that_was_vacuumed_is_told_and_gone_on_behind(host: SystemdHost) -> None:
     write = f"{sys.executable} -c '{WRITE}'"
+    begin(host)
+    start(host)
+    shell(host, f"{write} 1999 1")
+    wait_until(lambda: len(stored(host)) == 1, "it has read one")
     shell(host, "systemctl stop mailingest")
     shell(host, f"{write} 2000 11; journalctl --rotate; {write} 3000 11; journalctl --rotate")
     # The file with the entry that was read last, and only that one, is gone.
@@ -108,3 +133,19 @@ def test_an_entry_that_was_vacuumed_is_told_and_gone_on_behind(host: SystemdHost
 
     wait_until(lambda: len(later()) == 11, "what is there is read")
     assert "is not there any more" in shell(host, "journalctl -u mailingest")
+
+
+@pytest.mark.parametrize(
+    ("since", "first", "reads_old"), [("all", 4000, True), ("1h", 5000, True), ("now", 6000, False)]
+)
+def test_the_first_start_begins_where_it_is_told(
+    host: SystemdHost, since: str, first: int, reads_old: bool
+) -> None:
+    write = f"{sys.executable} -c '{WRITE}'"
+    begin(host, CONFIG.replace("enabled = true", f'enabled = true\nsince = "{since}"'))
+    shell(host, f"{write} {first} 1")
+    start(host)
+    shell(host, f"{write} {first + 1} 1")
+    old, new = (f"NOQUEUE: reject: number {number}" for number in (first, first + 1))
+    wait_until(lambda: new in {row[0] for row in stored(host)}, "what is new is stored")
+    assert (old in {row[0] for row in stored(host)}) is reads_old
