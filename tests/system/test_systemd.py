@@ -148,7 +148,7 @@ def test_the_watchdog_ends_what_a_line_holds_up_until_the_line_is_set_aside(
     pattern = r"MYFILTER (?=x1y2)(?:x1y2)?(?:a+)+\z"
     host.run("sh", "-c", """printf '%s\\n' "$1" > $0""", "/run/patterns/mine.grok", pattern)
     host.run("systemctl", "daemon-reload")
-    started = host.run("systemctl", "start", "mailingest")
+    started = host.run("systemctl", "restart", "mailingest")
     assert started.returncode == 0, started.stderr + host.log()
     before = int(host.show("mailingest", "NRestarts"))
     line = f"<22>Nov 24 15:41:22 mx1 myfilter[1]: x1y2{'a' * 40}!"
@@ -253,7 +253,7 @@ for path in pathlib.Path("/var/lib/mailingest/mail").glob("mail-2*.sqlite"):
     }
     for (frame,) in day.execute("SELECT body FROM blocks"):
         text = known[zstandard.get_frame_parameters(frame).dict_id].decompress(frame)
-        count += len(re.findall(rb'"postfix_queueid":"4.00', text))
+        count += len(re.findall(rb'"postfix_queueid":"4[AB]00', text))
 print(count)
 """
 
