@@ -226,11 +226,12 @@ def build_store(settings: Settings, only: str | None = None) -> Store:
 
 def embedded_store(settings: Settings, only: str | None = None) -> "SqliteStore":
     """The store if it is the embedded one; raises UsageError for another."""
-    if settings.elasticsearch.hosts or settings.ndjson.path is not None:
-        raise UsageError(f"only for the embedded store, and events go to {store_place(settings)}")
     from mailingest.stores.sqlite.store import SqliteStore
 
-    return SqliteStore(settings.sqlite_directory, settings.type_names if only is None else (only,))
+    store = build_store(settings, only)
+    if not isinstance(store, SqliteStore):
+        raise UsageError(f"only for the embedded store, and events go to {store_place(settings)}")
+    return store
 
 
 def store_place(settings: Settings) -> str:

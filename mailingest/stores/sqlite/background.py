@@ -13,9 +13,8 @@ from typing import Final
 
 from mailingest.errors import MailingestError
 from mailingest.logs.logger import log
-from mailingest.stores.days import day_of, type_of
 from mailingest.stores.sqlite.compaction import compact, is_worth_while
-from mailingest.stores.sqlite.files import day_files
+from mailingest.stores.sqlite.files import files_before
 
 # A replay of old logs is over when nothing has been written for so long.
 _QUIET_SECONDS: Final = 1800
@@ -46,11 +45,10 @@ class Packer:
 
     def run(self, today: date, now: float) -> None:
         """Pack the days before ``today`` that are worth while; ``now`` is in seconds since 1970."""
-        for path in reversed(day_files(self._directory, self._types)):
-            day = day_of(path.stem, type_of(path.stem))
+        for path in files_before(self._directory, self._types, today):
             if self._is_interrupted:
                 return
-            if day is not None and day < today and _is_due(path, now):
+            if _is_due(path, now):
                 self._pack(path)
 
     def _pack(self, path: Path) -> None:

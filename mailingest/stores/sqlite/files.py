@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Final
 
@@ -154,9 +154,20 @@ def day_files(
 
     There are none as long as there is no such directory.  Raises UsageError if it cannot be read.
     """
+    days = _days(directory, types)
+    return [path for day, path in reversed(days) if touches(day, since, until)]
+
+
+def files_before(directory: Path, types: Sequence[str], end: date) -> list[Path]:
+    """The files of the types of the days before ``end``, the oldest first; raises UsageError."""
+    return [path for day, path in _days(directory, types) if day < end]
+
+
+def _days(directory: Path, types: Sequence[str]) -> list[tuple[date, Path]]:
     paths = [path for path in entries(directory) if path.suffix == SUFFIX]
-    days = [(day, path) for path in paths for name in types if (day := day_of(path.stem, name))]
-    return [path for day, path in sorted(days, reverse=True) if touches(day, since, until)]
+    return sorted(
+        (day, path) for path in paths for name in types if (day := day_of(path.stem, name))
+    )
 
 
 def other_types(directory: Path, types: Sequence[str]) -> list[str]:

@@ -140,8 +140,7 @@ def _scan_blocks(
 def _places(reading: Blocks, wanted: Wanted, bounds: Bounds) -> Iterator[Place]:
     """The blocks that may have what is wanted, newest first."""
     evidence = wanted.evidence
-    lookup = by_evidence(evidence) if evidence is not None else None
-    if lookup is None or evidence is None:
+    if evidence is None or (lookup := by_evidence(evidence)) is None:
         return reading.places(bounds)
     numbers: Collection[int] = reading.with_keys([lookup])
     if evidence.since is None:

@@ -9,14 +9,19 @@ from pathlib import Path
 from typing import ClassVar
 
 from mailingest.errors import StoreUnavailable
-from mailingest.stores.days import day_of, type_of
 from mailingest.stores.opening import opened
 from mailingest.stores.protocol import NO_SET_UP, Expired, Progress, Show, no_progress
 from mailingest.stores.sqlite.background import Packer
 from mailingest.stores.sqlite.bounds import Bounds
 from mailingest.stores.sqlite.compaction import Compacted, Step, compact, is_worth_while
 from mailingest.stores.sqlite.contents import exported
-from mailingest.stores.sqlite.files import damaged_files, day_files, explained, other_types
+from mailingest.stores.sqlite.files import (
+    damaged_files,
+    day_files,
+    explained,
+    files_before,
+    other_types,
+)
 from mailingest.stores.sqlite.reader import SqliteReader
 from mailingest.stores.sqlite.retention import delete_files
 from mailingest.stores.sqlite.stats import DayStats, day_stats
@@ -67,12 +72,10 @@ class SqliteStore:
         With ``without``, each is packed again, and documents with that text are left out.  Raises
         UsageError or StoreUnavailable.
         """
-        for path in reversed(day_files(self.directory, self.types)):
-            day = day_of(path.stem, type_of(path.stem))
-            if day is not None and day < until:
-                with explained(path):
-                    if without is not None or is_worth_while(path):
-                        yield compact(path, step, without)
+        for path in files_before(self.directory, self.types, until):
+            with explained(path):
+                if without is not None or is_worth_while(path):
+                    yield compact(path, step, without)
 
     def export(self, since: datetime | None, until: datetime | None) -> Iterator[bytes]:
         """The JSON of all documents of a time span, day by day, in the order of their time.
