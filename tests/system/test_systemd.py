@@ -243,18 +243,10 @@ while not os.path.exists(sys.argv[1]):
 print(json.dumps([sent, resets]))
 """
 COUNT = """
-import pathlib, re, sqlite3, zstandard
-count = 0
-for path in pathlib.Path("/var/lib/mailingest/mail").glob("mail-2*.sqlite"):
-    day = sqlite3.connect(path)
-    known = {
-        number: zstandard.ZstdDecompressor(dict_data=zstandard.ZstdCompressionDict(dictionary))
-        for number, dictionary in day.execute("SELECT number, dictionary FROM dictionaries")
-    }
-    for (frame,) in day.execute("SELECT body FROM blocks"):
-        text = known[zstandard.get_frame_parameters(frame).dict_id].decompress(frame)
-        count += len(re.findall(rb'"postfix_queueid":"4[AB]00', text))
-print(count)
+from pathlib import Path
+from tests.support.sqlite import StoredDocuments
+found = StoredDocuments(Path("/var/lib/mailingest/mail"), "mail").find(limit=1_000_000)
+print(sum(str(one.get("postfix_queueid")).startswith(("4A00", "4B00")) for one in found))
 """
 
 
@@ -275,7 +267,7 @@ def test_a_sender_that_knows_of_no_restart_loses_nothing(host: SystemdHost) -> N
     sent, _ = json.loads(said)
 
     def stored() -> int:
-        counted = host.run(sys.executable, "-c", COUNT)
+        counted = host.run("env", f"PYTHONPATH={ROOT}", sys.executable, "-c", COUNT)
         assert counted.returncode == 0, counted.stderr
         return int(counted.stdout)
 
