@@ -75,7 +75,7 @@ class Story:
             events.append(self.evidence)
         if self.refusal is not None:
             events.append(self.refusal.event)
-        return _in_order(_each_once(events))
+        return in_order(_each_once(events))
 
 
 def by_mail(stories: Iterable[Story]) -> list[list[Story]]:
@@ -92,7 +92,7 @@ def lines_of(stories: Iterable[Story]) -> list[StoredEvent]:
     queues = {id(queue): queue for story in told for queue in story.queues}
     events = [event for queue in queues.values() for event in queue.events]
     events += [story.refusal.event for story in told if story.refusal is not None]
-    return _in_order(_each_once(events))
+    return in_order(_each_once(events))
 
 
 def _each_once(events: Iterable[StoredEvent]) -> Iterable[StoredEvent]:
@@ -103,7 +103,8 @@ def _each_once(events: Iterable[StoredEvent]) -> Iterable[StoredEvent]:
     return found.values()
 
 
-def _in_order(events: Iterable[StoredEvent]) -> list[StoredEvent]:
+def in_order(events: Iterable[StoredEvent]) -> list[StoredEvent]:
+    """Events in the order of time."""
     return sorted(events, key=lambda event: str(event["@timestamp"]))
 
 
