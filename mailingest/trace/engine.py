@@ -41,8 +41,8 @@ MOST_EVENTS: Final = 200_000
 # Most mails have fewer lines, and of them one to three that name a recipient, or a verdict; of what
 # is found, some belong to the same mail or meet only one of several criteria.  If stories are
 # missing then, more are looked at, until there are enough.
-_EVENTS_OF_A_STORY: Final = 16
-_LINES_WITH_A_TERM: Final = 4
+EVENTS_OF_A_STORY: Final = 16
+LINES_WITH_A_TERM: Final = 4
 _GROWTH: Final = 8
 # A mail passes a handful of queue IDs; each step finds those that the last one named.
 _MOST_STEPS: Final = 12
@@ -75,7 +75,7 @@ Backlog = Callable[[], Awaitable[Sequence[str]]]
 """Notes on lines that were accepted and are not in the source yet."""
 
 
-_TOO_MANY_LINES: Final = Gap(
+TOO_MANY_LINES: Final = Gap(
     "too_many_lines", "there are too many lines to look at all of them: ask for less time"
 )
 # Of the lines that no pattern matched, so many are looked at before "no such mail" is said.
@@ -112,7 +112,7 @@ class TraceResult:
         if self.has_enough:
             why.append(Gap("limit", f"there are more mails than the newest {self.limit}"))
         elif self.is_cut and not is_ended(why):
-            why.append(_TOO_MANY_LINES)
+            why.append(TOO_MANY_LINES)
         return why
 
     @property
@@ -227,7 +227,7 @@ async def find_stories(
         events = Collected(MOST_EVENTS if is_small else most_events, apart)
         if not found.is_cut and asks_for_all(asked):
             events.whole = question
-        every = await _stories_of(source, found, span, criteria, events)
+        every = await stories_of(source, found, span, criteria, events)
         stories = await apart(partial(seen, every))
         if before is not None and is_ended(events.gaps):
             # All that belongs to these has been found.
@@ -250,10 +250,10 @@ async def find_stories(
 
 
 def _events_of_a_story(criteria: Criteria) -> int:
-    return _EVENTS_OF_A_STORY if asks_for_all(criteria) else _LINES_WITH_A_TERM
+    return EVENTS_OF_A_STORY if asks_for_all(criteria) else LINES_WITH_A_TERM
 
 
-async def _stories_of(
+async def stories_of(
     source: Reader, found: Found, span: Span, criteria: Criteria, events: Collected
 ) -> list[Story]:
     """The stories that the events found lead to, oldest first; the events are added."""

@@ -17,6 +17,7 @@ from mailingest.stores.protocol import CountingReader, Span
 from mailingest.stores.threads import in_thread
 from mailingest.trace.answer import story_to_json
 from mailingest.trace.engine import Backlog, TraceResult, trace
+from mailingest.trace.paging import Page, Paging, trace_page
 from mailingest.trace.story import Story
 from mailingest.web.access import USER, Refused
 from mailingest.web.gaps import status_of, wholeness_for_reader
@@ -76,6 +77,31 @@ class Answers:
             # Their number would tell which parts of names there are.
             result = replace(result, unmatched=())
         return result
+
+    async def page(
+        self, request: web.Request, criteria: Criteria, paging: Paging, *, only: str = ""
+    ) -> Page:
+        """A page of the stories that meet the criteria and that the reader may see.
+
+        Raises QuestionError for a cursor that is not one of this question.
+        """
+        _log_question(request)
+        shown = partial(is_shown, criteria) if self.is_masked else None
+        async with self._asked(request, only) as store:
+            page = await trace_page(
+                store,
+                criteria,
+                paging,
+                is_shown=shown,
+                backlog=self.backlog,
+                most_events=_MOST_LINES,
+                apart=in_thread,
+            )
+        _log_gaps(page.result.gaps)
+        if self.is_masked and is_about_parts(criteria):
+            # Their number would tell which parts of names there are.
+            page = replace(page, result=replace(page.result, unmatched=()))
+        return page
 
     async def counts(
         self, request: web.Request, buckets: TimeBuckets, *, only: str = ""

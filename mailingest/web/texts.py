@@ -145,6 +145,10 @@ _TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         "The end has to be later than the beginning.",
         "Das Ende muss nach dem Anfang liegen.",
     ),
+    "invalid_cursor": (
+        "This page of the list does not belong to the question. Please search anew.",
+        "Diese Seite der Liste gehört nicht zur Frage. Bitte neu suchen.",
+    ),
     "unknown_verdict": ("There is no verdict “{text}”.", "Es gibt kein Ergebnis „{text}“."),
     "unknown_span": (
         "The span must be one of {spans}.",
