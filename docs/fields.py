@@ -31,6 +31,7 @@ _READ_FROM_REPLIES: Final = (
     *("postfix_lmtp_session", "postfix_disposition"),
 )
 _OF_WHOLE_LINE: Final = ("postfix_reason",)
+_OF_QUEUE_ID: Final = {"postfix_queued_size": "qmgr"}
 _TOP: Final = """\
 # Fields
 
@@ -87,6 +88,8 @@ def programs_by_field(definitions: Iterable[Definition]) -> dict[str, str]:
         found[name] = {"from a reply": None} | found.get(name, {})
     for name in _OF_WHOLE_LINE:
         found[name] = {"from the whole line": None}
+    for name, program in _OF_QUEUE_ID.items():
+        found[name] = {program: None}
     return {name: ", ".join(_grouped(list(programs))) for name, programs in found.items()}
 
 

@@ -1,7 +1,7 @@
 """The command line: one function a command, which hands on to the module that does the work.
 
 Exit codes: 0 all is well, 1 something could not be delivered, 2 refused (usage, configuration,
-patterns, files, addresses), 7 no daemon runs, 130 interrupted.  `trace` has more of them.
+patterns, files, addresses), 7 no daemon runs, 130 interrupted.  `trace` and `report` have more.
 """
 
 import sys
@@ -75,6 +75,7 @@ app.command()(service.status)
 app.command()(store.setup)
 app.command()(store.retention)
 app.command()(questions.trace)
+app.command()(questions.report)
 app.command()(service.web)
 app.command("web-user")(service.web_user)
 app.command("config")(service.show_config)

@@ -1,4 +1,4 @@
-"""Questions about mails: trace."""
+"""Questions about mails: trace and report."""
 
 from typing import Annotated
 
@@ -115,6 +115,92 @@ def trace(
     settings = start(config).for_source(None, charset)
     try:
         code = run_trace(settings, question, options)
+    except BrokenPipeError:
+        close_output()
+    else:
+        raise typer.Exit(code)
+
+
+def report(
+    yesterday: Annotated[bool, typer.Option("--yesterday", help="The day before today.")] = False,
+    week: Annotated[bool, typer.Option("--week", help="The seven days before today.")] = False,
+    since: Annotated[
+        str | None, typer.Option(metavar="TIME", help="30m, 7d, yesterday, 15:40, 2026-11-24.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(metavar="TIME", help="The same forms.")] = None,
+    file: Annotated[
+        list[str] | None,
+        typer.Option(help="Log file to read instead of the store; may be repeated, - is stdin."),
+    ] = None,
+    year: YearOption = None,
+    charset: CharsetOption = None,
+    only: Annotated[
+        str | None,
+        typer.Option(
+            "--type",
+            metavar="TYPE",
+            help="Count events of this type only; all types otherwise.",
+            show_default=False,
+            autocompletion=completion.types,
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    html_mail: Annotated[
+        bool, typer.Option("--html-mail", help="A mail for sendmail -t; needs --to.")
+    ] = False,
+    to: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Who gets the mail; several with commas."),
+    ] = None,
+    sender: Annotated[
+        str | None,
+        typer.Option("--from", metavar="ADDRESS", help="From: of the mail.", show_default=False),
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Report what happened: totals, hours, top names, reasons, warnings, delays.
+
+    Of the store it is today's, or that of another time; of files it is all of them.  Names are
+    shown in full: the report is for the postmaster.
+
+    Exit code 0: there is a report; 1: there is nothing to report; 2: the question makes no sense;
+    3: the report is not whole, and says why; 4: the store cannot be asked.
+
+    \b
+    mailingest report --yesterday
+    mailingest report --week --json
+    mailingest report --file /var/log/mail.log.1
+    mailingest report --yesterday --html-mail --to postmaster@example.org | sendmail -t
+    """
+    from mailingest.commands.report import Options
+    from mailingest.commands.report import run as run_report
+
+    if yesterday + week + (since is not None or until is not None) > 1:
+        raise UsageError("report: only one of --yesterday, --week, --since with --until")
+    if as_json and html_mail:
+        raise UsageError("report: --json or --html-mail, not both")
+    if html_mail != (to is not None):
+        raise UsageError("report: --html-mail and --to ADDRESS belong together")
+    if sender is not None and not html_mail:
+        raise UsageError("report: --from is that of --html-mail")
+    if file and only is not None:
+        raise UsageError("report: --file or --type, not both: log files have no types")
+    if charset is not None and not file:
+        raise UsageError("report: --charset is that of --file: what is stored is decoded already")
+    options = Options(
+        files=file or (),
+        year=year,
+        span="yesterday" if yesterday else "week" if week else "",
+        since=since,
+        until=until,
+        form="json" if as_json else "mail" if html_mail else "text",
+        to=to or "",
+        sender=sender,
+        only=only,
+    )
+    settings = start(config).for_source(None, charset)
+    try:
+        code = run_report(settings, options)
     except BrokenPipeError:
         close_output()
     else:

@@ -1,5 +1,7 @@
 """Event -> enriched event: what is known of a queue ID is written into its delivery events.
 
+* qmgr's first line of a mail has its size once more, under a name whose values can be added up:
+  a mail that is tried again is active again.
 * The key is host, Postfix instance and queue ID.  NOQUEUE is no queue ID.
 * smtpd logs the client, pickup the user id, cleanup the Message-ID, qmgr sender, size and number
   of recipients.  A delivery event gets all of it; its own values win.
@@ -238,16 +240,20 @@ class QueueMap:
             mail = KnownMail(now)
             self._take(mail, step, fields)
             self._mails.begin(host, key, mail)
+            if step == "activated":
+                _mark_as_queued(fields)
             return
-        is_first_time = known.nrcpt is None
+        is_first_time = step == "activated" and known.nrcpt is None
         mail = self._mails.writable(known)
         if not is_over:
             # The end of a mail does not move, though a line came after it.
             mail.touched = now
         grown = self._take(mail, step, fields)
-        if step == "activated" and is_first_time and mail.sasl_username and mail.nrcpt:
+        if is_first_time:
             # It is active again for each attempt.
-            self.submitted.append((mail.sasl_username, mail.nrcpt))
+            _mark_as_queued(fields)
+            if mail.sasl_username and mail.nrcpt:
+                self.submitted.append((mail.sasl_username, mail.nrcpt))
         self._mails.update(host, key, mail, grown, is_over=is_over)
 
     def _end(self, host: str, key: str, now: float) -> None:
@@ -303,6 +309,12 @@ class QueueMap:
             self.counters.facts_too_long += 1
             return None
         return text
+
+
+def _mark_as_queued(fields: dict[str, Any]) -> None:
+    """Write the size once more, for a mail that got into the queue by this line."""
+    if "postfix_size" in fields:
+        fields["postfix_queued_size"] = fields["postfix_size"]
 
 
 def _share_of(event: Event) -> str:

@@ -18,6 +18,8 @@ RECIPIENT: Final = "postfix_to"
 ORIGINAL_RECIPIENT: Final = "postfix_orig_to"
 MESSAGE_ID: Final = "postfix_message-id"
 SIZE: Final = "postfix_size"
+QUEUED_SIZE: Final = "postfix_queued_size"
+"""The size in the one line of a mail by which it got into the queue: all of them add up."""
 RECIPIENTS: Final = "postfix_nrcpt"
 
 # Where it came from.
@@ -79,10 +81,11 @@ RESPONSES: Final = (
     ERROR_RESPONSE,
 )
 """The text in brackets at the end of a delivery line, by the agent that wrote it."""
+TLS_VERSION: Final = "postfix_tls_version"
 TLS: Final = (
     "postfix_tls_security_level",
     "postfix_tls_trustlevel",
-    "postfix_tls_version",
+    TLS_VERSION,
     "postfix_tls_cipher",
 )
 

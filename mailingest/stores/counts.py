@@ -1,20 +1,27 @@
 """How much of what happened when, and why: what an overview asks a store for."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final
+from heapq import nsmallest
+from typing import Any, Final
 
+from mailingest.postfix.completion import completed
+from mailingest.postfix.names import OUTCOME, REASON, SIZE
 from mailingest.postfix.outcome import OUTCOMES, Outcome
+from mailingest.stores.events import time_of
 from mailingest.stores.gaps import Gap
 
 MOST_REASONS: Final = 20
 """Reasons of an outcome that are named, the most frequent; all others are one number."""
+# Of an outcome while documents are counted; the rarer half is dropped then.
+_MOST_KEPT: Final = 2000
 
-_NOT_COUNTED: Final = Gap(
+NOT_COUNTED: Final = Gap(
     "not_counted", "lines of this time, or their reasons, were stored by a version that counts none"
 )
+"""What a server or a day's file has of another program, or of an earlier version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +77,40 @@ class Counts:
     @property
     def why(self) -> Sequence[Gap]:
         """Why the counts are not whole; nothing if they are."""
-        return [*self.gaps, _NOT_COUNTED] if self.is_partial else self.gaps
+        return [*self.gaps, NOT_COUNTED] if self.is_partial else self.gaps
+
+    def add(self, document: Mapping[str, Any]) -> None:
+        """Count a document, also one that an earlier version made, if it is of the time."""
+        fields = completed(document)
+        outcome: Outcome | None = fields.get(OUTCOME)
+        second = int(time_of(document).timestamp()) if outcome is not None else -1
+        if outcome is None or not self.buckets.start <= second < self.buckets.end:
+            return
+        self.volume[outcome][self.buckets.bucket_of(second)] += 1
+        if outcome == "sent":
+            self.sent_bytes += fields.get(SIZE, 0)
+        if REASON in fields:
+            self.reasons[outcome][fields[REASON]] += 1
+            if len(self.reasons[outcome]) > _MOST_KEPT:
+                self.keep_most(_MOST_KEPT // 2)
+
+    def merge(self, other: "Counts") -> None:
+        """Add those of a time within this one, whose buckets are no longer than these."""
+        for outcome, volume in other.volume.items():
+            for place, count in enumerate(volume):
+                if count:
+                    second = other.buckets.start + place * other.buckets.seconds
+                    self.volume[outcome][self.buckets.bucket_of(second)] += count
+            self.reasons[outcome].update(other.reasons[outcome])
+        self.sent_bytes += other.sent_bytes
+        self.keep_most(_MOST_KEPT)
+
+    def keep_most(self, count: int = MOST_REASONS) -> None:
+        """Leave the most frequent reasons only; of those as frequent, the first by their text."""
+        for outcome, found in self.reasons.items():
+            if len(found) > count:
+                kept = nsmallest(count, found.items(), key=lambda one: (-one[1], one[0]))
+                self.reasons[outcome] = Counter(dict(kept))
 
     def total(self, *outcomes: Outcome) -> int:
         """The lines of these outcomes."""

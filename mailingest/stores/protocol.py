@@ -12,6 +12,7 @@ from typing import Final, Literal, Protocol
 
 from mailingest.documents import Document
 from mailingest.errors import MailingestError
+from mailingest.stores.breakdown import Breakdown
 from mailingest.stores.counts import Counts, TimeBuckets
 from mailingest.stores.criteria import Criteria
 from mailingest.stores.events import StoredEvent
@@ -172,6 +173,9 @@ class CountingReader(Reader, Protocol):
 
     async def counts(self, buckets: TimeBuckets) -> Counts:
         """How much happened in each bucket, and why; raises what a `Reader` raises."""
+
+    async def breakdown(self, buckets: TimeBuckets) -> Breakdown:
+        """The same for all of the time by name; raises what a `Reader` raises."""
 
 
 # Both, and what an operator does

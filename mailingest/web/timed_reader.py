@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
+from mailingest.stores.breakdown import Breakdown
 from mailingest.stores.counts import Counts, TimeBuckets
 from mailingest.stores.criteria import Criteria, terms_of
 from mailingest.stores.gaps import TIMED_OUT, merged
@@ -95,6 +96,11 @@ class TimedReader:
         """How much happened when, and why; nothing if that takes too long."""
         late = Counts(buckets, gaps=[TIMED_OUT])
         return await self._in_time(self._reader.counts(buckets), late, self._find_until)
+
+    async def breakdown(self, buckets: TimeBuckets) -> Breakdown:
+        """The same by name; nothing if that takes too long."""
+        late = Breakdown(gaps=[TIMED_OUT])
+        return await self._in_time(self._reader.breakdown(buckets), late, self._until)
 
     async def close(self) -> None:
         """Nothing: other questions ask the same store."""

@@ -106,8 +106,7 @@ def add_reasons(counts: Counts, lines: Iterable[StoredEvent]) -> None:
     for line in lines:
         if line.get(OUTCOME) in _WITH_REASON and REASON in line:
             counts.reasons[line[OUTCOME]][line[REASON]] += 1
-    for outcome in OUTCOMES:
-        counts.reasons[outcome] = Counter(dict(counts.reasons[outcome].most_common(MOST_REASONS)))
+    counts.keep_most()
 
 
 def _within(buckets: TimeBuckets) -> Query:

@@ -14,8 +14,10 @@ from typing import Any, Final
 from mailingest.errors import StoreUnavailable
 from mailingest.postfix.index_keys import is_of_session, is_unmatched, queue_ids_of
 from mailingest.postfix.names import MESSAGE_ID
-from mailingest.stores.counts import Counts, TimeBuckets
+from mailingest.stores.breakdown import Breakdown
+from mailingest.stores.counts import NOT_COUNTED, Counts, TimeBuckets
 from mailingest.stores.criteria import Criteria, may_be_about, meets_term, terms_of
+from mailingest.stores.elastic import breakdown as naming
 from mailingest.stores.elastic import counts as counting
 from mailingest.stores.elastic import other_queries
 from mailingest.stores.elastic.connection import ElasticConnection
@@ -47,6 +49,10 @@ Check = Callable[[StoredEvent], bool]
 _EVER: Final[Times] = (None, None)
 # Some MB an answer.
 _PAGE: Final = 2000
+_MOST_WARNINGS: Final = 5000
+_MORE_WARNINGS: Final = Gap(
+    "too_many_lines", f"only the newest {_MOST_WARNINGS} warnings are told: ask for less time"
+)
 # The terms that lines are searched for by keyword, whose frequency can be counted.
 _IN_KEYWORDS: Final = ("message_id", "recipient", "sender", "sasl_user")
 # Of two terms that more lines meet, either is as good.
@@ -207,6 +213,28 @@ class ElasticReader:
             gaps = merged(gaps, lines.gaps)
         counts.gaps = gaps
         return counts
+
+    async def breakdown(self, buckets: TimeBuckets) -> Breakdown:
+        """The same by name, of the indices that can be counted by it."""
+        self._indices.look_anew()
+        times = (buckets.since, buckets.until)
+        layout = await self._indices.layouts()
+        found, gaps = Breakdown(), list[Gap]()
+        asked = sorted(name for name in layout.current if self._indices.may_have(name, times))
+        for indices in in_parts(asked):
+            answer, missing = await self._indices.search(
+                times, only=indices, **naming.request(buckets)
+            )
+            found.merge(naming.read(answer))
+            gaps = merged(gaps, missing)
+        if any(self._indices.may_have(name, times) for name in layout.others):
+            gaps = merged(gaps, [NOT_COUNTED])
+        lines = await self._search([naming.WARNINGS, *within(*times)], times, _MOST_WARNINGS)
+        naming.add_warnings(found, lines.events)
+        if lines.is_cut:
+            gaps = merged(gaps, [_MORE_WARNINGS])
+        found.gaps = merged(gaps, lines.gaps)
+        return found
 
     async def _with_sizes(self, buckets: TimeBuckets) -> list[str]:
         """The indices of the time that have the sizes of mails as numbers."""

@@ -19,6 +19,7 @@ from mailingest.stores.sqlite import earlier
 from mailingest.stores.sqlite.blocks import Blocks
 from mailingest.stores.sqlite.compression import Codec, train
 from mailingest.stores.sqlite.files import open_for_reading, open_for_writing, with_companions
+from mailingest.stores.sqlite.hours import forget_hours, keep_hours
 from mailingest.stores.sqlite.inserting import Inserter, delete_blocks
 from mailingest.stores.sqlite.packing import MOST_IN_COMPACT_BLOCK, Packed
 from mailingest.stores.sqlite.schema import has_blocks, has_earlier_documents
@@ -31,6 +32,8 @@ _SAMPLE_BLOCKS: Final = 150
 # Pages of 8 KiB that are given back in one transaction.
 _PAGES: Final = 1000
 _INCREMENTAL: Final = 2
+# The day is over.
+_ALL_HOURS: Final = 1 << 62
 # Less is not worth the time.
 _WORTH_WHILE: Final = 100
 
@@ -76,10 +79,12 @@ def compact(path: Path, step: Step, without: str | None = None) -> Compacted:
         packing = _Packing(connection, path.stem, step, (without or "").lower())
         if without is not None:
             packing.loosen()
+            forget_hours(connection)
         packing.learn()
         packing.pack_rows()
         packing.pack_blocks()
         packing.tidy()
+        keep_hours(connection, _ALL_HOURS, step)
         _give_back(connection, step)
     return Compacted(path, before, _size(path), packing.left_out)
 

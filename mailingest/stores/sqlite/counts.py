@@ -1,10 +1,9 @@
 """The summary table of the embedded store -> counts."""
 
 import sqlite3
-from collections import Counter
 
-from mailingest.postfix.outcome import BUCKET_SECONDS, OUTCOMES
-from mailingest.stores.counts import MOST_REASONS, Counts
+from mailingest.postfix.outcome import BUCKET_SECONDS
+from mailingest.stores.counts import Counts
 from mailingest.stores.sqlite.summary import UNCOUNTED, has_summary
 
 
@@ -31,9 +30,3 @@ def add_day(counts: Counts, connection: sqlite3.Connection) -> None:
     ):
         if outcome in counts.reasons:
             counts.reasons[outcome][reason] += count
-
-
-def keep_most(counts: Counts) -> None:
-    """Leave the most frequent reasons only."""
-    for outcome in OUTCOMES:
-        counts.reasons[outcome] = Counter(dict(counts.reasons[outcome].most_common(MOST_REASONS)))

@@ -12,6 +12,7 @@ import orjson
 from mailingest.errors import StoreUnavailable
 from mailingest.postfix.index_keys import UNMATCHED
 from mailingest.postfix.names import MESSAGE_ID, QUEUE_ID
+from mailingest.stores.breakdown import Breakdown
 from mailingest.stores.counts import Counts, TimeBuckets
 from mailingest.stores.criteria import FIELDS_OF, Criteria, may_be_about, terms_of
 from mailingest.stores.events import StoredEvent, is_of_sessions, time_of
@@ -20,7 +21,8 @@ from mailingest.stores.protocol import Found, Progress, Span, no_progress
 from mailingest.stores.sqlite import blocks, earlier
 from mailingest.stores.sqlite.blocks import Blocks
 from mailingest.stores.sqlite.bounds import Bounds
-from mailingest.stores.sqlite.counts import add_day, keep_most
+from mailingest.stores.sqlite.counts import add_day
+from mailingest.stores.sqlite.hours import add_hours
 from mailingest.stores.sqlite.keys import LINKED, Lookup, by_term, by_values
 from mailingest.stores.sqlite.schema import has_blocks, has_earlier_documents
 from mailingest.stores.sqlite.searching import how_many, look_up, scan
@@ -102,6 +104,10 @@ class SqliteReader:
         """How much happened when, and why."""
         return await self._in_thread(partial(_counts, buckets=buckets))
 
+    async def breakdown(self, buckets: TimeBuckets) -> Breakdown:
+        """The same by name; hours of which nothing is kept are read."""
+        return await self._in_thread(partial(_breakdown, buckets=buckets, progress=self._progress))
+
     async def close(self) -> None:
         """Nothing stays open between two questions."""
 
@@ -156,8 +162,22 @@ def _counts(days: Days, buckets: TimeBuckets) -> Counts:
     if days.gaps and not read:
         raise StoreUnavailable("; ".join(gap.text for gap in summed(days.gaps)))
     counts.gaps = days.gaps
-    keep_most(counts)
+    counts.keep_most()
     return counts
+
+
+def _breakdown(days: Days, buckets: TimeBuckets, progress: Progress) -> Breakdown:
+    found = Breakdown()
+    paths = days.within(Bounds(buckets.since, buckets.until))
+
+    def ask(path: Path, connection: sqlite3.Connection) -> bool:
+        add_hours(found, connection, buckets.start, buckets.end, days.go_on)
+        progress((paths.index(path) + 1) / len(paths))
+        return True
+
+    days.visit(paths, ask)
+    found.gaps = days.gaps
+    return found
 
 
 def _find(days: Days, criteria: Criteria, limit: int, progress: Progress) -> Found:
