@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import chain
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import orjson
 
@@ -14,7 +14,7 @@ from mailingest.postfix.enrichment import QueueMap
 from mailingest.postfix.event import Event
 from mailingest.postfix.interpretation import WITH_REASON, interpret
 from mailingest.postfix.outcome import Outcome
-from mailingest.postfix.parser import EventParser
+from mailingest.postfix.parser import EventParser, by_program
 from mailingest.postfix.reason_classes import NO_CLASS, reason_class
 from mailingest.postfix.tls_sessions import TLS_AGENTS, TlsSessions
 from mailingest.syslog.arrival import TIME_IMPLAUSIBLE, BelievedTimes
@@ -80,6 +80,44 @@ class PipelineCounters:
         self.outcomes[key] = self.outcomes.get(key, 0) + 1
 
 
+class Cell(Protocol):
+    """Where a number is noted at place 0."""
+
+    def __setitem__(self, place: int, number: int, /) -> None: ...
+
+
+@dataclass(slots=True)
+class FrameBlock:
+    """Frames of one peer that came together, and how far they are on their way.
+
+    ``reference``, ``peer`` and ``stream`` are those of `Pipeline.feed`.  While a frame is worked
+    on, its number is in the ``cell``, and 0 when all are done; ``first`` is that of the first one.
+    ``failed`` are the places of the frames that a stage could not come to an end with, and why: no
+    document is made of them.
+    """
+
+    payloads: Sequence[bytes]
+    reference: float
+    peer: str = ""
+    stream: int = 0
+    cell: Cell = field(default_factory=lambda: [0])
+    first: int = 1
+    failed: list[tuple[int, Exception]] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
+    """Of the frames that are not empty, at ``places``; ``times`` is the time of each."""
+    places: list[int] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+    unbelieved: set[int] = field(default_factory=set)
+    """The places of those that are filed under their arrival."""
+    events: list[Event | None] = field(default_factory=list)
+    """Of the records, None for those that failed."""
+
+    def check(self) -> None:
+        """Raise what the first frame that failed did not come to its end for."""
+        for _, error in self.failed:
+            raise error
+
+
 class Pipeline:
     """Turns frames into documents.
 
@@ -124,6 +162,7 @@ class Pipeline:
         self._believed_of = believed_of
         self._now = 0.0
         self._ticked = 0.0
+        self._watched = 0.0
         self.use(source or Source(charset=decoder.charset))
 
     def read_like(self, other: "Pipeline") -> None:
@@ -150,64 +189,135 @@ class Pipeline:
         ``reference`` is now when live, the file's modification time in a replay, in
         seconds since 1970.  ``stream`` names the connection that the frame came over (0: none).
         """
-        ready = self._enrich(payload, reference, peer, stream)
-        if len(ready) == 1 and ready[0].id:
-            # As with nearly all lines: neither held back nor left out.
-            self.counters.documents += 1
-            return [self._maker.make(ready[0])]
-        return self._documents(ready)
+        block = FrameBlock((payload,), reference, peer, stream)
+        documents = self.feed_all(block)
+        block.check()
+        return documents
 
-    def bodies(self, payloads: Iterable[bytes], reference: float) -> list[bytes]:
+    def feed_all(self, block: FrameBlock) -> list[Document]:
+        """Take the frames of a block, give the documents that are ready, in order.
+
+        They are those that `feed` gives for one frame after the other.  Each stage takes all frames
+        before the next one begins, which takes a fifth less time than all stages in turns, since a
+        processor keeps what it does again at once.
+        """
+        ready, places = self._ready(block, with_ids=True)
+        make, cell, first = self._maker.make, block.cell, block.first
+        documents: list[Document] = []
+        for place, event in zip(places, ready, strict=True):
+            cell[0] = first + place
+            try:
+                documents.append(make(event))
+            except Exception as error:
+                block.failed.append((place, error))
+        cell[0] = 0
+        self.counters.documents += len(documents)
+        return documents
+
+    def bodies(self, payloads: Sequence[bytes], reference: float) -> list[bytes]:
         """Take frames that no store is to have, give the JSON bodies of their documents, in order.
 
         They are of a replay, and ``reference`` is as for `feed`.  No ids are made, which takes a
-        tenth of the time; and each stage takes all frames before the next one begins, which takes
-        a fifth less than all stages in turns, since a processor keeps what it does again at once.
+        tenth of the time.
         """
-        records: list[Record] = []
-        times: list[float] = []
-        for payload in payloads:
-            record = self._read(payload, reference, "")
-            if record is not None:
-                records.append(record)
-                times.append(self._now)
-        events = self._parser.parse_all(records, self._type)
-        del records
-        for event in events:
-            if event.nomatch:
-                self.counters.count_unmatched(event.nomatch)
-            if self._wanted is None or self._wanted(event):
-                event.id = _WITHOUT_ID
-            self._interpret(event)
-        ready: list[Event] = []
-        for event, self._now in zip(events, times, strict=True):
-            ready += self._correlate(event)
-        bodies = [body_of(event.fields) for event in ready if event.id]
-        self.counters.documents += len(bodies)
-        self.counters.documents_left_out += len(ready) - len(bodies)
-        return bodies
+        block = FrameBlock(payloads, reference)
+        ready, _ = self._ready(block, with_ids=False)
+        block.check()
+        self.counters.documents += len(ready)
+        return [body_of(event.fields) for event in ready]
 
-    def _enrich(self, payload: bytes, reference: float, peer: str, stream: int) -> Sequence[Event]:
-        """Take a frame, give the events that are ready; those that are not wanted have no id."""
-        record = self._read(payload, reference, peer)
-        if record is None:
-            return ()
-        is_believed = not self._live or self._judge_time(record, reference)
-        event = self._parser.parse(record, self._type)
-        if peer:
-            event.fields["syslog_peer"] = peer
-            if (peer, event.hostname) not in self.peers.usual:
-                self._judge_peer(event, peer)
-        if event.nomatch:
-            self.counters.count_unmatched(event.nomatch)
-            if self._live:
-                self.watch.line_unmatched(event, reference)
-        if self._wanted is None or self._wanted(event):
-            event.id = self._maker.identify(event, stream, peer, payload)
-        if not is_believed:
-            self._file_by_arrival(event, reference)
-        self._interpret(event)
-        return self._correlate(event)
+    def _ready(self, block: FrameBlock, *, with_ids: bool) -> tuple[list[Event], list[int]]:
+        """The wanted events that are ready after a block, and the places of the frames after which
+        they are.
+        """
+        if self._live and block.reference - self._watched >= 1.0:
+            self._watched = block.reference
+            self.watch.advance(block.reference)
+        self._read_all(block)
+        self._parse_all(block)
+        self._interpret_all(block, with_ids=with_ids)
+        return self._correlate_all(block)
+
+    def _read_all(self, block: FrameBlock) -> None:
+        """The first stage: frames -> records."""
+        cell, first, reference, peer = block.cell, block.first, block.reference, block.peer
+        records = block.records
+        for place, payload in enumerate(block.payloads):
+            cell[0] = first + place
+            try:
+                record = self._read(payload, reference, peer)
+                if record is None:
+                    continue
+                if self._live and not self._judge_time(record, reference):
+                    block.unbelieved.add(place)
+            except Exception as error:
+                block.failed.append((place, error))
+                continue
+            records.append(record)
+            block.places.append(place)
+            block.times.append(self._now)
+
+    def _parse_all(self, block: FrameBlock) -> None:
+        """The second stage: records -> events."""
+        cell, first, places, records = block.cell, block.first, block.places, block.records
+        parse, event_type = self._parser.parse, self._type
+        events: list[Event | None] = [None] * len(records)
+        for at in by_program(records):
+            cell[0] = first + places[at]
+            try:
+                events[at] = parse(records[at], event_type)
+            except Exception as error:
+                block.failed.append((places[at], error))
+        block.events = events
+        records.clear()
+
+    def _interpret_all(self, block: FrameBlock, *, with_ids: bool) -> None:
+        """The third stage: what an event says that stands for itself."""
+        cell, first, places, events = block.cell, block.first, block.places, block.events
+        for at, event in enumerate(events):
+            if event is None:
+                continue
+            place = places[at]
+            cell[0] = first + place
+            self._now = block.times[at]
+            try:
+                if block.peer:
+                    self._write_peer(event, block.peer)
+                if event.nomatch:
+                    self._count_unmatched(event, block.reference)
+                if self._wanted is None or self._wanted(event):
+                    event.id = (
+                        self._maker.identify(event, block.stream, block.peer, block.payloads[place])
+                        if with_ids
+                        else _WITHOUT_ID
+                    )
+                if place in block.unbelieved:
+                    self._file_by_arrival(event, block.reference)
+                self._interpret(event)
+            except Exception as error:
+                block.failed.append((place, error))
+                events[at] = None
+
+    def _correlate_all(self, block: FrameBlock) -> tuple[list[Event], list[int]]:
+        """The last stage: what is known of their queue IDs; see `_ready`."""
+        cell, first, events = block.cell, block.first, block.events
+        ready: list[Event] = []
+        places: list[int] = []
+        for event, place, self._now in zip(events, block.places, block.times, strict=True):
+            if event is None:
+                continue
+            cell[0] = first + place
+            try:
+                for one in self._correlate(event):
+                    if one.id:
+                        ready.append(one)
+                        places.append(place)
+                    else:
+                        self.counters.documents_left_out += 1
+            except Exception as error:
+                block.failed.append((place, error))
+        cell[0] = 0
+        return ready, places
 
     def _read(self, payload: bytes, reference: float, peer: str) -> Record | None:
         """The record of a frame, None if it is empty; its time is now."""
@@ -248,6 +358,22 @@ class Pipeline:
             ready = [*ready, *self._advance()]
         return ready
 
+    def _write_peer(self, event: Event, peer: str) -> None:
+        """Write into an event who sent it, and what is odd about that."""
+        fields = event.fields
+        fields["syslog_peer"] = peer
+        if (peer, event.hostname) not in self.peers.usual:
+            tag = self.peers.judge(
+                peer, event.hostname, self._now, has_queue_id=event.queue_id is not None
+            )
+            if tag:
+                fields["tags"].append(tag)
+
+    def _count_unmatched(self, event: Event, reference: float) -> None:
+        self.counters.count_unmatched(event.nomatch)
+        if self._live:
+            self.watch.line_unmatched(event, reference)
+
     def _judge_time(self, record: Record, reference: float) -> bool:
         """Note when a line came, live; whether its own time is to be believed."""
         hosts = self.watch.hosts
@@ -267,8 +393,6 @@ class Pipeline:
     def _advance(self) -> Sequence[Event]:
         """Let the time of the lines pass; the events that waited long enough."""
         self._ticked = self._now
-        if self._live:
-            self.watch.advance(self._now)
         return self.queue_map.tick(self._now)
 
     def unread(self, payload: bytes, received_at: float, peer: str, stream: int) -> Document:
@@ -377,13 +501,6 @@ class Pipeline:
             yield Notice(
                 "clock_off", host, clock.since, f"lines are dated {hours:g} h {side} their arrival"
             )
-
-    def _judge_peer(self, event: Event, peer: str) -> None:
-        tag = self.peers.judge(
-            peer, event.hostname, self._now, has_queue_id=event.queue_id is not None
-        )
-        if tag:
-            event.fields["tags"].append(tag)
 
     def _file_by_arrival(self, event: Event, received_at: float) -> None:
         """Give an event the time of its arrival, and keep its own beside it."""

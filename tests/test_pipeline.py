@@ -1,7 +1,7 @@
 """The core as a whole: bytes in, documents out, nothing lost on the way."""
 
 import gzip
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from functools import cache
 from hashlib import blake2b
@@ -12,12 +12,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mailingest.config import Settings
-from mailingest.documents import Document, DocumentMaker
-from mailingest.pipeline import Pipeline
+from mailingest.documents import ACKNOWLEDGED, Document, DocumentMaker
+from mailingest.pipeline import FrameBlock, Pipeline
 from mailingest.postfix.enrichment import WAIT, QueueMap
+from mailingest.postfix.event import Event
 from mailingest.postfix.parser import EventParser
 from mailingest.postfix.selection import is_of_a_mail
-from mailingest.syslog.arrival import TIME_IMPLAUSIBLE
+from mailingest.syslog.arrival import TIME_IMPLAUSIBLE, BelievedTimes
 from mailingest.syslog.header import HEADER_NOMATCH, TIME_NOMATCH
 from mailingest.syslog.peers import PEER_UNKNOWN
 from mailingest.syslog.sources import Source
@@ -152,6 +153,18 @@ def test_lines_that_come_again_from_a_snapshot_on_have_the_ids_that_they_had(
     assert len({one.id for one in again}) == len(again)
 
 
+def core(*, live: bool, wanted: Callable[[Event], bool] | None) -> Pipeline:
+    return Pipeline(
+        build_decoder(SETTINGS, live=live),
+        parser(),
+        QueueMap(wait=WAIT),
+        DocumentMaker("mail"),
+        live=live,
+        wanted=wanted,
+        believed=BelievedTimes(days_behind=1),
+    )
+
+
 @given(frames=st.lists(FRAMES, max_size=12), only_deliveries=st.booleans())
 @example(frames=MAIL, only_deliveries=False)
 @example(frames=MAIL, only_deliveries=True)
@@ -159,31 +172,112 @@ def test_lines_that_come_together_have_the_bodies_of_lines_that_come_alone(
     frames: list[bytes], only_deliveries: bool
 ) -> None:
     wanted = is_of_a_mail if only_deliveries else None
-    together, alone = (
-        Pipeline(
-            build_decoder(SETTINGS, live=False),
-            parser(),
-            QueueMap(wait=WAIT),
-            DocumentMaker("mail"),
-            live=False,
-            wanted=wanted,
-        )
-        for _ in range(2)
-    )
+    together, alone = (core(live=False, wanted=wanted) for _ in range(2))
     bodies = together.bodies(frames, START)
 
     assert bodies == [one.body for frame in frames for one in alone.feed(frame, START)]
     assert together.counters == alone.counters
 
 
-def test_the_lines_of_a_log_have_the_same_bodies_in_blocks_of_any_size() -> None:
+records = st.tuples(
+    st.lists(FRAMES, min_size=1, max_size=6),
+    st.sampled_from(["", "192.0.2.1", "192.0.2.2"]),
+    st.sampled_from([0, 7, 8, ACKNOWLEDGED + 9, ACKNOWLEDGED + 10]),
+    st.sampled_from([0.0, 0.1, 3.0, 90_000.0]),
+)
+
+
+@given(
+    received=st.lists(records, max_size=4),
+    live=st.booleans(),
+    only_deliveries=st.booleans(),
+    restart=st.integers(0, 4),
+)
+@example([(MAIL, "192.0.2.1", 7, 0.0), (MAIL, "192.0.2.1", 8, 1.0)], True, False, 1)
+@example([(MAIL, "192.0.2.1", 7, 90_000.0)], True, False, 1)
+@example([(MAIL, "", 0, 0.0), (MAIL, "", 0, 0.0)], False, True, 1)
+def test_lines_that_come_together_give_the_documents_of_lines_that_come_alone(
+    received: list[tuple[list[bytes], str, int, float]],
+    live: bool,
+    only_deliveries: bool,
+    restart: int,
+) -> None:
+    """With their ids, what is counted, what is known afterwards, and what of it waits."""
+    wanted = is_of_a_mail if only_deliveries else None
+    together, alone = (core(live=live, wanted=wanted) for _ in range(2))
+    now = START
+    for number, (frames, peer, stream, seconds) in enumerate(received):
+        now += seconds
+        block = FrameBlock(frames, now, peer, stream)
+        for one in (together, alone):
+            one.queue_map.mark = number
+        documents = together.feed_all(block)
+        assert not block.failed
+        assert documents == [
+            document for frame in frames for document in alone.feed(frame, now, peer, stream)
+        ]
+        assert together.queue_map.held_since == alone.queue_map.held_since
+        assert list(together.snapshot()) == list(alone.snapshot())
+        assert list(together.watch.snapshot()) == list(alone.watch.snapshot())
+        assert together.counters == alone.counters
+        if number == restart:
+            rows = list(together.snapshot())
+            assert together.flush() == alone.flush()
+            together, alone = (core(live=live, wanted=wanted) for _ in range(2))
+            together.restore(rows)
+            alone.restore(rows)
+    assert together.flush() == alone.flush()
+
+
+def test_the_lines_of_a_log_are_the_same_in_blocks_of_any_size() -> None:
     log = gzip.decompress((DATA / "scenarios" / "mail.log.gz").read_bytes()).splitlines()
-    one_by_one, in_blocks = pipeline(live=False), pipeline(live=False)
-    expected = [one.body for text in log for one in one_by_one.feed(text, START)]
+    one_by_one, in_blocks, as_bodies = (pipeline(live=False) for _ in range(3))
+    expected = [one for text in log for one in one_by_one.feed(text, START)]
     blocks = [log[at : at + 400] for at in range(0, len(log), 400)]
 
-    assert [body for block in blocks for body in in_blocks.bodies(block, START)] == expected
-    assert in_blocks.counters == one_by_one.counters
+    documents = [one for block in blocks for one in in_blocks.feed_all(FrameBlock(block, START))]
+    assert documents == expected
+    assert [body for block in blocks for body in as_bodies.bodies(block, START)] == [
+        one.body for one in expected
+    ]
+    assert in_blocks.counters == as_bodies.counters == one_by_one.counters
+
+
+class Cell:
+    """Keeps all that is noted in it."""
+
+    def __init__(self) -> None:
+        self.noted: list[int] = []
+
+    def __setitem__(self, place: int, number: int, /) -> None:
+        assert place == 0
+        self.noted.append(number)
+
+
+def test_a_line_that_fails_is_named_and_fails_no_other() -> None:
+    error = RuntimeError("a fault")
+    cell = Cell()
+    seen: list[int] = []
+
+    def wanted(event: Event) -> bool:
+        seen.append(cell.noted[-1])
+        if event.service == "cleanup":
+            raise error
+        return True
+
+    block = FrameBlock([b"", *MAIL], START, cell=cell, first=100)
+    faulty = core(live=True, wanted=wanted)
+    documents = faulty.feed_all(block)
+    assert [one.fields["program"] for one in documents[:2]] == ["postfix/smtpd", "postfix/qmgr"]
+    assert len(documents) + faulty.queue_map.waiting == len(MAIL) - 1
+    assert block.failed == [(2, error)]
+    assert seen == list(range(101, 101 + len(MAIL)))
+    assert set(cell.noted) == {0, *range(100, 101 + len(MAIL))}
+    *of_documents, after = cell.noted[-len(documents) - 1 :]
+    assert of_documents == sorted(of_documents)
+    assert (of_documents[0], of_documents[-1], after) == (101, 100 + len(MAIL), 0)
+    with pytest.raises(RuntimeError, match="a fault"):
+        core(live=True, wanted=wanted).feed(MAIL[1], START)
 
 
 def test_live_and_replay_give_the_same_documents() -> None:

@@ -94,7 +94,7 @@ def _read(
     """What a process reads that then dies, by number; and how many frames and bytes it missed."""
     mark = FrameMark(directory)
     mark.open()
-    mark.cells[FrameMark.NOW] = 1
+    mark.cell[0] = 1
     mark.forget(1)
     journal = Journal(directory, max_bytes=1 << 20, segment_bytes=_SEGMENT_BYTES)
     try:

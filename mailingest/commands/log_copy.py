@@ -5,13 +5,13 @@ A question about all mails of a large file would have to read it once for each s
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from mailingest.config import Settings
 from mailingest.errors import StoreUnavailable
 from mailingest.inputs.files import DamagedFile
+from mailingest.pipeline import FrameBlock
 from mailingest.stores.opening import opened
 from mailingest.stores.protocol import Progress, Reader, Writer
 from mailingest.wiring import build_pipeline, log_files, temporary_store
@@ -52,8 +52,9 @@ async def _copy(
         try:
             for block in file.blocks(0):
                 progress((done + block.progress) / size)
-                found = (pipeline.feed(line, file.mtime) for line in block.lines)
-                await writer.write(list(chain.from_iterable(found)))
+                frames = FrameBlock(block.lines, file.mtime)
+                await writer.write(pipeline.feed_all(frames))
+                frames.check()
         except DamagedFile:
             # What could be read counts.
             continue

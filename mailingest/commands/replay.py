@@ -20,7 +20,7 @@ from mailingest.inputs.files import DamagedFile, LogFile
 from mailingest.inputs.pipes import BlockReader
 from mailingest.inputs.years import tell_doubt
 from mailingest.logs.logger import log
-from mailingest.pipeline import Pipeline
+from mailingest.pipeline import FrameBlock, Pipeline
 from mailingest.service import gc_tuning, heap
 from mailingest.service.frame_limit import FrameLimit, FrameTooSlow
 from mailingest.spool.files import make_directory
@@ -172,17 +172,13 @@ class Replay:
 
     def _feed(self, lines: Sequence[bytes], reference: float, batcher: Batcher) -> list[Document]:
         """The documents of lines; one that takes too long is set aside, as by the daemon."""
-        feed, cells = self._pipeline.feed, self._mark.cells
-        documents: list[Document] = []
-        for number, line in enumerate(lines, self._lines + 1):
-            try:
-                cells[FrameMark.NOW] = number
-                documents += feed(line, reference)
-                cells[FrameMark.NOW] = 0
-            except FrameTooSlow as error:
-                cells[FrameMark.NOW] = 0
-                log.error("a line is set aside", reason=str(error), line=repr(line[:2000]))
-                batcher.reject(self._pipeline.unread(line, reference, "", 0), str(error))
+        block = FrameBlock(lines, reference, cell=self._mark.cell, first=self._lines + 1)
+        documents = self._pipeline.feed_all(block)
+        for place, error in block.failed:
+            if not isinstance(error, FrameTooSlow):
+                raise error
+            log.error("a line is set aside", reason=str(error), line=repr(lines[place][:2000]))
+            batcher.reject(self._pipeline.unread(lines[place], reference, "", 0), str(error))
         return documents
 
     def _conclude(self, batcher: Batcher) -> int:

@@ -9,14 +9,13 @@ from mailingest.delivery.receipts import Receipt
 from mailingest.documents import Document
 from mailingest.inputs.addresses import peer_text
 from mailingest.logs.logger import log
-from mailingest.pipeline import Pipeline
+from mailingest.pipeline import FrameBlock, Pipeline
 from mailingest.service.frame_limit import FrameTooSlow
 from mailingest.spool.frame_mark import FrameMark
 from mailingest.spool.queue import Spool
 from mailingest.spool.records import FrameBatch, Position
 from mailingest.spool.sources import Sources
 
-_NOW: Final = FrameMark.NOW
 _SHOWN_BYTES: Final = 2000
 # Who has nothing to do waits that long after a record came, and then takes those that came
 # meanwhile as well: one turn costs more than a line.  The batch waits longer, so nobody sees it.
@@ -131,28 +130,33 @@ class Processor:
 
     def _feed(self, received: FrameBatch, first: int) -> list[Document]:
         """The documents of a record, whose first frame has that number."""
-        feed, cells = self._pipeline.feed, self._mark.cells
-        now, stream = received.received_at, received.stream
         self._pipeline.use(self.sources.of(received.metadata))
-        # What earlier versions wrote down may have an interface in it.
-        peer = peer_text(received.peer)
-        given_up = self._mark.given_up
+        frames, given_up = received.frames, self._mark.given_up
+        numbers = range(first, first + len(frames))
+        if not any(number in numbers for number in given_up):
+            return self._feed_block(received, frames, first)
         documents: list[Document] = []
-        for number, frame in enumerate(received.frames, first):
-            if given_up and number in given_up:
+        for number, frame in zip(numbers, frames, strict=True):
+            if number in given_up:
                 self._pipeline.counters.frames += 1
                 self._set_aside(received, frame, _GIVEN_UP)
-                continue
-            try:
-                cells[_NOW] = number + 1
-                documents += feed(frame, now, peer, stream)
-                cells[_NOW] = 0
-            except Exception as error:
-                # It would come again after each start, and hold up all mail.
-                cells[_NOW] = 0
-                if isinstance(error, FrameTooSlow):
-                    self._mark.give_up(number)
-                self._failed(received, frame, error)
+            else:
+                documents += self._feed_block(received, [frame], number)
+        return documents
+
+    def _feed_block(self, received: FrameBatch, frames: list[bytes], first: int) -> list[Document]:
+        """The documents of frames of a record; those that fail are put away."""
+        # What earlier versions wrote down may have an interface in the peer.
+        peer = peer_text(received.peer)
+        block = FrameBlock(
+            frames, received.received_at, peer, received.stream, self._mark.cell, first + 1
+        )
+        documents = self._pipeline.feed_all(block)
+        for place, error in block.failed:
+            if isinstance(error, FrameTooSlow):
+                self._mark.give_up(first + place)
+            # It would come again after each start, and hold up all mail.
+            self._failed(received, frames[place], error)
         return documents
 
     def _failed(self, received: FrameBatch, frame: bytes, error: Exception) -> None:
@@ -160,7 +164,7 @@ class Processor:
             self._set_aside(received, frame, f"{error}: `mailingest check` looks for slow patterns")
             return
         self.frames_failed += 1
-        log.exception("a line made the pipeline fail", line=repr(frame[:_SHOWN_BYTES]))
+        log.error("a line made the pipeline fail", line=repr(frame[:_SHOWN_BYTES]), exc_info=error)
         self._put_away(received, frame, f"it made mailingest fail: {type(error).__name__}: {error}")
 
     def _set_aside(self, received: FrameBatch, frame: bytes, reason: str) -> None:

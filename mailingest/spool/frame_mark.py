@@ -32,14 +32,12 @@ _MOST_DEATHS: Final = 2
 class FrameMark:
     """The mark in a directory, which must be this process's own; see `open`.
 
-    ``cells[FrameMark.NOW]`` is what the one who works notes: the frame's number and 1, and 0 when
-    it is done.  It is written for each line, so there is no method for it.
+    ``cell[0]`` is what the one who works notes: the frame's number and 1, and 0 when it is done.
+    It is written several times for each line, so there is no method for it.
     """
 
-    NOW: Final = _NOW
-
     def __init__(self, directory: Path) -> None:
-        self.cells: memoryview = memoryview(bytearray(_BYTES)).cast("Q")
+        self._use(bytearray(_BYTES))
         self._path = directory / _NAME
         self._given_up: set[int] = set()
 
@@ -65,7 +63,7 @@ class FrameMark:
             mapped = mmap.mmap(descriptor, _BYTES)
         finally:
             os.close(descriptor)
-        self.cells = memoryview(mapped).cast("Q")
+        self._use(mapped)
         if self.cells[0] != _FORMAT:
             self.cells[:] = memoryview(bytes(_BYTES)).cast("Q")
             self.cells[0] = _FORMAT
@@ -83,12 +81,17 @@ class FrameMark:
 
     def close(self) -> None:
         """Nothing is worked on."""
-        cells, self.cells = self.cells, memoryview(bytearray(_BYTES)).cast("Q")
-        cells[_NOW] = 0
-        mapped = cells.obj
-        cells.release()
+        self.cell[0] = 0
+        mapped = self.cells.obj
+        self.cell.release()
+        self.cells.release()
+        self._use(bytearray(_BYTES))
         if isinstance(mapped, mmap.mmap):
             mapped.close()
+
+    def _use(self, memory: bytearray | mmap.mmap) -> None:
+        self.cells: memoryview = memoryview(memory).cast("Q")
+        self.cell: memoryview = self.cells[_NOW : _NOW + 1]
 
     def _note_death(self) -> None:
         cells = self.cells

@@ -9,15 +9,13 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from mailingest.config import load
 from mailingest.delivery.deadletters import read_letters
-from mailingest.documents import Document
-from mailingest.pipeline import Pipeline
+from mailingest.postfix.event import Event
 from mailingest.service.daemon import Daemon as InProcess
 from tests.support.lab.daemon import Daemon
 from tests.support.lab.polling import PATIENCE, until, wait_until
@@ -268,15 +266,14 @@ def test_a_full_disk_makes_senders_wait_and_ends_nothing(tmp_path: Path) -> None
 async def test_a_line_that_makes_the_pipeline_fail_holds_up_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = Pipeline.feed
-
-    def feed(self: Pipeline, payload: bytes, *rest: Any) -> list[Document]:
-        if b"number 3" in payload:
+    def is_wanted(event: Event) -> bool:
+        if "number 3" in event.fields["message"]:
             raise RuntimeError("a fault")
-        return real(self, payload, *rest)
+        return True
 
-    monkeypatch.setattr(Pipeline, "feed", feed)
-    site = Site(tmp_path)
+    # What can be replaced also where the pipeline is compiled.
+    monkeypatch.setattr("mailingest.postfix.selection.is_of_a_mail", is_wanted)
+    site = Site(tmp_path, '[index]\nevents = "deliveries"\n')
     daemon = InProcess(load(site.config))
     serving = asyncio.create_task(daemon.main())
     await until(lambda: listens_at(site.tcp), "the listener is open")

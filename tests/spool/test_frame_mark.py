@@ -6,8 +6,6 @@ import pytest
 
 from mailingest.spool.frame_mark import FrameMark
 
-NOW = FrameMark.NOW
-
 
 def died_with(directory: Path, *numbers: int | None) -> FrameMark:
     """The mark that the next process opens, after one has died with each of these frames."""
@@ -15,7 +13,7 @@ def died_with(directory: Path, *numbers: int | None) -> FrameMark:
         mark = FrameMark(directory)
         mark.open()
         # What a death leaves: the mapping goes, and the file stays as it is.
-        mark.cells[NOW] = 0 if number is None else number + 1
+        mark.cell[0] = 0 if number is None else number + 1
     mark = FrameMark(directory)
     mark.open()
     return mark
@@ -48,7 +46,7 @@ def test_a_process_that_ends_in_peace_leaves_nothing(tmp_path: Path) -> None:
     for _ in range(3):
         mark = FrameMark(tmp_path)
         mark.open()
-        mark.cells[NOW] = 8
+        mark.cell[0] = 8
         assert mark.current == 7
         mark.close()
     assert not died_with(tmp_path).given_up
