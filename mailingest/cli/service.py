@@ -89,6 +89,13 @@ def web(config: ConfigOption = None) -> None:
 
 def web_user(
     name: Annotated[str, typer.Argument(show_default=False)],
+    domain: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="DOMAIN",
+            help="Only mails from and to it are seen; *.example.org: all below. Repeatable.",
+        ),
+    ] = None,
 ) -> None:
     """Ask for a password, and print the line of a user for web.users_file.
 
@@ -96,13 +103,18 @@ def web_user(
 
     Example: mailingest web-user ann >> /etc/mailingest/users
     """
+    from mailingest.postfix.mail_domains import MailDomains
     from mailingest.web.users import hash_password
 
+    try:
+        domains = MailDomains.read(domain or ())
+    except ValueError as error:
+        raise UsageError(f"web-user: --domain {error}") from None
     if sys.stdin.isatty():
         password = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
     elif not (password := sys.stdin.readline().rstrip("\r\n")):
         raise UsageError("web-user: there is no password on the standard input: give it one line")
-    print(f"{name}:{hash_password(password)}")
+    print(f"{name}:{hash_password(password)}" + (f":{domains}" if domain else ""))
 
 
 def status(

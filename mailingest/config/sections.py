@@ -24,6 +24,7 @@ from mailingest.config.values import (
     Duration,
     Fingerprint,
     JournalMatch,
+    MailDomain,
     Network,
     OwnFields,
     Port,
@@ -439,6 +440,11 @@ class Web(_Section):
     )
     server_names: tuple[ServerName, ...] = Field(
         (), description="names that the page is reached under, beside localhost and `host`"
+    )
+    domains: dict[str, tuple[MailDomain, ...]] = Field(
+        {},
+        description="by user, the domains whose mail they see: only mails from and to them; the "
+        "user `*` is all who are not named, the domain `*` all domains",
     )
     mask_local_parts: bool = Field(
         False, description="true shows addresses as a***@example.net only"

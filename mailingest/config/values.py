@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from mailingest.config.host_names import address_name, host_name
 from mailingest.config.quantities import read_days, read_seconds, read_size, read_whole_days
 from mailingest.postfix.fields import NAMES
+from mailingest.postfix.mail_domains import MailDomains
 from mailingest.syslog.sources import TYPE_NAME
 
 _DNS_NAME = re.compile(r"(?:\*\.)?[\w-]+(?:\.[\w-]+)*", re.ASCII)
@@ -129,6 +130,12 @@ def _server_name(name: str) -> str:
     return found
 
 
+def _mail_domain(text: str) -> str:
+    if text != "*":
+        MailDomains.read([text])
+    return text
+
+
 def _fingerprint(digest: str) -> str:
     """Without the colons and capitals that ``openssl`` prints."""
     plain = digest.replace(":", "").lower()
@@ -174,6 +181,8 @@ Duration = Annotated[float, BeforeValidator(read_seconds)]
 Days = Annotated[float, BeforeValidator(read_days)]
 WholeDays = Annotated[int, BeforeValidator(read_whole_days)]
 ServerName = Annotated[str, AfterValidator(_server_name)]
+MailDomain = Annotated[str, AfterValidator(_mail_domain)]
+"""As `MailDomains.read` takes it, or ``*`` for all."""
 CertificateName = Annotated[str, AfterValidator(_certificate_name)]
 Server = Annotated[str, AfterValidator(_server)]
 Fingerprint = Annotated[str, AfterValidator(_fingerprint)]

@@ -45,6 +45,7 @@ KEYS = (
     "evidence",
     "proof",
     "types",
+    "not_shown",
 )
 
 
@@ -86,6 +87,7 @@ def story_to_json(story: Story) -> dict[str, Any]:
         "evidence": line_of(story.evidence) if story.evidence is not None else None,
         "proof": [line_of(event) for event in proof],
         "types": list(dict.fromkeys(event["type"] for event in proof if event.get("type"))),
+        "not_shown": story.not_shown,
     }
     return {key: values[key] for key in KEYS}
 

@@ -27,12 +27,14 @@ from mailingest.stores.protocol import Found, Reader, Span
 from mailingest.trace.answer import line_of
 from mailingest.trace.collected import Apart, Collected, here
 from mailingest.trace.criteria import meets
+from mailingest.trace.domain_search import find_own, unmatched_of
 from mailingest.trace.evidence import with_evidence
 from mailingest.trace.gathering import is_accept
 from mailingest.trace.history import REACH as AGAIN
 from mailingest.trace.history import triples_of, with_history
 from mailingest.trace.lines import session_of
 from mailingest.trace.story import Story
+from mailingest.trace.visibility import Visibility
 
 # A deferred mail lives for 5 days (maximal_queue_lifetime), and its bounce as long again.
 REACH: Final = timedelta(days=10)
@@ -132,13 +134,15 @@ async def trace(
     *,
     limit: int = 100,
     is_shown: Callable[[Story], bool] | None = None,
+    visibility: Visibility | None = None,
     backlog: Backlog | None = None,
     most_events: int = MOST_EVENTS,
     apart: Apart = here,
 ) -> TraceResult:
     """The stories that meet the criteria, the ``limit`` newest ones; 0 is all of them.
 
-    ``is_shown`` says whether whoever asks may get to see a story; None shows all.  ``backlog``
+    ``visibility`` is what of the mails whoever asks may see, and ``is_shown`` says whether they may
+    get to see that a story meets the criteria; None shows all.  ``backlog``
     is asked if there is no story.  Not many more than ``most_events`` lines are looked at; for all
     stories there is `mailingest.trace.windows`.
 
@@ -153,10 +157,13 @@ async def trace(
         span,
         limit=limit,
         is_shown=is_shown,
+        visibility=visibility,
         most_events=most_events,
         apart=apart,
     )
-    return result if result.stories else await without_stories(source, criteria, result, backlog)
+    if result.stories:
+        return result
+    return await without_stories(source, criteria, result, backlog, visibility)
 
 
 async def of_nothing(source: Reader, criteria: Criteria, backlog: Backlog | None) -> TraceResult:
@@ -167,11 +174,19 @@ async def of_nothing(source: Reader, criteria: Criteria, backlog: Backlog | None
 
 
 async def without_stories(
-    source: Reader, criteria: Criteria, result: TraceResult, backlog: Backlog | None
+    source: Reader,
+    criteria: Criteria,
+    result: TraceResult,
+    backlog: Backlog | None,
+    visibility: Visibility | None = None,
 ) -> TraceResult:
     """The result if there is no story: with what leaves open whether there is no such mail."""
     try:
-        doubtful = await source.unmatched(criteria, _MOST_UNMATCHED)
+        doubtful = (
+            await source.unmatched(criteria, _MOST_UNMATCHED)
+            if visibility is None
+            else await unmatched_of(source, criteria, _MOST_UNMATCHED, visibility.domains)
+        )
     except StoreUnavailable as error:
         doubtful = Found([], is_cut=False, gaps=[lost(error)])
     waiting = await _not_stored(backlog)
@@ -191,6 +206,7 @@ async def find_stories(
     limit: int,
     part: Criteria | None = None,
     is_shown: Callable[[Story], bool] | None = None,
+    visibility: Visibility | None = None,
     most_events: int = MOST_EVENTS,
     apart: Apart = here,
 ) -> TraceResult:
@@ -203,7 +219,10 @@ async def find_stories(
     def seen(stories: list[Story]) -> list[Story]:
         if part is not None:
             return stories
-        met = (story for story in with_history(stories) if meets(criteria, story))
+        told = with_history(stories)
+        # What is asked for has to be met by what may be seen.
+        seeable = told if visibility is None else visibility.of(told)
+        met = (story for story in seeable if meets(criteria, story))
         return [story for story in met if is_shown is None or is_shown(story)]
 
     question = part or criteria
@@ -214,7 +233,11 @@ async def find_stories(
     before: tuple[list[Story], Collected] | None = None
     while True:
         try:
-            found = await source.find(asked, most)
+            found = (
+                await source.find(asked, most)
+                if visibility is None
+                else await find_own(source, asked, most, visibility.domains)
+            )
         except StoreUnavailable as error:
             if before is None:
                 raise
@@ -225,7 +248,7 @@ async def find_stories(
         # What is linked to few lines is one large mail: less time would not make it less.
         is_small = part is not None and 2 * len(found.events) <= most_events
         events = Collected(MOST_EVENTS if is_small else most_events, apart)
-        if not found.is_cut and asks_for_all(asked):
+        if visibility is None and not found.is_cut and asks_for_all(asked):
             events.whole = question
         every = await stories_of(source, found, span, criteria, events)
         stories = await apart(partial(seen, every))

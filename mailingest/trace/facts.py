@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -228,6 +228,19 @@ class Queue:
         if self._last_line is None:
             self._last_line = max(map(time_of, self.events), default=self.created_at)
         return self._last_line
+
+    def with_lines(self, events: list[StoredEvent], **changes: Any) -> "Queue":
+        """The same mail with other lines, and what else changes with them."""
+        return replace(
+            self,
+            events=events,
+            **changes,
+            _values={},
+            _tries=Counter(),
+            _last_line=None,
+            _lines=None,
+            _addresses={},
+        )
 
     @property
     def is_active(self) -> bool:

@@ -1,13 +1,12 @@
 """Stories -> mails: what is common to all recipients once, and what became of it for each.
 
 Pure.  A `Mail` has the stories of the recipients that a reader may see; of the others it has only
-the number (``not_shown``), and nothing of them is in its counts, queue IDs, lines or JSON: a caller
-who limits readers gives `mails_of` the test.  Lines that are common to all recipients are the
-mail's, and may name any of them in their text (a header that was logged, for instance).
+the number (``not_shown``), and nothing of them is in its counts, queue IDs, lines or JSON, since
+nothing of them is in the stories any more (`mailingest.trace.visibility`).
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -77,19 +76,9 @@ class Mail:
         return [[one for one in story.proof if one["_id"] not in common] for story in stories]
 
 
-def mails_of(
-    stories: Iterable[Story], is_shown: Callable[[Story], bool] = lambda _: True
-) -> list[Mail]:
-    """The mails of stories, in the order of the first of each.
-
-    ``is_shown`` says which recipients the reader may see; a mail without any is left out.
-    """
-    mails = []
-    for every in by_mail(stories):
-        shown = sorted(filter(is_shown, every), key=_order)
-        if shown:
-            mails.append(Mail(shown, not_shown=len(every) - len(shown)))
-    return mails
+def mails_of(stories: Iterable[Story]) -> list[Mail]:
+    """The mails of stories, in the order of the first of each."""
+    return [Mail(sorted(every, key=_order), every[0].not_shown) for every in by_mail(stories)]
 
 
 def mail_to_json(mail: Mail, shown: Sequence[Story] | None = None) -> dict[str, Any]:

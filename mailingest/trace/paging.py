@@ -12,7 +12,7 @@ than the distance to a page's end).
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -20,7 +20,7 @@ from typing import Final
 
 from mailingest.errors import QuestionError, StoreUnavailable
 from mailingest.postfix.index_keys import is_about_a_mail
-from mailingest.stores.criteria import Criteria, meets_term, terms_of
+from mailingest.stores.criteria import Criteria, Term, meets_term, terms_of
 from mailingest.stores.events import StoredEvent, time_of
 from mailingest.stores.gaps import Gap, is_ended, merged
 from mailingest.stores.protocol import Found, Reader, Span
@@ -28,6 +28,7 @@ from mailingest.trace.answer import iso
 from mailingest.trace.collected import Apart, Collected, here
 from mailingest.trace.criteria import meets
 from mailingest.trace.cursor import Cursor, Place
+from mailingest.trace.domain_search import find_own, own_questions
 from mailingest.trace.engine import (
     EVENTS_OF_A_STORY,
     LINES_WITH_A_TERM,
@@ -46,11 +47,13 @@ from mailingest.trace.facts import Queue
 from mailingest.trace.history import with_history
 from mailingest.trace.shares import Address
 from mailingest.trace.story import Story
+from mailingest.trace.visibility import Visibility
 
 # What lines are found by, if it is none of the terms.
 _ONE_MAIL: Final = "one_mail"
 _EVIDENCE: Final = "evidence"
 _ALL: Final = "all"
+_OWN: Final = "own"
 # Every store looks these up; the others are read for.
 _LOOKED_UP: Final = ("recipient", "sender", "sasl_user")
 # So many of the newest lines tell which of several leads fewer lines meet.
@@ -96,10 +99,14 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class _Lead:
-    """What lines are found by; ``asked`` is all that a store is asked for."""
+    """What lines are found by; ``asked`` is all that a store is asked for.
+
+    For a user of some domains, it is asked for these by each of the ``own`` terms.
+    """
 
     name: str
     asked: Criteria
+    own: Sequence[Mapping[str, Term]] = ()
 
     def is_met_by(self, event: StoredEvent) -> bool:
         """Whether the store finds a line by it, at its time."""
@@ -107,8 +114,10 @@ class _Lead:
             return False
         if self.asked.evidence is not None:
             return self.asked.evidence.is_in(event)
+        if self.own:
+            return any(_meets_any(event, terms) for terms in self.own)
         terms = terms_of(self.asked)
-        return not terms or any(meets_term(event, name, term) for name, term in terms.items())
+        return not terms or _meets_any(event, terms)
 
     @property
     def lines_of_a_story(self) -> int:
@@ -122,6 +131,7 @@ async def trace_page(
     paging: Paging,
     *,
     is_shown: Callable[[Story], bool] | None = None,
+    visibility: Visibility | None = None,
     backlog: Backlog | None = None,
     most_events: int = MOST_EVENTS,
     apart: Apart = here,
@@ -140,14 +150,14 @@ async def trace_page(
     if cursor is not None:
         criteria = replace(criteria, since=cursor.since, until=cursor.until)
         as_of = cursor.as_of
-    leads = _leads(criteria, as_of)
+    leads = _leads(criteria, as_of) if visibility is None else _own_leads(criteria, visibility)
     if cursor is None:
         lead = await _best(source, leads)
     elif cursor.lead in leads:
         lead = leads[cursor.lead]
     else:
         raise QuestionError("the cursor is one of another question", "invalid_cursor")
-    search = _Search(source, criteria, span, lead, is_shown, most_events, apart)
+    search = _Search(source, criteria, span, lead, is_shown, visibility, most_events, apart)
     newer = cursor.newer if cursor is not None else paging.oldest_first
     place = cursor.place if cursor is not None else None
     await search.run(place, paging.limit, newer=newer)
@@ -192,7 +202,9 @@ async def _page(
         limit=limit,
     )
     if not stories:
-        result = await without_stories(search.source, search.criteria, result, backlog)
+        result = await without_stories(
+            search.source, search.criteria, result, backlog, search.visibility
+        )
     return Page(
         stories,
         result,
@@ -220,6 +232,20 @@ def _leads(criteria: Criteria, as_of: datetime) -> dict[str, _Lead]:
     if proved.evidence is not None:
         found[_EVIDENCE] = _Lead(_EVIDENCE, replace(proved, verdicts=frozenset()))
     return found or {_ALL: _Lead(_ALL, time)}
+
+
+def _own_leads(criteria: Criteria, visibility: Visibility) -> dict[str, _Lead]:
+    """The same for a user of some domains: whatever is asked for, lines of these are found."""
+    lead = _leads(criteria, _NEVER).get(_ONE_MAIL)
+    if lead is not None:
+        return {_ONE_MAIL: lead}
+    questions = own_questions(criteria, visibility.domains)
+    own = [terms_of(question) for question in questions]
+    return {_OWN: _Lead(_OWN, replace(criteria, verdicts=frozenset()), own)}
+
+
+def _meets_any(event: StoredEvent, terms: Mapping[str, Term]) -> bool:
+    return any(meets_term(event, name, term) for name, term in terms.items())
 
 
 async def _best(source: Reader, leads: dict[str, _Lead]) -> _Lead:
@@ -250,6 +276,7 @@ class _Search:
     span: Span
     lead: _Lead
     is_shown: Callable[[Story], bool] | None
+    visibility: Visibility | None
     most_events: int
     apart: Apart
     gaps: list[Gap] = field(default_factory=list)
@@ -358,7 +385,11 @@ class _Search:
         asked = self.lead.asked
         part = replace(asked, since=since or asked.since, until=until or asked.until)
         try:
-            found = await self.source.find(part, most)
+            found = (
+                await self.source.find(part, most)
+                if self.visibility is None
+                else await find_own(self.source, part, most, self.visibility.domains)
+            )
         except StoreUnavailable as error:
             if not self._found:
                 raise
@@ -393,9 +424,12 @@ class _Search:
         self._found += await self.apart(partial(self._met, every, stretch))
 
     def _met(self, stories: list[Story], stretch: "_Stretch") -> list[tuple[Place, Story]]:
+        told = with_history(stories)
+        # What is asked for has to be met by what may be seen.
+        seeable = told if self.visibility is None else self.visibility.of(told)
         met = [
             story
-            for story in with_history(stories)
+            for story in seeable
             if meets(self.criteria, story) and (self.is_shown is None or self.is_shown(story))
         ]
         places = Places(self.lead)

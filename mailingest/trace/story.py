@@ -30,7 +30,8 @@ class Story:
 
     ``queues`` are those that the mail passed, ``passed`` the deliveries that led on from one to the
     next, and ``attempt`` is the one that decided.  ``refused_before`` are refusals for the time
-    being of the same mail, in earlier sessions.
+    being of the same mail, in earlier sessions.  ``not_shown`` is how many others the mail
+    has that whoever asks is not to see (`mailingest.trace.visibility`).
     """
 
     verdict: Verdict
@@ -46,6 +47,7 @@ class Story:
     refusal: Refusal | None = None
     evidence: StoredEvent | None = None
     note: str = ""
+    not_shown: int = 0
 
     @property
     def first(self) -> Queue | None:

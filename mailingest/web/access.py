@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from aiohttp import web
@@ -10,6 +10,8 @@ from aiohttp import web
 from mailingest.config.host_names import address_name
 from mailingest.httpd.hosts import asked_name, served_names
 from mailingest.logs.logger import log
+from mailingest.trace.visibility import Visibility
+from mailingest.web.bindings import Bindings
 from mailingest.web.logins import Logins, mark_device, too_many, unauthorized
 from mailingest.web.rate_limit import RateLimit
 from mailingest.web.users import Users
@@ -39,6 +41,9 @@ _ONE_NAME: Final = re.compile(
 USER: Final = web.RequestKey("user", str)
 """The name of who asks; "" if nobody has to log in."""
 
+VISIBILITY: Final = web.RequestKey("visibility", Visibility)
+"""What of the mails who asks may see; not there if that is everything."""
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -53,6 +58,7 @@ class Access:
     proxy_header: str | None = None
     proxies: frozenset[str] = frozenset()
     names: frozenset[str] = served_names("127.0.0.1")
+    bindings: Bindings = field(default_factory=Bindings)
     is_masked: bool = False
     questions_a_minute: int = 60
     question_seconds: float = 20.0
@@ -93,7 +99,10 @@ class AccessControl:
             if request.match_info.handler not in self._public:
                 self._check_name(request, name)
                 _check_origin(request)
-                request[USER] = await self._permitted_user(request)
+                request[USER] = user = await self._permitted_user(request)
+                visibility = self._access.bindings.of(user)
+                if visibility is not None:
+                    request[VISIBILITY] = visibility
             response = await handler(request)
         except Refused as error:
             response = self._refusal(request, error.status, error.text)

@@ -16,10 +16,11 @@ from mailingest.stores.gaps import TIMED_OUT, Gap, merged, summed
 from mailingest.stores.protocol import CountingReader, Span
 from mailingest.stores.threads import in_thread
 from mailingest.trace.answer import story_to_json
+from mailingest.trace.domain_search import counts_of
 from mailingest.trace.engine import Backlog, TraceResult, trace
 from mailingest.trace.paging import Page, Paging, trace_page
 from mailingest.trace.story import Story
-from mailingest.web.access import USER, Refused
+from mailingest.web.access import USER, VISIBILITY, Refused
 from mailingest.web.gaps import status_of, wholeness_for_reader
 from mailingest.web.masking import is_about_parts, is_shown, mask, story_to_masked_json
 from mailingest.web.questions import LONGEST_VALUE, invalid
@@ -35,6 +36,9 @@ _MOST_LINES: Final = 50_000
 @dataclass(frozen=True, slots=True)
 class Answers:
     """Asks a store; raises StoreUnavailable, or UsageError if only the operator can help.
+
+    Whoever is bound to domains gets what `mailingest.trace.visibility` leaves; nothing but this
+    asks the store.
 
     A question of a user waits for the one before, and ends after ``seconds``: what was found until
     then is the answer.  Raises Refused if too many wait.
@@ -61,6 +65,7 @@ class Answers:
     ) -> TraceResult:
         """The newest stories that meet the criteria and that the reader may see."""
         _log_question(request)
+        visibility = request.get(VISIBILITY)
         shown = partial(is_shown, criteria) if self.is_masked else None
         async with self._asked(request, only) as store:
             result = await trace(
@@ -68,6 +73,7 @@ class Answers:
                 criteria,
                 limit=limit,
                 is_shown=shown,
+                visibility=visibility,
                 backlog=self.backlog,
                 most_events=_MOST_LINES,
                 apart=in_thread,
@@ -93,6 +99,7 @@ class Answers:
                 criteria,
                 paging,
                 is_shown=shown,
+                visibility=request.get(VISIBILITY),
                 backlog=self.backlog,
                 most_events=_MOST_LINES,
                 apart=in_thread,
@@ -107,9 +114,15 @@ class Answers:
         self, request: web.Request, buckets: TimeBuckets, *, only: str = ""
     ) -> tuple[Counts, Span | None]:
         """The counts by time bucket, and the time that there are logs of."""
+        visibility = request.get(VISIBILITY)
         _log_question(request)
         async with self._asked(request, only) as store:
-            counts, span = await store.counts(buckets), await store.span()
+            span = await store.span()
+            counts = (
+                await store.counts(buckets)
+                if visibility is None
+                else await counts_of(store, buckets, visibility, _MOST_LINES)
+            )
             if store.is_late:
                 counts.gaps = merged(counts.gaps, [TIMED_OUT])
         _log_gaps(counts.gaps)

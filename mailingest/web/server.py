@@ -23,6 +23,7 @@ from mailingest.service.systemd import notify, notify_reloading
 from mailingest.spool.status import backlog
 from mailingest.web.access import Access
 from mailingest.web.app import application
+from mailingest.web.bindings import Bindings
 from mailingest.web.turns import MOST_AT_ONCE
 from mailingest.web.users import Users
 from mailingest.wiring import build_store
@@ -59,8 +60,15 @@ def access_of(settings: Settings) -> Access:
             f"web.host: {section.host} can be reached by others: set web.users_file or "
             "web.proxy_header, so that they have to log in"
         )
+    if section.domains and users is None and section.proxy_header is None:
+        raise UsageError(
+            "web.domains: nobody logs in, so nobody has a name: set web.users_file or "
+            "web.proxy_header, or take it out"
+        )
+    bindings = Bindings.read(section.domains)
     return Access(
         users=users,
+        bindings=bindings.with_users(users.domains) if users is not None else bindings,
         proxy_header=section.proxy_header,
         proxies=frozenset(section.proxies),
         names=served_names(section.host, section.server_names),

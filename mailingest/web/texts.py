@@ -33,6 +33,7 @@ _TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "search": ("Search", "Suchen"),
     "results": ("Results", "Ergebnisse"),
+    "not_shown": ("Other recipients: {count}", "Andere Empfänger: {count}"),
     "found": ("{count} found, newest first", "{count} gefunden, neueste zuerst"),
     "nothing": (
         "No such mail. The logs reach from {first} to {last}.",

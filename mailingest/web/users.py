@@ -14,6 +14,7 @@ from aiohttp import BasicAuth
 
 from mailingest.config import cannot_read
 from mailingest.errors import UsageError
+from mailingest.postfix.mail_domains import MailDomains
 
 # scrypt with 16 MB and some 0.25 s of a core (RFC 7914; OWASP's least advice is N=2^14, r=8, p=5).
 _COST = {"n": 2**14, "r": 8, "p": 5}
@@ -53,12 +54,16 @@ def read_login(authorization: str) -> Login | None:
 
 
 class Users:
-    """Names and password hashes from a file of lines ``name:scrypt$salt$hash``."""
+    """Names and password hashes from a file of lines ``name:scrypt$salt$hash[:domain,…]``.
+
+    ``domains`` are those that the mail of which a user sees, by user; who is not there sees all.
+    """
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
         """Raises UsageError for a file that cannot be read, naming the line that is wrong."""
         self._clock = clock
         self._hashes: dict[str, tuple[bytes, bytes]] = {}
+        self.domains: dict[str, MailDomains] = {}
         self._remembered: dict[str, tuple[bytes, float]] = {}
         try:
             lines = path.read_text("utf-8").splitlines()
@@ -67,13 +72,20 @@ class Users:
         for number, line in enumerate(lines, 1):
             if not line.strip() or line.startswith("#"):
                 continue
-            name, _, hashed = line.strip().partition(":")
+            name, _, rest = line.strip().partition(":")
+            hashed, is_bound, domains = rest.partition(":")
             match = _HASH.fullmatch(hashed)
             if _NAME.fullmatch(name) is None or match is None:
                 raise UsageError(
-                    f"{path}:{number}: must be name:hash; make the line with `mailingest web-user`"
+                    f"{path}:{number}: must be name:hash, or name:hash:domains; make the line "
+                    "with `mailingest web-user`"
                 )
             self._hashes[name] = (_decode(match[1]), _decode(match[2]))
+            if is_bound:
+                try:
+                    self.domains[name] = MailDomains.read(domains.split(","))
+                except ValueError as error:
+                    raise UsageError(f"{path}:{number}: {error}") from None
 
     def remembers(self, login: Login) -> bool:
         """Whether this password was found right a short time ago; costs nothing."""
