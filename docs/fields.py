@@ -31,7 +31,7 @@ _READ_FROM_REPLIES: Final = (
     *("postfix_lmtp_session", "postfix_disposition"),
 )
 _OF_WHOLE_LINE: Final = ("postfix_reason",)
-_OF_QUEUE_ID: Final = {"postfix_queued_size": "qmgr"}
+_OF_QUEUE_ID: Final = {"postfix_received_size": "qmgr"}
 _TOP: Final = """\
 # Fields
 

@@ -1,7 +1,7 @@
 """Event -> enriched event: what is known of a queue ID is written into its delivery events.
 
-* qmgr's first line of a mail has its size once more, under a name whose values can be added up:
-  a mail that is tried again is active again.
+* qmgr's first line of a mail that was received has its size once more, under a name whose values
+  can be added up: a mail that is tried again is active again.
 * The key is host, Postfix instance and queue ID.  NOQUEUE is no queue ID.
 * smtpd logs the client, pickup the user id, cleanup the Message-ID, qmgr sender, size and number
   of recipients.  A delivery event gets all of it; its own values win.
@@ -240,8 +240,6 @@ class QueueMap:
             mail = KnownMail(now)
             self._take(mail, step, fields)
             self._mails.begin(host, key, mail)
-            if step == "activated":
-                _mark_as_queued(fields)
             return
         is_first_time = step == "activated" and known.nrcpt is None
         mail = self._mails.writable(known)
@@ -251,7 +249,8 @@ class QueueMap:
         grown = self._take(mail, step, fields)
         if is_first_time:
             # It is active again for each attempt.
-            _mark_as_queued(fields)
+            if mail.is_received and mail.size is not None:
+                fields["postfix_received_size"] = mail.size
             if mail.sasl_username and mail.nrcpt:
                 self.submitted.append((mail.sasl_username, mail.nrcpt))
         self._mails.update(host, key, mail, grown, is_over=is_over)
@@ -280,6 +279,7 @@ class QueueMap:
             return len(message_id)
         if step == "activated":
             return self._take_envelope(mail, fields)
+        mail.is_received |= fields.get("outcome") == "received"
         # Most mail comes from few clients: their names are kept once.
         if (hostname := self._kept(fields.get("postfix_client_hostname"))) is not None:
             mail.client_hostname = intern(hostname)
@@ -309,12 +309,6 @@ class QueueMap:
             self.counters.facts_too_long += 1
             return None
         return text
-
-
-def _mark_as_queued(fields: dict[str, Any]) -> None:
-    """Write the size once more, for a mail that got into the queue by this line."""
-    if "postfix_size" in fields:
-        fields["postfix_queued_size"] = fields["postfix_size"]
 
 
 def _share_of(event: Event) -> str:

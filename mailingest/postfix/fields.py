@@ -68,8 +68,8 @@ FIELDS: tuple[Field, ...] = (
     Field("postfix_to", "address", "envelope recipient, after rewriting", "b@example.net"),
     Field("postfix_orig_to", "address", "recipient as first given, if different", "c@example.org"),
     Field("postfix_size", "integer", "size of the mail in the queue, bytes", "460"),
-    Field("postfix_queued_size", "integer", "the same, only in the line by which the mail got into "
-          "the queue for the first time: these add up", "460"),
+    Field("postfix_received_size", "integer", "the same of a mail that was received, "
+          "only in the line by which it got into the queue first: these add up", "460"),
     Field("postfix_nrcpt", "integer", "number of recipients", "1"),
     Field("postfix_message-id", "keyword", "Message-ID header without angle brackets",
           "20261124.1541@example.org"),

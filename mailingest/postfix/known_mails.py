@@ -43,6 +43,8 @@ class KnownMail:
     client_ip: str | None = None
     sasl_username: str | None = None
     uid: int | None = None
+    is_received: bool = False
+    """Whether it counts as received; no snapshot has it, since that is told within a moment."""
     snapshot: int = 0
     """The number of the snapshot that it was made after; see `KnownMails.writable`."""
 

@@ -18,8 +18,8 @@ RECIPIENT: Final = "postfix_to"
 ORIGINAL_RECIPIENT: Final = "postfix_orig_to"
 MESSAGE_ID: Final = "postfix_message-id"
 SIZE: Final = "postfix_size"
-QUEUED_SIZE: Final = "postfix_queued_size"
-"""The size in the one line of a mail by which it got into the queue: all of them add up."""
+RECEIVED_SIZE: Final = "postfix_received_size"
+"""The size of a mail that was received, in one of its lines: all of them add up."""
 RECIPIENTS: Final = "postfix_nrcpt"
 
 # Where it came from.

@@ -4,6 +4,7 @@ The HTML has no links, pictures or scripts, and its styles in the elements: so i
 all programs, and nothing is fetched.
 """
 
+import re
 from email.errors import HeaderParseError
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -16,6 +17,9 @@ from mailingest.escaping import escape_terminal
 from mailingest.report.report import Report
 from mailingest.report.tables import Table, tables, title, warnings
 from mailingest.report.text import text
+
+# A name on this machine, such as `postmaster`.
+_LOCAL: Final = re.compile(r"[a-z0-9_][a-z0-9._-]*", re.IGNORECASE | re.ASCII)
 
 _BODY: Final = "font:14px/1.4 sans-serif;color:#1f2328;background:#fff;margin:16px"
 _TABLE: Final = "border-collapse:collapse;margin:0 0 8px;font-variant-numeric:tabular-nums"
@@ -94,15 +98,12 @@ def _shown(text: str) -> str:
 
 
 def _address(text: str) -> Address:
+    address = text.strip()
     try:
-        found = Address(addr_spec=text.strip())
+        if _LOCAL.fullmatch(address):
+            return Address(username=address)
+        return Address(addr_spec=address)
     except (ValueError, HeaderParseError, IndexError):
-        found = None
-    if (
-        found is None
-        or not found.username
-        or not found.addr_spec.isascii()
-        or not text.isprintable()
-    ):
-        raise UsageError(f"{escape_terminal(text)}: not an address: write it as name@example.org")
-    return found
+        raise UsageError(
+            f"{escape_terminal(text)}: not an address: write it as name@example.org"
+        ) from None

@@ -36,10 +36,10 @@ class Report:
         return not (any(map(any, self.counts.volume.values())) or self.breakdown.warnings)
 
     @property
-    def queued_bytes(self) -> int | None:
-        """The size of all mails that got into a queue; None if the lines do not tell it."""
-        is_known = self.breakdown.queued or not self.counts.total("received")
-        return self.breakdown.queued_bytes if is_known else None
+    def received_bytes(self) -> int | None:
+        """The size of what was received; None if the lines do not tell it."""
+        is_known = self.breakdown.received or not self.counts.total("received")
+        return self.breakdown.received_bytes if is_known else None
 
     @property
     def filtered(self) -> int:

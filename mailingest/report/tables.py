@@ -25,7 +25,7 @@ NAMES: Final[dict[Dimension, str]] = {
 }
 _REASONS: Final[dict[str, tuple[Outcome, ...]]] = {
     "Why mail was deferred": ("deferred",),
-    "Why mail was returned": ("bounced", "expired"),
+    "Why mail bounced or expired": ("bounced", "expired"),
     "Why mail was rejected": ("rejected",),
 }
 _WARNINGS: Final = 20
@@ -77,11 +77,11 @@ def tables(report: Report) -> list[Table]:
 
 def _totals(report: Report) -> Table:
     total, names = report.counts.total, report.breakdown
-    queued = "not known" if report.queued_bytes is None else _size(report.queued_bytes)
+    received = report.received_bytes
+    size = "of a size that is not known" if received is None else f"of {_size(received)}"
     rows = [
-        ("received", _number(total("received")), "mails from clients and by sendmail(1)"),
-        ("queued", _number(names.queued), f"mails, also notices and filtered ones: {queued}"),
-        ("delivered", _number(total("sent")), f"recipients: {_size(report.counts.sent_bytes)}"),
+        ("received", _number(total("received")), f"mails {size}"),
+        ("delivered", _number(total("sent")), f"recipients, {_size(report.counts.sent_bytes)}"),
         ("forwarded", _number(names.forwarded), "recipients, by local(8) to other addresses"),
         ("filtered", _number(report.filtered), "recipients, to a filter on the machine"),
         ("deferred", _number(total("deferred")), "attempts, which are made again"),
@@ -114,13 +114,13 @@ def _volume(report: Report) -> Table:
         row = sums.setdefault(label, [0] * len(columns))
         for column, outcomes in enumerate(columns):
             row[column] += sum(report.counts.volume[one][place] for one in outcomes)
-    heads = ("", "received", "delivered", "deferred", "returned", "rejected")
+    heads = ("", "received", "delivered", "deferred", "bounced", "rejected")
     rows = [(label, *map(_number, row)) for label, row in sums.items()]
     return Table("By day" if is_daily else "By hour", heads, rows)
 
 
 def _top(report: Report, dimension: Dimension) -> Table:
-    heads = ("", "delivered", "deferred", "returned", "rejected", "bytes")
+    heads = ("", "delivered", "deferred", "bounced", "rejected", "bytes")
     rows = [
         (
             named(dimension, name),

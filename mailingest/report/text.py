@@ -1,6 +1,6 @@
 """A report -> lines of at most 80 columns, which a terminal only shows; pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from textwrap import wrap
 from typing import Final
 
@@ -18,11 +18,11 @@ _NARROWEST: Final = 12
 
 def text(report: Report) -> str:
     """The report as text, which ends with a line feed."""
-    lines = [*wrap(escape_terminal(title(report)), WIDTH), ""]
-    for warning in warnings(report):
-        lines += wrap(escape_terminal(warning), WIDTH)
+    lines = wrap(escape_terminal(title(report)), WIDTH)
+    if told := warnings(report):
+        lines += ["", *(line for one in told for line in wrap(escape_terminal(one), WIDTH))]
     if report.is_empty:
-        lines += ["Nothing was counted in this time.", ""]
+        lines += ["", "Nothing was counted in this time."]
     else:
         for table in tables(report):
             lines += ["", table.title, "-" * len(table.title)]
@@ -70,8 +70,3 @@ def _left(cell: str, width: int) -> str:
 
 def _right(cell: str, width: int) -> str:
     return " " * (width - cell_len(cell)) + cell
-
-
-def subject(words: Sequence[str]) -> str:
-    """Words for the header of a mail: one line, in which nothing but characters stands."""
-    return " ".join(escape_terminal(word) for word in words)

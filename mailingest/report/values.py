@@ -20,8 +20,7 @@ def values(report: Report) -> dict[str, Any]:
         "until": _iso(counts.buckets.until),
         "totals": {
             "received": total("received"),
-            "queued": names.queued,
-            "queued_bytes": report.queued_bytes,
+            "received_bytes": report.received_bytes,
             "delivered": total("sent"),
             "delivered_bytes": counts.sent_bytes,
             "forwarded": names.forwarded,

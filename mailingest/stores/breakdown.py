@@ -21,7 +21,7 @@ from mailingest.postfix.names import (
     MESSAGE_LEVEL,
     MILTER_RESULT,
     OUTCOME,
-    QUEUED_SIZE,
+    RECEIVED_SIZE,
     RECIPIENT,
     RELAY_HOSTNAME,
     SASL_USERNAME,
@@ -161,15 +161,16 @@ class Breakdown:
     """What happened in a time, by name, and what is told apart from outcomes.
 
     ``short_by`` says by how much the numbers of a name of that kind may be too small, since rarer
-    names were dropped.  ``queued`` are mails that got into a queue, with their size; each counts
-    once.  ``forwarded`` are deliveries to another address by local(8).  ``tls`` has deliveries over
-    the network by TLS protocol, "" for none.  ``gaps`` are what could not be read.
+    names were dropped.  ``received`` are mails that were received and got into the queue, and their
+    size; where lines of earlier versions are counted, it is too small.  ``forwarded`` are
+    deliveries to another address by local(8).  ``tls`` has deliveries over the network by TLS
+    protocol, "" for none.  ``gaps`` are what could not be read.
     """
 
     names: dict[Dimension, dict[str, Figures]] = field(default_factory=dict)
     short_by: Counter[Dimension] = field(default_factory=Counter)
-    queued: int = 0
-    queued_bytes: int = 0
+    received: int = 0
+    received_bytes: int = 0
     forwarded: int = 0
     held: int = 0
     reject_warnings: int = 0
@@ -187,9 +188,9 @@ class Breakdown:
         outcome: Outcome | None = fields.get(OUTCOME)
         if outcome is not None:
             self._add_outcome(outcome, fields)
-        elif QUEUED_SIZE in fields:
-            self.queued += 1
-            self.queued_bytes += fields[QUEUED_SIZE]
+        elif RECEIVED_SIZE in fields:
+            self.received += 1
+            self.received_bytes += fields[RECEIVED_SIZE]
         elif fields.get(MESSAGE_LEVEL) in LEVELS:
             self.warnings[warning_of(fields)] += 1
             if len(self.warnings) > 2 * MOST_WARNINGS:
@@ -207,8 +208,8 @@ class Breakdown:
                 names.setdefault(name, Figures()).merge(figures)
             self._bound(dimension)
         self.short_by.update(other.short_by)
-        self.queued += other.queued
-        self.queued_bytes += other.queued_bytes
+        self.received += other.received
+        self.received_bytes += other.received_bytes
         self.forwarded += other.forwarded
         self.held += other.held
         self.reject_warnings += other.reject_warnings

@@ -206,19 +206,23 @@ async def test_indices_of_days_that_are_over_are_deleted_and_no_others(
         await client.indices.delete(index=",".join(kept))
 
 
-# ---- the timer
+# ---- the timers
 
 UNIT = ROOT / "systemd" / "mailingest-retention.service"
-TIMER = UNIT.with_suffix(".timer")
+REPORT = ROOT / "systemd" / "mailingest-report.service"
+"""See docs/report.md."""
 
 
 @pytest.mark.system
-def test_the_units_are_well_formed(tmp_path: Path) -> None:
-    for path in (UNIT, TIMER):
+@pytest.mark.parametrize("unit", [UNIT, REPORT], ids=lambda unit: unit.stem)
+def test_the_units_are_well_formed(unit: Path, tmp_path: Path) -> None:
+    paths = []
+    for path in (unit, unit.with_suffix(".timer")):
         text = path.read_text().replace("/usr/local/bin/mailingest", sys.executable)
-        (tmp_path / path.name).write_text(text)
+        paths.append(tmp_path / path.name)
+        paths[-1].write_text(text)
     done = subprocess.run(
-        ["systemd-analyze", "verify", str(tmp_path / UNIT.name), str(tmp_path / TIMER.name)],
+        ["systemd-analyze", "verify", *paths],
         capture_output=True,
         text=True,
         check=False,
@@ -227,25 +231,28 @@ def test_the_units_are_well_formed(tmp_path: Path) -> None:
 
 
 @pytest.mark.system
-def test_the_unit_is_as_hardened_as_the_daemon() -> None:
+@pytest.mark.parametrize("unit", [UNIT, REPORT], ids=lambda unit: unit.stem)
+def test_the_unit_is_as_hardened_as_the_daemon(unit: Path) -> None:
     done = subprocess.run(
-        ["systemd-analyze", "security", "--offline=true", str(UNIT)],
+        ["systemd-analyze", "security", "--offline=true", str(unit)],
         capture_output=True,
         text=True,
         check=True,
     )
-    exposure = re.search(r"exposure level for mailingest-retention.service: ([\d.]+)", done.stdout)
+    exposure = re.search(rf"exposure level for {unit.name}: ([\d.]+)", done.stdout)
     assert exposure is not None
     assert float(exposure[1]) < 2.0
 
 
 @pytest.mark.system
-def test_the_timer_comes_once_a_day() -> None:
-    [when] = re.findall(r"^OnCalendar=(.*)$", TIMER.read_text(), re.MULTILINE)
+@pytest.mark.parametrize(("unit", "hour"), [(UNIT, "00:20:00 UTC"), (REPORT, "00:30:00 ")])
+def test_the_timer_comes_once_a_day(unit: Path, hour: str) -> None:
+    timer = unit.with_suffix(".timer").read_text()
+    [when] = re.findall(r"^OnCalendar=(.*)$", timer, re.MULTILINE)
     done = subprocess.run(
         ["systemd-analyze", "calendar", "--iterations=2", when],
         capture_output=True,
         text=True,
         check=True,
     )
-    assert done.stdout.count("00:20:00 UTC") >= 2
+    assert done.stdout.count(hour) >= 2

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -12,6 +13,7 @@ import pytest
 
 from mailingest.config import Settings
 from mailingest.wiring import build_pipeline
+from tests.report.totals import assert_totals_of_pflogsumm
 from tests.support.lab import TIMEZONE
 from tests.support.lab.corpus import Corpus
 from tests.support.lab.corpus_facts import fact
@@ -123,3 +125,7 @@ def test_every_delivery_carries_what_the_queue_manager_knew_of_the_mail(run: Run
             assert event.items() >= known[key].items()
             assert "_correlation_nomatch" not in event["tags"]
     assert deliveries > 300
+
+
+def test_a_report_has_the_totals_of_pflogsumm(run: Run, tmp_path: Path) -> None:
+    assert_totals_of_pflogsumm(run.corpus.log.splitlines(), tmp_path)

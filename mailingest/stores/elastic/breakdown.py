@@ -14,7 +14,7 @@ from mailingest.postfix.names import (
     MESSAGE_LEVEL,
     MILTER_RESULT,
     OUTCOME,
-    QUEUED_SIZE,
+    RECEIVED_SIZE,
     RELAY_HOSTNAME,
     SIZE,
     TLS_VERSION,
@@ -45,7 +45,7 @@ _NAMED: Final[Query] = {"terms": {OUTCOME: sorted(COLUMN_OF)}}
 WARNINGS: Final[Query] = {
     "bool": {
         "filter": [among([MESSAGE_LEVEL], sorted(LEVELS))],
-        "must_not": [{"exists": {"field": OUTCOME}}, {"exists": {"field": QUEUED_SIZE}}],
+        "must_not": [{"exists": {"field": OUTCOME}}, {"exists": {"field": RECEIVED_SIZE}}],
     }
 }
 """Lines that warn, and count as nothing else."""
@@ -62,7 +62,7 @@ def request(buckets: TimeBuckets) -> dict[str, Any]:
                 "filter": _NAMED,
                 "aggs": {dimension: _names(dimension) for dimension in DIMENSIONS},
             },
-            "queued": {"stats": {"field": QUEUED_SIZE}},
+            "received": {"stats": {"field": RECEIVED_SIZE}},
             "forwarded": {"filter": _forwarded()},
             "held": {"filter": _other(among([ACTION, MILTER_RESULT], _HOLDS))},
             "reject_warnings": {"filter": _other({"term": {ACTION: "reject_warning"}})},
@@ -89,8 +89,8 @@ def read(answer: Mapping[str, Any]) -> Breakdown:
         found.names[dimension] = dict(_figures(names["buckets"]))
         if short_by := names.get("doc_count_error_upper_bound", 0):
             found.short_by[dimension] = short_by
-    queued = aggregations["queued"]
-    found.queued, found.queued_bytes = queued["count"], round(queued["sum"] or 0)
+    received = aggregations["received"]
+    found.received, found.received_bytes = received["count"], round(received["sum"] or 0)
     for name in ("forwarded", "held", "reject_warnings"):
         setattr(found, name, aggregations[name]["doc_count"])
     for protocol in aggregations["tls"]["protocols"]["buckets"]:
@@ -130,7 +130,7 @@ def _forwarded() -> Query:
 
 def _other(query: Query) -> Query:
     """What counts as nothing else."""
-    other = [{"exists": {"field": name}} for name in (OUTCOME, QUEUED_SIZE, MESSAGE_LEVEL)]
+    other = [{"exists": {"field": name}} for name in (OUTCOME, RECEIVED_SIZE, MESSAGE_LEVEL)]
     return {"bool": {"filter": [query], "must_not": other}}
 
 

@@ -28,7 +28,7 @@ _TABLE: Final = (
     "body BLOB NOT NULL)"
 )
 # What none of these is in is not counted; a document of an earlier version does not say.
-_COUNTED: Final = (b'"outcome":', b'"postfix_queued_size":', b'_level":"', b'hold"', b'_warning"')
+_COUNTED: Final = (b'"outcome":', b'"postfix_received_size":', b'_level":"', b'hold"', b'_warning"')
 _OF_THIS_VERSION: Final = b'"program_kind":'
 
 Step = Callable[[], None]
@@ -150,7 +150,7 @@ def _packed(found: Breakdown) -> bytes:
     return zstandard.compress(orjson.dumps(values))
 
 
-_NUMBERS: Final = ("queued", "queued_bytes", "forwarded", "held", "reject_warnings")
+_NUMBERS: Final = ("received", "received_bytes", "forwarded", "held", "reject_warnings")
 
 
 def _unpacked(body: bytes) -> Breakdown:
