@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from functools import partial
+from secrets import token_bytes
 from typing import Any, Final
 
 from aiohttp import web
@@ -18,11 +19,19 @@ from mailingest.stores.threads import in_thread
 from mailingest.trace.answer import story_to_json
 from mailingest.trace.domain_search import counts_of
 from mailingest.trace.engine import Backlog, TraceResult, trace
+from mailingest.trace.mails import mail_to_json
 from mailingest.trace.paging import Page, Paging, trace_page
 from mailingest.trace.story import Story
 from mailingest.web.access import USER, VISIBILITY, Refused
 from mailingest.web.gaps import status_of, wholeness_for_reader
-from mailingest.web.masking import is_about_parts, is_shown, mask, story_to_masked_json
+from mailingest.web.mail_view import MailView
+from mailingest.web.masking import (
+    is_about_parts,
+    is_shown,
+    mail_to_masked_json,
+    mask,
+    story_to_masked_json,
+)
 from mailingest.web.questions import LONGEST_VALUE, invalid
 from mailingest.web.story_view import StoryView
 from mailingest.web.texts import Texts
@@ -54,6 +63,8 @@ class Answers:
     turns: Turns
     backlog: Backlog | None = None
     by_type: Mapping[str, CountingReader] = field(default_factory=dict)
+    # Of masked names, what stands for them in links must not be found by guesses.
+    _link_key: bytes = field(default_factory=partial(token_bytes, 16), repr=False)
 
     @property
     def types(self) -> list[str]:
@@ -142,7 +153,11 @@ class Answers:
 
     def view(self, texts: Texts) -> StoryView:
         """Stories as a reader may see them."""
-        return StoryView(texts, self.zone, self._to_json)
+        return StoryView(texts, self.zone, self._to_json, self._link_key if self.is_masked else b"")
+
+    def mail_view(self, texts: Texts) -> MailView:
+        """A mail as a reader may see it."""
+        return MailView(self.view(texts), mail_to_masked_json if self.is_masked else mail_to_json)
 
     def status(self, result: TraceResult, nothing: int = 200) -> int:
         """The status of a page and of its JSON; ``nothing`` if it is certain that there is none."""

@@ -12,7 +12,7 @@ from mailingest.web.access import Access, AccessControl
 from mailingest.web.answers import Answers
 from mailingest.web.mail_page import MailPage
 from mailingest.web.overview_page import OverviewPage
-from mailingest.web.pages import Pages, style
+from mailingest.web.pages import Pages, copy_script, style
 from mailingest.web.search_page import SearchPage
 from mailingest.web.turns import Turns
 
@@ -47,4 +47,5 @@ def application(
     app.router.add_get("/overview", overview.html)
     app.router.add_get("/overview.json", overview.json)
     app.router.add_get("/static/style.css", style)
+    app.router.add_get("/static/copy.js", copy_script)
     return app

@@ -9,15 +9,18 @@ from aiohttp import web
 
 from mailingest.stores.criteria import Criteria
 from mailingest.trace.engine import TraceResult
+from mailingest.trace.mails import mails_of
 from mailingest.trace.story import Story
 from mailingest.web.answers import Answers
+from mailingest.web.mail_view import Selection
 from mailingest.web.pages import UNANSWERED, Pages, explain, json_response, texts_of
 from mailingest.web.questions import LONGEST_VALUE
-from mailingest.web.story_view import permalink
+from mailingest.web.timeline import HEIGHT
 
 _AROUND: Final = timedelta(seconds=1)
-# A mail to many recipients, and all refusals of two seconds.
-_MOST_STORIES: Final = 1000
+# All of a mail's; of two seconds, the one refusal that is asked for is among so many.
+_ALL: Final = 0
+_MOST_REFUSALS: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +52,20 @@ class MailPage:
         self._pages = pages
 
     async def html(self, request: web.Request) -> web.Response:
-        """All about a mail: one story for each recipient."""
+        """All about a mail: what its recipients have in common, and what became of it for each."""
         result = await self._answer(request)
-        view = self._answers.view(texts_of(request))
-        stories = result.stories
+        texts = texts_of(request)
+        view, mail_view = self._answers.view(texts), self._answers.mail_view(texts)
+        until = result.span.last if result.span else None
+        selection = Selection.of(request.query)
+        mails = mails_of(result.stories)
         page = {
-            "rows": [(view.row(story), view.timeline(story)) for story in stories],
+            "mails": [mail_view.page(mail, selection, until) for mail in mails],
             "types": self._answers.types,
+            "timeline_height": HEIGHT,
             "queue_id": request.query.get("queue_id", "")[:LONGEST_VALUE],
             "warnings": view.warnings(result),
             "remark": " ".join(view.remarks(result, Criteria())),
-            "link": permalink(stories[0]) if stories else ".",
             "json_link": "mail.json?" + urlencode(dict(request.query)),
         }
         return self._pages.page("mail.html", request, page, self._answers.status(result, 404))
@@ -73,7 +79,8 @@ class MailPage:
         """The stories of the mail; raises HTTPBadRequest, HTTPServiceUnavailable."""
         target = _read_target(request)
         try:
-            result = await self._answers.stories(request, target.criteria, limit=_MOST_STORIES)
+            limit = _ALL if target.line is None else _MOST_REFUSALS
+            result = await self._answers.stories(request, target.criteria, limit=limit)
         except UNANSWERED as error:
             explain(error, texts_of(request))
             raise web.HTTPServiceUnavailable from None

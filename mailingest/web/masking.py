@@ -4,7 +4,7 @@ Of a local part its first letter is shown.  Domains, times, servers and replies 
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from mailingest.postfix.names import (
@@ -16,6 +16,7 @@ from mailingest.postfix.names import (
 )
 from mailingest.stores.criteria import Criteria, Term
 from mailingest.trace.answer import story_to_json
+from mailingest.trace.mails import Mail, mail_to_json
 from mailingest.trace.origin import values_in
 from mailingest.trace.story import Story
 from mailingest.web.known_names import KnownNames, first_letter
@@ -28,6 +29,7 @@ _ADDRESSES: Final = (
 _PLAIN: Final = (
     *("verdict", "host", "instance", "queue_id", "chain", "notification", "sasl_method"),
     *("received_at", "decided_at", "relay_ip", "dsn", "types"),
+    *("queues", "status", "first_at", "last_at"),
 )
 _NAMES: Final = (
     RECIPIENT,
@@ -63,16 +65,17 @@ def story_to_masked_json(story: Story) -> dict[str, Any]:
     hosts.
     """
     values = story_to_json(story)
-    names = KnownNames(_addresses(story, values))
+    return _masked_object(values, _addresses(story, values))
 
-    def masked(text: str) -> str:
-        return mask(names.masked(text))
 
-    changes: dict[str, Callable[[str], str]] = {
-        **dict.fromkeys(_ADDRESSES, _masked_address),
-        **dict.fromkeys(_PLAIN, str),
-    }
-    return {key: _changed(value, changes.get(key, masked)) for key, value in values.items()}
+def mail_to_masked_json(mail: Mail, shown: Sequence[Story] | None = None) -> dict[str, Any]:
+    """The same of what `mailingest.trace.mails.mail_to_json` makes of a mail."""
+    values = mail_to_json(mail, shown)
+    stories = mail.stories if shown is None else shown
+    found = _addresses(mail.stories[0], {**dict.fromkeys(_ADDRESSES), **values})
+    for story, recipient in zip(stories, values["recipients"], strict=True):
+        found |= _addresses(story, {**values, **recipient})
+    return _masked_object(values, found)
 
 
 def is_about_parts(criteria: Criteria) -> bool:
@@ -134,6 +137,12 @@ def _masked_address(address: str) -> str:
     return f"{first_letter(local)}@{domain}" if at else first_letter(domain)
 
 
+_CHANGES: Final[Mapping[str, Callable[[str], str]]] = {
+    **dict.fromkeys(_ADDRESSES, _masked_address),
+    **dict.fromkeys(_PLAIN, str),
+}
+
+
 def _addresses(story: Story, values: Mapping[str, Any]) -> set[str]:
     """All addresses and logins that the lines of the mail name, also of other recipients."""
     events = [refusal.event for refusal in story.refused_before]
@@ -144,11 +153,20 @@ def _addresses(story: Story, values: Mapping[str, Any]) -> set[str]:
     return found | {values[key] for key in _ADDRESSES if values[key]}
 
 
-def _changed(value: Any, change: Callable[[str], str]) -> Any:
-    if isinstance(value, str):
-        return change(value)
-    if isinstance(value, list):
-        return [_changed(one, change) for one in value]
-    if isinstance(value, dict):
-        return {key: _changed(one, change) for key, one in value.items()}
-    return value
+def _masked_object(values: Mapping[str, Any], addresses: Iterable[str]) -> dict[str, Any]:
+    """An object for scripts with these addresses masked, and all that looks like one."""
+    names = KnownNames(addresses)
+
+    def masked(text: str) -> str:
+        return mask(names.masked(text))
+
+    def changed(value: Any, change: Callable[[str], str]) -> Any:
+        if isinstance(value, str):
+            return change(value)
+        if isinstance(value, list):
+            return [changed(one, change) for one in value]
+        if isinstance(value, dict):
+            return {key: changed(one, _CHANGES.get(key, change)) for key, one in value.items()}
+        return value
+
+    return {key: changed(one, _CHANGES.get(key, masked)) for key, one in values.items()}

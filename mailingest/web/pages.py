@@ -17,7 +17,9 @@ from mailingest.web.texts import LANGUAGES, Texts
 
 # The errors that have texts of their own.
 _EXPLAINED: Final = frozenset({401, 404, 405, 429, 500, 503})
-_STYLE: Final = files("mailingest.web").joinpath("static", "style.css").read_text("utf-8")
+_STATIC: Final = files("mailingest.web").joinpath("static")
+_STYLE: Final = _STATIC.joinpath("style.css").read_text("utf-8")
+_COPY: Final = _STATIC.joinpath("copy.js").read_text("utf-8")
 
 UNANSWERED: Final = (StoreUnavailable, UsageError)
 """What reading a question and asking a store raise; see `explain`."""
@@ -117,3 +119,8 @@ def json_error(error: MailingestError) -> web.Response:
 async def style(_: web.Request) -> web.Response:
     """The style sheet of all pages."""
     return web.Response(text=_STYLE, content_type="text/css")
+
+
+async def copy_script(_: web.Request) -> web.Response:
+    """The script of a mail's page: buttons that copy."""
+    return web.Response(text=_COPY, content_type="text/javascript")

@@ -1,8 +1,9 @@
 """Stories -> what the templates show; pure."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
+from hashlib import blake2b
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,7 +14,7 @@ from mailingest.trace.engine import TraceResult
 from mailingest.trace.story import Story
 from mailingest.web.gaps import for_reader
 from mailingest.web.texts import Texts
-from mailingest.web.timeline import PARTS, Timeline, timeline
+from mailingest.web.timeline import KINDS, Timeline, timeline
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +24,15 @@ class StoryView:
     texts: Texts
     zone: tzinfo
     to_json: Callable[[Story], dict[str, Any]]
+    link_key: bytes = b""
 
     def row(self, story: Story) -> dict[str, Any]:
         """A story for a template; the control characters of every text are escaped."""
-        values = _escaped(self.to_json(story))
+        return self.row_of(story, self.to_json(story))
+
+    def row_of(self, story: Story, shown: Mapping[str, Any]) -> dict[str, Any]:
+        """The same of an object of the story that has been made before."""
+        values = escaped(shown)
         sender = values["sender"]
         return {
             **values,
@@ -40,12 +46,16 @@ class StoryView:
             "received_at": self.time(story.received_at),
             "decided_at": self.time(story.decided_at),
             "iso": iso(story.decided_at or story.received_at),
-            "link": permalink(story),
+            "link": self.link(story),
         }
 
-    def timeline(self, story: Story) -> Timeline | None:
-        """The time line of a story, None if it has none."""
-        return timeline(story, {part: self.texts(part) for part in PARTS})
+    def link(self, story: Story) -> str:
+        """The link to the page of a mail that has this recipient open."""
+        return permalink(story, recipient_id(story, self.link_key))
+
+    def timeline(self, story: Story, until: datetime | None) -> Timeline | None:
+        """The time line of a story, None if it has none; ``until`` is how far the logs reach."""
+        return timeline(story, {kind: self.texts(kind) for kind in KINDS}, until)
 
     def remarks(self, result: TraceResult, criteria: Criteria) -> list[str]:
         """What a reader has to know instead of stories: no such mail, or no logs of that time."""
@@ -79,8 +89,20 @@ class StoryView:
         return story.note if story.verdict == "unknown" and self.texts.language == "en" else ""
 
 
-def permalink(story: Story) -> str:
-    """The path and query of a mail's own page, which stays right as long as the logs are kept."""
+def recipient_id(story: Story, key: bytes = b"") -> str:
+    """What stands for a recipient of a mail in a link, which must not name anybody.
+
+    With a ``key`` that a reader does not know it cannot be told from guesses either.
+    """
+    names = f"{story.recipient or ''}\0{story.original_recipient or ''}".lower()
+    return blake2b(names.encode("utf-8", "surrogatepass"), digest_size=6, key=key).hexdigest()
+
+
+def permalink(story: Story, to: str = "") -> str:
+    """The path and query of a mail's own page, which stays right as long as the logs are kept.
+
+    ``to`` is the recipient that is open there, see `recipient_id`.
+    """
     first = story.first
     if first is not None:
         query = {
@@ -93,14 +115,16 @@ def permalink(story: Story) -> str:
         query = {"line": story.refusal.event["_id"], "at": iso(story.refusal.time)}
     else:
         return ""
+    query |= {"to": to} if to and first is not None else {}
     return "mail?" + urlencode({key: str(value) for key, value in query.items()})
 
 
-def _escaped(value: Any) -> Any:
+def escaped(value: Any) -> Any:
+    """A value of JSON with the control characters of every text in it escaped."""
     if isinstance(value, str):
         return escape_terminal(value)
     if isinstance(value, list):
-        return [_escaped(one) for one in value]
+        return [escaped(one) for one in value]
     if isinstance(value, dict):
-        return {key: _escaped(one) for key, one in value.items()}
+        return {key: escaped(one) for key, one in value.items()}
     return value

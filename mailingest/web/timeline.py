@@ -1,152 +1,195 @@
-"""A story -> its time line: one bar for each queue ID, coloured by where the time went; pure."""
+"""A story -> its time line: for each queue ID a bar, coloured by where the time went; pure.
 
-from collections.abc import Mapping, Sequence
+The length is that of the longest delay that Postfix logged, which is exact; time stamps may have
+whole seconds only.  Where lines say no delay, the stamps count.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Final
 
 from mailingest.escaping import escape_terminal
+from mailingest.stores.events import time_of
+from mailingest.trace.attempts import attempts_in
 from mailingest.trace.facts import Attempt, Queue
+from mailingest.trace.lines import is_hold
 from mailingest.trace.story import Story
-from mailingest.web.geometry import Dot, Label, LegendEntry, Rectangle
+from mailingest.web.geometry import Dot, Rectangle
 
-_WIDTH: Final = 760
-_LEFT: Final = 190
-_RIGHT: Final = 20
-_ROW: Final = 44
-_BAR: Final = 18
-_AXIS: Final = 30
-_LEGEND: Final = 34
-_LEGEND_WIDTH: Final = 140
-_TICKS: Final = 4
-# A bar of this width can still be seen.
-_LEAST: Final = 2.0
-PARTS: Final = ("before_qmgr", "in_qmgr", "conn_setup", "transmission")
-"""Where the time of a delivery goes, as in Postfix's ``delays=``."""
+WIDTH: Final = 1000
+"""Units; the pictures are as wide as the page, whatever that is."""
+_BAR_TOP: Final = 12
+_BAR: Final = 16
+HEIGHT: Final = _BAR_TOP + _BAR
+# Pixels, of which all pictures have as many as units upwards.
+_DOT_HEIGHT: Final = 5
+TICKS: Final = 4
+# A bar of this width can still be seen on a phone.
+_LEAST: Final = 3.0
+_STAMP: Final = timedelta(seconds=1)
+_WORK: Final = ("in_qmgr", "conn_setup", "transmission")
+KINDS: Final = ("before_qmgr", *_WORK, "waiting", "on_hold")
+"""Where time goes: the parts of Postfix's ``delays=``, between two tries, and in the hold queue."""
+_DOTS: Final = {"sent": "good", "deferred": "wait"}
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A queue ID, where it was, and its time."""
+    """A queue ID, where that is, how long the mail was there, and its picture."""
 
-    queue_id: Label
-    place: Label
+    queue_id: str
+    place: str
+    duration: str
     bars: Sequence[Rectangle]
     dots: Sequence[Dot]
 
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """A time line as it is drawn."""
+    """A time line as it is drawn; ``legend`` has the names of the kinds that are in it."""
 
     title: str
-    width: float
-    height: float
-    axis: Sequence[Label]
+    axis: Sequence[str]
     rows: Sequence[Row]
-    legend: Sequence[LegendEntry]
+    legend: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    kind: str
+    begin: datetime
+    end: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class _Stay:
     """A mail's time in one queue."""
 
-    queue_id: str
-    place: str
+    queue: Queue
     begin: datetime
     end: datetime
-    attempts: Sequence[Attempt]
+    parts: Sequence[_Part]
+    tries: Sequence[tuple[datetime, str]]
 
 
-def timeline(story: Story, names: Mapping[str, str]) -> Timeline | None:
-    """The time line of a story, None if it never was in a queue; ``names`` has those of `PARTS`."""
-    stays = [_stay(queue, story.recipient) for queue in story.queues]
+def timeline(
+    story: Story, names: Mapping[str, str], until: datetime | None = None
+) -> Timeline | None:
+    """The time line of a story, None if it never was in a queue.
+
+    ``names`` has those of `KINDS`; ``until`` is how far the logs reach, which is how long a mail
+    waited that is still in the queue.
+    """
+    is_open = story.verdict in ("pending", "held")
+    last = len(story.queues) - 1
+    stays = [
+        _stay(queue, attempts_in(queue, story), until if is_open and place == last else None)
+        for place, queue in enumerate(story.queues)
+    ]
     if not stays:
         return None
     begin = min(stay.begin for stay in stays)
     seconds = max((max(stay.end for stay in stays) - begin).total_seconds(), 0.001)
-    scale = _Scale(begin, (_WIDTH - _LEFT - _RIGHT) / seconds)
-    ways = ", ".join(f"{stay.queue_id} ({stay.place})" for stay in stays)
+    rows = [_row(stay, begin, seconds) for stay in stays]
+    drawn = {bar.kind for row in rows for bar in row.bars}
     return Timeline(
-        f"{ways}: {_duration(seconds)}",
-        _WIDTH,
-        _AXIS + _ROW * len(stays) + _LEGEND,
-        axis=[_tick(seconds * tick / _TICKS, scale) for tick in range(_TICKS + 1)],
-        rows=[_row(stay, scale, _AXIS + place * _ROW) for place, stay in enumerate(stays)],
-        legend=[
-            LegendEntry(part, _LEFT + place * _LEGEND_WIDTH, names[part])
-            for place, part in enumerate(PARTS)
-        ],
+        f"{_duration(seconds)}: {', '.join(f'{row.queue_id} ({row.place})' for row in rows)}",
+        axis=[_duration(seconds * tick / TICKS) for tick in range(TICKS + 1)],
+        rows=rows,
+        legend=[(kind, names[kind]) for kind in KINDS if kind in drawn],
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Scale:
-    """Times -> x."""
-
-    begin: datetime
-    units_a_second: float
-
-    def x(self, time: datetime) -> float:
-        return _LEFT + (time - self.begin).total_seconds() * self.units_a_second
-
-
-def _stay(queue: Queue, recipient: str | None) -> _Stay:
-    wanted = (recipient or "").lower()
-    attempts = [one for one in queue.attempts if one.recipient.lower() == wanted]
-    attempts = attempts or queue.attempts[:1]
-    end = max((one.time for one in attempts), default=queue.ended or queue.created_at)
-    queue_id = escape_terminal(queue.key.queue_id)
-    place = escape_terminal(f"{queue.key.host} {queue.key.instance}")
-    return _Stay(queue_id[:20], place[:28], queue.created_at, max(end, queue.created_at), attempts)
+def _stay(queue: Queue, attempts: Sequence[Attempt], until: datetime | None) -> _Stay:
+    begin = _begin(queue, attempts)
+    tries = sorted(((_time(one, begin), one) for one in attempts), key=lambda each: each[0])
+    end = max((time for time, _ in tries), default=queue.ended or queue.created_at)
+    end = max(begin, queue.created_at, end, until or end)
+    parts = [*_tried(queue, tries, begin), *_on_hold(queue, end)]
+    if until is not None and tries:
+        parts.insert(0, _Part("waiting", tries[-1][0], end))
+    return _Stay(queue, begin, end, parts, [(time, one.status) for time, one in tries])
 
 
-def _row(stay: _Stay, scale: _Scale, top: float) -> Row:
-    x = scale.x(stay.begin)
-    bars = [_bar("life", x, top, max(scale.x(stay.end) - x, _LEAST))]
-    for attempt in stay.attempts:
-        bars += _parts(attempt, scale, top)
+def _begin(queue: Queue, attempts: Sequence[Attempt]) -> datetime:
+    """When the mail came in: before the try with the longest delay, as long as that is."""
+    known = [(one.delay, one.time) for one in attempts if one.delay is not None]
+    if not known:
+        return queue.created_at
+    delay, time = max(known)
+    arrived = time - timedelta(seconds=delay)
+    return arrived if arrived <= queue.created_at + _STAMP else queue.created_at
+
+
+def _time(attempt: Attempt, begin: datetime) -> datetime:
+    """When an attempt ended: by its delay, unless its time stamp says something else."""
+    if attempt.delay is None:
+        return attempt.time
+    exact = begin + timedelta(seconds=attempt.delay)
+    return exact if abs(exact - attempt.time) <= 2 * _STAMP else attempt.time
+
+
+def _tried(
+    queue: Queue, tries: Sequence[tuple[datetime, Attempt]], begin: datetime
+) -> Iterator[_Part]:
+    """How the time went until the last try: before the queue, for each try, and between two."""
+    before = begin
+    for number, (end, attempt) in enumerate(tries):
+        works = [timedelta(seconds=attempt.delays[part] or 0.0) for part in _WORK]
+        start = max(end - sum(works, timedelta()), before)
+        entered = before if number else max(before, _entered(queue, start))
+        yield _Part("before_qmgr", before, entered)
+        yield _Part("waiting", entered, start)
+        for part, work in zip(_WORK, works, strict=True):
+            yield _Part(part, start, min(start + work, end))
+            start += work
+        before = end
+
+
+def _entered(queue: Queue, start: datetime) -> datetime:
+    """When the queue manager first had a mail whose first try in the logs began at ``start``.
+
+    Earlier tries may not be in the logs: the time of theirs is no time before the queue.
+    """
+    active = min(queue.activations, default=start)
+    return active if start - active > _STAMP else start
+
+
+def _on_hold(queue: Queue, end: datetime) -> Iterator[_Part]:
+    """From each line that put it on hold to the one that released it."""
+    holds = sorted(time_of(one) for one in (*filter(is_hold, queue.intents), *queue.holds))
+    ways_out = sorted(chain(map(time_of, queue.releases), queue.activations))
+    for begin in holds:
+        out = next((time for time in ways_out if time >= begin), end)
+        yield _Part("on_hold", max(begin, queue.created_at), out)
+
+
+def _row(stay: _Stay, begin: datetime, seconds: float) -> Row:
+    def x(time: datetime) -> float:
+        units = (time - begin).total_seconds() * WIDTH / seconds
+        return min(max(units, 0.0), float(WIDTH))
+
+    left = min(x(stay.begin), WIDTH - _LEAST)
+    bars = [_bar("life", left, max(x(stay.end), left + _LEAST))]
+    bars += [_bar(one.kind, x(one.begin), x(one.end)) for one in stay.parts if one.end > one.begin]
+    key = stay.queue.key
     return Row(
-        Label(0, top + 14, stay.queue_id),
-        Label(0, top + 30, stay.place),
+        escape_terminal(key.queue_id),
+        escape_terminal(f"{key.host} {key.instance}"),
+        _duration((stay.end - stay.begin).total_seconds()),
         bars,
-        [
-            Dot(
-                "good" if attempt.status == "sent" else "bad",
-                round(scale.x(attempt.time), 1),
-                top + _BAR / 2,
-            )
-            for attempt in stay.attempts
-        ],
+        [Dot(_DOTS.get(kind, "bad"), round(x(time), 1), _DOT_HEIGHT) for time, kind in stay.tries],
     )
 
 
-def _parts(attempt: Attempt, scale: _Scale, top: float) -> list[Rectangle]:
-    """The parts of an attempt's delay that lie within the picture."""
-    delays = [attempt.delays[part] or 0.0 for part in PARTS]
-    # The line is written at the end of the attempt.
-    begin = attempt.time - timedelta(seconds=sum(delays))
-    bars = []
-    for part, delay in zip(PARTS, delays, strict=True):
-        x = max(_LEFT, scale.x(begin))
-        width = min(delay * scale.units_a_second, _WIDTH - _RIGHT - x)
-        if width > 0:
-            bars.append(_bar(part, x, top, width))
-        begin += timedelta(seconds=delay)
-    return bars
-
-
-def _bar(kind: str, x: float, top: float, width: float) -> Rectangle:
-    return Rectangle(kind, round(x, 1), top, round(width, 1), _BAR)
-
-
-def _tick(seconds: float, scale: _Scale) -> Label:
-    x = _LEFT + seconds * scale.units_a_second
-    return Label(round(x, 1), 12, _duration(seconds))
+def _bar(kind: str, left: float, right: float) -> Rectangle:
+    return Rectangle(kind, round(left, 1), _BAR_TOP, round(right - left, 1), _BAR)
 
 
 def _duration(seconds: float) -> str:
     for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
         if seconds >= length:
-            return f"{seconds / length:.1f} {unit}"
+            return f"{seconds / length:.3g} {unit}"
     return f"{seconds:.2g} s" if seconds else "0 s"

@@ -83,7 +83,7 @@ async def test_what_an_account_sent_is_found_and_its_page_names_the_account(page
     links = re.findall(r'href="(mail\?[^"]+)"', html)
     _, mail = await page.get(links[0].replace("&amp;", "&"))
     assert "Logged in as" in mail
-    assert "&lt;i&gt;login&lt;/i&gt; (PLAIN)" in mail
+    assert "&lt;i&gt;login&lt;/i&gt;</span> (PLAIN)" in mail
     _, nobody = await page.get("?sasl_user=somebody")
     assert "bob@example.net" not in nobody
 
@@ -105,7 +105,7 @@ async def test_json_lies_beside_each_page(page: Page) -> None:
 )
 async def test_log_content_is_never_markup(page: Page, path: str) -> None:
     _, html = await page.get(path)
-    assert "<script" not in html
+    assert "<script" not in html.replace('<script src="static/copy.js" defer></script>', "")
     assert "<img" not in html
     assert "<b>" not in html
     assert "\u202e" not in html
