@@ -33,7 +33,7 @@ LOG = Path(__file__).parents[1] / "data" / "scenarios" / "mail.log.gz"
 HEADER = "X-Remote-User"
 # What the reader may ask for, whoever asks: a new page has to be thought of here.
 PAGES = {"/", "/search.json", "/mail", "/mail.json", "/overview", "/overview.json"}
-NOTHING_OF_OTHERS = {"/static/style.css"}
+NOTHING_OF_OTHERS = {"/static/style.css", "/static/copy.js"}
 SPAN = "since=2026-11-20&until=2026-12-10"
 BOUND = {"org": ("example.org",), "net": ("example.net",), "lists": ("lists.example.com",)}
 _MOST_PAGES = 60
