@@ -88,6 +88,11 @@ class Daemon:
         self._process = process
         self._log = log
 
+    @property
+    def pid(self) -> int:
+        """The daemon's own, without its workers."""
+        return self._process.pid
+
     def check(self) -> None:
         """Raise MeasurementError if the daemon has ended."""
         if self._process.poll() is not None:
@@ -104,9 +109,12 @@ class Daemon:
         return sum(map(cpu_seconds, self._pids()))
 
     def memory(self) -> dict[str, int]:
-        """Bytes resident now (``rss``), at most (``peak``), shared pages split up (``pss``)."""
-        totals = {"rss": 0, "peak": 0, "pss": 0}
-        names = {"VmRSS": "rss", "VmHWM": "peak", "Pss": "pss"}
+        """Bytes resident now (``rss``), at most (``peak``), shared pages split up (``pss``).
+
+        ``anon`` are those now that are of no file.
+        """
+        names = {"VmRSS": "rss", "VmHWM": "peak", "Pss": "pss", "RssAnon": "anon"}
+        totals = dict.fromkeys(names.values(), 0)
         for pid in self._pids():
             for file in ("status", "smaps_rollup"):
                 for line in Path(f"/proc/{pid}/{file}").read_text().splitlines():
@@ -117,17 +125,25 @@ class Daemon:
 
 
 @contextmanager
-def daemon(config: str, directory: Path, port: int, kind: str) -> Iterator[Daemon]:
+def daemon(
+    config: str,
+    directory: Path,
+    port: int,
+    kind: str,
+    *,
+    program: Sequence[str] = MAILINGEST,
+) -> Iterator[Daemon]:
     """Run the daemon with this configuration until the block ends.
 
-    It counts as started when it has the UDP or TCP ``port`` (``kind``) open.
+    It counts as started when it has the UDP or TCP ``port`` (``kind``) open.  ``program`` is what
+    runs it.
     """
     file = directory / "mailingest.toml"
     file.write_text(config)
     log = directory / "mailingest.log"
     with log.open("wb") as stderr:
         process = subprocess.Popen(
-            [*MAILINGEST, "run", "--config", str(file)],
+            [*program, "run", "--config", str(file)],
             stdout=stderr,
             stderr=stderr,
             stdin=subprocess.DEVNULL,

@@ -148,6 +148,11 @@ class Batcher:
         self._have_workers()
 
     @property
+    def max_age(self) -> float:
+        """For how many seconds the first document of a batch waits for others."""
+        return self._batches.max_age
+
+    @property
     def receipts(self) -> Receipts:
         """What was given back of the receipts that batches carried."""
         return self._batches.receipts

@@ -35,7 +35,7 @@ class Batches:
         self.receipts = Receipts()
         self._max_documents = max_documents
         self._max_bytes = max_bytes
-        self._max_age = max_age
+        self.max_age = max_age
         self._clock = clock
         self._gathering = Batch()
         self._gathered_bytes = 0
@@ -64,7 +64,7 @@ class Batches:
         """Cut batches at other bounds from now on."""
         self._max_documents = max_documents
         self._max_bytes = max_bytes
-        self._max_age = max_age
+        self.max_age = max_age
         self._work.set()
 
     def add(self, document: Document) -> None:
@@ -103,7 +103,7 @@ class Batches:
             if not self._gathering.documents:
                 await self._work.wait()
                 continue
-            left = self._gathering_since + self._max_age - self._clock()
+            left = self._gathering_since + self.max_age - self._clock()
             if self._hurry or left <= 0:
                 self._cut_one()
                 break

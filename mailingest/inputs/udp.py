@@ -5,7 +5,8 @@ receive buffer is the only queue, and what does not fit into it is counted by th
 asyncio-dgram says when there is something, and what comes through its queue takes three times as
 long as what is read right from the socket.  So all that it has is taken first, for the order, and
 then what the kernel has.  Its queue has no bound, and holds no more than one wake-up of the event
-loop brings (32 datagrams with uvloop, 1 with asyncio), or two.
+loop brings (32 datagrams with uvloop, 1 with asyncio), or two, or what comes in a short rest after
+few datagrams.
 """
 
 import asyncio
@@ -36,6 +37,12 @@ from mailingest.syslog.framing import TRAILERS
 # While datagrams are taken the event loop stands still: for two milliseconds with this many, which
 # no timer or TCP connection notices.
 _DATAGRAMS_PER_TURN = 512
+
+# Who found fewer than that lets others come into asyncio-dgram's queue for so many seconds: a turn
+# costs more than a datagram.  The kernel's buffer is emptied into the queue meanwhile, so nothing
+# is dropped if a flood begins; the queue then has what comes in that time.
+_FEW = 32
+_RESTING_SECONDS = 0.05
 
 # The kernel charges a buffer at least this much for a datagram, however short (struct sk_buff
 # and its data); it bounds what can be left in the buffer at the end.
@@ -183,6 +190,8 @@ class UdpInput:
                     is_all = self._take_arrived(_DATAGRAMS_PER_TURN)
                 if not is_all:
                     await asyncio.sleep(0)
+                elif self.datagrams_received - before < _FEW:
+                    await asyncio.sleep(_RESTING_SECONDS)
         except asyncio_dgram.TransportClosed:
             if not self._closing:
                 raise MailingestError(f"udp {self.address}: the socket was closed") from None

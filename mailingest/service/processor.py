@@ -17,9 +17,14 @@ from mailingest.spool.records import FrameBatch, Position
 from mailingest.spool.sources import Sources
 
 _SHOWN_BYTES: Final = 2000
-# Who has nothing to do waits that long after a record came, and then takes those that came
-# meanwhile as well: one turn costs more than a line.  The batch waits longer, so nobody sees it.
-_GATHERING_SECONDS: Final = 0.05
+# Who has nothing to do lets more records come than the first one: a turn costs more than a line,
+# and a line alone several times as much as one after another, which finds the processor's caches
+# warm.  It takes a share of the time that a batch waits, at most so many seconds, and looks now and
+# then whether there are enough lines.
+_GATHERING_SHARE: Final = 0.25
+_MOST_GATHERING_SECONDS: Final = 0.25
+_GATHERING_LOOKS: Final = 5
+_ENOUGH_FRAMES: Final = 256
 # A millisecond of work.
 _FRAMES_A_TURN: Final = 32
 _GIVEN_UP: Final = "earlier runs of mailingest ended while they worked on it, or it took too long"
@@ -65,7 +70,6 @@ class Processor:
         self._give_way = give_way
         self._is_idle = asyncio.Event()
         self._is_gathering = False
-        self._may_go_on = asyncio.Event()
         self._hurry = False
 
     async def run(self) -> None:
@@ -93,7 +97,6 @@ class Processor:
     async def catch_up(self) -> None:
         """Wait until all that is in the spool went through the pipeline and into the batcher."""
         self._hurry = True
-        self._may_go_on.set()
         try:
             while not self._is_caught_up:
                 self._is_idle.clear()
@@ -117,15 +120,14 @@ class Processor:
 
     async def _gather(self) -> None:
         """Let some more records come, unless somebody waits for those that there are."""
-        if self._hurry:
-            return
+        seconds = min(_MOST_GATHERING_SECONDS, self._batcher.max_age * _GATHERING_SHARE)
         self._is_gathering = True
-        self._may_go_on.clear()
-        timer = asyncio.get_running_loop().call_later(_GATHERING_SECONDS, self._may_go_on.set)
         try:
-            await self._may_go_on.wait()
+            for _ in range(_GATHERING_LOOKS):
+                if self._hurry or self._spool.frames >= _ENOUGH_FRAMES:
+                    return
+                await asyncio.sleep(seconds / _GATHERING_LOOKS)
         finally:
-            timer.cancel()
             self._is_gathering = False
 
     def _feed(self, received: FrameBatch, first: int) -> list[Document]:
