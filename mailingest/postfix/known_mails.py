@@ -4,19 +4,25 @@ Where there is no room any more, the host that takes most of it loses a mail: wh
 one name cannot make another host's mail forgotten.
 """
 
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from heapq import nlargest
+from itertools import islice, takewhile
 from typing import Final
 
-# A mail with its key, without the texts that are only its own.
-_ENTRY_BYTES: Final = 500
+# A mail with its key, without the texts that are only its own; as CPython 3.11 allocates them.
+_ENTRY_BYTES: Final = 430
 _HOST_BYTES: Final = 1000
 # After so many, the host that takes most is looked for again.
 _EVICTIONS: Final = 1000
 # For one line; more are to go only when the bounds were changed, and then with each line some more.
 _MOST_EVICTIONS: Final = 1000
+# The share of the room that is made when there is none: to find what is first in a dict takes as
+# long as what was before it and has gone, until the dict is made anew.
+_EVICTED_SHARE: Final = 1024
+# Seconds.  A mail that is moved to the end leaves a hole in the dict until then, so it is not moved
+# for each of its first lines: the order is by such spans of time.
+_SPAN: Final = 60.0
 
 
 @dataclass(slots=True)
@@ -60,13 +66,16 @@ class KnownMail:
 
 
 class _Host:
-    """The mails of a host; in both parts, the one that was touched first is at the beginning."""
+    """The mails of a host.
+
+    In both parts, those that were touched first are at the beginning, by spans of `_SPAN`.
+    """
 
     __slots__ = ("live", "over", "size_bytes")
 
     def __init__(self) -> None:
-        self.live: OrderedDict[str, KnownMail] = OrderedDict()
-        self.over: OrderedDict[str, KnownMail] = OrderedDict()
+        self.live: dict[str, KnownMail] = {}
+        self.over: dict[str, KnownMail] = {}
         self.size_bytes = _HOST_BYTES
 
 
@@ -114,13 +123,20 @@ class KnownMails:
         """
         return mail if mail.snapshot == self._snapshot else replace(mail, snapshot=self._snapshot)
 
-    def update(self, host: str, key: str, mail: KnownMail, grown: int, *, is_over: bool) -> None:
-        """Take a mail again that has ``grown`` by some bytes; one that is over is not touched."""
+    def update(
+        self, host: str, key: str, mail: KnownMail, grown: int, now: float, *, is_over: bool
+    ) -> None:
+        """Take a mail again that has ``grown`` by some bytes, and is touched now.
+
+        The end of one that is over does not move, though a line came after it.
+        """
         mails = self._hosts[host]
         part = mails.over if is_over else mails.live
-        part[key] = mail
         if not is_over:
-            part.move_to_end(key)
+            if now // _SPAN != mail.touched // _SPAN:
+                del part[key]
+            mail.touched = now
+        part[key] = mail
         if grown:
             self._grow(mails, grown)
             if self.size_bytes > self.most_bytes or self._count > self.most:
@@ -168,7 +184,7 @@ class KnownMails:
         if self.size_bytes > self.most_bytes or self._count > self.most:
             self._evict()
 
-    def _pop(self, mails: _Host, part: OrderedDict[str, KnownMail], key: str) -> None:
+    def _pop(self, mails: _Host, part: dict[str, KnownMail], key: str) -> None:
         mail = part.pop(key)
         self._count -= 1
         self._grow(mails, -mail.size_bytes)
@@ -177,12 +193,11 @@ class KnownMails:
         mails.size_bytes += by
         self.size_bytes += by
 
-    def _drop_until(self, mails: _Host, part: OrderedDict[str, KnownMail], until: float) -> int:
-        count = 0
-        while part and next(iter(part.values())).touched <= until:
-            self._pop(mails, part, next(iter(part)))
-            count += 1
-        return count
+    def _drop_until(self, mails: _Host, part: dict[str, KnownMail], until: float) -> int:
+        keys = [key for key, _ in takewhile(lambda one: one[1].touched <= until, part.items())]
+        for key in keys:
+            self._pop(mails, part, key)
+        return len(keys)
 
     def _forget_if_empty(self, name: str, mails: _Host) -> None:
         if not mails.live and not mails.over:
@@ -190,14 +205,21 @@ class KnownMails:
             self.size_bytes -= mails.size_bytes
 
     def _evict(self) -> None:
-        """Make room if there is none."""
+        """Make room: there is none."""
+        most_bytes = self.most_bytes - self.most_bytes // _EVICTED_SHARE
+        most = self.most - self.most // _EVICTED_SHARE
+        firsts: dict[tuple[str, bool], Iterator[str]] = {}
         for _ in range(_MOST_EVICTIONS):
-            if not self._count or (self.size_bytes <= self.most_bytes and self._count <= self.most):
+            if not self._count or (self.size_bytes <= most_bytes and self._count <= most):
                 return
             name, mails = self._largest()
             part = mails.over or mails.live
-            self._counters.entries_evicted += part is mails.live
-            self._pop(mails, part, next(iter(part)))
+            is_live = part is mails.live
+            self._counters.entries_evicted += is_live
+            keys = firsts.get((name, is_live))
+            if keys is None:
+                keys = firsts[name, is_live] = iter(list(islice(part, _MOST_EVICTIONS)))
+            self._pop(mails, part, next(keys))
             self._forget_if_empty(name, mails)
 
     def _largest(self) -> tuple[str, _Host]:

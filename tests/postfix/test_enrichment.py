@@ -432,8 +432,8 @@ def test_the_entry_that_was_not_touched_for_the_longest_time_goes_first() -> Non
     feed = Feed(capacity=2)
     feed(ACTIVE, queue_id="4AB12CD31")
     feed(ACTIVE, queue_id="4AB12CD32")
-    feed(ACTIVE, queue_id="4AB12CD31")
-    feed(ACTIVE, queue_id="4AB12CD33")
+    feed(ACTIVE, queue_id="4AB12CD31", at=61)
+    feed(ACTIVE, queue_id="4AB12CD33", at=61)
     assert len(feed.queue_map) == 2
     assert feed.queue_map.counters.entries_evicted == 1
     assert feed.delivery(queue_id="4AB12CD31") == ENVELOPE
