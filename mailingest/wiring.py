@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mailingest.stores.logfiles.parsing import LineReading
     from mailingest.stores.sqlite.store import SqliteStore
     from mailingest.syslog.header import RecordDecoder
+    from mailingest.trace.explanations import Explanations
 
 SECONDS_OF_A_DAY = 86_400.0
 
@@ -197,6 +198,25 @@ def log_files(
         return next((time for time in times if time is not None), None)
 
     return expand(arguments, read, lambda file: set_year(file, end, last_time))
+
+
+def build_explanations(settings: Settings) -> "Explanations":
+    """What replies mean: the operator's files, then the shipped one; raises UsageError."""
+    from mailingest.config.explanations import read_rules
+    from mailingest.trace.explanations import Explanation, Explanations, Rule
+
+    files = [Path(file) for file in settings.trace.explanations]
+    files.append(data_directory("config") / "explanations.toml")
+    return Explanations(
+        Rule(
+            one.code,
+            one.text,
+            one.relay,
+            {name: Explanation(said.means, said.advice) for name, said in one.words.items()},
+        )
+        for file in files
+        for one in read_rules(file)
+    )
 
 
 def build_store(settings: Settings, only: str | None = None) -> Store:

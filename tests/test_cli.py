@@ -1,5 +1,6 @@
 """The command line as a user meets it: help, exit codes, one line for each mistake."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -36,6 +37,32 @@ def test_each_command_has_help(command: str) -> None:
     assert "--config" in done.stdout
 
 
+@pytest.mark.parametrize("group", [[], ["store"], ["deadletter"], ["patterns"], ["spool"]])
+def test_the_summaries_of_commands_fit_a_terminal(group: list[str]) -> None:
+    done = mailingest(*group, "-h")
+    assert done.returncode == 0
+    summaries = done.stdout.partition("Commands:\n")[2]
+    assert summaries
+    assert "..." not in summaries
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_without_a_command_there_is_help() -> None:
+    for group in ([], ["store"]):
+        done = mailingest(*group)
+        assert done.returncode == 2
+        assert done.stdout == ""
+        assert done.stderr.rstrip() == mailingest(*group, "--help").stdout.rstrip()
+
+
+def test_values_are_named_by_what_they_are() -> None:
+    done = mailingest("trace", "--help")
+    assert "--from ADDRESS" in done.stdout
+    assert "--since TIME" in done.stdout
+    assert "--status VERDICT" in done.stdout
+    assert not re.search(r" <\w", done.stdout.partition("Options:")[2])
+
+
 def test_help_lists_the_commands_and_a_first_step() -> None:
     done = mailingest("--help")
     assert done.returncode == 0
@@ -47,7 +74,14 @@ def test_help_lists_the_commands_and_a_first_step() -> None:
     ("arguments", "complaint"),
     [
         pytest.param(["runn"], "Did you mean", id="a command is misspelt"),
-        pytest.param(["parse"], "Missing argument", id="an argument is missing"),
+        pytest.param(["parse"], "see mailingest parse --help", id="an argument is missing"),
+        pytest.param(["trace", "--form", "a"], "No such option", id="an option is misspelt"),
+        pytest.param(["trace", "--limit", "x"], "--limit", id="a value is no number"),
+        pytest.param(["trace", "--limit", "-1"], "--limit", id="a value is too small"),
+        pytest.param(["trace", "--to"], "requires an argument", id="a value is missing"),
+        pytest.param(["trace", "--json", "--short"], "not two of them", id="two forms"),
+        pytest.param(["trace", "--raw", "--csv"], "--raw", id="lines in a table"),
+        pytest.param(["store", "pack"], "No such command", id="a command of a group is misspelt"),
         pytest.param(["parse", "/nowhere/mail.log"], "no such file", id="a file is missing"),
         pytest.param(["parse", "/tmp"], "is a directory", id="a directory is given"),
         pytest.param(["parse", "/tmp/*.nothing"], "no file matches", id="a glob matches nothing"),
@@ -66,7 +100,7 @@ def test_a_mistake_is_refused_without_a_traceback(arguments: list[str], complain
     assert done.returncode == 2
     assert done.stdout == ""
     assert complaint in done.stderr
-    assert "Traceback" not in done.stderr
+    assert all(line.startswith("mailingest: ") for line in done.stderr.splitlines())
 
 
 def test_a_complaint_does_nothing_to_a_terminal(tmp_path: Path) -> None:

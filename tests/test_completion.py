@@ -55,6 +55,27 @@ def test_types_of_the_settings_are_offered(command: str, settings: str) -> None:
     assert offered(command, "--config", settings, "--type", "x") == []
 
 
+LOG = b"""\
+Nov 24 10:00:00 mx1 postfix/smtpd[1]: 4F2A11E0ABC: client=pc.example.com[192.0.2.7]
+Nov 24 10:00:01 mx2 postfix/smtpd[1]: 4F2A11E0ABD: client=pc.example.com[192.0.2.7]
+Nov 24 10:00:02 mx2 postfix/smtpd[1]: NOQUEUE: reject: RCPT from pc.example.com[192.0.2.7]: \
+554 5.7.1 <b@example.net>: Relay access denied; from=<a@example.com> to=<b@example.net> \
+proto=ESMTP helo=<pc>
+"""
+
+
+def test_hosts_and_queue_ids_of_the_store_are_offered(tmp_path: Path) -> None:
+    config = tmp_path / "mailingest.toml"
+    config.write_text(f'[state]\ndirectory = "{tmp_path}/state"\n')
+    assert offered("trace", "-c", str(config), "--host", "m") == []
+    command = [sys.executable, "-m", "mailingest", "replay", "-c", str(config), "-"]
+    subprocess.run(command, input=LOG, capture_output=True, check=True, timeout=PATIENCE)
+    assert offered("trace", "-c", str(config), "--host", "m") == ["mx2", "mx1"]
+    assert offered("trace", "-c", str(config), "--host", "mx1") == ["mx1"]
+    assert offered("trace", "-c", str(config), "--queue-id", "4F") == ["4F2A11E0ABD", "4F2A11E0ABC"]
+    assert offered("trace", "-c", str(config), "--queue-id", "N") == []
+
+
 @pytest.mark.parametrize("text", ["[types.web]\nkeep = 1\n", "types = [\n", "\xff", None])
 def test_settings_that_cannot_be_read_offer_no_types(text: str | None, tmp_path: Path) -> None:
     file = tmp_path / "mailingest.toml"

@@ -5,6 +5,7 @@ patterns, files, addresses), 7 no daemon runs, 130 interrupted.  `trace` and `re
 """
 
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -18,6 +19,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="Postfix mail logs in, traced mail events out: the Logstash part of mail tracing in one "
     "small process.",
     epilog="Start with `mailingest run`: it listens on UDP and TCP port 5000 of 127.0.0.1 and "
@@ -27,14 +29,38 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command line and exit."""
+    sys.exit(_run())
+
+
+def _run() -> int:
+    """Run it; the exit code.  Every mistake is told in the same form."""
     try:
-        app()
+        return app(prog_name="mailingest", standalone_mode=False) or 0
     except UsageError as error:
         complain(error)
-        sys.exit(EXIT_REFUSED)
+        return EXIT_REFUSED
     except MailingestError as error:
         complain(error)
-        sys.exit(EXIT_FAILED)
+        return EXIT_FAILED
+    except typer.Abort:
+        print("mailingest: stopped", file=sys.stderr)
+        return EXIT_FAILED
+    except typer.TyperException as error:
+        return _refuse(error)
+
+
+def _refuse(error: typer.TyperException) -> int:
+    """Say what is wrong with what was typed, and where help is."""
+    context: typer.Context | None = getattr(error, "ctx", None)
+    format_message: Callable[[], str] = getattr(error, "format_message", error.__str__)
+    said, help_text = format_message(), context.get_help() if context is not None else ""
+    if said == help_text:
+        # Nothing was typed behind the name of the program or of a group.
+        print(help_text, file=sys.stderr)
+        return EXIT_REFUSED
+    path = context.command_path if context is not None else "mailingest"
+    complain(MailingestError(f"{said.removesuffix('.')}: see {path} --help"))
+    return EXIT_REFUSED
 
 
 def _version(wanted: bool) -> None:

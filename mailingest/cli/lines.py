@@ -27,18 +27,25 @@ def replay(
     year: YearOption = None,
     event_type: TypeOption = None,
     charset: CharsetOption = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="What came of it as one JSON object.")
+    ] = False,
 ) -> None:
     """Store the events of log files: backfill.
 
     Rotated sets are put in time order.  What is stored already is not stored twice, so a replay
-    may be repeated; one that was interrupted goes on where it stopped.
+    may be repeated; one that was interrupted goes on where it stopped.  At its end it says what
+    came of it.  Exit code 0: all is stored; 1: a file was damaged, or a document was refused; 130:
+    interrupted.
 
     Example: mailingest replay '/var/log/mail.log*'
     """
     from mailingest.commands.replay import run as run_replay
 
     settings = start(config).for_source(event_type, charset)
-    raise typer.Exit(run_replay(settings, files, restart=restart, year=year))
+    done = run_replay(settings, files, restart=restart, year=year)
+    print(done.json() if as_json else done.sentence())
+    raise typer.Exit(done.exit_code)
 
 
 def import_logstash(
@@ -72,10 +79,11 @@ def import_logstash(
         bool, typer.Option("--force", help="Replace what is in the output directory.")
     ] = False,
 ) -> None:
-    """Make a configuration of a Logstash pipeline, and say what became of each of its parts.
+    """Make a configuration of a Logstash pipeline.
 
-    Exit code 0: all was carried over, or mailingest does it by itself; 1: the pipeline has nothing
-    about Postfix, and nothing is written; 2: it cannot be read; 3: some of it is left to you.
+    It says what became of each part of the pipeline.  Exit code 0: all was carried over, or
+    mailingest does it by itself; 1: the pipeline has nothing about Postfix, and nothing is
+    written; 2: it cannot be read; 3: some of it is left to you.
     """
     from mailingest.commands.import_logstash import Wanted
     from mailingest.commands.import_logstash import run as run_import
@@ -102,9 +110,11 @@ def parse(
     event_type: TypeOption = None,
     charset: CharsetOption = None,
 ) -> None:
-    """Show what is made of log lines: one JSON object a line, in order.
+    """Show what is made of log lines, as JSON.
 
-    Nothing is stored.  Example: tail -n 100 /var/log/mail.log | mailingest parse - | jq .
+    One object a line, in order.  Nothing is stored.
+
+    Example: tail -n 100 /var/log/mail.log | mailingest parse - | jq .
     """
     from mailingest.commands.parse import parse as parse_files
     from mailingest.commands.parse import unmatched as show_unmatched
@@ -130,10 +140,11 @@ def try_patterns(
     config: ConfigOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a case.")] = False,
 ) -> None:
-    """Try patterns on cases: YAML documents of `pattern`, `data` and `results`.
+    """Try patterns on cases.
 
-    The pattern, such as ^%{POSTFIX_SMTPD}$, is looked for in the data as Logstash does, and has to
-    capture the results, which are texts by field.  Exit code 0: all cases pass; 1: some fail.
+    Cases are YAML documents of `pattern`, `data` and `results`.  The pattern, such as
+    ^%{POSTFIX_SMTPD}$, is looked for in the data as Logstash does, and has to capture the results,
+    which are texts by field.  Exit code 0: all cases pass; 1: some fail.
     """
     from mailingest.commands.patterns import run as run_cases
 

@@ -25,6 +25,7 @@ ConfigOption = Annotated[
     typer.Option(
         "--config",
         "-c",
+        metavar="FILE",
         help="Configuration file (TOML).  Default: $MAILINGEST_CONFIG, "
         "/etc/mailingest/mailingest.toml if there is one, or built-in defaults.",
         show_default=False,
@@ -42,6 +43,7 @@ YearOption = Annotated[
     typer.Option(
         min=1970,
         max=9998,
+        metavar="YEAR",
         help="Year of the last line of each file, for time stamps without one; told by when the "
         "file was written last otherwise.",
         show_default=False,
@@ -51,6 +53,7 @@ TypeOption = Annotated[
     str | None,
     typer.Option(
         "--type",
+        metavar="TYPE",
         help="Type of the events, which names the index.  Default: index.prefix.",
         show_default=False,
         autocompletion=completion.types,
@@ -58,8 +61,37 @@ TypeOption = Annotated[
 ]
 CharsetOption = Annotated[
     str | None,
-    typer.Option(help="Charset of the lines.  Default: syslog.charset.", show_default=False),
+    typer.Option(
+        metavar="CHARSET",
+        help="Charset of the lines.  Default: syslog.charset.",
+        show_default=False,
+    ),
 ]
+SinceOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIME",
+        help="From then on: 30m, 7d, yesterday, 15:40, 2026-11-24.",
+        show_default=False,
+    ),
+]
+UntilOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIME", help="Before then, in the same forms; not included.", show_default=False
+    ),
+]
+StoredTypeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--type",
+        metavar="TYPE",
+        help="Events of this type only; all types otherwise.",
+        show_default=False,
+        autocompletion=completion.types,
+    ),
+]
+JsonLinesOption = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 
 
 def start(config: Path | None) -> "Settings":

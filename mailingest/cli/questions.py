@@ -5,75 +5,113 @@ from typing import Annotated
 import typer
 
 from mailingest.cli import completion
-from mailingest.cli.options import CharsetOption, ConfigOption, YearOption, close_output, start
+from mailingest.cli.options import (
+    CharsetOption,
+    ConfigOption,
+    JsonLinesOption,
+    SinceOption,
+    StoredTypeOption,
+    UntilOption,
+    YearOption,
+    close_output,
+    start,
+)
 from mailingest.errors import UsageError
 
 
 def trace(
     sender: Annotated[
-        str | None, typer.Option("--from", help="Sender; <> is a bounce.", show_default=False)
+        str | None,
+        typer.Option("--from", metavar="ADDRESS", help="Sender; <> is that of a bounce."),
     ] = None,
     recipient: Annotated[
-        str | None, typer.Option("--to", help="Recipient, also the original one.")
+        str | None,
+        typer.Option("--to", metavar="ADDRESS", help="Recipient, also the original one."),
     ] = None,
     queue_id: Annotated[
-        str | None, typer.Option(help="Queue ID, ours or the next server's.")
+        str | None,
+        typer.Option(
+            metavar="ID",
+            help="Queue ID, ours or the next server's.",
+            autocompletion=completion.queue_ids,
+        ),
     ] = None,
-    message_id: Annotated[str | None, typer.Option(help="Message-ID, with or without <>.")] = None,
-    client: Annotated[str | None, typer.Option(help="Part of the client's name or IP.")] = None,
+    message_id: Annotated[
+        str | None, typer.Option(metavar="ID", help="Message-ID, with or without <>.")
+    ] = None,
+    client: Annotated[
+        str | None, typer.Option(metavar="CLIENT", help="Part of the client's name or IP.")
+    ] = None,
     sasl_user: Annotated[
-        str | None, typer.Option(help="Name under which the client logged in, or a part of it.")
+        str | None,
+        typer.Option(metavar="USER", help="Who logged in: the name, or a part of it."),
     ] = None,
-    relay: Annotated[str | None, typer.Option(help="Part of the next server's name or IP.")] = None,
-    text: Annotated[str | None, typer.Option(help="Text in any line of the mail.")] = None,
-    host: Annotated[str | None, typer.Option(help="Part of the mail server's hostname.")] = None,
-    since: Annotated[
-        str | None, typer.Option(help="30m, 7d, yesterday, 15:40, 2026-11-24.")
+    relay: Annotated[
+        str | None, typer.Option(metavar="SERVER", help="Part of the next server's name or IP.")
     ] = None,
-    until: Annotated[str | None, typer.Option(help="The same forms.")] = None,
+    text: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Text in any line of the mail.")
+    ] = None,
+    host: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST",
+            help="Part of the mail server's hostname.",
+            autocompletion=completion.hosts,
+        ),
+    ] = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
     status: Annotated[
         list[str] | None,
         typer.Option(
-            help="Verdict, such as bounced, or bounced,expired.",
+            metavar="VERDICT",
+            help="Verdict, such as bounced, or bounced,expired; may be repeated.",
             autocompletion=completion.verdicts,
         ),
     ] = None,
     file: Annotated[
         list[str] | None,
-        typer.Option(help="Log file to ask instead of the store; may be repeated, - is stdin."),
+        typer.Option(
+            metavar="FILE",
+            help="Log file to ask instead of the store; may be repeated, - is stdin.",
+        ),
     ] = None,
     year: YearOption = None,
     charset: CharsetOption = None,
-    only: Annotated[
-        str | None,
+    only: StoredTypeOption = None,
+    limit: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Show the newest N; 0 is all.")
+    ] = 100,
+    short: Annotated[
+        bool,
         typer.Option(
-            "--type",
-            metavar="TYPE",
-            help="Ask events of this type only; all types otherwise.",
-            show_default=False,
-            autocompletion=completion.types,
+            "--short",
+            help="One line an answer: time, verdict, recipient, sender, queue ID.",
         ),
-    ] = None,
-    limit: Annotated[int, typer.Option(min=0, help="Show the newest N; 0 is all.")] = 100,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    ] = False,
+    as_json: JsonLinesOption = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values.")] = False,
     raw: Annotated[
         bool, typer.Option("--raw", help="Show all log lines of each mail as well, once.")
     ] = False,
     config: ConfigOption = None,
 ) -> None:
-    """Show what became of mails: one answer for each mail and recipient, newest last.
+    """Show what became of mails.
 
-    Criteria hold together and are case-insensitive.  Of addresses, a whole one asks for itself,
-    @example.net for a domain, bob@ for a local part, anything else for a part.  Without criteria
-    all mails of the time are shown.
+    There is one answer for each mail and recipient, newest last.  Criteria hold together and are
+    case-insensitive.  Of addresses, a whole one asks for itself, @example.net for a domain, bob@
+    for a local part, anything else for a part.  Without criteria all mails of the time are shown.
 
     Exit code 0: there are answers; 1: there is none, and standard error says whether there are
     logs for that time; 2: the question makes no sense; 3: the answer is not whole, and standard
     error says what could not be read or understood; 4: the store cannot be asked.
 
+    Colours are for terminals: NO_COLOR takes them away, FORCE_COLOR has them elsewhere too.
+
     \b
     mailingest trace --to bob@example.net --since 2d
+    mailingest trace --status pending --short
     mailingest trace --from @example.org --to bob@ --raw
     mailingest trace --status bounced,expired,rejected --since yesterday --csv
     mailingest trace --queue-id 4cX0Yz3q1vz9s0B
@@ -84,8 +122,10 @@ def trace(
     from mailingest.commands.trace import run as run_trace
     from mailingest.trace.questions import Question
 
-    if as_json and as_csv:
-        raise UsageError("trace: --json or --csv, not both")
+    if short + as_json + as_csv > 1:
+        raise UsageError("trace: --short, --json or --csv, not two of them")
+    if raw and (short or as_csv):
+        raise UsageError("trace: --raw shows lines, which --short and --csv have no place for")
     if file and only is not None:
         raise UsageError("trace: --file or --type, not both: log files have no types")
     if charset is not None and not file:
@@ -108,7 +148,7 @@ def trace(
         files=file or (),
         year=year,
         limit=limit,
-        form="json" if as_json else "csv" if as_csv else "text",
+        form="short" if short else "json" if as_json else "csv" if as_csv else "text",
         raw=raw,
         only=only,
     )
@@ -158,10 +198,11 @@ def report(
     ] = None,
     config: ConfigOption = None,
 ) -> None:
-    """Report what happened: totals, hours, top names, reasons, warnings, delays.
+    """Report what happened, for the postmaster's morning.
 
-    Of the store it is today's, or that of another time; of files it is all of them.  Names are
-    shown in full: the report is for the postmaster.
+    Totals, hours, top names, reasons, warnings, delays.  Of the store it is today's, or that of
+    another time; of files it is all of them.  Names are shown in full: the report is for the
+    postmaster.
 
     Exit code 0: there is a report; 1: there is nothing to report; 2: the question makes no sense;
     3: the report is not whole, and says why; 4: the store cannot be asked.

@@ -22,11 +22,11 @@ from mailingest.escaping import escape_terminal
 
 
 def run(config: ConfigOption = None) -> None:
-    """Receive syslog and store mail events, until SIGTERM or Ctrl-C.
+    """Receive syslog and store mail events.
 
-    The counters go to standard error every minute.  What could not be stored before
-    shutdown_timeout is in the spool, and is stored after the next start.  SIGHUP has it read its
-    configuration again, as `mailingest reload` does.
+    It ends at SIGTERM or Ctrl-C.  The counters go to standard error every minute.  What could not
+    be stored before shutdown_timeout is in the spool, and is stored after the next start.  SIGHUP
+    has it read its configuration again, as `mailingest reload` does.
     """
     from mailingest.commands.pattern_guard import refuse_slow_patterns
     from mailingest.config import Settings, load
@@ -43,7 +43,7 @@ def run(config: ConfigOption = None) -> None:
 
 
 def reload(config: ConfigOption = None) -> None:
-    """Have the daemon read its configuration again, and say what came of it.
+    """Have the daemon read its configuration again.
 
     Exit code 0: done, with what has changed; 2: refused, with the reason, and the daemon goes on
     with the configuration that it had; 7: no daemon runs.
@@ -61,11 +61,11 @@ def reload(config: ConfigOption = None) -> None:
 
 
 def check(config: ConfigOption = None) -> None:
-    """Check configuration, patterns, addresses and the store: would a start or restart work?
+    """Check configuration, patterns, addresses and the store.
 
-    One line for each, `ok`, `warn` or `WRONG` and why.  Exit code 0: all is well, but for the
-    warnings; 2: something is wrong.  It may be asked while the service runs, such as by Ansible's
-    `validate: mailingest check -c %s`.
+    Would a start or restart work?  One line for each, `ok`, `warn` or `WRONG` and why.  Exit code
+    0: all is well, but for the warnings; 2: something is wrong.  It may be asked while the
+    service runs, such as by Ansible's `validate: mailingest check -c %s`.
     """
     from mailingest.commands.check import check as check_all
     from mailingest.web.server import access_of
@@ -97,9 +97,10 @@ def web_user(
         ),
     ] = None,
 ) -> None:
-    """Ask for a password, and print the line of a user for web.users_file.
+    """Ask for a password, and print its line for users_file.
 
-    Where the standard input is no terminal, its first line is the password.
+    That is web.users_file.  Where the standard input is no terminal, its first line is the
+    password.
 
     Example: mailingest web-user ann >> /etc/mailingest/users
     """
@@ -121,7 +122,7 @@ def status(
     config: ConfigOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
-    """Show how the running daemon is, and what needs you: for people, and for monitoring.
+    """Show how the running daemon is, and what needs you.
 
     Exit code 0: all is well; 1: something needs you; 4: no daemon answers.
     """
@@ -139,7 +140,7 @@ def status(
 
 
 def show_config() -> None:
-    """Print the settings, each with what it means and its default.
+    """Print all settings, each with its meaning and default.
 
     Example: mailingest config > /etc/mailingest/mailingest.toml
     """
@@ -155,9 +156,10 @@ def units(
     ] = None,
     config: ConfigOption = None,
 ) -> None:
-    """Print the units for systemd, and the pieces for sysusers.d, tmpfiles.d and sysctl.d.
+    """Print the units for systemd, and what belongs to them.
 
-    They start this installation, and the sockets are at the addresses of the configuration.
+    Those are pieces for sysusers.d, tmpfiles.d and sysctl.d.  The units start this installation,
+    and the sockets are at the addresses of the configuration.
     """
     from mailingest.commands import units as module
 
@@ -176,7 +178,9 @@ def show_spool_status(
         typer.Option(min=0, metavar="SECONDS", help="How long a line may wait to be stored."),
     ] = 300.0,
 ) -> None:
-    """Show what is received and not stored, and whether there is room, if the daemon runs or not.
+    """Show what is received and not stored, and what room is left.
+
+    The daemon may run or not.
 
     Exit code 1, for monitoring: the spool is full, an operator has to do something before lines can
     be stored, a line waits for longer than --max-age, or lines wait and no daemon runs.

@@ -1,13 +1,19 @@
 """Commands that look after the store: setup, retention, export, store, deadletter."""
 
 import sys
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
-from mailingest.cli import completion
-from mailingest.cli.options import EXIT_FAILED, ConfigOption, start
+from mailingest.cli.options import (
+    EXIT_FAILED,
+    ConfigOption,
+    JsonLinesOption,
+    SinceOption,
+    StoredTypeOption,
+    UntilOption,
+    start,
+)
 from mailingest.errors import UsageError
 
 
@@ -48,13 +54,13 @@ def setup(
         ),
     ] = None,
 ) -> None:
-    """Put index template and lifecycle policy on Elasticsearch or OpenSearch.
+    """Put index template and lifecycle policy on a server.
 
-    Each type has its own.  What is there already is left alone, so that this may be repeated.  The
-    policy deletes indices after retention.days, or the retention_days of the type, if one is set
-    and the server can (ILM, ISM).  Notes say what the cluster and its indices want set otherwise:
-    shards, replicas, other templates.  Settings of your own belong into the component template
-    TYPE@custom.
+    That is Elasticsearch or OpenSearch.  Each type has its own.  What is there already is left
+    alone, so that this may be repeated.  The policy deletes indices after retention.days, or the
+    retention_days of the type, if one is set and the server can (ILM, ISM).  Notes say what the
+    cluster and its indices want set otherwise: shards, replicas, other templates.  Settings of
+    your own belong into the component template TYPE@custom.
     """
     if dry_run and diff:
         raise UsageError("setup: --dry-run or --diff, not both")
@@ -77,10 +83,11 @@ def retention(
         bool, typer.Option("--dry-run", help="Show what would be deleted, and delete nothing.")
     ] = False,
 ) -> None:
-    """Delete the days that are older than retention.days from the store; made for a timer.
+    """Delete the days that are too old from the store.
 
-    Only indices and files named TYPE-YYYY.MM.dd are deleted.  Days of a type with retention_days
-    ([types.TYPE]) are kept that long; without that and without retention.days, none are deleted.
+    Made for a timer: retention.days says how old.  Only indices and files named TYPE-YYYY.MM.dd
+    are deleted.  Days of a type with retention_days ([types.TYPE]) are kept that long; without
+    that and without retention.days, none are deleted.
     """
     from mailingest.commands.retention import run as run_retention
 
@@ -88,26 +95,17 @@ def retention(
 
 
 def export(
-    since: Annotated[
-        str | None, typer.Option(help="30m, 7d, yesterday, 15:40, 2026-11-24.")
-    ] = None,
-    until: Annotated[str | None, typer.Option(help="The same forms; not included.")] = None,
-    only: Annotated[
-        str | None,
-        typer.Option(
-            "--type",
-            metavar="TYPE",
-            help="Events of this type only; all types otherwise.",
-            show_default=False,
-            autocompletion=completion.types,
-        ),
-    ] = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    only: StoredTypeOption = None,
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="FILE", help="A new file; - is stdout.")
     ] = "-",
     config: ConfigOption = None,
 ) -> None:
-    """Write the events of the embedded store as NDJSON, a line each, oldest first.
+    """Write the events of the embedded store as NDJSON.
+
+    A line each, oldest first:
 
     mailingest export --since 2026-11-24 --until 2026-11-25 --output day.ndjson
 
@@ -123,9 +121,10 @@ def show_stats(
     config: ConfigOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a day.")] = False,
 ) -> None:
-    """Show what each day of the embedded store holds, and how many bytes an event takes.
+    """Show what each day of the embedded store holds.
 
-    Below each day are the tables and indices with their bytes an event.
+    With the bytes that an event takes.  Below each day are the tables and indices with their
+    bytes an event.
     """
     from mailingest.commands.store import stats
 
@@ -133,10 +132,10 @@ def show_stats(
 
 
 def compact(config: ConfigOption = None) -> None:
-    """Pack the days of the embedded store that are over, also those of earlier versions.
+    """Pack the days of the embedded store that are over.
 
-    The daemon does so by itself, once a day is over; it may go on meanwhile.  The command can be
-    interrupted, and goes on where it was the next time.
+    Also those of earlier versions.  The daemon does so by itself, once a day is over; it may go
+    on meanwhile.  The command can be interrupted, and goes on where it was the next time.
     """
     from mailingest.commands.store import compact as run_compact
 
@@ -147,10 +146,10 @@ def forget(
     text: Annotated[str, typer.Argument(metavar="ADDRESS", show_default=False)],
     config: ConfigOption = None,
 ) -> None:
-    """Delete all events with an address, or another text, from the days that are over.
+    """Delete all events with an address from the days that are over.
 
-    Upper and lower case are the same.  A mail has two sides: without these lines, the other side
-    cannot be traced any more.  The daemon may go on meanwhile.
+    Or with another text.  Upper and lower case are the same.  A mail has two sides: without these
+    lines, the other side cannot be traced any more.  The daemon may go on meanwhile.
     """
     from mailingest.commands.store import forget as run_forget
 
@@ -159,10 +158,12 @@ def forget(
 
 def list_dead_letters(
     config: ConfigOption = None,
-    limit: Annotated[int, typer.Option(min=0, help="How many of the newest; 0 is all.")] = 20,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    limit: Annotated[
+        int, typer.Option(min=0, metavar="N", help="How many of the newest; 0 is all.")
+    ] = 20,
+    as_json: JsonLinesOption = False,
 ) -> None:
-    """List the documents that the store refused, with the reasons."""
+    """List the documents that the store refused, with reasons."""
     from mailingest.commands.deadletter import list_letters
 
     list_letters(start(config), limit=limit, as_json=as_json)
@@ -196,15 +197,16 @@ def retry_dead_letters(
 def purge_dead_letters(
     config: ConfigOption = None,
     before: Annotated[
-        datetime | None,
+        str | None,
         typer.Option(
-            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"],
-            help="Those refused before this time, UTC.",
+            metavar="TIME",
+            help="Those refused before then: 7d, yesterday, 2026-11-24.",
             show_default=False,
         ),
     ] = None,
     index: Annotated[
-        str | None, typer.Option(help="Those for this index.", show_default=False)
+        str | None,
+        typer.Option(metavar="INDEX", help="Those for this index.", show_default=False),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
@@ -218,7 +220,7 @@ def purge_dead_letters(
         raise UsageError("deadletter purge: nobody is there to ask: confirm with --yes")
     purge_letters(
         start(config),
-        before=None if before is None else before.replace(tzinfo=UTC),
+        before=before,
         index=index,
         confirm=lambda question: yes or typer.confirm(question),
     )

@@ -18,7 +18,7 @@ from mailingest.ownership import foreign_files
 from mailingest.service.intake import build_tls
 from mailingest.spool.files import make_directory
 from mailingest.spool.status import Status, spool_status
-from mailingest.wiring import build_store, read_definitions
+from mailingest.wiring import build_explanations, build_store, read_definitions
 
 
 def check(settings: Settings, page: Callable[[], object] | None = None) -> bool:
@@ -39,6 +39,11 @@ def check(settings: Settings, page: Callable[[], object] | None = None) -> bool:
 
     checks: list[tuple[str, Callable[[], str]]] = [
         ("patterns", lambda: _patterns(settings, warnings)),
+        *(
+            (("explanations", lambda: _explanations(settings)),)
+            if settings.trace.explanations
+            else ()
+        ),
         ("state", lambda: _state(settings)),
         *(
             ("udp", partial(addresses.of_daemon, "udp", one.host, one.port))
@@ -88,6 +93,10 @@ def _patterns(settings: Settings, warnings: list[str]) -> str:
             "grok.allow_slow_patterns"
         )
     return f"{len(definitions)} compile"
+
+
+def _explanations(settings: Settings) -> str:
+    return f"{len(build_explanations(settings))} kinds of replies"
 
 
 def _state(settings: Settings) -> str:

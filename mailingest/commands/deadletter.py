@@ -9,12 +9,13 @@ from itertools import islice
 
 import orjson
 
-from mailingest.config import Settings
+from mailingest.config import Settings, load_zone
 from mailingest.delivery.deadletters import Letter, letter_line, read_letters, read_lines, rewrite
 from mailingest.documents import Document
 from mailingest.errors import UsageError
 from mailingest.escaping import escape_terminal, escape_terminal_json
 from mailingest.stores.protocol import Rejection, Writer
+from mailingest.trace.times import read_time
 from mailingest.wiring import build_store
 
 # What a bulk request takes comfortably, and little to send again if the run is interrupted.
@@ -35,8 +36,9 @@ def list_letters(settings: Settings, *, limit: int, as_json: bool) -> None:
         for one in shown:
             print(escape_terminal_json(orjson.dumps(_summary(one), option=orjson.OPT_UTC_Z)))
         return
+    zone = load_zone(settings.syslog.timezone)
     for one in shown:
-        time = f"{one.time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        time = f"{one.time.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}"
         print(f"{time}  {one.index}  {one.id}  {_short(one.reason)}")
     if len(shown) < len(letters):
         print(f"({len(letters) - len(shown)} older ones: --limit 0 shows all)")
@@ -69,21 +71,23 @@ def retry_letters(settings: Settings, identities: Collection[str]) -> bool:
 def purge_letters(
     settings: Settings,
     *,
-    before: datetime | None,
+    before: str | None,
     index: str | None = None,
     confirm: Callable[[str], bool],
 ) -> None:
     """Remove the letters rejected before a time and for an index; asks before it does.
 
-    Without either, all are removed.
+    Without either, all are removed.  Raises UsageError for what is no time.
     """
+    zone = load_zone(settings.syslog.timezone)
+    end = None if before is None else read_time(before, now=datetime.now(UTC), zone=zone)
     lines = (
         list(read_lines(settings.state.directory))
-        if before is None and index is None
+        if end is None and index is None
         else [
             one.line
             for one in _all(settings)
-            if (before is None or one.time < before) and index in (None, one.index)
+            if (end is None or one.time < end) and index in (None, one.index)
         ]
     )
     if not lines:

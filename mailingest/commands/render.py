@@ -11,9 +11,11 @@ from typing import Any, TextIO
 
 import orjson
 
+from mailingest.commands.terminal import hanging
 from mailingest.escaping import escape_terminal, escape_terminal_json
 from mailingest.stores.gaps import Gap, wholeness
 from mailingest.trace.answer import KEYS, line_of, story_to_json
+from mailingest.trace.explanations import Explanations
 from mailingest.trace.story import Story
 
 TITLES = {
@@ -90,26 +92,75 @@ def text_lines(
     *,
     zone: tzinfo,
     colour: bool,
+    explanations: Explanations | None = None,
+    width: int | None = None,
     shows_types: bool = False,
     lines: Iterable[str] = (),
 ) -> Iterator[str]:
     """A story for people: the verdict, the mail, how it went, the line that proves it.
 
-    ``lines`` are shown below, such as all of the mail.
+    ``explanations`` say in words what the last reply means.  ``lines`` are shown below, such as all
+    of the mail.  What is longer than ``width`` columns goes
+    on in the next line; None is no limit.
     """
     paint = _painter(colour)
-    row = story_to_json(story)
-    title = TITLES[story.verdict]
+    title = _title(story)
     if story.verdict == "rejected" and story.temporary:
         title += " (for the time being)"
-    recipient = escape_terminal(story.recipient) if story.recipient else "recipient not in the logs"
-    when = _local(story, zone)
-    yield f"{paint(title, _COLOURS.get(story.verdict, _RED))}  {paint(recipient, '1')}  {when}"
+    recipient, when = _recipient(story), _local(story, zone)
+    yield f"{paint(title, _colour(story))}  {paint(recipient, '1')}  {when}"
+    for line in _details(story, explanations, shows_types=shows_types):
+        yield from hanging(line, width)
+    for number, line in enumerate(lines):
+        if not number:
+            yield "  lines"
+        yield from hanging(f"    {escape_terminal(line)}", width)
+
+
+def short_line(story: Story, *, zone: tzinfo, colour: bool) -> str:
+    """A story in one line: time, verdict, recipient, sender, queue ID; what is not known is "-".
+
+    Words of a verdict are joined, so that each column but the time is one word.
+    """
+    row = story_to_json(story)
+    verdict = f"{_title(story).replace(' ', '_'):<13}"
+    sender = _sender(row)
+    return "  ".join(
+        (
+            _local(story, zone) or "-",
+            _painter(colour)(verdict, _colour(story)),
+            _recipient(story) if story.recipient else "-",
+            "-" if sender is None else sender,
+            row["queue_id"] or "-",
+        )
+    )
+
+
+def _title(story: Story) -> str:
+    return TITLES[story.verdict]
+
+
+def _colour(story: Story) -> str:
+    return _COLOURS.get(story.verdict, _RED)
+
+
+def _recipient(story: Story) -> str:
+    return escape_terminal(story.recipient) if story.recipient else "recipient not in the logs"
+
+
+def _sender(row: dict[str, Any]) -> str | None:
+    """The sender, "<>" for that of a bounce, None if it is not known."""
+    sender = row["sender"]
+    return None if sender is None else escape_terminal(sender) or "<>"
+
+
+def _details(
+    story: Story, explanations: Explanations | None, *, shows_types: bool
+) -> Iterator[str]:
+    row = story_to_json(story)
     if story.original_recipient:
         yield f"  for       {escape_terminal(story.original_recipient)}"
-    sender = row["sender"]
-    mail = "sender not known" if sender is None else escape_terminal(sender) or "<>"
-    details = [mail]
+    details = [_sender(row) or "sender not known"]
     if row["size"] is not None:
         details.append(f"{row['size']:,} bytes")
     if row["client"]:
@@ -123,12 +174,10 @@ def text_lines(
     if shows_types and row["types"]:
         yield f"  type      {escape_terminal(' > '.join(row['types']))}"
     yield f"  meaning   {story.note or MEANINGS[story.verdict]}"
+    if explanations is not None and (explanation := explanations.of(row)) is not None:
+        yield f"  reason    {escape_terminal(str(explanation))}"
     if story.evidence is not None:
         yield f"  proof     {escape_terminal(line_of(story.evidence))}"
-    for number, line in enumerate(lines):
-        if not number:
-            yield "  lines"
-        yield f"    {escape_terminal(line)}"
 
 
 def _login(row: dict[str, Any]) -> str:

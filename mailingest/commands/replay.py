@@ -4,8 +4,10 @@ import asyncio
 import signal
 import time
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Final
 
+import orjson
 import uvloop
 from rich.progress import Progress, TaskID
 
@@ -35,12 +37,8 @@ _EXIT_INTERRUPTED: Final = 130
 
 def run(
     settings: Settings, arguments: Sequence[str], *, restart: bool, year: int | None = None
-) -> int:
-    """Replay the files named by the arguments.
-
-    The exit code is 1 if a file was damaged or a document could not be stored, and 130 after an
-    interruption.  Raises UsageError if it cannot start.
-    """
+) -> "ReplayResult":
+    """Replay the files named by the arguments.  Raises UsageError if it cannot start."""
     heap.use_one_arena()
     pipeline = build_pipeline(settings, live=False)
     files = log_files(settings, arguments, year)
@@ -48,6 +46,67 @@ def run(
     gc_tuning.tune()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(replay.main())
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayResult:
+    """What came of a replay: numbers of files, of lines, and of documents by what became of them.
+
+    ``stored`` are those that are in the store now, ``duplicates`` the ones of them that had been
+    there before.  ``unmatched`` are lines that no pattern matched, by tag.
+    """
+
+    interrupted: bool
+    files: int
+    files_damaged: int
+    lines: int
+    empty: int
+    unmatched: dict[str, int]
+    stored: int
+    duplicates: int
+    rejected: int
+    left_out: int
+    deliveries_unmatched: int
+
+    @property
+    def exit_code(self) -> int:
+        """1 if a file was damaged or a document was refused, 130 after an interruption."""
+        if self.interrupted:
+            return _EXIT_INTERRUPTED
+        return 1 if self.files_damaged or self.rejected else 0
+
+    def sentence(self) -> str:
+        """It in words; what is 0 and need not be is left out."""
+        known = f", {self.duplicates:,} of which were stored before" if self.duplicates else ""
+        unmatched = sum(self.unmatched.values())
+        parts = (
+            (unmatched, "no pattern matched {} (mailingest parse --unmatched shows them)"),
+            (self.rejected, "the store refused {} (mailingest deadletter list says why)"),
+            (self.left_out, "{} are left out, as the configuration says"),
+            (self.files_damaged, "{} of the files are damaged, and read as far as they could be"),
+        )
+        said = [
+            f"{self.stored:,} events of {self.lines:,} lines in {self.files:,} "
+            f"{'file' if self.files == 1 else 'files'} are in the store{known}",
+            *(text.format(f"{count:,}") for count, text in parts if count),
+        ]
+        if self.interrupted:
+            said.append("it was interrupted: the same command goes on from here")
+        return f"{'; '.join(said)}."
+
+    def json(self) -> str:
+        """It as an object, with the counters' names."""
+        names = {
+            "empty": "lines_empty",
+            "unmatched": "lines_unmatched",
+            "stored": "documents_stored",
+            "duplicates": "documents_duplicate",
+            "rejected": "documents_rejected",
+            "left_out": "documents_left_out",
+        }
+        return orjson.dumps(
+            {names.get(name, name): value for name, value in asdict(self).items()}
+        ).decode()
 
 
 class Replay:
@@ -79,8 +138,8 @@ class Replay:
             log.info("goes on where the last run stopped", file=found.file + 1)
         self._start = found or ResumePoint()
 
-    async def main(self) -> int:
-        """Read, store and report."""
+    async def main(self) -> ReplayResult:
+        """Read, store, and tell what came of it."""
         state = self._settings.state
         writer = build_store(self._settings).writer()
         dead_letters = DeadLetters(state.directory, max_bytes=state.max_dead_letter_bytes)
@@ -181,26 +240,23 @@ class Replay:
             batcher.reject(self._pipeline.unread(lines[place], reference, "", 0), str(error))
         return documents
 
-    def _conclude(self, batcher: Batcher) -> int:
+    def _conclude(self, batcher: Batcher) -> ReplayResult:
         counters = self._pipeline.counters
         if not counters.frames and not self._interrupted:
             log.warning(
                 "there was no line in what was to be read: nothing was stored",
                 files=[str(file.path) for file in self._files],
             )
-        log.info(
-            "replay interrupted; run it again to go on" if self._interrupted else "replay finished",
+        return ReplayResult(
+            interrupted=self._interrupted,
             files=len(self._files),
             files_damaged=self._damaged,
             lines=counters.frames,
-            lines_empty=counters.frames_empty,
-            lines_unmatched=dict(counters.unmatched),
-            documents_stored=batcher.documents_stored,
-            documents_duplicate=batcher.documents_duplicate,
-            documents_rejected=batcher.documents_rejected,
-            documents_left_out=counters.documents_left_out,
+            empty=counters.frames_empty,
+            unmatched=dict(counters.unmatched),
+            stored=batcher.documents_stored,
+            duplicates=batcher.documents_duplicate,
+            rejected=batcher.documents_rejected,
+            left_out=counters.documents_left_out,
             deliveries_unmatched=self._pipeline.queue_map.counters.deliveries_unmatched,
         )
-        if self._interrupted:
-            return _EXIT_INTERRUPTED
-        return 1 if self._damaged or batcher.documents_rejected else 0

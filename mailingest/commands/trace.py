@@ -11,7 +11,14 @@ from typing import Literal
 
 from mailingest.commands.log_copy import copied
 from mailingest.commands.progress import SearchProgress
-from mailingest.commands.render import json_line, json_of_nothing, text_lines, write_csv
+from mailingest.commands.render import (
+    json_line,
+    json_of_nothing,
+    short_line,
+    text_lines,
+    write_csv,
+)
+from mailingest.commands.terminal import shows_colours, width_of
 from mailingest.config import Settings, load_zone
 from mailingest.errors import StoreUnavailable
 from mailingest.escaping import escape_terminal
@@ -21,10 +28,11 @@ from mailingest.stores.gaps import Gap, merged, summed
 from mailingest.stores.protocol import Progress, Reader, Span
 from mailingest.trace.answer import line_of
 from mailingest.trace.engine import TraceResult, trace
+from mailingest.trace.explanations import Explanations
 from mailingest.trace.questions import Question, read_criteria
 from mailingest.trace.story import Story, by_mail, lines_of
 from mailingest.trace.windows import EVENTS, trace_all
-from mailingest.wiring import build_reader, store_place
+from mailingest.wiring import build_explanations, build_reader, store_place
 
 EXIT_FOUND = 0
 EXIT_NOT_FOUND = 1
@@ -43,7 +51,7 @@ class Options:
     files: Sequence[str] = ()
     year: int | None = None
     limit: int = 100
-    form: Literal["text", "json", "csv"] = "text"
+    form: Literal["text", "short", "json", "csv"] = "text"
     raw: bool = False
     only: str | None = None
 
@@ -59,7 +67,9 @@ def run(settings: Settings, question: Question, options: Options) -> int:
         settings.only_type(options.only)
     zone = load_zone(settings.syslog.timezone)
     criteria = read_criteria(question, now=datetime.now(UTC), zone=zone)
-    answers = _Answers(options, zone, shows_types=len(settings.type_names) > 1)
+    explanations = build_explanations(settings) if options.form == "text" else None
+    shows_types = len(settings.type_names) > 1
+    answers = _Answers(options, zone, explanations, shows_types=shows_types)
     try:
         last = asyncio.run(_answer(settings, criteria, options, answers))
     except StoreUnavailable as error:
@@ -194,13 +204,22 @@ def _of_type(options: Options) -> str:
 class _Answers:
     """Shows the stories of one result after the other on standard output."""
 
-    def __init__(self, options: Options, zone: tzinfo, *, shows_types: bool) -> None:
+    def __init__(
+        self,
+        options: Options,
+        zone: tzinfo,
+        explanations: Explanations | None,
+        *,
+        shows_types: bool,
+    ) -> None:
         self.count = 0
         self._shows_types = shows_types and not options.files
         self._told: list[Gap] = []
         self._options = options
         self._zone = zone
-        self._colour = sys.stdout.isatty()
+        self._explanations = explanations
+        self._colour = shows_colours(sys.stdout)
+        self._width = width_of(sys.stdout)
 
     def show(self, result: TraceResult) -> None:
         """Show the stories of a result."""
@@ -210,6 +229,9 @@ class _Answers:
                 write_csv(result.stories, sys.stdout, with_names=not self.count)
         elif form == "json":
             self._show_json(result)
+        elif form == "short":
+            for story in result.stories:
+                print(short_line(story, zone=self._zone, colour=self._colour))
         else:
             self._show_text(result.stories)
         self.count += len(result.stories)
@@ -250,6 +272,8 @@ class _Answers:
             story,
             zone=self._zone,
             colour=self._colour,
+            explanations=self._explanations,
+            width=self._width,
             shows_types=self._shows_types,
             lines=lines,
         )

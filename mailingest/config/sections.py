@@ -458,6 +458,14 @@ class Web(_Section):
     )
 
 
+class Trace(_Section):
+    """What the answers about mails say beside the logs."""
+
+    explanations: tuple[AbsolutePath, ...] = Field(
+        (), description="files with explanations of replies, asked before those that are shipped"
+    )
+
+
 class Metrics(_Section):
     """Metrics for Prometheus, and whether the daemon is alive and ready, over HTTP."""
 

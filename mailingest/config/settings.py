@@ -30,6 +30,7 @@ from mailingest.config.sections import (
     Sqlite,
     State,
     Syslog,
+    Trace,
     Web,
 )
 from mailingest.config.values import Duration, TypeName, charset_name
@@ -67,6 +68,7 @@ class Settings(BaseSettings):
     elasticsearch: Elasticsearch = Elasticsearch()
     state: State = Field(default_factory=State)
     spool: Spool = Spool()
+    trace: Trace = Trace()
     web: Web = Web()
     metrics: Metrics = Metrics()
     log: Log = Log()

@@ -2,8 +2,10 @@
 
 import csv
 import io
+import pty
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -11,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailingest.commands.render import json_line, text_lines, write_csv
+from mailingest.commands.render import json_line, short_line, text_lines, write_csv
+from mailingest.commands.terminal import shows_colours
 from mailingest.escaping import escape_terminal
 from mailingest.trace.answer import line_of, story_to_json
 from mailingest.trace.history import with_history
@@ -133,3 +136,40 @@ def test_json_is_one_object_a_line() -> None:
     line = json_line(story("with \x0b and \x00"))
     assert line.count(b"\n") == 1
     assert orjson.loads(line)["verdict"] == "handed_over"
+
+
+def test_a_short_line_has_a_word_for_what_is_not_known() -> None:
+    zone = ZoneInfo("Europe/Berlin")
+    assert short_line(story(), zone=zone, colour=False) == (
+        "2026-11-24 11:00:02 CET  HANDED_OVER    bob@example.net  =cmd@example.com  AAAAAA1"
+    )
+    refused, _ = with_history(stories_of(LOGIN))
+    assert short_line(refused, zone=zone, colour=False).endswith(
+        "  REJECTED       bob@example.net  ann@example.com  -"
+    )
+
+
+@given(st.text(st.characters(exclude_categories=["C", "Z"])), st.integers(40, 200))
+def test_long_values_go_on_below_where_they_began(reply: str, width: int) -> None:
+    shown = list(text_lines(story("x" * 90 + reply), zone=UTC, colour=False, width=width))
+    assert all(len(line) <= width for line in shown[1:])
+    unbroken = "".join(text_lines(story("x" * 90 + reply), zone=UTC, colour=False))
+    assert "".join(shown).replace(" ", "") == unbroken.replace(" ", "")
+
+
+@pytest.mark.parametrize(
+    ("environment", "on_terminal", "elsewhere"),
+    [
+        pytest.param({}, True, False, id="nothing is wanted"),
+        pytest.param({"NO_COLOR": "1"}, False, False, id="none"),
+        pytest.param({"NO_COLOR": ""}, True, False, id="none, but empty"),
+        pytest.param({"FORCE_COLOR": "1"}, True, True, id="everywhere"),
+        pytest.param({"FORCE_COLOR": "1", "NO_COLOR": "1"}, False, False, id="both"),
+        pytest.param({"TERM": "dumb"}, False, False, id="a terminal without"),
+    ],
+)
+def test_colours(environment: dict[str, str], on_terminal: bool, elsewhere: bool) -> None:
+    terminal, other_end = pty.openpty()
+    with open(other_end, "w") as out, open(terminal, "rb"):
+        assert shows_colours(out, environment) is on_terminal
+    assert shows_colours(io.StringIO(), environment) is elsewhere

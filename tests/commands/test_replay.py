@@ -63,7 +63,7 @@ class Backfill:
         )
 
     def report(self, done: subprocess.CompletedProcess[bytes]) -> dict[str, int]:
-        report: dict[str, int] = json.loads(done.stderr.splitlines()[-1])
+        report: dict[str, int] = json.loads(done.stdout)
         return report
 
     def deliveries(self) -> list[dict[str, object]]:
@@ -95,10 +95,22 @@ def test_a_rotated_set_is_read_in_the_order_of_time(backfill: Backfill, tmp_path
 def test_replaying_twice_adds_nothing(backfill: Backfill, tmp_path: Path) -> None:
     log = tmp_path / "mail.log"
     log.write_bytes(as_bytes(mail(1, 0) + mail(2, 0) + mail(1, 0)))
-    first = backfill.report(backfill.run(str(log)))
-    second = backfill.report(backfill.run(str(log)))
+    first = backfill.report(backfill.run("--json", str(log)))
+    second = backfill.report(backfill.run("--json", str(log)))
     assert (first["documents_stored"], first["documents_duplicate"]) == (15, 0)
     assert (second["documents_stored"], second["documents_duplicate"]) == (15, 15)
+
+
+def test_it_ends_in_a_sentence(backfill: Backfill, tmp_path: Path) -> None:
+    log = tmp_path / "mail.log"
+    log.write_bytes(as_bytes(mail(1, 0)))
+    assert backfill.run(str(log)).stdout == (b"5 events of 5 lines in 1 file are in the store.\n")
+    unknown = b"Nov 24 00:00:00 mx1 postfix/smtpd[1]: what is this?\n"
+    text = as_bytes(mail(1, 0)) + unknown
+    assert backfill.run("-", text=text).stdout == (
+        b"6 events of 6 lines in 1 file are in the store, 5 of which were stored before; "
+        b"no pattern matched 1 (mailingest parse --unmatched shows them).\n"
+    )
 
 
 def test_standard_input_is_replayed(backfill: Backfill) -> None:
@@ -112,7 +124,7 @@ def test_a_damaged_file_is_reported_and_the_others_are_read(
 ) -> None:
     (tmp_path / "mail.log.1.gz").write_bytes(gzip.compress(as_bytes(mail(1, 0) * 50))[:-20])
     (tmp_path / "mail.log").write_bytes(as_bytes(mail(2, 9)))
-    done = backfill.run(f"{tmp_path}/mail.log*")
+    done = backfill.run("--json", f"{tmp_path}/mail.log*")
     assert done.returncode == 1
     assert backfill.report(done)["files_damaged"] == 1
     assert b"mail.log.1.gz: cannot be read further" in done.stderr
@@ -139,11 +151,14 @@ def test_an_interrupted_replay_goes_on_with_what_it_knew(
     with closing(sqlite3.connect(day, isolation_level=None)) as holder, said.open("wb") as errors:
         # Nobody else can write into the store: it cannot come to its end before the interruption.
         holder.execute("BEGIN IMMEDIATE")
-        process = subprocess.Popen(backfill.command(str(log)), stderr=errors)
+        process = subprocess.Popen(
+            backfill.command(str(log)), stdout=subprocess.PIPE, stderr=errors
+        )
         wait_until(lambda: b"locked" in said.read_bytes(), "the replay wants to write")
         process.send_signal(signal.SIGINT)
-    assert process.wait(PATIENCE) == 130
-    assert b"run it again to go on" in said.read_bytes()
+    told, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130
+    assert told.endswith(b"it was interrupted: the same command goes on from here.\n")
     [checkpoint] = backfill.state.glob("replay-*")
     assert oct(checkpoint.stat().st_mode & 0o777) == "0o640"
 
@@ -151,7 +166,7 @@ def test_an_interrupted_replay_goes_on_with_what_it_knew(
     with log.open("ab") as file:
         file.write(as_bytes(late))
     os.utime(log, (modified, modified))
-    done = backfill.run(str(log))
+    done = backfill.run("--json", str(log))
     assert done.returncode == 0, done.stderr
     report = backfill.report(done)
     assert report["documents_duplicate"] < report["documents_stored"]

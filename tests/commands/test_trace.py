@@ -299,7 +299,7 @@ def test_an_empty_file_is_no_fault(tmp_path: Path) -> None:
         (["--since", "soon"], "'soon' is not a valid time"),
         (["--since", "1h", "--until", "2h"], "--until 2h is not after --since 1h"),
         (["--status", "lost"], "there is no such verdict"),
-        (["--json", "--csv"], "--json or --csv, not both"),
+        (["--json", "--csv"], "--short, --json or --csv, not two"),
         (["--file", "/nowhere/mail.log"], "no such file"),
     ],
 )

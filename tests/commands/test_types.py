@@ -60,9 +60,9 @@ def commands(tmp_path: Path) -> Commands:
 
 def test_a_file_is_replayed_as_of_a_type_and_in_a_charset(commands: Commands) -> None:
     for arguments in (["--type", "mbox", "--charset", "ISO-8859-15"], []):
-        done = commands.run("replay", *arguments, str(commands.log))
+        done = commands.run("replay", "--json", *arguments, str(commands.log))
         assert done.returncode == 0, done.stderr
-        assert json.loads(done.stderr.splitlines()[-1])["documents_stored"] == len(LINES)
+        assert json.loads(done.stdout)["documents_stored"] == len(LINES)
     for name, reply in (("mbox", "100 €"), ("mail", "100 ¤")):
         delivery, active = commands.stored(name)
         assert delivery["type"] == active["type"] == name
