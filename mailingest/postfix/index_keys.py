@@ -29,14 +29,21 @@ DECIDING_FIELDS: Final = frozenset(
     {
         "filter_action",
         "filter_actions",
-        "postfix_action",
-        "postfix_message_level",
-        "postfix_milter_result",
         "postfix_postsuper_action",
         "postfix_refusal",
     }
 )
 """Fields that few lines have, and that may decide on a mail: stores can look them up."""
+
+CORRUPT: Final = 'to queue "corrupt"'
+"""The end of the warning that a queue file is damaged and kept aside (global/mark_corrupt.c)."""
+
+DECIDING_ENDINGS: Final = (
+    ("postfix_action", "hold"),
+    ("postfix_milter_result", "hold"),
+    ("postfix_message", CORRUPT),
+)
+"""Ends of values that few lines have, of fields that many have: stores can look them up."""
 
 _ABOUT_A_MAIL: Final = frozenset(ABOUT_A_MAIL)
 _LINKS: Final = frozenset(LINKS)

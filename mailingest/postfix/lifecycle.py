@@ -19,6 +19,7 @@ key (host, instance, queue ID) may stand for several mails, one after the other.
 from collections.abc import Mapping
 from typing import Any, Final, Literal, Protocol
 
+from mailingest.postfix.index_keys import CORRUPT
 from mailingest.postfix.names import NOQUEUE
 
 Step = Literal[
@@ -70,8 +71,6 @@ _CLEANUP_REMOVALS: Final[Mapping[str, Step]] = {
     "removed (discarded)": "discarded",
     "discarded": "discarded",
 }
-# global/mark_corrupt.c; whichever program finds it.
-_CORRUPT: Final = 'to queue "corrupt"'
 _POSTSUPER: Final[Mapping[str, Step]] = {
     "removed": "deleted",
     "requeued": "requeued",
@@ -108,7 +107,8 @@ def step_of(service: str, fields: Mapping[str, Any]) -> Step | None:
         if fields["postfix_status"] == "deferred":
             return "untold"
         return "expired" if fields["postfix_status"].endswith("expired") else None
-    if _CORRUPT in fields.get("postfix_message", ""):
+    # Whichever program finds it.
+    if fields.get("postfix_message", "").endswith(CORRUPT):
         return "corrupt"
     if service in _QUEUE_MANAGERS:
         if "postfix_size" in fields:

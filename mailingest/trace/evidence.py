@@ -8,11 +8,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from mailingest.postfix.index_keys import DECIDING_ENDINGS
 from mailingest.postfix.names import (
     ACTION,
     FILTER_ACTION,
     FILTER_ACTIONS,
-    MESSAGE_LEVEL,
+    MESSAGE,
     MILTER_RESULT,
     POSTSUPER_ACTION,
     REFUSAL,
@@ -34,8 +35,8 @@ _OF_VERDICT: Final[Mapping[str, Evidence]] = {
     ),
     # A damaged queue file is told of by a warning.
     "held": Evidence(
-        fields=frozenset({ACTION, MILTER_RESULT, POSTSUPER_ACTION, MESSAGE_LEVEL}),
-        endings=frozenset({(ACTION, "hold"), (MILTER_RESULT, "hold")}),
+        fields=frozenset({ACTION, MILTER_RESULT, POSTSUPER_ACTION, MESSAGE}),
+        endings=frozenset(DECIDING_ENDINGS),
     ),
     "deleted": Evidence(fields=frozenset({POSTSUPER_ACTION})),
     # And what has just been begun, see `with_evidence`.

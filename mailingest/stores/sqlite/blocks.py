@@ -4,7 +4,7 @@ import heapq
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
@@ -19,15 +19,13 @@ from mailingest.stores.sqlite.keys import (
     substring_of_key,
 )
 from mailingest.stores.sqlite.packing import MOST_SECONDS, PLACE_BITS, Block, Packed
-from mailingest.stores.sqlite.prefilter import Substring, lines_with
+from mailingest.stores.sqlite.prefilter import ANYTHING, Sought, Substring, lines_with
 from mailingest.stores.sqlite.wanted import Wanted
 
 # Of so many blocks each is looked up by its number; if there are more, all of the time are read.
 _FEW: Final = 1000
 # Positions of documents of an earlier version, which came before, are smaller.
 _AFTER_EARLIER: Final = 1 << 48
-
-_ANY: Final = Substring(b"", is_folded=False)
 
 _OF_ADDRESSES: Final = {
     "starts": "text >= ?2 AND text < ?2 || char(1114111)",  # the greatest character
@@ -101,25 +99,27 @@ class Blocks:
         found = self._connection.execute(query, [second, second + MOST_SECONDS, second])
         return [Place(*row) for row in found]
 
-    def documents(
-        self, number: int, substrings: Collection[Substring] = (_ANY,)
-    ) -> Iterator[Packed]:
-        """Those of a block that may have any of the substrings."""
+    def block(self, number: int) -> Block | None:
+        """A block; None if it is gone."""
         self._go_on()
         row = self._connection.execute(
             "SELECT first, last, ids, odd, body FROM blocks WHERE number = ?", [number]
         ).fetchone()
         if row is None:
-            return
+            return None
         first, last, ids, odd, frame = row
         block = Block(first, last, ids, odd, self._codec.decompress(frame))
         lines = block.text.count(b"\n") + 1
         if lines != block.count:
             raise DamagedContent(f"block {number} has {lines} of {block.count} documents")
-        base = _AFTER_EARLIER + (number << PLACE_BITS)
-        for place, line in lines_with(block.text, substrings):
-            second, _ = block.identity(place)
-            yield Packed(second, base + place, (block, place), line)
+        return block
+
+    def documents(self, number: int) -> Iterator[Packed]:
+        """Those of a block."""
+        block = self.block(number)
+        if block is not None:
+            for place, line in enumerate(block.text.split(b"\n")):
+                yield _packed(number, block, place, line)
 
     def _texts(self, lookup: Lookup) -> Iterable[str]:
         """The texts of keys that meet a look-up, as far as there are any."""
@@ -136,11 +136,11 @@ def look_up(
     """The newest documents that meet any of the look-ups."""
     fits = meeting(lookups)
     substrings = blocks.with_keys(lookups)
-    newest = Newest(limit)
+    newest = Newest(limit, bounds)
     for place in blocks.places(bounds, substrings):
         if newest.is_settled(place):
             break
-        newest.add(blocks.documents(place.number, substrings[place.number]), fits, bounds)
+        newest.add(blocks, place, Sought(substrings[place.number]), fits)
     return newest.events()
 
 
@@ -153,25 +153,40 @@ def scan(
     progress: Callable[[Place], None],
 ) -> list[StoredEvent]:
     """The newest documents about mails that are wanted, in blocks that come newest first."""
-    substrings = [wanted.substring]
+    since, _ = Bounds(wanted.evidence.since if wanted.evidence is not None else None).seconds()
+    has_since = wanted.evidence is not None and wanted.evidence.since is not None
 
     def fits(event: StoredEvent) -> bool:
         return is_about_some_mail(event) and wanted.fits(event)
 
-    newest = Newest(limit)
+    newest = Newest(limit, bounds)
     for place in places:
         if newest.is_settled(place):
             break
         progress(place)
-        newest.add(blocks.documents(place.number, substrings), fits, bounds)
+        is_new = has_since and place.last >= since
+        newest.add(blocks, place, ANYTHING if is_new else wanted.sought, fits)
     return newest.events()
+
+
+def at(blocks: Blocks, second: int) -> Iterator[StoredEvent]:
+    """The documents of a second."""
+    for place in blocks.touching(second):
+        block = blocks.block(place.number)
+        if block is None:
+            continue
+        for number, line in enumerate(block.text.split(b"\n")):
+            if block.second(number) == second:
+                yield _packed(place.number, block, number, line).event(orjson.loads(line))
 
 
 class Newest:
     """The newest documents of blocks, of which one that comes later has none that is newer."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, bounds: Bounds) -> None:
         self._limit = limit
+        self._bounds = bounds
+        self._start, self._end = bounds.seconds()
         self._events: list[StoredEvent] = []
         self._seconds: list[int] = []  # of the newest, the oldest first
 
@@ -180,27 +195,40 @@ class Newest:
         return len(self._seconds) >= self._limit and place.last < self._seconds[0]
 
     def add(
-        self, documents: Iterable[Packed], fits: Callable[[StoredEvent], bool], bounds: Bounds
+        self, blocks: Blocks, place: Place, sought: Sought, fits: Callable[[StoredEvent], bool]
     ) -> None:
-        """Add the documents of a block that fit."""
-        start, end = bounds.seconds()
-        for one in documents:
-            if not start <= one.second <= end:
+        """Add the documents of a block that may have what is sought, and fit."""
+        block = blocks.block(place.number)
+        if block is None:
+            return
+        is_within = self._start < block.first and block.last < self._end
+        for number, line in lines_with(block.text, sought):
+            if not is_within and not self._start <= block.second(number) <= self._end:
                 continue
-            fields = orjson.loads(one.line)
-            if one.second in (start, end) and not bounds.include(fields):
-                continue
-            if fits(fields):
-                self._events.append(one.event(fields))
-                heapq.heappush(self._seconds, one.second)
-                if len(self._seconds) > self._limit:
-                    heapq.heappop(self._seconds)
+            fields = orjson.loads(line)
+            if fits(fields) and (is_within or self._is_included(block.second(number), fields)):
+                self._add(_packed(place.number, block, number, line), fields)
         if len(self._events) > 2 * self._limit:
             self._events = self.events()
+
+    def _is_included(self, second: int, fields: StoredEvent) -> bool:
+        return second not in (self._start, self._end) or self._bounds.include(fields)
+
+    def _add(self, one: Packed, fields: dict[str, Any]) -> None:
+        self._events.append(one.event(fields))
+        if len(self._seconds) < self._limit:
+            heapq.heappush(self._seconds, one.second)
+        else:
+            heapq.heappushpop(self._seconds, one.second)
 
     def events(self) -> list[StoredEvent]:
         """Those that were found, newest first, no more than the limit."""
         return newest_first(self._events)[: self._limit]
+
+
+def _packed(number: int, block: Block, place: int, line: bytes) -> Packed:
+    position = _AFTER_EARLIER + (number << PLACE_BITS) + place
+    return Packed(block.second(place), position, (block, place), line)
 
 
 def first_and_last(connection: sqlite3.Connection) -> tuple[int, int] | None:

@@ -12,6 +12,7 @@ from zlib import crc32
 
 from mailingest.postfix.completion import stored_outcome
 from mailingest.postfix.index_keys import (
+    DECIDING_ENDINGS,
     DECIDING_FIELDS,
     UNMATCHED,
     is_about_a_mail,
@@ -111,28 +112,42 @@ def meeting(lookups: Sequence["Lookup"]) -> Callable[[Mapping[str, Any]], bool]:
     by_kind: dict[int, list[Lookup]] = {}
     for one in lookups:
         by_kind.setdefault(one.kind, []).append(one)
-    of_queues = [by_kind.get(KINDS[name], []) for name in (QUEUE_ID, LINKED)]
-    folded = [(name, by_kind[kind]) for name, kind in _FOLDED if kind in by_kind]
-    if by_kind.keys() - _QUICK:
+    tests = {kind: _test(several) for kind, several in by_kind.items()}
+    if tests.keys() - _QUICK:
         return lambda fields: any(
-            one.meets(text) for kind, text in keys_of(fields) for one in by_kind.get(kind, ())
+            kind in tests and tests[kind](text) for kind, text in keys_of(fields)
         )
+    folded = [(name, tests[kind]) for name, kind in _FOLDED if kind in tests]
+    of_queue, of_linked = (tests.get(KINDS[name], _no_text) for name in (QUEUE_ID, LINKED))
+    has_queues = not tests.keys().isdisjoint(_AS_WRITTEN)
 
     def meets(fields: Mapping[str, Any]) -> bool:
-        for name, several in folded:
+        for name, test in folded:
             value = fields.get(name)
-            if value is not None:
-                text = str(value).casefold()
-                if any(one.meets(text) for one in several):
-                    return True
-        if not any(of_queues):
-            return False
-        for key, several in zip(queue_ids(fields), of_queues, strict=True):
-            if key is not None and any(one.meets(key) for one in several):
+            if value is not None and test(str(value).casefold()):
                 return True
-        return False
+        if not has_queues:
+            return False
+        # The quick one first.
+        if (named := fields.get(QUEUE_ID)) is not None and of_queue(named):
+            return True
+        queue_id, linked = queue_ids(fields)
+        if named is None and queue_id is not None and of_queue(queue_id):
+            return True
+        return linked is not None and of_linked(linked)
 
     return meets
+
+
+def _test(lookups: Sequence["Lookup"]) -> Callable[[str], bool]:
+    """A test whether a text, of the kind of these look-ups, meets any of them."""
+    if all(one.comparison == "equals" for one in lookups):
+        return frozenset[str]().union(*(one.texts for one in lookups)).__contains__
+    return lambda text: any(one.meets(text) for one in lookups)
+
+
+def _no_text(text: str) -> bool:
+    return False
 
 
 def queue_ids(fields: Mapping[str, Any]) -> tuple[str | None, str | None]:
@@ -165,6 +180,13 @@ def _evidence_of(fields: Mapping[str, Any]) -> Iterator[str]:
         yield from (f"field {name}" for name in DECIDING_FIELDS if name in fields)
     if (message := fields.get(MESSAGE)) is not None:
         yield f"message {message}"
+    for name, ending in DECIDING_ENDINGS:
+        if name in fields and str(fields[name]).endswith(ending):
+            yield _ending(name, ending)
+
+
+def _ending(name: str, ending: str) -> str:
+    return f"ending {name} {ending}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,13 +219,21 @@ def by_values(column: str, values: Collection[str]) -> Lookup:
     return Lookup(column, "equals", frozenset(map(encodable, values)))
 
 
-def by_evidence(evidence: Evidence) -> Lookup | None:
-    """Documents that may decide, but for new ones; None if not all of it is in the index."""
-    if evidence.fields - DECIDING_FIELDS:
-        return None
+def by_evidence(evidence: Evidence, *, has_endings: bool) -> Lookup | None:
+    """Documents that may decide, but for new ones; None if not all of it is in the index.
+
+    ``has_endings`` says whether the index has the ends of values.
+    """
     texts = [f"outcome {one}" for one in evidence.outcomes]
-    texts += [f"field {one}" for one in evidence.fields]
     texts += [f"message {one}" for one in evidence.messages]
+    for name in evidence.fields:
+        endings = [(name, ending) for ending in evidence.endings_of(name)]
+        if endings and has_endings and not set(endings) - set(DECIDING_ENDINGS):
+            texts += [_ending(*one) for one in endings]
+        elif name in DECIDING_FIELDS:
+            texts.append(f"field {name}")
+        else:
+            return None
     return Lookup("evidence", "equals", frozenset(texts))
 
 

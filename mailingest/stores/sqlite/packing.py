@@ -8,11 +8,11 @@ is kept in a list beside, and a hash stands in its place.
 
 from binascii import Error as Base64Error
 from binascii import a2b_base64, b2a_base64
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -54,11 +54,15 @@ class Block:
         """How many documents are in it."""
         return len(self.ids) // _ROW
 
+    def second(self, number: int) -> int:
+        """The time of one of its documents."""
+        start = number * _ROW
+        return self.first + int.from_bytes(self.ids[start : start + 2])
+
     def identity(self, number: int) -> Identity:
         """That of one of its documents."""
         start = number * _ROW
-        second = self.first + int.from_bytes(self.ids[start : start + 2])
-        return second, self.ids[start + 2 : start + _ROW]
+        return self.second(number), self.ids[start + 2 : start + _ROW]
 
     def document_id(self, number: int) -> str:
         """The id of one of them."""
@@ -67,8 +71,7 @@ class Block:
         return _id_of(self.identity(number))
 
 
-@dataclass(frozen=True, slots=True)
-class Packed:
+class Packed(NamedTuple):
     """A document in a block, not read yet; ``source`` is its id, or where that is."""
 
     second: int
@@ -84,9 +87,10 @@ class Packed:
         block, number = self.source
         return block.document_id(number)
 
-    def event(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        """The document, whose ``fields`` were read from the line, with id and position."""
-        return {**fields, "_id": self.document_id, "_position": self.position}
+    def event(self, fields: dict[str, Any]) -> dict[str, Any]:
+        """The document: its ``fields``, which were read from the line, get id and position."""
+        fields["_id"], fields["_position"] = self.document_id, self.position
+        return fields
 
 
 def identities(first: int, ids: bytes) -> Iterator[Identity]:

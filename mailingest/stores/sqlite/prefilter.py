@@ -5,7 +5,7 @@ escapes, and for case: of what is not ASCII only the parsed text tells how it fo
 """
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Final, NamedTuple
 
 # What stands in the JSON text of a document as it stood in the log.
@@ -24,15 +24,30 @@ def substring_of(text: str, *, is_folded: bool) -> Substring:
     return Substring(max(_PLAIN.findall(text), key=len, default="").encode(), is_folded)
 
 
-def lines_with(text: bytes, substrings: Collection[Substring]) -> Iterable[tuple[int, bytes]]:
-    """The lines that may have any of the substrings, each with its place; in their order.
+class Sought(NamedTuple):
+    """What a line has to have: any of the substrings; or it lacks ``unless``, if that is set."""
 
-    >>> list(lines_with(b"one\\ntwo\\nThree", [Substring(b"three", True), Substring(b"T", False)]))
+    substrings: Collection[Substring]
+    unless: bytes = b""
+
+
+ANYTHING: Final = Sought([Substring(b"", is_folded=False)])
+"""What all lines have."""
+
+
+def lines_with(text: bytes, sought: Sought) -> Iterable[tuple[int, bytes]]:
+    """The lines that may have what is sought, each with its place; in their order.
+
+    >>> any_of_two = Sought([Substring(b"three", True), Substring(b"T", False)])
+    >>> list(lines_with(b"one\\ntwo\\nThree", any_of_two))
     [(2, b'Three')]
     """
-    if any(not one.text for one in substrings):
+    if any(not one.text for one in sought.substrings):
         return enumerate(text.split(b"\n"))
-    return _lines_at(text, sorted(set(_starts(text, substrings))))
+    starts = set(_starts(text, sought.substrings))
+    if sought.unless and text.count(sought.unless) <= text.count(b"\n"):
+        starts.update(_where(text, lambda line: sought.unless not in line))
+    return _lines_at(text, sorted(starts))
 
 
 def _lines_at(text: bytes, starts: Iterable[int]) -> Iterator[tuple[int, bytes]]:
@@ -50,7 +65,8 @@ def _starts(text: bytes, substrings: Iterable[Substring]) -> Iterator[int]:
     for one in substrings:
         if one.is_folded and not folded:
             folded = text.lower()
-            yield from _not_ascii(text)
+            if not text.isascii():
+                yield from _where(text, lambda line: not line.isascii())
         within = folded if one.is_folded else text
         found = within.find(one.text)
         while found >= 0:
@@ -59,11 +75,9 @@ def _starts(text: bytes, substrings: Iterable[Substring]) -> Iterator[int]:
             found = within.find(one.text, end) if end >= 0 else -1
 
 
-def _not_ascii(text: bytes) -> Iterator[int]:
-    if text.isascii():
-        return
+def _where(text: bytes, fits: Callable[[bytes], bool]) -> Iterator[int]:
     start = 0
     for line in text.split(b"\n"):
-        if not line.isascii():
+        if fits(line):
             yield start
         start += len(line) + 1

@@ -7,8 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
-import orjson
-
 from mailingest.errors import StoreUnavailable
 from mailingest.postfix.index_keys import UNMATCHED
 from mailingest.postfix.names import MESSAGE_ID, QUEUE_ID
@@ -140,10 +138,7 @@ def _at_the_ends(days: Days, connection: sqlite3.Connection) -> Iterator[StoredE
     if has_blocks(connection) and (ends := blocks.first_and_last(connection)) is not None:
         reading = Blocks(connection, days.go_on)
         for end in ends:
-            for place in reading.touching(end):
-                for one in reading.documents(place.number):
-                    if one.second == end:
-                        yield one.event(orjson.loads(one.line))
+            yield from blocks.at(reading, end)
     if has_earlier_documents(connection):
         for end in earlier.first_and_last(connection):
             yield from earlier.at(connection, end)

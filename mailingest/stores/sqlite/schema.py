@@ -8,9 +8,9 @@ from mailingest.errors import UsageError
 from mailingest.stores.sqlite.compression import add_start
 from mailingest.stores.sqlite.summary import TABLE, add_table
 
-SCHEMA_VERSION: Final = 4
+SCHEMA_VERSION: Final = 5
 """Kept in each file as ``user_version``.  Version 1 had no summary, 2 no column of logins, 3 had a
-row for each document in a table ``documents``."""
+row for each document in a table ``documents``, 4 no ends of values in its index."""
 
 # `ids` and `body` are told in `packing` and `compression`; times are seconds since 1970.  What is
 # read without the body stands before it.  An index has each key of a block's documents once, as a
@@ -30,6 +30,7 @@ _SCHEMA: Final = (
     "dictionary BLOB NOT NULL)",
 )
 _BLOCKS_SINCE: Final = 4
+_ENDINGS_SINCE: Final = 5
 
 
 def schema_version(connection: sqlite3.Connection, path: Path) -> int:
@@ -46,6 +47,12 @@ def has_blocks(connection: sqlite3.Connection) -> bool:
     """Whether a file has the tables of this version."""
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     return version >= _BLOCKS_SINCE
+
+
+def has_endings(connection: sqlite3.Connection) -> bool:
+    """Whether the index of all blocks of a file has the ends of values."""
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    return version >= _ENDINGS_SINCE
 
 
 def has_earlier_documents(connection: sqlite3.Connection) -> bool:

@@ -12,7 +12,7 @@ from mailingest.stores.sqlite.blocks import Blocks, Place
 from mailingest.stores.sqlite.bounds import Bounds
 from mailingest.stores.sqlite.files import day_text
 from mailingest.stores.sqlite.keys import Lookup, by_evidence
-from mailingest.stores.sqlite.schema import has_blocks, has_earlier_documents
+from mailingest.stores.sqlite.schema import has_blocks, has_earlier_documents, has_endings
 from mailingest.stores.sqlite.visiting import Days
 from mailingest.stores.sqlite.wanted import Wanted
 
@@ -133,14 +133,17 @@ def _scan_blocks(
         report((last - place.last) / (last - first + 1))
 
     reading = Blocks(connection, days.go_on)
-    places = _places(reading, wanted, bounds)
+    places = _places(reading, wanted, bounds, has_endings=has_endings(connection))
     return blocks.scan(reading, wanted, places, bounds, limit, progress)
 
 
-def _places(reading: Blocks, wanted: Wanted, bounds: Bounds) -> Iterator[Place]:
+def _places(
+    reading: Blocks, wanted: Wanted, bounds: Bounds, *, has_endings: bool
+) -> Iterator[Place]:
     """The blocks that may have what is wanted, newest first."""
     evidence = wanted.evidence
-    if evidence is None or (lookup := by_evidence(evidence)) is None:
+    lookup = by_evidence(evidence, has_endings=has_endings) if evidence is not None else None
+    if evidence is None or lookup is None:
         return reading.places(bounds)
     numbers: Collection[int] = reading.with_keys([lookup])
     if evidence.since is None:

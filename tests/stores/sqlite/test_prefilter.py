@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from mailingest.postfix.names import NOQUEUE, QUEUE_ID, RECIPIENT
 from mailingest.stores.sqlite.keys import by_values, keys_of, meeting, substring_of_key
-from mailingest.stores.sqlite.prefilter import lines_with
+from mailingest.stores.sqlite.prefilter import Sought, lines_with
 
 # What folds to ASCII and is none; what JSON escapes; and what is near a text in a line.
 _TEXTS = st.text(alphabet='aAkK\N{KELVIN SIGN}sßſé"\\\n\t @', max_size=4)
@@ -21,7 +21,7 @@ def test_each_document_is_among_those_that_may_have_one_of_its_keys(
     text = b"\n".join(map(orjson.dumps, documents))
     for place, fields in enumerate(documents):
         for key in keys_of(fields):
-            lines = dict(lines_with(text, [substring_of_key(key)]))
+            lines = dict(lines_with(text, Sought([substring_of_key(key)])))
             assert lines[place] == orjson.dumps(fields)
 
 
@@ -37,11 +37,11 @@ def test_only_lines_that_may_have_it_are_given(recipient: str, asked: str) -> No
     others = [{RECIPIENT: "other@elsewhere.example"}] * 3
     text = b"\n".join(map(orjson.dumps, [*others, {RECIPIENT: recipient}, *others]))
     [lookup] = [by_values(RECIPIENT, [asked])]
-    [(place, line)] = lines_with(text, [substring_of_key((lookup.kind, asked))])
+    [(place, line)] = lines_with(text, Sought([substring_of_key((lookup.kind, asked))]))
     assert place == len(others)
     assert meeting([lookup])(orjson.loads(line))
 
 
 def test_what_stands_for_a_missing_queue_id_is_in_no_line() -> None:
     key = (0, NOQUEUE)
-    assert len(list(lines_with(b"{}\n{}", [substring_of_key(key)]))) == 2
+    assert len(list(lines_with(b"{}\n{}", Sought([substring_of_key(key)])))) == 2
