@@ -19,6 +19,7 @@ from mailingest.stores.threads import in_thread
 from mailingest.trace.answer import story_to_json
 from mailingest.trace.domain_search import counts_of
 from mailingest.trace.engine import Backlog, TraceResult, trace
+from mailingest.trace.explanations import Explanations
 from mailingest.trace.mails import mail_to_json
 from mailingest.trace.paging import Page, Paging, trace_page
 from mailingest.trace.story import Story
@@ -61,6 +62,7 @@ class Answers:
     is_masked: bool
     seconds: float
     turns: Turns
+    explanations: Explanations
     backlog: Backlog | None = None
     by_type: Mapping[str, CountingReader] = field(default_factory=dict)
     # Of masked names, what stands for them in links must not be found by guesses.
@@ -157,7 +159,8 @@ class Answers:
 
     def mail_view(self, texts: Texts) -> MailView:
         """A mail as a reader may see it."""
-        return MailView(self.view(texts), mail_to_masked_json if self.is_masked else mail_to_json)
+        to_json = mail_to_masked_json if self.is_masked else mail_to_json
+        return MailView(self.view(texts), to_json, self.explanations)
 
     def status(self, result: TraceResult, nothing: int = 200) -> int:
         """The status of a page and of its JSON; ``nothing`` if it is certain that there is none."""

@@ -8,6 +8,7 @@ from aiohttp import web
 from mailingest.httpd.connections import Connections
 from mailingest.stores.protocol import CountingReader
 from mailingest.trace.engine import Backlog
+from mailingest.trace.explanations import Explanations
 from mailingest.web.access import Access, AccessControl
 from mailingest.web.answers import Answers
 from mailingest.web.mail_page import MailPage
@@ -24,15 +25,18 @@ def application(
     backlog: Backlog | None = None,
     connections: Connections | None = None,
     by_type: Mapping[str, CountingReader] | None = None,
+    explanations: Explanations | None = None,
 ) -> web.Application:
     """The pages over one store; times are shown in ``zone``.
 
     ``by_type`` has readers of the same store that give only events of one type.
+    ``explanations`` are those of replies; None explains none.
     """
     pages = Pages()
     seconds = access.question_seconds
     turns = Turns(seconds)
-    answers = Answers(store, zone, access.is_masked, seconds, turns, backlog, by_type or {})
+    words = explanations if explanations is not None else Explanations(())
+    answers = Answers(store, zone, access.is_masked, seconds, turns, words, backlog, by_type or {})
     # The style sheet says nothing, and the page that asks for a login needs it.
     control = AccessControl(access, pages.refusal, public={style})
     middlewares = [control.middleware]

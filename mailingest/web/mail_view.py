@@ -8,6 +8,7 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from mailingest.trace.answer import iso
+from mailingest.trace.explanations import Explanations
 from mailingest.trace.mails import Mail
 from mailingest.trace.story import Story
 from mailingest.web.numbers import number, size
@@ -49,6 +50,7 @@ class MailView:
 
     view: StoryView
     to_json: ToJson
+    explanations: Explanations
 
     def page(self, mail: Mail, selection: Selection, until: datetime | None) -> dict[str, Any]:
         """A mail for the template; the control characters of every text are escaped.
@@ -129,6 +131,7 @@ class MailView:
                 one[key] = self.view.time(datetime.fromisoformat(one[key]))
         return {
             **row,
+            "explanation": self.explanations.of(row, self.view.texts.language),
             "timeline": self.view.timeline(story, until),
             "notification_link": self._notification_link(story),
         }

@@ -26,7 +26,7 @@ from mailingest.web.app import application
 from mailingest.web.bindings import Bindings
 from mailingest.web.turns import MOST_AT_ONCE
 from mailingest.web.users import Users
-from mailingest.wiring import build_store
+from mailingest.wiring import build_explanations, build_store
 
 # Passwords that are hashed, and looks at the backlog.
 _OTHER_THREADS: Final = 4
@@ -42,6 +42,7 @@ def run(settings: Settings, read: Callable[[], Settings]) -> int:
     them.
     """
     access_of(settings)
+    build_explanations(settings)
     asyncio.run(_Server(settings, read).main())
     return 0
 
@@ -119,6 +120,7 @@ class _Server:
         try:
             settings = self._read()
             access_of(settings)
+            build_explanations(settings)
         except UsageError as error:
             log.error(_REFUSED, reason=str(error))
             return before
@@ -130,7 +132,9 @@ class _Server:
         by_type = {name: build_store(settings, name).reader() for name in settings.type_names}
         zone, access = load_zone(settings.syslog.timezone), access_of(settings)
         connections = Connections()
-        app = application(store, access, zone, partial(backlog, settings), connections, by_type)
+        explanations = build_explanations(settings)
+        waiting = partial(backlog, settings)
+        app = application(store, access, zone, waiting, connections, by_type, explanations)
         runner = runner_of(app)
         try:
             await runner.setup()

@@ -114,6 +114,7 @@ _TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "size": ("Size", "Größe"),
     "bytes": ("bytes", "Bytes"),
     "said": ("The answer was", "Die Antwort war"),
+    "reply_means": ("In plain words", "In einfachen Worten"),
     "there": ("Queue ID over there", "Queue-ID dort"),
     "chain": ("Way through the queues", "Weg durch die Queues"),
     "attempts": ("Attempts", "Versuche"),

@@ -5,10 +5,12 @@ from zoneinfo import ZoneInfo
 
 from aiohttp import ClientSession, web
 
+from mailingest.config import Settings
 from mailingest.httpd.serving import runner_of
 from mailingest.stores.protocol import CountingReader
 from mailingest.web.access import Access
 from mailingest.web.app import application
+from mailingest.wiring import build_explanations
 
 
 class Page:
@@ -29,7 +31,10 @@ class Page:
 async def served(source: CountingReader, access: Access) -> AsyncIterator[Page]:
     """Serve a source until the test is over."""
     try:
-        async for page in served_app(application(source, access, ZoneInfo("UTC"))):
+        app = application(
+            source, access, ZoneInfo("UTC"), explanations=build_explanations(Settings())
+        )
+        async for page in served_app(app):
             yield page
     finally:
         await source.close()

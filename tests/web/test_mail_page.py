@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.recipients import mail_of
+from mailingest.trace.explanations import Explanations
 from mailingest.trace.mails import mail_to_json, mails_of
 from mailingest.trace.story import with_
 from mailingest.web.access import Access
@@ -74,6 +75,14 @@ async def test_a_count_leads_to_those_with_this_verdict(page: Page) -> None:
     assert recipients_in(bounced) == recipients_in(text)[:20]
 
 
+async def test_a_reply_stands_as_it_was_and_in_plain_words(page: Page) -> None:
+    for language, words in (("en", "does not know this address"), ("de", "kennt diese Adresse")):
+        _, text = await page.get(f"{BOUNCED}&lang={language}")
+        answer = text.partition("<article")[2].partition("</article>")[0]
+        assert "550 5.1.1" in answer
+        assert words in answer
+
+
 async def test_lines_are_there_once_whoever_is_open(page: Page) -> None:
     _, text = await page.get(BOUNCED)
     assert text.count("4fXbpG2Zh0z9q2P: client=list.example.org") == 1
@@ -122,7 +131,7 @@ def test_a_link_opens_its_own_recipient_or_none() -> None:
     )
     seen = [with_(one, not_shown=1) for one in stories if one.recipient != "bob@example.net"]
     [mail] = mails_of(seen)
-    view = MailView(StoryView(Texts("en"), UTC, lambda _: {}), mail_to_json)
+    view = MailView(StoryView(Texts("en"), UTC, lambda _: {}), mail_to_json, Explanations(()))
     hidden = view.page(mail, Selection(to="bob@example.net"), None)
     assert (hidden["open"], hidden["is_missing"], hidden["not_shown"]) == (None, True, "1")
     assert "bob" not in str(hidden)
