@@ -92,6 +92,14 @@ def trace(
     ] = False,
     as_json: JsonLinesOption = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values.")] = False,
+    following: Annotated[
+        bool,
+        typer.Option(
+            "--follow",
+            "-f",
+            help="Show what is decided from now on (or --since), as it comes, until Ctrl-C.",
+        ),
+    ] = False,
     raw: Annotated[
         bool, typer.Option("--raw", help="Show all log lines of each mail as well, once.")
     ] = False,
@@ -112,6 +120,7 @@ def trace(
     \b
     mailingest trace --to bob@example.net --since 2d
     mailingest trace --status pending --short
+    mailingest trace --to @example.net --short --follow
     mailingest trace --from @example.org --to bob@ --raw
     mailingest trace --status bounced,expired,rejected --since yesterday --csv
     mailingest trace --queue-id 4cX0Yz3q1vz9s0B
@@ -126,6 +135,8 @@ def trace(
         raise UsageError("trace: --short, --json or --csv, not two of them")
     if raw and (short or as_csv):
         raise UsageError("trace: --raw shows lines, which --short and --csv have no place for")
+    if following and (file or until):
+        raise UsageError("trace: --follow asks the store from now on: without --file and --until")
     if file and only is not None:
         raise UsageError("trace: --file or --type, not both: log files have no types")
     if charset is not None and not file:
@@ -151,6 +162,7 @@ def trace(
         form="short" if short else "json" if as_json else "csv" if as_csv else "text",
         raw=raw,
         only=only,
+        follow=following,
     )
     settings = start(config).for_source(None, charset)
     try:

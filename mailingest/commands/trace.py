@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from functools import partial
-from typing import Literal
+from typing import Literal, NoReturn
 
 from mailingest.commands.log_copy import copied
 from mailingest.commands.progress import SearchProgress
@@ -27,8 +27,9 @@ from mailingest.stores.criteria import Criteria
 from mailingest.stores.gaps import Gap, merged, summed
 from mailingest.stores.protocol import Progress, Reader, Span
 from mailingest.trace.answer import line_of
-from mailingest.trace.engine import TraceResult, trace
+from mailingest.trace.engine import TraceResult, find_stories, trace
 from mailingest.trace.explanations import Explanations
+from mailingest.trace.follow import Follower
 from mailingest.trace.questions import Question, read_criteria
 from mailingest.trace.story import Story, by_mail, lines_of
 from mailingest.trace.windows import EVENTS, trace_all
@@ -45,7 +46,8 @@ class Options:
     """What is asked besides: ``files`` instead of the store, and how answers are shown.
 
     ``year`` is that of the files' last lines, None if it is told by when they were written.
-    ``only`` is the type of events that the store is asked for, None for all.
+    ``only`` is the type of events that the store is asked for, None for all.  With ``follow``, what
+    is decided from now on (or from ``since``) is shown as it comes, without end.
     """
 
     files: Sequence[str] = ()
@@ -54,6 +56,7 @@ class Options:
     form: Literal["text", "short", "json", "csv"] = "text"
     raw: bool = False
     only: str | None = None
+    follow: bool = False
 
 
 def run(settings: Settings, question: Question, options: Options) -> int:
@@ -70,6 +73,8 @@ def run(settings: Settings, question: Question, options: Options) -> int:
     explanations = build_explanations(settings) if options.form == "text" else None
     shows_types = len(settings.type_names) > 1
     answers = _Answers(options, zone, explanations, shows_types=shows_types)
+    if options.follow:
+        asyncio.run(_follow(settings, criteria, options, answers))
     try:
         last = asyncio.run(_answer(settings, criteria, options, answers))
     except StoreUnavailable as error:
@@ -91,6 +96,35 @@ async def _answer(
             answers.show(result)
     answers.finish(result.why)
     return result
+
+
+async def _follow(
+    settings: Settings, criteria: Criteria, options: Options, answers: "_Answers"
+) -> NoReturn:
+    """Show what is decided, as it comes; a store that is away is waited for."""
+    source = build_reader(settings, only=options.only)
+
+    async def ask(part: Criteria) -> TraceResult:
+        span = await source.span()
+        if span is None:
+            return TraceResult([], None, is_cut=False)
+        return await find_stories(source, part, span, limit=options.limit)
+
+    follower = Follower(criteria)
+    said: list[str] = []
+    async with _closed(source):
+        while True:
+            try:
+                result = await follower.ask(ask)
+            except StoreUnavailable as error:
+                why = [str(error)]
+            else:
+                answers.show(result)
+                sys.stdout.flush()
+                why = [gap.text for gap in summed(result.why)]
+            _say(text for text in why if text not in said)
+            said = why
+            await asyncio.sleep(follower.pause)
 
 
 def _results(

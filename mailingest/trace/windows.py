@@ -25,7 +25,7 @@ from mailingest.trace.engine import (
     without_stories,
 )
 from mailingest.trace.history import History
-from mailingest.trace.story import Story
+from mailingest.trace.story import Story, identity_of
 
 EVENTS: Final = 6_000
 """So many lines are held at a time, but of a second that has more: some 7 KB each."""
@@ -113,7 +113,7 @@ class _Told:
         found: list[Story] = []
         last_of: dict[int, datetime] = {}
         for story in stories:
-            identity = _identity(story)
+            identity = identity_of(story)
             last = _last_line(story, last_of)
             is_then = last >= start and (story.received_at or last) < end
             if not is_then or identity in self._until:
@@ -131,9 +131,3 @@ def _last_line(story: Story, known: dict[int, datetime]) -> datetime:
             known[id(queue)] = max(map(time_of, queue.events))
     times = [known[id(queue)] for queue in story.queues]
     return max(times) if story.refusal is None else max([*times, story.refusal.time])
-
-
-def _identity(story: Story) -> int:
-    keys = tuple(queue.key for queue in story.queues)
-    evidence = story.evidence["_id"] if story.evidence is not None else None
-    return hash((keys, story.recipient, story.original_recipient, evidence))
