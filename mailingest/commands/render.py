@@ -6,7 +6,7 @@ no cell is a formula to a spreadsheet.
 
 import csv
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 from typing import Any, TextIO
 
 import orjson
@@ -40,7 +40,7 @@ MEANINGS = {
     "expired": "it could not be delivered in time; the sender is notified",
     "rejected": "it was refused before this system took charge of it",
     "discarded": "it was thrown away or quarantined, and the sender is not notified",
-    "held": "it is on hold until an operator releases it",
+    "held": "it was put on hold; no later line says that it was released or deleted",
     "deleted": "an operator deleted it",
     "not_accepted": "the session ended before this system took charge of it",
     "probe": "only the address was checked; there is no mail",
@@ -109,7 +109,7 @@ def text_lines(
         title += " (for the time being)"
     recipient, when = _recipient(story), _local(story, zone)
     yield f"{paint(title, _colour(story))}  {paint(recipient, '1')}  {when}"
-    for line in _details(story, explanations, shows_types=shows_types):
+    for line in _details(story, zone, explanations, shows_types=shows_types):
         yield from hanging(line, width)
     for number, line in enumerate(lines):
         if not number:
@@ -155,7 +155,7 @@ def _sender(row: dict[str, Any]) -> str | None:
 
 
 def _details(
-    story: Story, explanations: Explanations | None, *, shows_types: bool
+    story: Story, zone: tzinfo, explanations: Explanations | None, *, shows_types: bool
 ) -> Iterator[str]:
     row = story_to_json(story)
     if story.original_recipient:
@@ -173,7 +173,8 @@ def _details(
     yield from _how_it_went(story, row)
     if shows_types and row["types"]:
         yield f"  type      {escape_terminal(' > '.join(row['types']))}"
-    yield f"  meaning   {story.note or MEANINGS[story.verdict]}"
+    note = story.note.in_words(lambda time: _time(time, zone)) if story.note is not None else ""
+    yield f"  meaning   {escape_terminal(note) or MEANINGS[story.verdict]}"
     if explanations is not None and (explanation := explanations.of(row)) is not None:
         yield f"  reason    {escape_terminal(str(explanation))}"
     if story.evidence is not None:
@@ -220,7 +221,11 @@ def _how_it_went(story: Story, row: dict[str, Any]) -> Iterator[str]:
 
 def _local(story: Story, zone: tzinfo) -> str:
     time = story.decided_at or story.received_at
-    return f"{time.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}" if time is not None else ""
+    return _time(time, zone) if time is not None else ""
+
+
+def _time(time: datetime, zone: tzinfo) -> str:
+    return f"{time.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}"
 
 
 def _painter(colour: bool) -> Callable[[str, str], str]:

@@ -83,7 +83,7 @@ def story_to_json(story: Story) -> dict[str, Any]:
         "delays": _delays(attempt),
         "size": first.size if first else None,
         "notification": story.notification,
-        "note": story.note or None,
+        "note": story.note.in_words(utc) if story.note is not None else None,
         "evidence": line_of(story.evidence) if story.evidence is not None else None,
         "proof": [line_of(event) for event in proof],
         "types": list(dict.fromkeys(event["type"] for event in proof if event.get("type"))),
@@ -100,8 +100,11 @@ def line_of(event: StoredEvent) -> str:
 
 def iso(time: datetime | None) -> str | None:
     """ISO 8601 in UTC to the millisecond, None for no time."""
-    if time is None:
-        return None
+    return utc(time) if time is not None else None
+
+
+def utc(time: datetime) -> str:
+    """ISO 8601 in UTC to the millisecond."""
     return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

@@ -8,6 +8,7 @@ from mailingest.stores.events import time_of
 from mailingest.trace.facts import Attempt, Facts, Queue
 from mailingest.trace.filters import FilterIds
 from mailingest.trace.graph import QueueGraph
+from mailingest.trace.notes import Note
 from mailingest.trace.shares import Address
 from mailingest.trace.sharing import Recipient, share_out
 from mailingest.trace.story import Story, with_
@@ -57,13 +58,12 @@ class _Builder:
         told = {id(queue) for story in stories for queue in story.queues}
         for queue in self.facts.queues:
             if id(queue) not in told:
-                note = "no line tells what became of it"
                 yield Story(
                     "unknown",
                     self._graph.path_to(queue),
                     None,
                     evidence=queue.events[-1],
-                    note=note,
+                    note=Note("untold"),
                 )
 
     def _of_queue(self, queue: Queue, path: tuple[Queue, ...]) -> list[Story]:
@@ -82,9 +82,7 @@ class _Builder:
         if known and queue.ended and queue.nrcpt and known < queue.nrcpt:
             missing = queue.nrcpt - known
             if not _is_taken_out(queue):
-                note = (
-                    f"no line tells of {missing} more recipients; a milter may have taken them away"
-                )
+                note = Note("taken_away", {"count": missing})
                 stories.append(Story("unknown", path, None, note=note))
         return stories
 
@@ -103,7 +101,7 @@ class _Builder:
             for number, own in zip(numbers, shares, strict=True):
                 told.setdefault(number, []).extend(own)
             for number in (number for number in numbers if not told[number]):
-                note = f"no line of {child.key.queue_id} tells of this recipient"
+                note = Note("not_there", {"queue_id": child.key.queue_id})
                 missing[number] = with_(base_of(groups[number], (*path, child)), note=note)
         return {number: own or [missing[number]] for number, own in told.items()}, joined
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from mailingest.stores.events import StoredEvent, time_of
 from mailingest.trace.facts import Attempt, Queue, Refusal
+from mailingest.trace.notes import Note
 
 Verdict = Literal[
     "delivered",
@@ -46,7 +47,7 @@ class Story:
     notification: str | None = None
     refusal: Refusal | None = None
     evidence: StoredEvent | None = None
-    note: str = ""
+    note: Note | None = None
     not_shown: int = 0
 
     @property

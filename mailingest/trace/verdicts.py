@@ -11,11 +11,12 @@ from datetime import datetime, timedelta
 
 from mailingest.postfix.lifecycle import REORDERED_SECONDS
 from mailingest.postfix.names import RECIPIENT
-from mailingest.stores.events import StoredEvent
+from mailingest.stores.events import StoredEvent, time_of
 from mailingest.trace.facts import Attempt, Queue, Refusal
 from mailingest.trace.filters import FilterIds
 from mailingest.trace.graph import QueueGraph
 from mailingest.trace.lines import is_hold, is_temporary
+from mailingest.trace.notes import Note
 from mailingest.trace.story import Story, with_
 
 # Postfix tries a mail again at the latest after maximal_backoff_time (4000 s): a mail that was
@@ -26,10 +27,10 @@ SILENCE = timedelta(seconds=8000)
 ATTEMPT = timedelta(seconds=150)
 _REORDERED = timedelta(seconds=REORDERED_SECONDS)
 _LOCAL_AGENTS = frozenset({"local", "virtual", "pipe", "lmtp"})
-_BEING_TRIED = "no line tells yet how the try ended that has begun"
-_NO_END = "it was tried, and no line tells how that ended: it may still be in the queue or not"
-_ONLY_AN_OPERATOR = "its queue file is damaged and kept aside (corrupt): only an operator can help"
-_NOT_TOLD_ANEW = "requeued, and no line tells the new queue ID"
+_BEING_TRIED = Note("being_tried")
+_NO_END = Note("no_end")
+_ONLY_AN_OPERATOR = Note("only_an_operator")
+_NOT_TOLD_ANEW = Note("not_told_anew")
 # Statuses after which a recipient is not tried again.
 DECIDING = ("sent", "bounced")
 
@@ -95,23 +96,23 @@ class Verdicts:
         elif queue.broken_off is not None:
             yield with_(base, verdict="not_accepted", evidence=queue.broken_off)
         elif queue.is_doubtful:
-            yield with_(base, note="its lines are out of order: whether it was taken is not told")
+            yield with_(base, note=Note("out_of_order"))
         elif queue.corrupt is not None:
             yield with_(base, verdict="held", evidence=queue.corrupt, note=_ONLY_AN_OPERATOR)
         elif (discarded := _discarded(queue)) is not None:
             yield from _intended(queue, with_(base, verdict="discarded", evidence=discarded))
         elif queue.held is not None:
-            yield from _intended(queue, with_(base, verdict="held", evidence=queue.held))
+            yield from _intended(queue, _held(base, queue.held))
         elif self._is_refused(queue):
             return
         elif queue.ended is not None:
-            yield with_(base, note="removed, but no line tells of any recipient")
+            yield with_(base, note=Note("no_recipient"))
         elif self._is_lost(queue, base):
             yield with_(base, note=_NO_END)
         elif queue.is_active:
             yield with_(base, verdict="pending", note=_BEING_TRIED)
         else:
-            yield with_(base, note="the lines end before anything was decided")
+            yield with_(base, note=Note("undecided"))
 
     def of_refusal(self, refusal: Refusal) -> Story:
         """What smtpd or postscreen did not take."""
@@ -130,15 +131,14 @@ class Verdicts:
 
     def _sent(self, final: Attempt, base: Story) -> Story:
         if self.graph.is_circle(final):
-            return with_(base, note="the mail goes round in a circle")
+            return with_(base, note=Note("circle"))
         if final.forwarded_queue_id is not None:
-            return with_(base, note="forwarded, but no line tells of the new queue ID")
+            return with_(base, note=Note("forwarded"))
         thrown_away = self.filters.thrown_away(final)
         if thrown_away is not None:
             return with_(base, verdict="discarded", evidence=thrown_away)
         if final.outcome == "passed_on":
-            note = "passed on within this system, and no line tells how it went on"
-            return with_(base, note=note)
+            return with_(base, note=Note("passed_on"))
         return with_(base, verdict="delivered" if final.service in _LOCAL_AGENTS else "handed_over")
 
     def _not_sent(self, queue: Queue, base: Story) -> Story:
@@ -152,21 +152,16 @@ class Verdicts:
         if queue.requeued is not None:
             return with_(base, note=_NOT_TOLD_ANEW)
         if queue.held is not None:
-            return with_(base, verdict="held", evidence=queue.held)
+            return _held(base, queue.held)
         if queue.ended is not None:
-            note = "removed, but no line tells how it ended for this recipient"
-            return with_(base, note=note)
+            return with_(base, note=Note("no_recipient_end"))
         if _is_passed_over(queue, base):
-            note = "others were tried again, and no line tells of this recipient"
-            return with_(base, note=note)
+            return with_(base, note=Note("passed_over"))
         if self._is_lost(queue, base):
             return with_(base, note=_NO_END)
-        note = _BEING_TRIED if _is_being_tried(queue, base) else ""
+        note = _BEING_TRIED if _is_being_tried(queue, base) else None
         if queue.attempts and self._is_silent(queue):
-            note = (
-                "it should be tried again, but no line tells of it any more: an operator may "
-                "have deleted all mail (postsuper -d ALL)"
-            )
+            note = Note("silent", {"since": queue.last_line()})
         return with_(base, verdict="pending", note=note)
 
     def _is_refused(self, queue: Queue) -> bool:
@@ -206,6 +201,12 @@ def base_of(attempts: list[Attempt], path: tuple[Queue, ...]) -> Story:
     )
 
 
+def _held(story: Story, event: StoredEvent) -> Story:
+    """A mail on hold, as far as the lines tell: the one about its release may be missing."""
+    note = Note("on_hold", {"since": time_of(event)})
+    return with_(story, verdict="held", evidence=event, note=note)
+
+
 def _rejected(story: Story, event: StoredEvent) -> Story:
     """A mail that was refused at its end."""
     recipient = event.get(RECIPIENT) or _announced(story)
@@ -243,8 +244,7 @@ def _not_taken(story: Story, refusal: Refusal) -> Story:
     """What was to be held or discarded, and has no queue ID."""
     if refusal.broken_off is not None:
         return with_(story, verdict="not_accepted", evidence=refusal.broken_off)
-    what = "held" if is_hold(refusal.event) else "discarded"
-    note = f"it was to be {what}, and no line tells whether it was taken"
+    note = Note("to_be_held" if is_hold(refusal.event) else "to_be_discarded")
     return with_(story, verdict="unknown", note=note)
 
 
@@ -273,10 +273,10 @@ def _notification(queue: Queue, reason: str) -> str | None:
 
 def _bounced(story: Story, queue: Queue) -> Story:
     notification = _notification(queue, "non-delivery")
-    note = ""
+    note = None
     if queue.notice_failed is not None and notification is None and queue.ended is None:
-        note = "it cannot be delivered; the sender could not be told yet, and the mail stays queued"
+        note = Note("sender_untold")
         return with_(story, verdict="pending", note=note, evidence=queue.notice_failed)
     if queue.sender == "" and notification is None:
-        note = "it cannot be delivered, and nobody is told: it is a notification itself"
+        note = Note("nobody_told")
     return with_(story, verdict="bounced", notification=notification, note=note)

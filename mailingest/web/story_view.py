@@ -86,7 +86,10 @@ class StoryView:
         return f"{time.astimezone(self.zone):%Y-%m-%d %H:%M:%S %Z}" if time is not None else ""
 
     def _note(self, story: Story) -> str:
-        return story.note if story.verdict == "unknown" and self.texts.language == "en" else ""
+        if story.note is None:
+            return ""
+        values = escaped(story.note.shown(self.time))
+        return self.texts(f"note_{story.note.code}", **values)
 
 
 def recipient_id(story: Story, key: bytes = b"") -> str:

@@ -5,7 +5,7 @@ import io
 import pty
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -18,6 +18,7 @@ from mailingest.commands.terminal import shows_colours
 from mailingest.escaping import escape_terminal
 from mailingest.trace.answer import line_of, story_to_json
 from mailingest.trace.history import with_history
+from mailingest.trace.notes import Note
 from mailingest.trace.story import Story, lines_of
 from tests.support.logs import stories_of
 
@@ -36,6 +37,12 @@ def story(reply: str = "Ok") -> Story:
 def text(shown: Story, *, colour: bool = False, lines: Sequence[str] = ()) -> str:
     zone = ZoneInfo("Europe/Berlin")
     return "\n".join(text_lines(shown, zone=zone, colour=colour, lines=lines))
+
+
+def test_a_note_stands_for_the_meaning_with_its_time_in_the_zone_of_the_reader() -> None:
+    since = datetime(2026, 11, 24, 10, tzinfo=UTC)
+    shown = text(replace(story(), verdict="held", note=Note("on_hold", {"since": since})))
+    assert "  meaning   on hold since 2026-11-24 11:00:00 CET; no later line says" in shown
 
 
 def test_the_verdict_comes_first_then_the_mail_then_the_proof() -> None:
@@ -125,7 +132,7 @@ def test_a_cell_is_never_a_formula(begin: str) -> None:
 
 @given(st.text())
 def test_json_escapes_what_is_hidden_and_stays_equivalent(raw: str) -> None:
-    one = replace(story(), note=raw)
+    one = replace(story(), note=Note("not_there", {"queue_id": raw}))
     line = json_line(one).decode()
     assert line[-1:] == "\n"
     assert line[:-1].isprintable()

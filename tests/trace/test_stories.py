@@ -6,6 +6,7 @@ import pytest
 
 from mailingest.trace.answer import KEYS, story_to_json
 from mailingest.trace.gathering import gather
+from mailingest.trace.notes import Note
 from mailingest.trace.stories import build_stories
 from tests.support.logs import events_of, stories_of, summary
 
@@ -293,7 +294,7 @@ def test_a_bounce_of_a_bounce() -> None:
 def test_of_a_notification_that_bounces_nobody_is_told() -> None:
     bounced = delivery("smtp", "bounced (550 no)", relay=REMOTE)
     [story] = stories_of(ACCEPTED.replace("ann@example.com", "") + bounced)
-    assert (story.verdict, story.note.partition(",")[0]) == ("bounced", "it cannot be delivered")
+    assert (story.verdict, story.note) == ("bounced", Note("nobody_told"))
 
 
 def test_every_recipient_has_its_own_verdict() -> None:
@@ -330,6 +331,15 @@ def test_a_requeued_mail_goes_on_under_its_new_queue_id() -> None:
     assert (story.verdict, [q.key.queue_id for q in story.queues]) == (
         "handed_over",
         ["AAAAAA1", "BBBBBB2"],
+    )
+
+
+def test_of_a_mail_on_hold_no_more_is_claimed_than_its_lines_say() -> None:
+    held = "24T10:00:09 mx1 postfix/postsuper: AAAAAA1: placed on hold\n"
+    [story] = stories_of(ACCEPTED + DEFERRED + held)
+    assert story.verdict == "held"
+    assert story_to_json(story)["note"] == (
+        "on hold since 2026-11-24T10:00:09.000Z; no later line says that it was released or deleted"
     )
 
 
@@ -405,7 +415,11 @@ def test_a_recipient_that_is_passed_over_is_not_called_pending() -> None:
 
 def test_a_mail_that_was_not_heard_of_for_long_is_pending_with_a_doubt() -> None:
     story = stories_of(ACCEPTED + DEFERRED + "26T10:00:00 mx1 postfix/qmgr: AAAAAA9: removed\n")[0]
-    assert (story.verdict, "postsuper" in story.note) == ("pending", True)
+    since = story.queues[0].last_line()
+    assert (story.verdict, story.note) == ("pending", Note("silent", {"since": since}))
+    assert str(story_to_json(story)["note"]).startswith(
+        "it should have been tried again, but no line tells of it since 2026-11-24T"
+    )
 
 
 @pytest.mark.parametrize("stage", ["DATA", "END-OF-MESSAGE"])

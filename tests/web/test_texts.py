@@ -1,10 +1,12 @@
 """The pages speak English and German."""
 
+import re
 from typing import get_args
 
 import pytest
 
 from mailingest.stores.gaps import GapCode
+from mailingest.trace.notes import TEXTS, NoteCode
 from mailingest.trace.story import Verdict
 from mailingest.web.texts import _TEXTS, Texts
 
@@ -21,6 +23,13 @@ def test_every_verdict_has_a_word_and_a_meaning(language: str) -> None:
 def test_every_reason_why_an_answer_is_not_whole_has_words(language: str) -> None:
     texts = Texts(language)
     assert all(texts(f"why_{code}") for code in get_args(GapCode))
+
+
+@pytest.mark.parametrize("code", get_args(NoteCode))
+def test_every_note_has_words_and_the_same_values_in_each_form(code: NoteCode) -> None:
+    forms = (TEXTS[code], *(Texts(language)(f"note_{code}") for language in ("en", "de")))
+    assert all(forms)
+    assert len({frozenset(re.findall(r"\{(\w+)\}", form)) for form in forms}) == 1
 
 
 def test_every_text_is_translated() -> None:
