@@ -393,8 +393,8 @@ messages = st.text(st.characters(codec="utf-8")).map(lambda text: text.strip(" \
 @given(
     # A word such as ALERT is a level.
     hostname=tokens.filter(lambda text: not is_level(text)),
-    # A comma may stand between host and tag.
-    program=tokens.filter(lambda text: not text.startswith(",")),
+    # A comma or a blank, of whatever script, may stand between host and tag.
+    program=tokens.filter(lambda text: not text.startswith(",") and not text[0].isspace()),
     procid=st.from_regex(r"\A[0-9]{1,7}\Z"),
     msg=messages.filter(
         lambda text: "message repeated " not in text and not text.startswith("\xef\xbb\xbf")
