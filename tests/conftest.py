@@ -1,13 +1,17 @@
 """The real servers of a test run: each is started once, in the order in which tests want them."""
 
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.remote import Producer
 
 from mailingest.logs.output import log_output
+from tests.support.schedule import Schedule, put_in_order
 from tests.support.servers import (
     KINDS,
     OPTIONAL_KINDS,
@@ -34,6 +38,22 @@ MAX_REQUEST = 262_144
 
 
 _SERVERS = pytest.StashKey[Servers]()
+_WANTED = pytest.StashKey[dict[Path, set[Kind]]]()
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Schedule | None:
+    """Workers take long modules first."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    config.option.loadscopereorder = False
+    return Schedule(config, log)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where workers share the tests; without workers, modules stay in random order."""
+    if hasattr(config, "workerinput"):
+        put_in_order(items)
 
 
 def pytest_report_header() -> str | None:
@@ -47,20 +67,21 @@ def search_servers(request: pytest.FixtureRequest) -> Iterator[Callable[[Kind], 
     """Gives the one server of a kind.
 
     Not a parametrised session fixture: tests come in random order, and pytest would start
-    and end a server at each change of the parameter.  While the first tests run, the servers of
-    later ones are started.
+    and end a server at each change of the parameter.  While the first tests of a module run, the
+    servers of later ones are started: those of other modules may be for another worker.
     """
     settings = {"http.max_content_length": f"{MAX_REQUEST}b"}
+    wanted: dict[Path, set[Kind]] = defaultdict(set)
+    for item in request.session.items:
+        if "search_servers" in getattr(item, "fixturenames", ()):
+            values = item.callspec.params.values() if hasattr(item, "callspec") else ()
+            wanted[item.path].update(value for value in values if isinstance(value, Kind))
+    stash = request.config.stash
     with ExitStack() as running:
         servers = Servers(running, lambda kind: SearchServer(kind, settings=settings))
-        for item in request.session.items:
-            if "search_servers" in getattr(item, "fixturenames", ()):
-                for value in item.callspec.params.values() if hasattr(item, "callspec") else ():
-                    if isinstance(value, Kind):
-                        servers.want(value)
-        request.config.stash[_SERVERS] = servers
+        stash[_SERVERS], stash[_WANTED] = servers, wanted
         yield servers.get
-        del request.config.stash[_SERVERS]
+        del stash[_SERVERS]
 
 
 @pytest.fixture(autouse=True)
@@ -74,6 +95,8 @@ def _log_goes_on() -> Iterator[None]:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Go on with starting servers, between two tests."""
     if (servers := item.config.stash.get(_SERVERS, None)) is not None:
+        for kind in item.config.stash[_WANTED].get(item.path, ()):
+            servers.want(kind)
         servers.go_on()
 
 
