@@ -1,5 +1,6 @@
 """Names that are known, in text: they are found in whatever form they stand, and masked; pure."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Final
 
@@ -10,6 +11,9 @@ from mailingest.web.readings import Reading, fold, readings
 _OF_SERVICES: Final = frozenset(
     {"mail", "mx", "smtp", "lmtp", "postfix", "dovecot", "localhost", "local", "virtual", "relay"}
 )
+
+# The shortest name has so many characters.
+_BEGINNING: Final = 2
 
 
 class KnownNames:
@@ -22,6 +26,11 @@ class KnownNames:
             for form in _forms(name)
             if len(form) > 1 and form not in _OF_SERVICES
         }
+        # A mail may name thousands, of whom a text names a few: beginnings are searched for.
+        lengths: dict[str, set[int]] = defaultdict(set)
+        for form in self._letters:
+            lengths[form[:_BEGINNING]].add(len(form))
+        self._lengths = dict(lengths)
 
     def masked(self, text: str) -> str:
         """The text with the first letter of each name in its place.
@@ -46,9 +55,23 @@ class KnownNames:
     def _spans(self, text: str) -> Iterator[tuple[int, int, str]]:
         """Where names stand; the end is negative, for the longest one to come first."""
         for reading in readings(text):
-            for form, letter in self._letters.items():
-                for start, end in _found(reading, form):
-                    yield start, -end, letter
+            for beginning, lengths in self._lengths.items():
+                for form, start, end in self._found(reading, beginning, lengths):
+                    yield start, -end, self._letters[form]
+
+    def _found(
+        self, reading: Reading, beginning: str, lengths: Iterable[int]
+    ) -> Iterator[tuple[str, int, int]]:
+        """The forms with a beginning, and where they stand in the text that is read."""
+        text = reading.text
+        start = text.find(beginning)
+        while start >= 0:
+            for length in lengths:
+                end = start + length
+                form = text[start:end]
+                if form in self._letters and end <= len(text) and _is_whole(text, start, end):
+                    yield (form, *reading.span(start, end))
+            start = text.find(beginning, start + 1)
 
 
 def first_letter(local: str) -> str:
@@ -69,15 +92,8 @@ def _forms(name: str) -> Iterator[str]:
         yield fold(octets.decode("latin-1"))
 
 
-def _found(reading: Reading, form: str) -> Iterator[tuple[int, int]]:
-    """Where a form stands in the text that is read."""
-    text = reading.text
-    start = text.find(form)
-    while start >= 0:
-        end = start + len(form)
-        is_whole = not (text[start - 1 : start].isalnum() and form[0].isalnum()) and not (
-            text[end : end + 1].isalnum() and form[-1].isalnum()
-        )
-        if is_whole:
-            yield reading.span(start, end)
-        start = text.find(form, start + 1)
+def _is_whole(text: str, start: int, end: int) -> bool:
+    """Whether no letter or digit is beside one of what stands there."""
+    return not (text[start - 1 : start].isalnum() and text[start].isalnum()) and not (
+        text[end : end + 1].isalnum() and text[end - 1].isalnum()
+    )

@@ -5,6 +5,7 @@ Of a local part its first letter is shown.  Domains, times, servers and replies 
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from mailingest.postfix.names import (
@@ -38,6 +39,8 @@ _NAMES: Final = (
     SASL_USERNAME,
     SASL_SENDER,
 )
+# Recipients of a mail have the same names in their lines.
+_MOST_MAILS: Final = 8
 # Each alternative takes time in proportion to the text: the first can begin at any quote and is
 # bounded, the second ends at the next bracket, the third only begins where a word does.
 _LOCAL_PART = re.compile(
@@ -153,9 +156,14 @@ def _addresses(story: Story, values: Mapping[str, Any]) -> set[str]:
     return found | {values[key] for key in _ADDRESSES if values[key]}
 
 
+@lru_cache(maxsize=_MOST_MAILS)
+def _known_names(addresses: frozenset[str]) -> KnownNames:
+    return KnownNames(addresses)
+
+
 def _masked_object(values: Mapping[str, Any], addresses: Iterable[str]) -> dict[str, Any]:
     """An object for scripts with these addresses masked, and all that looks like one."""
-    names = KnownNames(addresses)
+    names = _known_names(frozenset(addresses))
 
     def masked(text: str) -> str:
         return mask(names.masked(text))

@@ -229,3 +229,18 @@ def strings(value: object) -> list[str]:
     if isinstance(value, list):
         return [text for one in value for text in strings(one)]
     return [value] if isinstance(value, str) else []
+
+
+def test_of_names_with_one_beginning_each_is_found_where_it_stands() -> None:
+    known = KnownNames(["ann@example.net", "annabelle@example.net", "anna@example.net"])
+    for text in ("ann", "anna", "annabelle", "x ann", "annabelle ann anna"):
+        assert known.masked(text) == " ".join(
+            "x" if word == "x" else "a***" for word in text.split()
+        )
+    assert known.masked("annab annabell anne") == "annab annabell anne"
+
+
+def test_thousands_of_names_are_found_among_one_another() -> None:
+    names = [f"user{number}" for number in range(3000)]
+    known = KnownNames(f"{name}@example.net" for name in names)
+    assert known.masked("user7, user2999; user3000 xuser7") == "u***, u***; user3000 xuser7"

@@ -97,7 +97,7 @@ async def test_a_result_leads_to_the_whole_mail_of_all_types(page: Page) -> None
     [link] = re.findall(r'href="(mail\?[^"]+)"', html)
     status, mail = await page.get(link.replace("&amp;", "&"))
     assert status == 200
-    assert '<dt>Type</dt><dd dir="ltr">mail › mbox</dd>' in mail
+    assert '<dt>Type</dt><dd><span dir="ltr">mail › mbox</span></dd>' in mail
 
 
 async def test_the_overview_counts_all_types_or_the_chosen_one(page: Page) -> None:
