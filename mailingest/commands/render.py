@@ -1,20 +1,15 @@
-"""Stories -> text for people, lines of JSON and CSV.
+"""Stories -> text for people.
 
-Log content is untrusted: control characters and bidirectional controls are shown as escapes, and
-no cell is a formula to a spreadsheet.
+Log content is untrusted: control characters and bidirectional controls are shown as escapes.
 """
 
-import csv
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, tzinfo
-from typing import Any, TextIO
-
-import orjson
+from typing import Any
 
 from mailingest.commands.terminal import hanging
-from mailingest.escaping import escape_terminal, escape_terminal_json
-from mailingest.stores.gaps import Gap, wholeness
-from mailingest.trace.answer import KEYS, line_of, story_to_json
+from mailingest.escaping import escape_terminal
+from mailingest.trace.answer import line_of, story_to_json
 from mailingest.trace.explanations import Explanations
 from mailingest.trace.story import Story
 
@@ -55,36 +50,6 @@ _COLOURS = {
     "unknown": "35",
 }
 _RED = "31"
-# A cell that begins like this is a formula to spreadsheets; Japanese ones take wide characters.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
-
-
-def json_line(story: Story, why: Sequence[Gap] = (), **more: Any) -> bytes:
-    """The JSON object of a story as one line, in which all that is not printable is escaped.
-
-    ``why`` the answer is not whole, as far as that is known.  Keys may be added.
-    """
-    return _json({**story_to_json(story), **wholeness(why), **more})
-
-
-def json_of_nothing(why: Sequence[Gap]) -> bytes:
-    """The line that says that the answer is not whole, and no more: there is no verdict."""
-    return _json({**dict.fromkeys(KEYS), **wholeness(why)})
-
-
-def _json(values: Mapping[str, Any]) -> bytes:
-    return f"{escape_terminal_json(orjson.dumps(values))}\n".encode()
-
-
-def write_csv(stories: Iterable[Story], out: TextIO, *, with_names: bool = True) -> None:
-    """All but the proof as comma-separated values, with a header line of names (RFC 4180)."""
-    names = [key for key in KEYS if key != "proof"]
-    writer = csv.writer(out, lineterminator="\n")
-    if with_names:
-        writer.writerow(names)
-    for story in stories:
-        row = story_to_json(story)
-        writer.writerow([_cell(row[name]) for name in names])
 
 
 def text_lines(
@@ -232,17 +197,3 @@ def _painter(colour: bool) -> Callable[[str, str], str]:
     if not colour:
         return lambda text, code: text
     return lambda text, code: f"\x1b[{code}m{text}\x1b[0m"
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, list):
-        value = " > ".join(
-            one if isinstance(one, str) else f"{one['host']} {one['instance']} {one['queue_id']}"
-            for one in value
-        )
-    elif isinstance(value, dict):
-        value = "/".join(f"{part:g}" for part in list(value.values())[1:])
-    text = escape_terminal(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text

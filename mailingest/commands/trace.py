@@ -11,13 +11,7 @@ from typing import Literal, NoReturn
 
 from mailingest.commands.log_copy import copied
 from mailingest.commands.progress import SearchProgress
-from mailingest.commands.render import (
-    json_line,
-    json_of_nothing,
-    short_line,
-    text_lines,
-    write_csv,
-)
+from mailingest.commands.render import short_line, text_lines
 from mailingest.commands.terminal import shows_colours, width_of
 from mailingest.config import Settings, load_zone
 from mailingest.errors import StoreUnavailable
@@ -29,6 +23,7 @@ from mailingest.stores.protocol import Progress, Reader, Span
 from mailingest.trace.answer import line_of
 from mailingest.trace.engine import TraceResult, find_stories, trace
 from mailingest.trace.explanations import Explanations
+from mailingest.trace.exporting import json_line, json_of_nothing, write_csv
 from mailingest.trace.follow import Follower
 from mailingest.trace.questions import Question, read_criteria
 from mailingest.trace.story import Story, by_mail, lines_of

@@ -1,22 +1,30 @@
-"""Whose mail a story is about: the sender, the client and the login.
+"""Whose mail a story is about: the sender, the client and the login; and its subject.
 
 Pure.  The queue ID that the mail came in under tells best.  What it lacks, since a line is missing
 or another system took the mail first, is known of a later one, of a filter's line or of a refusal.
 The client of a later queue ID is a host of the mail's own way, and so none that gave it in.
 """
 
+import re
 from collections.abc import Iterator
+from email.errors import HeaderParseError
+from email.header import decode_header, make_header
 from itertools import chain
+from typing import Final
 
 from mailingest.postfix.names import (
     CLIENT_HOSTNAME,
     CLIENT_IP,
+    MESSAGE,
     PROGRAM_KIND,
     SENDER,
 )
 from mailingest.stores.events import StoredEvent
 from mailingest.trace.lines import Client, Login
 from mailingest.trace.story import Story
+
+# What cleanup(8) writes of a header that header_checks(5) have a rule for; the client is the last.
+_SUBJECT: Final = re.compile(r"header subject:(?P<text>.*?)(?: from \S+)?", re.IGNORECASE)
 
 
 def sender_of(story: Story) -> str | None:
@@ -56,6 +64,19 @@ def login_of(story: Story) -> Login | None:
     if story.refusal is not None:
         logins.append(story.refusal.login)
     return next((login for login in logins if login is not None), None)
+
+
+def subject_of(story: Story) -> str | None:
+    """The subject, if header_checks(5) log it; of encoded words (RFC 2047), what they stand for."""
+    for value in values_in(story, MESSAGE):
+        found = _SUBJECT.fullmatch(str(value))
+        if found is not None:
+            text = found["text"].strip()
+            try:
+                return str(make_header(decode_header(text)))
+            except (HeaderParseError, LookupError, ValueError):
+                return text
+    return None
 
 
 def values_in(story: Story, *names: str) -> Iterator[object]:

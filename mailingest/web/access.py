@@ -16,7 +16,7 @@ from mailingest.web.logins import Logins, mark_device, too_many, unauthorized
 from mailingest.web.rate_limit import RateLimit
 from mailingest.web.users import Users
 
-# Everything comes from this server; the pictures are part of the pages.
+# Everything comes from this server, in files of its own; the pictures are part of the pages.
 HEADERS: Final[Mapping[str, str]] = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "

@@ -1,6 +1,6 @@
 """The store as the pages ask it: questions are logged, and names masked where that is set."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import tzinfo
@@ -10,15 +10,16 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from mailingest.errors import StoreUnavailable
 from mailingest.logs.logger import log
 from mailingest.stores.counts import Counts, TimeBuckets
 from mailingest.stores.criteria import Criteria
-from mailingest.stores.gaps import TIMED_OUT, Gap, merged, summed
+from mailingest.stores.gaps import TIMED_OUT, Gap, is_ended, merged, summed
 from mailingest.stores.protocol import CountingReader, Span
 from mailingest.stores.threads import in_thread
 from mailingest.trace.answer import story_to_json
 from mailingest.trace.domain_search import counts_of
-from mailingest.trace.engine import Backlog, TraceResult, trace
+from mailingest.trace.engine import Backlog, TraceResult, lost, trace
 from mailingest.trace.explanations import Explanations
 from mailingest.trace.mails import mail_to_json
 from mailingest.trace.paging import Page, Paging, trace_page
@@ -41,6 +42,10 @@ from mailingest.web.turns import Busy, Turns
 
 # A page shows fewer mails; of one to a thousand recipients there are some ten thousand.
 _MOST_LINES: Final = 50_000
+# Of all mails, so many are held at a time.
+_AT_A_TIME: Final = 250
+# No name of a user has it.
+_FOR_ALL: Final = "\0for all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,22 +110,54 @@ class Answers:
         Raises QuestionError for a cursor that is not one of this question.
         """
         _log_question(request)
-        shown = partial(is_shown, criteria) if self.is_masked else None
         async with self._asked(request, only) as store:
-            page = await trace_page(
-                store,
-                criteria,
-                paging,
-                is_shown=shown,
-                visibility=request.get(VISIBILITY),
-                backlog=self.backlog,
-                most_events=_MOST_LINES,
-                apart=in_thread,
-            )
+            page = await self._page(request, store, criteria, paging)
         _log_gaps(page.result.gaps)
+        return page
+
+    async def every(
+        self, request: web.Request, criteria: Criteria, *, only: str = ""
+    ) -> AsyncGenerator[TraceResult, None]:
+        """All stories that meet the criteria and that the reader may see, some at a time.
+
+        The oldest come first; each result has the gaps so far.  It takes as long as it takes, and
+        is in the way of no question but another one for all.
+        """
+        _log_question(request)
+        reader = self._reader(only)
+        paging: Paging | None = Paging(_AT_A_TIME, oldest_first=True)
+        gaps: list[Gap] = []
+        async with self._turn(f"{_user(request)}{_FOR_ALL}"):
+            while paging is not None:
+                try:
+                    page = await self._page(request, reader, criteria, paging)
+                except StoreUnavailable as error:
+                    if paging.cursor is None:
+                        raise
+                    page = Page([], TraceResult([], None, is_cut=False, gaps=[lost(error)]))
+                gaps = merged(gaps, page.result.gaps)
+                yield replace(page.result, is_cut=False, gaps=gaps)
+                is_on = page.after is not None and not is_ended(gaps)
+                paging = replace(paging, cursor=page.after) if is_on else None
+        _log_gaps(gaps)
+
+    async def _page(
+        self, request: web.Request, store: CountingReader, criteria: Criteria, paging: Paging
+    ) -> Page:
+        """A page, of what the reader may see."""
+        page = await trace_page(
+            store,
+            criteria,
+            paging,
+            is_shown=partial(is_shown, criteria) if self.is_masked else None,
+            visibility=request.get(VISIBILITY),
+            backlog=self.backlog,
+            most_events=_MOST_LINES,
+            apart=in_thread,
+        )
         if self.is_masked and is_about_parts(criteria):
             # Their number would tell which parts of names there are.
-            page = replace(page, result=replace(page.result, unmatched=()))
+            return replace(page, result=replace(page.result, unmatched=()))
         return page
 
     async def counts(
@@ -144,23 +181,37 @@ class Answers:
     @asynccontextmanager
     async def _asked(self, request: web.Request, only: str) -> AsyncIterator[TimedReader]:
         """The store, for one question of a user."""
+        reader = self._reader(only)
+        async with self._turn(_user(request)):
+            yield TimedReader(reader, self.seconds)
+
+    def _reader(self, only: str) -> CountingReader:
         if only and only not in self.by_type:
             raise invalid("unknown_type", types=", ".join(self.by_type))
-        reader = self.by_type[only] if only else self.store
+        return self.by_type[only] if only else self.store
+
+    @asynccontextmanager
+    async def _turn(self, user: str) -> AsyncIterator[None]:
         try:
-            async with self.turns.turn(request[USER] or request.remote or ""):
-                yield TimedReader(reader, self.seconds)
+            async with self.turns.turn(user):
+                yield
         except Busy:
             raise Refused(503, "error_busy") from None
 
-    def view(self, texts: Texts) -> StoryView:
-        """Stories as a reader may see them."""
-        return StoryView(texts, self.zone, self._to_json, self._link_key if self.is_masked else b"")
+    def view(self, texts: Texts, zone: tzinfo | None = None) -> StoryView:
+        """Stories as a reader may see them; the zone is the server's if it is None."""
+        return StoryView(
+            texts,
+            zone or self.zone,
+            self.to_json,
+            self._link_key if self.is_masked else b"",
+            shows_subjects=not self.is_masked,
+        )
 
-    def mail_view(self, texts: Texts) -> MailView:
+    def mail_view(self, texts: Texts, zone: tzinfo | None = None) -> MailView:
         """A mail as a reader may see it."""
         to_json = mail_to_masked_json if self.is_masked else mail_to_json
-        return MailView(self.view(texts), to_json, self.explanations)
+        return MailView(self.view(texts, zone), to_json, self.explanations)
 
     def status(self, result: TraceResult, nothing: int = 200) -> int:
         """The status of a page and of its JSON; ``nothing`` if it is certain that there is none."""
@@ -170,7 +221,7 @@ class Answers:
         """A result for scripts."""
         return {
             "types": self.asked(only),
-            "mails": [self._to_json(story) for story in result.stories],
+            "mails": [self.to_json(story) for story in result.stories],
             **wholeness_for_reader(result.why, Texts("en")),
             "logs_first": result.span.first if result.span else None,
             "logs_last": result.span.last if result.span else None,
@@ -186,8 +237,14 @@ class Answers:
         return mask if self.is_masked else str
 
     @property
-    def _to_json(self) -> Callable[[Story], dict[str, Any]]:
+    def to_json(self) -> Callable[[Story], dict[str, Any]]:
+        """Makes the object of a story, with what the reader may see."""
         return story_to_masked_json if self.is_masked else story_to_json
+
+
+def _user(request: web.Request) -> str:
+    """Whose turn it is: a user, or an address if nobody has to log in."""
+    return request[USER] or request.remote or ""
 
 
 def _log_gaps(gaps: Sequence[Gap]) -> None:

@@ -13,7 +13,8 @@ from mailingest.web.access import Access, AccessControl
 from mailingest.web.answers import Answers
 from mailingest.web.mail_page import MailPage
 from mailingest.web.overview_page import OverviewPage
-from mailingest.web.pages import Pages, copy_script, style
+from mailingest.web.pages import Pages, copy_script, search_script, style
+from mailingest.web.search_export import SearchExport
 from mailingest.web.search_page import SearchPage
 from mailingest.web.turns import Turns
 
@@ -46,10 +47,14 @@ def application(
     search, mail, overview = (page(answers, pages) for page in (SearchPage, MailPage, OverviewPage))
     app.router.add_get("/", search.html)
     app.router.add_get("/search.json", search.json)
+    export = SearchExport(answers)
+    app.router.add_get("/search.csv", export.csv)
+    app.router.add_get("/search.jsonl", export.json_lines)
     app.router.add_get("/mail", mail.html)
     app.router.add_get("/mail.json", mail.json)
     app.router.add_get("/overview", overview.html)
     app.router.add_get("/overview.json", overview.json)
     app.router.add_get("/static/style.css", style)
     app.router.add_get("/static/copy.js", copy_script)
+    app.router.add_get("/static/search.js", search_script)
     return app

@@ -14,7 +14,7 @@ from mailingest.trace.story import Story
 from mailingest.web.answers import Answers
 from mailingest.web.mail_view import Selection
 from mailingest.web.pages import UNANSWERED, Pages, explain, json_response, texts_of
-from mailingest.web.questions import LONGEST_VALUE
+from mailingest.web.questions import LONGEST_VALUE, asked_before, zone_of
 from mailingest.web.timeline import HEIGHT
 
 _AROUND: Final = timedelta(seconds=1)
@@ -54,8 +54,8 @@ class MailPage:
     async def html(self, request: web.Request) -> web.Response:
         """All about a mail: what its recipients have in common, and what became of it for each."""
         result = await self._answer(request)
-        texts = texts_of(request)
-        view, mail_view = self._answers.view(texts), self._answers.mail_view(texts)
+        texts, zone = texts_of(request), zone_of(request.query, self._answers.zone)
+        view, mail_view = self._answers.view(texts, zone), self._answers.mail_view(texts, zone)
         until = result.span.last if result.span else None
         selection = Selection.of(request.query)
         mails = mails_of(result.stories)
@@ -66,6 +66,7 @@ class MailPage:
             "queue_id": request.query.get("queue_id", "")[:LONGEST_VALUE],
             "warnings": view.warnings(result),
             "remark": " ".join(view.remarks(result, Criteria())),
+            "back": asked_before(request.query),
             "json_link": "mail.json?" + urlencode(dict(request.query)),
         }
         return self._pages.page("mail.html", request, page, self._answers.status(result, 404))
@@ -104,7 +105,7 @@ def _read_target(request: web.Request) -> _Target:
     if (
         is_incomplete
         or at.tzinfo is None
-        or any(len(one) > LONGEST_VALUE for one in query.values())
+        or any(len(one) > LONGEST_VALUE for name, one in query.items() if name != "back")
     ):
         raise web.HTTPBadRequest
     return _Target(criteria, at, host, queue_id, line)

@@ -1,6 +1,7 @@
 """Templates and values -> responses, in the language of whoever asks."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Coroutine, Mapping
 from importlib.resources import files
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -12,14 +13,19 @@ from aiohttp import web
 from mailingest.errors import MailingestError, QuestionError, StoreUnavailable, UsageError
 from mailingest.logs.logger import log
 from mailingest.stores.gaps import Gap, wholeness
+from mailingest.web.access import HEADERS
 from mailingest.web.languages import preferred_language
 from mailingest.web.texts import LANGUAGES, Texts
 
 # The errors that have texts of their own.
 _EXPLAINED: Final = frozenset({401, 404, 405, 429, 500, 503})
+# Seconds after which a reader wants to know that something is being done.
+_SOON: Final = 1.0
+_ANSWER: Final = "<!-- answer -->"
 _STATIC: Final = files("mailingest.web").joinpath("static")
 _STYLE: Final = _STATIC.joinpath("style.css").read_text("utf-8")
 _COPY: Final = _STATIC.joinpath("copy.js").read_text("utf-8")
+_SEARCH: Final = _STATIC.joinpath("search.js").read_text("utf-8")
 
 UNANSWERED: Final = (StoreUnavailable, UsageError)
 """What reading a question and asking a store raise; see `explain`."""
@@ -57,16 +63,66 @@ class Pages:
         self, name: str, request: web.Request, values: Mapping[str, Any], status: int = 200
     ) -> web.Response:
         """The page of a template."""
+        html = self._of_request(name, request, values)
+        return web.Response(text=html, content_type="text/html", status=status)
+
+    async def gradual(
+        self,
+        name: str,
+        request: web.Request,
+        values: Mapping[str, Any],
+        answer: Coroutine[Any, Any, tuple[dict[str, Any], int]],
+    ) -> web.StreamResponse:
+        """The page of a template, its beginning before the answer if that takes long.
+
+        The answer is what is filled in besides, and a status, which is 200 for one that takes long.
+        The template has the comment `_ANSWER` where its beginning ends, which has ``is_searching``
+        then.
+        """
+        task = asyncio.create_task(answer)
+        try:
+            async with asyncio.timeout(_SOON if request.method == "GET" else None):
+                more, status = await asyncio.shield(task)
+        except TimeoutError:
+            return await self._in_two_parts(name, request, values, task)
+        except asyncio.CancelledError:
+            task.cancel()
+            raise
+        return self.page(name, request, {**values, **more}, status)
+
+    async def _in_two_parts(
+        self,
+        name: str,
+        request: web.Request,
+        values: Mapping[str, Any],
+        task: asyncio.Task[tuple[dict[str, Any], int]],
+    ) -> web.StreamResponse:
+        response = web.StreamResponse(headers=HEADERS)
+        response.content_type, response.charset = "text/html", "utf-8"
+        try:
+            await response.prepare(request)
+            begin = self._of_request(name, request, {**values, "is_searching": True})
+            await response.write(begin.partition(_ANSWER)[0].encode())
+            try:
+                more, _ = await task
+            except Exception:
+                log.exception("fault of mailingest itself", path=request.path)
+                more = {"error": texts_of(request)("error_500")}
+            whole = self._of_request(name, request, {**values, **more})
+            await response.write(whole.partition(_ANSWER)[2].encode())
+            await response.write_eof()
+        except ConnectionError:
+            log.info("a page was not taken to its end", path=request.path)
+        finally:
+            task.cancel()
+        return response
+
+    def _of_request(self, name: str, request: web.Request, values: Mapping[str, Any]) -> str:
         texts = texts_of(request)
-        query = {**request.query, "lang": texts.other}
-        return self._rendered(
-            name,
-            status,
-            texts=texts,
-            root="",
-            other_language=f"{request.path.lstrip('/')}?{urlencode(query)}",
-            **values,
-        )
+        pairs = [(key, value) for key, value in request.query.items() if key != "lang"]
+        query = urlencode([*pairs, ("lang", texts.other)])
+        path = request.path.lstrip("/")
+        return self._html(name, texts=texts, root="", other_language=f"{path}?{query}", **values)
 
     def refusal(self, request: web.Request, status: int, name: str = "") -> web.Response:
         """A page that says why there is none, with a way back; JSON where JSON was asked for.
@@ -89,8 +145,11 @@ class Pages:
         )
 
     def _rendered(self, name: str, status: int, **values: Any) -> web.Response:
-        html = self._templates.get_template(name).render(page=name, **values)
+        html = self._html(name, **values)
         return web.Response(text=html, content_type="text/html", status=status)
+
+    def _html(self, name: str, **values: Any) -> str:
+        return self._templates.get_template(name).render(page=name, **values)
 
 
 def texts_of(request: web.Request) -> Texts:
@@ -124,3 +183,8 @@ async def style(_: web.Request) -> web.Response:
 async def copy_script(_: web.Request) -> web.Response:
     """The script of a mail's page: buttons that copy."""
     return web.Response(text=_COPY, content_type="text/javascript")
+
+
+async def search_script(_: web.Request) -> web.Response:
+    """The script of the search form, which makes it more convenient."""
+    return web.Response(text=_SEARCH, content_type="text/javascript")

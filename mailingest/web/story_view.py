@@ -11,8 +11,10 @@ from mailingest.escaping import escape_terminal
 from mailingest.stores.criteria import Criteria
 from mailingest.trace.answer import iso
 from mailingest.trace.engine import TraceResult
+from mailingest.trace.origin import subject_of
 from mailingest.trace.story import Story
 from mailingest.web.gaps import for_reader
+from mailingest.web.numbers import size
 from mailingest.web.texts import Texts
 from mailingest.web.timeline import KINDS, Timeline, timeline
 
@@ -25,6 +27,7 @@ class StoryView:
     zone: tzinfo
     to_json: Callable[[Story], dict[str, Any]]
     link_key: bytes = b""
+    shows_subjects: bool = True
 
     def row(self, story: Story) -> dict[str, Any]:
         """A story for a template; the control characters of every text are escaped."""
@@ -43,6 +46,10 @@ class StoryView:
             "sender": self.texts("bounce_sender")
             if sender == ""
             else sender or self.texts("sender_unknown"),
+            "subject": escape_terminal(subject_of(story) or "") if self.shows_subjects else "",
+            "came": self.time(story.received_at or story.decided_at, zone=""),
+            "shown_size": size(values["size"]) if values["size"] is not None else "",
+            "server": (values["relay"] or "").partition("[")[0],
             "received_at": self.time(story.received_at),
             "decided_at": self.time(story.decided_at),
             "iso": iso(story.decided_at or story.received_at),
@@ -69,8 +76,13 @@ class StoryView:
             return [self.texts("no_logs")]
         is_before = criteria.until is not None and criteria.until <= span.first
         is_after = criteria.since is not None and criteria.since > span.last
-        key = "no_logs_then" if is_before or is_after else "nothing"
-        return [self.texts(key, first=first, last=last)]
+        if is_before or is_after:
+            return [self.texts("no_logs_then", first=first, last=last)]
+        if criteria.since is None and criteria.until is None:
+            return [self.texts("nothing", first=first, last=last)]
+        since = self.time(criteria.since or span.first)
+        until = self.time(criteria.until or span.last)
+        return [self.texts("nothing_then", since=since, until=until, first=first, last=last)]
 
     def warnings(self, result: TraceResult) -> list[str]:
         """Why a result is not whole, and that a mail which is not found may be there all the same.
@@ -81,9 +93,12 @@ class StoryView:
         texts = [gap.text for gap in for_reader(why, self.texts)]
         return texts if result.stories or not texts else [self.texts("nothing_read"), *texts]
 
-    def time(self, time: datetime | None) -> str:
-        """A time for people."""
-        return f"{time.astimezone(self.zone):%Y-%m-%d %H:%M:%S %Z}" if time is not None else ""
+    def time(self, time: datetime | None, zone: str = " %Z") -> str:
+        """A time for people; without ``zone`` where it is said beside it."""
+        if time is None:
+            return ""
+        day = "%d.%m.%Y" if self.texts.language == "de" else "%Y-%m-%d"
+        return f"{time.astimezone(self.zone):{day} %H:%M:%S{zone}}"
 
     def _note(self, story: Story) -> str:
         if story.note is None:

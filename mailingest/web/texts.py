@@ -14,7 +14,10 @@ _TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "from": ("Sender", "Absender"),
     "from_hint": ("Address, @domain, part of it, or <>", "Adresse, @Domain, ein Teil oder <>"),
     "since": ("From (time)", "Von (Zeit)"),
-    "since_hint": ("2d, yesterday, 15:40, 2026-11-24", "2d, yesterday, 15:40, 2026-11-24"),
+    "since_hint": (
+        "2d, yesterday, 15:40, 2026-11-24",
+        "3 Tage, gestern, 15:40, 24.11.2026 15:40",
+    ),
     "until": ("Until (time)", "Bis (Zeit)"),
     "more": ("More criteria", "Weitere Kriterien"),
     "queue_id": ("Queue ID (ours or the other server's)", "Queue-ID (unsere oder die andere)"),
@@ -34,10 +37,57 @@ _TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "search": ("Search", "Suchen"),
     "results": ("Results", "Ergebnisse"),
     "not_shown": ("Other recipients: {count}", "Andere Empfänger: {count}"),
-    "found": ("{count} found, newest first", "{count} gefunden, neueste zuerst"),
+    "found": ("{count} found", "{count} gefunden"),
+    "range_of": ("{first}–{last} of {total}", "{first}–{last} von {total}"),
+    "range_of_more": ("{first}–{last} of more", "{first}–{last} von mehr"),
+    "range_so_far": ("{first}–{last} so far", "bisher {first}–{last}"),
+    "searched": ("Searched: {since} to {until}.", "Durchsucht: {since} bis {until}."),
+    "searched_back_to": (
+        "So far only back to {time}; older mails were not looked for yet.",
+        "Bisher nur zurück bis {time}; nach älteren Mails wurde noch nicht gesucht.",
+    ),
+    "searched_up_to": (
+        "So far only up to {time}; newer mails were not looked for yet.",
+        "Bisher nur bis {time}; nach neueren Mails wurde noch nicht gesucht.",
+    ),
+    "go_on": ("Go on searching from there", "Von dort weitersuchen"),
+    "searching": (
+        "Searching. It may take a while; what is found appears here.",
+        "Die Suche läuft. Es kann etwas dauern; was gefunden wird, erscheint hier.",
+    ),
+    "not_all": ("There may be more mails: {why}", "Es kann mehr Mails geben: {why}"),
+    "now": ("now", "jetzt"),
+    "span_1h": ("1 hour", "1 Stunde"),
+    "span_2d": ("2 days", "2 Tage"),
+    "any_time": ("any time", "beliebig"),
+    "when": ("Time", "Zeit"),
+    "exact_time": ("From, until", "Von, bis"),
+    "or_pick": ("or pick", "oder wählen"),
+    "times_in": ("Times are in the zone {zone}.", "Zeiten gelten in der Zone {zone}."),
+    "other_times": ("Search another time", "Andere Zeit durchsuchen"),
+    "pages_of_list": ("Pages of the list", "Seiten der Liste"),
+    "first_page": ("First page", "Erste Seite"),
+    "previous_page": ("Previous page", "Vorige Seite"),
+    "next_page": ("Next page", "Nächste Seite"),
+    "order_newest": ("newest first", "neueste zuerst"),
+    "order_oldest": ("oldest first", "älteste zuerst"),
+    "order": ("Order", "Reihenfolge"),
+    "page_as_json": ("this page as JSON", "diese Seite als JSON"),
+    "all_as": ("All as", "Alle als"),
+    "host": ("Mail server (host)", "Mailserver (Host)"),
+    "subject": ("Subject", "Betreff"),
+    "recent": ("Recent questions", "Letzte Fragen"),
+    "recent_here": ("They are kept in this browser only.", "Sie bleiben nur in diesem Browser."),
+    "forget": ("Forget them", "Vergessen"),
     "nothing": (
         "No such mail. The logs reach from {first} to {last}.",
         "Keine solche Mail. Die Logs reichen von {first} bis {last}.",
+    ),
+    "nothing_then": (
+        "No such mail from {since} until {until}. Other times were not searched: the logs reach "
+        "from {first} to {last}.",
+        "Keine solche Mail von {since} bis {until}. Andere Zeiten wurden nicht durchsucht: die "
+        "Logs reichen von {first} bis {last}.",
     ),
     "nothing_read": (
         "Not found in what could be read and understood.",
@@ -158,7 +208,8 @@ _TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "invalid_time": (
         "“{text}” is not a valid time. Write it as one of {forms}.",
-        "„{text}“ ist keine gültige Zeit. Möglich sind {forms}.",
+        "„{text}“ ist keine gültige Zeit. Möglich sind 30m, 12 Stunden, 7 Tage, heute, gestern, "
+        "15:40, 24.11.2026, 24.11.2026 15:40.",
     ),
     "invalid_order": (
         "The end has to be later than the beginning.",
@@ -169,6 +220,14 @@ _TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         "Diese Seite der Liste gehört nicht zur Frage. Bitte neu suchen.",
     ),
     "unknown_verdict": ("There is no verdict “{text}”.", "Es gibt kein Ergebnis „{text}“."),
+    "invalid_zone": (
+        "“{text}” is not a time zone. Write it as Europe/Berlin or UTC.",
+        "„{text}“ ist keine Zeitzone. Möglich sind zum Beispiel Europe/Berlin oder UTC.",
+    ),
+    "unknown_order": (
+        "The order must be one of {orders}.",
+        "Die Reihenfolge muss eine von {orders} sein.",
+    ),
     "unknown_span": (
         "The span must be one of {spans}.",
         "Der Zeitraum muss einer von {spans} sein.",

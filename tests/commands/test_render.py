@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailingest.commands.render import json_line, short_line, text_lines, write_csv
+from mailingest.commands.render import short_line, text_lines
 from mailingest.commands.terminal import shows_colours
 from mailingest.escaping import escape_terminal
 from mailingest.trace.answer import line_of, story_to_json
+from mailingest.trace.exporting import json_line, write_csv
 from mailingest.trace.history import with_history
 from mailingest.trace.notes import Note
 from mailingest.trace.story import Story, lines_of

@@ -93,7 +93,7 @@ def access(seconds: float) -> Access:
 
 # Half of the time is for finding, which a busy machine needs for what takes milliseconds elsewhere.
 @pytest.mark.parametrize(
-    ("holds", "seconds", "mails"), [("span", 0.2, 0), ("find", 0.2, 0), ("of_mails", 8.0, 15)]
+    ("holds", "seconds", "mails"), [("span", 0.2, 0), ("find", 0.2, 0), ("of_mails", 8.0, 1)]
 )
 async def test_an_answer_that_is_not_whole_says_so(
     store: Held, holds: str, seconds: float, mails: int
@@ -177,7 +177,7 @@ async def test_a_user_s_questions_wait_for_a_time_and_in_a_short_queue(store: He
     store.holds = "find"
     async for page in serving.served(store, access(3.0)):
         answers = await asyncio.gather(
-            *(page.get("?to=bob@example.net", headers=user("ann")) for _ in range(20))
+            *(page.get("search.json?to=bob@example.net", headers=user("ann")) for _ in range(20))
         )
         statuses = [status for status, _ in answers]
         assert set(statuses) == {504, 503}

@@ -1,0 +1,104 @@
+"""A page of found mails -> what the template of the search shows: rows, numbers and links; pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from typing import Any
+from urllib.parse import urlencode
+
+from mailingest.stores.criteria import Criteria
+from mailingest.trace.cursor import Cursor
+from mailingest.trace.paging import Page
+from mailingest.web.numbers import number
+from mailingest.web.questions import ORDERS, QUICK_SPANS, form_query
+from mailingest.web.story_view import StoryView
+from mailingest.web.texts import Texts
+
+
+@dataclass(frozen=True, slots=True)
+class SearchList:
+    """The list for one question; ``form`` is what was asked, ``page_text`` the cursor of the page.
+
+    ``has_back``: links to mails take the question along, for the way back.
+    """
+
+    texts: Texts
+    view: StoryView
+    form: Mapping[str, str]
+    page_text: str
+    has_back: bool
+
+    def values(self, page: Page, criteria: Criteria) -> dict[str, Any]:
+        """What the template fills in."""
+        rows = [self._row(self.view.row(story)) for story in page.stories]
+        return {
+            "rows": rows,
+            "has_subjects": any(row["subject"] for row in rows),
+            "count": self._count(page),
+            "searched": self._searched(page, criteria),
+            "cut": self._cut(page),
+            "on_link": self._page(page.after) if page.searched is not None else "",
+            "before_link": self._page(page.before),
+            "after_link": self._page(page.after) if page.searched is None else "",
+            "first_link": self._link() if self.page_text else "",
+            "orders": [(one, self._link(order=one)) for one in ORDERS],
+            "order": self.form["order"] or ORDERS[0],
+            "spans": [(one, self._link(**_only(span=one))) for one in (*QUICK_SPANS, "")],
+            "csv_link": "search.csv?" + form_query(self.form),
+            "jsonl_link": "search.jsonl?" + form_query(self.form),
+        }
+
+    def _row(self, row: dict[str, Any]) -> dict[str, Any]:
+        link = row["link"]
+        if not link:
+            return row
+        manner = {"lang": self.texts.language, "tz": self.form["tz"]}
+        if self.has_back:
+            manner["back"] = form_query(self.form, page=self.page_text)
+        more = urlencode({name: value for name, value in manner.items() if value})
+        return {**row, "link": f"{link}&{more}"}
+
+    def _count(self, page: Page) -> str:
+        count = len(page.stories)
+        if not count:
+            return ""
+        first, last = number(page.skipped + 1), number(page.skipped + count)
+        if page.total is None:
+            more = "range_so_far" if page.searched is not None else "range_of_more"
+            return self.texts(more, first=first, last=last)
+        if page.total == count:
+            return self.texts("found", count=number(count))
+        return self.texts("range_of", first=first, last=last, total=number(page.total))
+
+    def _searched(self, page: Page, criteria: Criteria) -> str:
+        """The time that the list is about, with its zone."""
+        span = page.result.span
+        if span is None:
+            return ""
+        since = self.view.time(criteria.since or span.first)
+        until = self.view.time(criteria.until) if criteria.until else self.texts("now")
+        return self.texts("searched", since=since, until=until)
+
+    def _cut(self, page: Page) -> str:
+        """That not all of the time was searched, and how far."""
+        if page.searched is None:
+            return ""
+        key = "searched_up_to" if self.form["order"] == "oldest" else "searched_back_to"
+        return self.texts(key, time=self.view.time(page.searched))
+
+    def _page(self, cursor: Cursor | None) -> str:
+        return self._link(page=cursor.text()) if cursor is not None else ""
+
+    def _link(self, **more: str) -> str:
+        return "?" + form_query(self.form, lang=self.texts.language, **more)
+
+
+def _only(*, span: str) -> dict[str, str]:
+    """What asks for one of the quick spans, and no other time."""
+    return {"span": span, **dict.fromkeys(("since", "since_at", "until", "until_at"), "")}
+
+
+def zone_name(zone: tzinfo, now: datetime) -> str:
+    """What a zone is called: by its place, if it has one."""
+    name = str(zone)
+    return name if "/" in name or name == "UTC" else now.astimezone(zone).tzname() or str(UTC)
