@@ -32,8 +32,17 @@ from tests.web.serving import Page
 LOG = Path(__file__).parents[1] / "data" / "scenarios" / "mail.log.gz"
 HEADER = "X-Remote-User"
 # What the reader may ask for, whoever asks: a new page has to be thought of here.
-PAGES = {"/", "/search.json", "/mail", "/mail.json", "/overview", "/overview.json"}
-NOTHING_OF_OTHERS = {"/static/style.css", "/static/copy.js"}
+PAGES = {
+    "/",
+    "/search.json",
+    "/search.csv",
+    "/search.jsonl",
+    "/mail",
+    "/mail.json",
+    "/overview",
+    "/overview.json",
+}
+NOTHING_OF_OTHERS = {"/static/style.css", "/static/copy.js", "/static/search.js"}
 SPAN = "since=2026-11-20&until=2026-12-10"
 BOUND = {"org": ("example.org",), "net": ("example.net",), "lists": ("lists.example.com",)}
 _MOST_PAGES = 60
@@ -77,13 +86,14 @@ async def crawled(page: Page, user: str, first: Iterable[str]) -> dict[str, str]
     found: dict[str, str] = {}
     to_do = list(first)
     while to_do and len(found) < _MOST_PAGES:
-        path = to_do.pop(0).removeprefix("./").removeprefix(".")
+        # The way back from a mail makes no other page of it.
+        path = re.sub(r"&back=[^&]*", "", to_do.pop(0).removeprefix("./").removeprefix("."))
         if path in found or "lang=de" in path:
             continue
         status, text = await page.get(path, headers={HEADER: user})
         assert status in (200, 404), (path, status, text)
         found[path] = text
-        if not path.partition("?")[0].endswith(".json"):
+        if not path.partition("?")[0].endswith((".json", ".csv", ".jsonl")):
             to_do += sorted(links_in(text))
     return found
 
@@ -113,7 +123,14 @@ async def page(tmp_path: Path, lines: list[str]) -> AsyncIterator[Page]:
         await reader.close()
 
 
-FIRST = (f"?{SPAN}", f"search.json?{SPAN}", f"overview?{SPAN}", f"overview.json?{SPAN}")
+FIRST = (
+    f"?{SPAN}",
+    f"search.json?{SPAN}",
+    f"search.csv?{SPAN}",
+    f"search.jsonl?{SPAN}",
+    f"overview?{SPAN}",
+    f"overview.json?{SPAN}",
+)
 
 
 @pytest.mark.parametrize("user", sorted(BOUND))
