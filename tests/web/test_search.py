@@ -208,9 +208,9 @@ async def test_the_form_proposes_two_days_and_keeps_its_question(page: Page) -> 
     row = markup.unescape(re.findall(r'href="(mail\?[^"]+)"', html)[0])
     status, mail_page = await page.get(row)
     assert status == 200
-    [back] = [one for one in re.findall(r'href="(\.\?[^"]+)"', mail_page) if "to=" in one]
-    assert markup.unescape(back) == ".?to=bob%40example.net&lang=de"
-    assert ids((await page.get(markup.unescape(back)[1:]))[1]) == ids(html)
+    [back] = [one for one in re.findall(r'href="(\./\?[^"]+)"', mail_page) if "to=" in one]
+    assert markup.unescape(back) == "./?to=bob%40example.net&lang=de"
+    assert ids((await page.get(markup.unescape(back)[2:]))[1]) == ids(html)
 
 
 async def test_a_way_back_leads_only_to_the_search(page: Page) -> None:
@@ -218,7 +218,7 @@ async def test_a_way_back_leads_only_to_the_search(page: Page) -> None:
     for back in ("https://evil.example/", "//evil.example", "x=1&to=a&to=%22%3E<b>", "&" * 99):
         status, html = await page.get(path, params={"back": back})
         assert status == 200
-        assert "evil.example" not in re.findall(r'href="(\.\?[^"]*)"', html)[0]
+        assert "evil.example" not in re.findall(r'href="(\./\?[^"]*)"', html)[0]
         assert "<b>" not in html
 
 
