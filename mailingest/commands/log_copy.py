@@ -8,13 +8,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from mailingest.commands.log_documents import documents_of_files
 from mailingest.config import Settings
 from mailingest.errors import StoreUnavailable
-from mailingest.inputs.files import DamagedFile
-from mailingest.pipeline import FrameBlock
 from mailingest.stores.opening import opened
 from mailingest.stores.protocol import Progress, Reader, Writer
-from mailingest.wiring import build_pipeline, log_files, temporary_store
+from mailingest.wiring import temporary_store
 
 
 @asynccontextmanager
@@ -43,21 +42,6 @@ async def _copy(
     writer: Writer,
     progress: Progress,
 ) -> None:
-    pipeline = build_pipeline(settings, live=False, everything=True)
-    files = log_files(settings, arguments, year)
-    size = sum(file.size_bytes for file in files) or 1
-    done = 0
-    for file in files:
-        pipeline.begin_file()
-        try:
-            for block in file.blocks(0):
-                progress((done + block.progress) / size)
-                frames = FrameBlock(block.lines, file.mtime)
-                await writer.write(pipeline.feed_all(frames))
-                frames.check()
-        except DamagedFile:
-            # What could be read counts.
-            continue
-        finally:
-            done += file.size_bytes
-    await writer.write(pipeline.flush())
+    # What could be read of a damaged file counts.
+    for documents in documents_of_files(settings, arguments, year, progress, lambda _: None):
+        await writer.write(documents)

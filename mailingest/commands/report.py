@@ -5,12 +5,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta, tzinfo
-from itertools import chain
 from math import ceil
 from typing import Final, Literal
 
 import orjson
 
+from mailingest.commands.log_documents import documents_of_files
 from mailingest.commands.progress import SearchProgress
 from mailingest.commands.trace import (
     EXIT_FOUND,
@@ -33,7 +33,7 @@ from mailingest.stores.counts import TimeBuckets
 from mailingest.stores.gaps import Gap, merged
 from mailingest.stores.protocol import Progress
 from mailingest.trace.times import read_time
-from mailingest.wiring import build_pipeline, build_store, log_files, store_place
+from mailingest.wiring import build_store, store_place
 
 _MOST_DAYS: Final = 3660
 
@@ -131,27 +131,17 @@ def _of_files(
     progress: Progress,
 ) -> Report:
     tally = Tally(buckets)
-    gaps = []
-    pipeline = build_pipeline(settings, live=False, everything=True)
-    files = log_files(settings, options.files, options.year)
-    size = sum(file.size_bytes for file in files) or 1
-    done = 0
-    for file in files:
-        pipeline.begin_file()
-        try:
-            for block in file.blocks(0):
-                progress((done + block.progress) / size)
-                found = (pipeline.feed(line, file.mtime) for line in block.lines)
-                for document in chain.from_iterable(found):
-                    tally.add(document.fields)
-        except DamagedFile as error:
-            gaps.append(Gap("file_unreadable", str(error)))
-        done += file.size_bytes
-    for document in pipeline.flush():
-        tally.add(document.fields)
+    gaps: list[Gap] = []
+
+    def damaged(error: DamagedFile) -> None:
+        gaps.append(Gap("file_unreadable", str(error)))
+
+    for documents in documents_of_files(settings, options.files, options.year, progress, damaged):
+        for document in documents:
+            tally.add(document.fields)
     counts = tally.counts()
     counts.gaps = gaps
-    source = "1 file" if len(files) == 1 else f"{len(files)} files"
+    source = ", ".join(options.files)
     return Report(counts, tally.breakdown, zone, source)
 
 

@@ -192,7 +192,7 @@ def duration(seconds: float | None) -> str:
     if seconds is None:
         return ""
     if isinf(seconds):
-        return "over 1 d"
+        return "> 1 d"
     for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
         if seconds >= length and seconds % length == 0:
             return f"< {seconds // length:.0f} {unit}"
@@ -200,7 +200,7 @@ def duration(seconds: float | None) -> str:
 
 
 def _with_share(part: int, whole: int) -> str:
-    share = f" {part * 100 / whole:3.0f} %" if whole >= FEWEST and part else ""
+    share = f" ({part * 100 / whole:.0f} %)" if whole >= FEWEST and part else ""
     return f"{_number(part)}{share}"
 
 

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Final
 
-from mailingest.postfix.completion import completed, stored_outcome
+from mailingest.postfix.completion import completed
 from mailingest.postfix.mail_domains import MailDomains
-from mailingest.postfix.names import REASON, SIZE
+from mailingest.stores.breakdown import Breakdown
 from mailingest.stores.counts import Counts, TimeBuckets
 from mailingest.stores.criteria import Criteria, Term, terms_of
-from mailingest.stores.events import StoredEvent, newest_first, time_of
+from mailingest.stores.events import newest_first, time_of
 from mailingest.stores.gaps import Gap, merged
 from mailingest.stores.protocol import Found, Reader
 from mailingest.trace.visibility import Visibility
@@ -62,32 +62,19 @@ async def unmatched_of(
     return Found([], is_cut=False, gaps=gaps)
 
 
-async def counts_of(
+async def activity_of(
     source: Reader, buckets: TimeBuckets, visibility: Visibility, most_events: int
-) -> Counts:
+) -> tuple[Counts, Breakdown]:
     """How much of the domains happened when, and why; counted from at most so many lines."""
-    counts = Counts(buckets)
+    counts, breakdown = Counts(buckets), Breakdown()
     criteria = Criteria(since=buckets.since, until=buckets.until)
     found = await find_own(source, criteria, most_events, visibility.domains)
     for event in map(completed, found.events):
         if visibility.is_own_line(event):
-            _count(counts, event)
+            counts.add(event)
+            breakdown.add(event)
     counts.gaps = merged(found.gaps, [_TOO_MANY] if found.is_cut else [])
-    return counts
-
-
-def _count(counts: Counts, event: StoredEvent) -> None:
-    outcome = stored_outcome(event)
-    if outcome is None:
-        return
-    bucket = counts.buckets.bucket_of(int(time_of(event).timestamp()))
-    if not 0 <= bucket < counts.buckets.count:
-        return
-    counts.volume[outcome][bucket] += 1
-    if outcome == "sent":
-        counts.sent_bytes += event.get(SIZE) or 0
-    if event.get(REASON):
-        counts.reasons[outcome][event[REASON]] += 1
+    return counts, breakdown
 
 
 def own_questions(criteria: Criteria, domains: MailDomains) -> Iterator[Criteria]:

@@ -12,13 +12,14 @@ from aiohttp import web
 
 from mailingest.errors import StoreUnavailable
 from mailingest.logs.logger import log
+from mailingest.stores.breakdown import Breakdown
 from mailingest.stores.counts import Counts, TimeBuckets
 from mailingest.stores.criteria import Criteria
 from mailingest.stores.gaps import TIMED_OUT, Gap, is_ended, merged, summed
 from mailingest.stores.protocol import CountingReader, Span
 from mailingest.stores.threads import in_thread
 from mailingest.trace.answer import story_to_json
-from mailingest.trace.domain_search import counts_of
+from mailingest.trace.domain_search import activity_of
 from mailingest.trace.engine import Backlog, TraceResult, lost, trace
 from mailingest.trace.explanations import Explanations
 from mailingest.trace.mails import mail_to_json
@@ -32,6 +33,7 @@ from mailingest.web.masking import (
     is_shown,
     mail_to_masked_json,
     mask,
+    masked_address,
     story_to_masked_json,
 )
 from mailingest.web.questions import LONGEST_VALUE, invalid
@@ -46,6 +48,15 @@ _MOST_LINES: Final = 50_000
 _AT_A_TIME: Final = 250
 # No name of a user has it.
 _FOR_ALL: Final = "\0for all"
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """How much happened when and why, the same by name, and the time that there are logs of."""
+
+    counts: Counts
+    breakdown: Breakdown
+    span: Span | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,23 +171,22 @@ class Answers:
             return replace(page, result=replace(page.result, unmatched=()))
         return page
 
-    async def counts(
+    async def activity(
         self, request: web.Request, buckets: TimeBuckets, *, only: str = ""
-    ) -> tuple[Counts, Span | None]:
-        """The counts by time bucket, and the time that there are logs of."""
+    ) -> Activity:
+        """What happened in a time, of what the reader may see."""
         visibility = request.get(VISIBILITY)
         _log_question(request)
         async with self._asked(request, only) as store:
             span = await store.span()
-            counts = (
-                await store.counts(buckets)
-                if visibility is None
-                else await counts_of(store, buckets, visibility, _MOST_LINES)
-            )
+            if visibility is None:
+                counts, breakdown = await store.counts(buckets), await store.breakdown(buckets)
+            else:
+                counts, breakdown = await activity_of(store, buckets, visibility, _MOST_LINES)
             if store.is_late:
                 counts.gaps = merged(counts.gaps, [TIMED_OUT])
-        _log_gaps(counts.gaps)
-        return counts, span
+        _log_gaps(merged(counts.gaps, breakdown.gaps))
+        return Activity(counts, breakdown, span)
 
     @asynccontextmanager
     async def _asked(self, request: web.Request, only: str) -> AsyncIterator[TimedReader]:
@@ -235,6 +245,11 @@ class Answers:
     def mask(self) -> Callable[[str], str]:
         """What becomes of a text that may name somebody."""
         return mask if self.is_masked else str
+
+    @property
+    def mask_name(self) -> Callable[[str], str]:
+        """What becomes of a text that is an address or the name of a user."""
+        return masked_address if self.is_masked else str
 
     @property
     def to_json(self) -> Callable[[Story], dict[str, Any]]:

@@ -22,7 +22,7 @@ _BOTTOM: Final = _TOP + _HEIGHT
 _TIMES: Final = 22
 _LEGEND: Final = 24
 # Between two labels of time there is room for a label.
-_LABEL_WIDTH: Final = 84
+_LABEL_WIDTH: Final = 112
 _GRIDLINES: Final = 4
 
 
@@ -40,13 +40,17 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """What a chart is about: ``buckets`` are the labels of the times, ``unit`` follows values."""
+    """What a chart is about: ``buckets`` are the labels of the times, ``unit`` follows values.
+
+    ``links`` are the addresses that the buckets lead to, if there are any.
+    """
 
     title: str
     description: str
     buckets: Sequence[str]
     series: Sequence[Series]
     unit: str = ""
+    links: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +63,11 @@ class Gridline:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """The place of a bucket; a pointer anywhere in ``area`` is shown ``title``."""
+    """The place of a bucket; a pointer anywhere in ``area`` is shown ``title``, and led on."""
 
     title: str
     area: Rectangle
+    link: str
     bars: Sequence[Rectangle] = ()
 
 
@@ -197,6 +202,9 @@ def _column(chart: Chart, place: int, bars: Sequence[Rectangle]) -> Column:
     return Column(
         f"{bucket}: {', '.join(numbers)}" if numbers else bucket,
         _rectangle("column", _LEFT + place * width, _TOP, width, _HEIGHT),
+        chart.links[place]
+        if chart.links and any(one.values[place] for one in chart.series)
+        else "",
         bars,
     )
 

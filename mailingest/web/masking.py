@@ -132,7 +132,7 @@ def _masked(match: re.Match[str]) -> str:
     return f"{begin}{first_letter(local)}{end}"
 
 
-def _masked_address(address: str) -> str:
+def masked_address(address: str) -> str:
     """An address that is known to be one, also without a domain; the empty one stays."""
     if not address:
         return ""
@@ -141,7 +141,7 @@ def _masked_address(address: str) -> str:
 
 
 _CHANGES: Final[Mapping[str, Callable[[str], str]]] = {
-    **dict.fromkeys(_ADDRESSES, _masked_address),
+    **dict.fromkeys(_ADDRESSES, masked_address),
     **dict.fromkeys(_PLAIN, str),
 }
 

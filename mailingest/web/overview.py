@@ -9,13 +9,17 @@ from urllib.parse import urlencode
 from mailingest.escaping import escape_terminal
 from mailingest.postfix.outcome import Outcome
 from mailingest.postfix.reasons import literal
+from mailingest.report.report import FEWEST
+from mailingest.report.values import figures_of
+from mailingest.stores.breakdown import DIMENSIONS, TIMED, Breakdown
 from mailingest.stores.counts import Counts
-from mailingest.stores.gaps import Gap, wholeness
+from mailingest.stores.gaps import Gap, merged, wholeness
 from mailingest.stores.protocol import Span
 from mailingest.trace.answer import iso
 from mailingest.web.charts import Chart, ChartDrawing, Series, line_chart, stacked_columns
 from mailingest.web.gaps import for_reader, status_of
 from mailingest.web.numbers import number, share, size
+from mailingest.web.overview_names import PERSONAL, Names
 from mailingest.web.period import DAY
 from mailingest.web.texts import Texts
 
@@ -31,14 +35,25 @@ _DELIVERIES: Final[Mapping[str, tuple[Outcome, ...]]] = {
     "discarded": ("discarded",),
 }
 _ATTEMPTS: Final[tuple[Outcome, ...]] = ("sent", "deferred", "bounced")
-# Each table of reasons, and the verdict that a search for mails with one of them asks for.  Of a
-# mail that was deferred anything may have become.
+# The verdicts of the mails that a number is about, "" for any.  Of a mail that was deferred
+# anything may have become but that it was refused.
+_OF_ATTEMPTS: Final = "delivered,handed_over,pending,bounced,expired,deleted,held,discarded"
+_STATUS: Final[Mapping[str, str]] = {
+    "received": "",
+    "sent": "delivered,handed_over",
+    "deferred": _OF_ATTEMPTS,
+    "bounced": "bounced,expired",
+    "rejected": "rejected",
+}
+_CHARTS: Final[Mapping[str, str]] = {"arrivals": "", "deliveries": _OF_ATTEMPTS, "rates": ""}
+# Each table of reasons, and the verdict that a search for mails with one of them asks for.
 _REASONS: Final[Mapping[str, tuple[Outcome, ...]]] = {
     "deferred": ("deferred",),
     "bounced": ("bounced", "expired"),
     "rejected": ("rejected",),
 }
 _VERDICTS: Final[Mapping[Outcome, str]] = {
+    "deferred": _OF_ATTEMPTS,
     "bounced": "bounced",
     "expired": "expired",
     "rejected": "rejected",
@@ -52,10 +67,12 @@ _SHORTEST_BAR: Final = 0.6
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A chart as text: ``heads`` are the names of the columns, each row begins with a time."""
+    """A chart as text: ``heads`` are the names of the columns, each row begins with a time, and
+    ends with the search for its mails.
+    """
 
     heads: Sequence[str]
-    rows: Sequence[tuple[str, Sequence[str]]]
+    rows: Sequence[tuple[str, Sequence[str], str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +93,11 @@ class Overview:
     """
 
     counts: Counts
+    breakdown: Breakdown
     texts: Texts
     zone: tzinfo
     mask: Callable[[str], str]
+    mask_name: Callable[[str], str]
     type: str = ""
 
     def page(self) -> dict[str, Any]:
@@ -94,6 +113,7 @@ class Overview:
                 (name, self.texts(f"reasons_{name}"), self._reasons(outcomes))
                 for name, outcomes in _REASONS.items()
             ],
+            "names": Names(self.breakdown, self.texts, self.mask_name, self._search).tables(),
             "is_empty": self.is_empty,
         }
 
@@ -105,12 +125,16 @@ class Overview:
     @property
     def why(self) -> list[Gap]:
         """Why the counts are not whole, in words of the page."""
-        return for_reader(self.counts.why, self.texts)
+        return for_reader(self._gaps, self.texts)
+
+    @property
+    def _gaps(self) -> Sequence[Gap]:
+        return merged(self.counts.why, self.breakdown.gaps)
 
     @property
     def status(self) -> int:
         """The status of the page and of its JSON."""
-        return status_of(self.counts.why, is_empty=self.is_empty)
+        return status_of(self._gaps, is_empty=self.is_empty)
 
     def json(self, span: Span | None) -> dict[str, Any]:
         """The object for scripts; times are in UTC."""
@@ -129,6 +153,16 @@ class Overview:
                 for outcome, found in counts.reasons.items()
                 if found
             },
+            "names": {
+                dimension: [
+                    {
+                        "name": self.mask_name(name) if dimension in PERSONAL else name,
+                        **figures_of(figures, has_delays=dimension in TIMED),
+                    }
+                    for name, figures in self.breakdown.top(dimension, _TOP)
+                ]
+                for dimension in DIMENSIONS
+            },
             **wholeness(self.why),
             "logs_first": iso(span.first) if span else None,
             "logs_last": iso(span.last) if span else None,
@@ -138,17 +172,22 @@ class Overview:
         """A time to the minute, for people."""
         return f"{self._local(second):%Y-%m-%d %H:%M %Z}"
 
-    def _figures(self) -> list[tuple[str, str, str]]:
-        """Kind, number, and what it means: a size, or a share of what it is a part of."""
+    def _figures(self) -> list[tuple[str, str, str, str]]:
+        """Kind, number, what it means (a size, or a share of a whole), and the search for them."""
         total = self.counts.total
         attempts = total(*_ATTEMPTS)
         arrivals = total("received", "rejected")
+        bounced = total("bounced", "expired")
+        figures = [
+            ("received", total("received"), ""),
+            ("sent", total("sent"), size(self.counts.sent_bytes)),
+            ("deferred", total("deferred"), _share(total("deferred"), attempts)),
+            ("bounced", bounced, _share(total("bounced"), attempts)),
+            ("rejected", total("rejected"), _share(total("rejected"), arrivals)),
+        ]
         return [
-            ("received", number(total("received")), ""),
-            ("sent", number(total("sent")), size(self.counts.sent_bytes)),
-            ("deferred", number(total("deferred")), share(total("deferred"), attempts)),
-            ("bounced", number(total("bounced", "expired")), share(total("bounced"), attempts)),
-            ("rejected", number(total("rejected")), share(total("rejected"), arrivals)),
+            (kind, number(count), detail, self._search(status=_STATUS[kind]) if count else "")
+            for kind, count, detail in figures
         ]
 
     def _charts(self) -> list[tuple[Callable[[Chart], ChartDrawing], Chart]]:
@@ -177,7 +216,8 @@ class Overview:
         )
         starts = range(buckets.start, buckets.end, buckets.seconds)
         labels = list(map(self._label, starts))
-        return Chart(self.texts(f"chart_{name}"), description, labels, series, unit)
+        links = [self._search(start, status=_CHARTS[name]) for start in starts]
+        return Chart(self.texts(f"chart_{name}"), description, labels, series, unit, links)
 
     def _series(self, kinds: Mapping[str, tuple[Outcome, ...]]) -> list[Series]:
         return [
@@ -192,15 +232,17 @@ class Overview:
 
     def _table(self, chart: Chart) -> Table:
         """The numbers of a chart; buckets in which nothing happened are left out."""
-        rows = zip(chart.buckets, *(one.values for one in chart.series), strict=True)
+        values = (one.values for one in chart.series)
+        rows = zip(chart.buckets, chart.links, *values, strict=True)
         return Table(
             [one.name for one in chart.series],
             [
                 (
                     bucket,
                     ["–" if value is None else f"{number(value)}{chart.unit}" for value in values],
+                    link,
                 )
-                for bucket, *values in rows
+                for bucket, link, *values in rows
                 if any(values)
             ],
         )
@@ -227,27 +269,41 @@ class Overview:
         text = "" if outcome == "expired" else literal(self.mask(reason))[:_LONGEST_SEARCH].strip()
         if not text and outcome != "expired":
             return ""
+        return self._search(text=text, status=_VERDICTS[outcome])
+
+    def _search(self, start: int | None = None, **fields: str) -> str:
+        """The search for mails of the time that is shown, or of the bucket that begins then."""
         buckets = self.counts.buckets
+        since, until = buckets.since, buckets.until
+        if start is not None:
+            since = datetime.fromtimestamp(start, UTC)
+            until = datetime.fromtimestamp(start + buckets.seconds, UTC)
         query = {
-            "text": text,
-            "status": _VERDICTS.get(outcome, ""),
-            "since": iso(buckets.since),
-            "until": iso(buckets.until),
+            **fields,
+            "since": iso(since),
+            "until": iso(until),
             "type": self.type,
             "lang": self.texts.language,
         }
         return ".?" + urlencode({name: value for name, value in query.items() if value})
 
     def _label(self, second: int) -> str:
+        local = self._local(second)
+        weekday = self.texts("weekdays").split()[local.weekday()]
         is_day = self.counts.buckets.seconds >= DAY
-        return f"{self._local(second):{'%Y-%m-%d' if is_day else '%m-%d %H:%M'}}"
+        return f"{weekday} {local:{'%Y-%m-%d' if is_day else '%m-%d %H:%M'}}"
 
     def _local(self, second: int) -> datetime:
         return datetime.fromtimestamp(second, UTC).astimezone(self.zone)
 
 
+def _share(part: int, whole: int) -> str:
+    """A share, where there is enough to say one."""
+    return share(part, whole) if whole >= FEWEST else ""
+
+
 def _shares(parts: Sequence[int], wholes: Sequence[int]) -> list[float | None]:
     return [
-        round(part * 100 / whole, 1) if whole else None
+        round(part * 100 / whole, 1) if whole >= FEWEST else None
         for part, whole in zip(parts, wholes, strict=True)
     ]

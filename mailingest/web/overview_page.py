@@ -6,9 +6,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from mailingest.stores.counts import Counts
-from mailingest.stores.protocol import Span
-from mailingest.web.answers import Answers
+from mailingest.web.answers import Activity, Answers
 from mailingest.web.overview import Overview
 from mailingest.web.pages import UNANSWERED, Pages, explain, json_error, json_response, texts_of
 from mailingest.web.period import SPANS, Period, read_period
@@ -48,23 +46,24 @@ class OverviewPage:
         """The numbers for scripts."""
         try:
             period = self._period(request)
-            counts, span = await self._counts(request, period)
+            activity = await self._activity(request, period)
         except UNANSWERED as error:
             return json_error(error)
-        overview = self._overview(counts, Texts("en"), period.type)
-        values = {"types": self._answers.asked(period.type), **overview.json(span)}
+        overview = self._overview(activity, Texts("en"), period.type)
+        values = {"types": self._answers.asked(period.type), **overview.json(activity.span)}
         return json_response(values, overview.status)
 
     async def _values(self, request: web.Request, texts: Texts) -> tuple[dict[str, Any], int]:
         """What the template fills in, and the status."""
         period = self._period(request)
-        counts, span = await self._counts(request, period)
-        overview = self._overview(counts, texts, period.type)
+        activity = await self._activity(request, period)
+        span = activity.span
+        overview = self._overview(activity, texts, period.type)
         values = overview.page()
         time = self._answers.view(texts).time
         first, last = (time(span.first), time(span.last)) if span else ("", "")
         remark = ""
-        if overview.is_empty and not counts.why:
+        if overview.is_empty and not overview.why:
             remark = texts("nothing_counted", first=first, last=last) if span else texts("no_logs")
         shown = {
             "form": period,
@@ -79,11 +78,20 @@ class OverviewPage:
         }
         return shown, overview.status
 
-    async def _counts(self, request: web.Request, period: Period) -> tuple[Counts, Span | None]:
-        return await self._answers.counts(request, period.buckets, only=period.type)
+    async def _activity(self, request: web.Request, period: Period) -> Activity:
+        return await self._answers.activity(request, period.buckets, only=period.type)
 
     def _period(self, request: web.Request) -> Period:
         return read_period(request.query, now=datetime.now(UTC), zone=self._answers.zone)
 
-    def _overview(self, counts: Counts, texts: Texts, only: str) -> Overview:
-        return Overview(counts, texts, self._answers.zone, self._answers.mask, only)
+    def _overview(self, activity: Activity, texts: Texts, only: str) -> Overview:
+        answers = self._answers
+        return Overview(
+            activity.counts,
+            activity.breakdown,
+            texts,
+            answers.zone,
+            answers.mask,
+            answers.mask_name,
+            only,
+        )

@@ -466,6 +466,27 @@ _TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "reason": ("Reason", "Grund"),
     "other_reasons": ("other reasons, or none given", "andere Gründe, oder keiner genannt"),
     "lines_counted": ("Log lines", "Logzeilen"),
+    "weekdays": ("Mon Tue Wed Thu Fri Sat Sun", "Mo Di Mi Do Fr Sa So"),
+    "name": ("Who or where", "Wer oder wo"),
+    "volume": ("Volume", "Umfang"),
+    "top_sender": ("Senders", "Absender"),
+    "top_sender_domain": ("Domains of senders", "Domains der Absender"),
+    "top_sasl_user": ("Users who logged in", "Angemeldete Benutzer"),
+    "top_recipient": ("Recipients", "Empfänger"),
+    "top_recipient_domain": ("Domains of recipients", "Domains der Empfänger"),
+    "top_client": ("Sending servers", "Einliefernde Server"),
+    "top_relay": ("Receiving servers", "Annehmende Server"),
+    "top_host": ("Hosts", "Rechner"),
+    "slow_recipient_domain": ("Slow domains", "Langsame Domains"),
+    "slow_relay": ("Slow servers", "Langsame Server"),
+    "slow_note": (
+        "So many percent of the deliveries took less. Only where there are at least {fewest}.",
+        "So viel Prozent der Zustellungen dauerten kürzer. Nur, wo es mindestens {fewest} sind.",
+    ),
+    "short_by": (
+        "Rare names are left out; each number may be short by up to {count}.",
+        "Seltene Namen fehlen; jede Zahl kann um bis zu {count} zu klein sein.",
+    ),
     "what_counts": ("What is counted", "Was gezählt wird"),
     "counted_lines": (
         "Log lines are counted, not mails: a mail to three recipients is sent three times, and "
