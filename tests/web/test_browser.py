@@ -219,11 +219,41 @@ def test_untrusted_content_is_shown_as_text_and_does_nothing(visit: Visit, width
 def test_what_is_typed_is_text(visit: Visit) -> None:
     visitor = visit()
     visitor.go("")
+    visitor.page.get_by_text("any time").first.click()
     field = visitor.page.get_by_label("Recipient", exact=True)
     field.fill(QUOTES)
     field.press("Enter")
     expect(field).to_have_value(QUOTES)
     expect(visitor.page.locator("#results")).to_contain_text("No such mail.")
+
+
+def test_recent_questions_stay_in_the_browser_until_they_are_forgotten(
+    visit: Visit, store: Path
+) -> None:
+    visitor = visit(timezone_id="Asia/Tokyo")
+    page = visitor.page
+    visitor.go("")
+    recent = page.locator("#recent")
+    expect(recent).to_be_hidden()
+    page.get_by_text("any time").first.click()
+    page.get_by_label("Recipient", exact=True).fill("bob@example.net")
+    page.keyboard.press("Enter")
+    expect(page.locator(".story")).to_have_count(1)
+    expect(page.locator("#results")).to_contain_text("Times are in the zone Asia/Tokyo.")
+    expect(page.locator(".story time")).to_have_text("2026-11-24 19:00:00")
+    visitor.go("")
+    page.get_by_role("link", name="to: bob@example.net").click()
+    expect(page.locator(".story")).to_have_count(1)
+    page.get_by_role("button", name="Forget them").click()
+    expect(recent).to_be_hidden()
+    assert page.evaluate("localStorage.length") == 0
+    with web(store, "mask_local_parts = true\n") as served:
+        masked = visit(served)
+        masked.go("")
+        masked.page.get_by_label("Recipient", exact=True).fill("bob@example.net")
+        masked.page.keyboard.press("Enter")
+        expect(masked.page.locator("#results h2")).to_be_visible()
+        assert masked.page.evaluate("localStorage.length") == 0
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
