@@ -165,6 +165,31 @@ def test_mails_that_come_in_meanwhile_neither_hide_nor_repeat_others(
     asyncio.run(_while_lines_come(mails, criteria, limit, oldest_first))
 
 
+@pytest.mark.parametrize("oldest_first", [False, True], ids=["newest first", "oldest first"])
+@pytest.mark.parametrize("criteria", SMALL[:3])
+def test_a_mail_that_is_tried_again_meanwhile_stays_where_it_is(
+    criteria: Criteria, oldest_first: bool
+) -> None:
+    def begun(number: int) -> list[str]:
+        name = f"4fXbpG2Zh0z9q{number:02}"
+        return [
+            _line(number, f"smtpd[7]: {name}: client=pc.example.com[192.0.2.7]"),
+            _line(number, f"qmgr[9]: {name}: from=<ann@example.com>, size=5, nrcpt=1 (active)"),
+            tried(number, number),
+        ]
+
+    def tried(number: int, second: int) -> str:
+        return _line(
+            second,
+            f"smtp[10]: 4fXbpG2Zh0z9q{number:02}: to=<bob@example.net>, relay=none, delay={second},"
+            f" delays={second}/0/0/0, dsn=4.0.0, status=deferred (later)",
+        )
+
+    again = [tried(0 if not oldest_first else number % 2, 500 + number) for number in range(5)]
+    mails = [*(begun(number) for number in range(4)), again]
+    asyncio.run(_while_lines_come(mails, criteria, 1, oldest_first))
+
+
 async def _while_lines_come(
     mails: list[list[str]], criteria: Criteria, limit: int, oldest_first: bool
 ) -> None:
