@@ -70,9 +70,10 @@ async def activity_of(
     criteria = Criteria(since=buckets.since, until=buckets.until)
     found = await find_own(source, criteria, most_events, visibility.domains)
     for event in map(completed, found.events):
-        if visibility.is_own_line(event):
-            counts.add(event)
-            breakdown.add(event)
+        line = visibility.line(event)
+        if line is not None:
+            counts.add(line)
+            breakdown.add(line)
     counts.gaps = merged(found.gaps, [_TOO_MANY] if found.is_cut else [])
     return counts, breakdown
 

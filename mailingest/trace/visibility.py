@@ -18,11 +18,14 @@ from mailingest.postfix.names import (
     MESSAGE_ID,
     NOTIFICATION,
     ORIGINAL_RECIPIENT,
+    OUTCOME,
     PROGRAM_KIND,
     RECIPIENT,
     SASL_SENDER,
     SASL_USERNAME,
     SENDER,
+    SERVICE,
+    SIZE,
     STATUS,
 )
 from mailingest.stores.events import StoredEvent, time_of
@@ -36,6 +39,8 @@ from mailingest.trace.story import Story, by_mail
 _OF_THE_MAIL = frozenset(
     {"smtpd", "postscreen", "pickup", "cleanup", "qmgr", "oqmgr", "postsuper", "trivial-rewrite"}
 )
+# What counts of a line, but for whom it is about.
+_COUNTED = ("@timestamp", "host", "program", OUTCOME, SIZE, SENDER, SERVICE)
 _OPEN = frozenset({"pending", "held", "unknown"})
 _REORDERED = timedelta(seconds=REORDERED_SECONDS)
 
@@ -51,14 +56,21 @@ class Visibility:
         shown = {id(story): one for mail in by_mail(stories) for story, one in self._of_mail(mail)}
         return [shown[id(story)] for story in stories if id(story) in shown]
 
-    def is_own_line(self, event: StoredEvent) -> bool:
-        """Whether a line counts as one of the domains, by what it says itself."""
+    def line(self, event: StoredEvent) -> StoredEvent | None:
+        """A line that is counted as one of the domains by what it says itself; None if it is not.
+
+        It has no names that may not be seen.
+        """
         covers = self.domains.covers
-        return (
-            covers(event.get(RECIPIENT))
-            or covers(event.get(ORIGINAL_RECIPIENT))
-            or self._is_sender(login_of(event), event.get(SENDER))
-        )
+        recipient, written = event.get(RECIPIENT), event.get(ORIGINAL_RECIPIENT)
+        is_to_them = covers(recipient) or covers(written)
+        if not is_to_them and not self._is_sender(login_of(event), event.get(SENDER)):
+            return None
+        if written and not is_to_them:
+            # Where an alias of others leads to, and how it is reached there.
+            return {name: event[name] for name in _COUNTED if name in event}
+        shown = {str(one).lower() for one in (recipient, written, event.get(SENDER)) if one}
+        return Redaction(self.domains, shown).line(event)
 
     def _of_mail(self, mail: Sequence[Story]) -> Iterable[tuple[Story, Story]]:
         first = mail[0]
