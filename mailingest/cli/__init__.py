@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from mailingest import __version__, build
-from mailingest.cli import lines, questions, service, store
+from mailingest.cli import lines, questions, service, store, tokens
 from mailingest.cli.options import EXIT_FAILED, EXIT_REFUSED, complain
 from mailingest.errors import MailingestError, UsageError
 
@@ -106,6 +106,11 @@ app.command()(service.web)
 app.command("web-user")(service.web_user)
 app.command("config")(service.show_config)
 app.command()(service.units)
+
+_tokens = _group("web-token", "The tokens of scripts that ask the page's API.")
+_tokens.command("create")(tokens.create)
+_tokens.command("list")(tokens.show)
+_tokens.command("revoke")(tokens.revoke)
 
 app.command()(store.export)
 _store = _group("store", "The files of the embedded store.")

@@ -432,6 +432,11 @@ class Web(_Section):
         description="file of lines name:hash, made by `mailingest web-user`; a bare name is a "
         "systemd credential",
     )
+    tokens_file: Path | None = Field(
+        None,
+        description="file of the tokens of scripts, made by `mailingest web-token`; a bare name is "
+        "a systemd credential",
+    )
     proxy_header: str | None = Field(
         None, description="header in which a trusted proxy names the user"
     )

@@ -12,10 +12,13 @@ from mailingest.httpd.hosts import asked_name, served_names
 from mailingest.logs.logger import log
 from mailingest.trace.visibility import Visibility
 from mailingest.web.bindings import Bindings
-from mailingest.web.logins import Logins, mark_device, too_many, unauthorized
+from mailingest.web.logins import Logins, mark_device, network_of, too_many, unauthorized
 from mailingest.web.rate_limit import RateLimit
+from mailingest.web.tokens import Token, Tokens, is_bearer, read_bearer
 from mailingest.web.users import Users
 
+# From one address: more than any script that somebody forgot.
+_WRONG_TOKENS_A_MINUTE: Final = 20
 # Everything comes from this server, in files of its own; the pictures are part of the pages.
 HEADERS: Final[Mapping[str, str]] = {
     "Content-Security-Policy": (
@@ -58,6 +61,7 @@ class Access:
     proxy_header: str | None = None
     proxies: frozenset[str] = frozenset()
     names: frozenset[str] = served_names("127.0.0.1")
+    tokens: Tokens | None = None
     bindings: Bindings = field(default_factory=Bindings)
     is_masked: bool = False
     questions_a_minute: int = 60
@@ -89,6 +93,7 @@ class AccessControl:
         self._refusal = refusal
         self._public = public
         self._questions = RateLimit(access.questions_a_minute)
+        self._wrong_tokens = RateLimit(_WRONG_TOKENS_A_MINUTE)
         self._logins = Logins(access.users) if access.users is not None else None
 
     @web.middleware
@@ -99,10 +104,7 @@ class AccessControl:
             if request.match_info.handler not in self._public:
                 self._check_name(request, name)
                 _check_origin(request)
-                request[USER] = user = await self._permitted_user(request)
-                visibility = self._access.bindings.of(user)
-                if visibility is not None:
-                    request[VISIBILITY] = visibility
+                await self._admit(request)
             response = await handler(request)
         except Refused as error:
             response = self._refusal(request, error.status, error.text)
@@ -131,13 +133,42 @@ class AccessControl:
             )
             raise Refused(421, "error_421")
 
-    async def _permitted_user(self, request: web.Request) -> str:
-        """Who asks; raises Refused, HTTPUnauthorized or HTTPTooManyRequests."""
+    async def _admit(self, request: web.Request) -> None:
+        """Write down who asks, and what they may see.
+
+        Raises Refused, HTTPUnauthorized or HTTPTooManyRequests.
+        """
         peer = request.remote or ""
-        user = await self._user(request, peer)
+        token = self._token(request, peer)
+        if token is not None:
+            # No user has a colon in the name.
+            user = f"token:{token.name}"
+            visibility = Visibility(token.domains) if token.domains is not None else None
+        else:
+            user = await self._user(request, peer)
+            visibility = self._access.bindings.of(user)
+        request[USER] = user
+        if visibility is not None:
+            request[VISIBILITY] = visibility
         if not self._questions.allows(user or peer):
             raise too_many()
-        return user
+
+    def _token(self, request: web.Request, peer: str) -> Token | None:
+        """The token of a script, None if there is no header of one; a wrong one is refused.
+
+        Wrong ones are counted by address, and cannot keep out a right one.
+        """
+        given = request.headers.getall("Authorization", [])
+        if self._access.tokens is None or not any(map(is_bearer, given)):
+            return None
+        secret = read_bearer(given[0]) if len(given) == 1 else None
+        token = self._access.tokens.of(secret) if secret is not None else None
+        if token is None:
+            if not self._wrong_tokens.allows(network_of(peer)):
+                raise too_many()
+            log.warning("token refused", peer=peer)
+            raise unauthorized('Bearer realm="mailingest", error="invalid_token"')
+        return token
 
     async def _user(self, request: web.Request, peer: str) -> str:
         if self._access.proxy_header is not None:

@@ -11,6 +11,7 @@ from mailingest.trace.engine import Backlog
 from mailingest.trace.explanations import Explanations
 from mailingest.web.access import Access, AccessControl
 from mailingest.web.answers import Answers
+from mailingest.web.api.endpoints import Api, document
 from mailingest.web.mail_page import MailPage
 from mailingest.web.overview_page import OverviewPage
 from mailingest.web.pages import Pages, copy_script, search_script, style
@@ -38,8 +39,8 @@ def application(
     turns = Turns(seconds)
     words = explanations if explanations is not None else Explanations(())
     answers = Answers(store, zone, access.is_masked, seconds, turns, words, backlog, by_type or {})
-    # The style sheet says nothing, and the page that asks for a login needs it.
-    control = AccessControl(access, pages.refusal, public={style})
+    # The style sheet and the description of the API say nothing of any mail.
+    control = AccessControl(access, pages.refusal, public={style, document})
     middlewares = [control.middleware]
     if connections is not None:
         middlewares.insert(0, connections.middleware)
@@ -54,6 +55,7 @@ def application(
     app.router.add_get("/mail.json", mail.json)
     app.router.add_get("/overview", overview.html)
     app.router.add_get("/overview.json", overview.json)
+    app.router.add_routes(Api(answers).routes())
     app.router.add_get("/static/style.css", style)
     app.router.add_get("/static/copy.js", copy_script)
     app.router.add_get("/static/search.js", search_script)

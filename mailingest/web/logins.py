@@ -110,9 +110,10 @@ def network_of(peer: str) -> str:
     return str(ipaddress.ip_network((address, _IPV6_NETWORK), strict=False))
 
 
-def unauthorized() -> web.HTTPUnauthorized:
+def unauthorized(
+    challenge: str = 'Basic realm="mailingest", charset="UTF-8"',
+) -> web.HTTPUnauthorized:
     """Ask for a login."""
-    challenge = 'Basic realm="mailingest", charset="UTF-8"'
     return web.HTTPUnauthorized(headers={"WWW-Authenticate": challenge})
 
 

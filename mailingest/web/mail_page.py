@@ -1,5 +1,6 @@
 """The page of one mail, which a permalink leads to."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -24,7 +25,7 @@ _MOST_REFUSALS: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class _Target:
+class Target:
     """What a permalink means: a queue ID on a host, or a line that refused something."""
 
     criteria: Criteria
@@ -78,19 +79,23 @@ class MailPage:
 
     async def _answer(self, request: web.Request) -> TraceResult:
         """The stories of the mail; raises HTTPBadRequest, HTTPServiceUnavailable."""
-        target = _read_target(request)
+        target = target_of(request.query)
         try:
-            limit = _ALL if target.line is None else _MOST_REFUSALS
-            result = await self._answers.stories(request, target.criteria, limit=limit)
+            return await answer_of(self._answers, request, target)
         except UNANSWERED as error:
             explain(error, texts_of(request))
             raise web.HTTPServiceUnavailable from None
-        return replace(result, stories=list(filter(target.is_met_by, result.stories)))
 
 
-def _read_target(request: web.Request) -> _Target:
+async def answer_of(answers: Answers, request: web.Request, target: Target) -> TraceResult:
+    """The stories of a mail."""
+    limit = _ALL if target.line is None else _MOST_REFUSALS
+    result = await answers.stories(request, target.criteria, limit=limit)
+    return replace(result, stories=list(filter(target.is_met_by, result.stories)))
+
+
+def target_of(query: Mapping[str, str]) -> Target:
     """What `permalink` wrote; raises HTTPBadRequest."""
-    query = request.query
     try:
         at = datetime.fromisoformat(query["at"])
         host, queue_id, line = query.get("host"), query.get("queue_id"), query.get("line")
@@ -108,4 +113,4 @@ def _read_target(request: web.Request) -> _Target:
         or any(len(one) > LONGEST_VALUE for name, one in query.items() if name != "back")
     ):
         raise web.HTTPBadRequest
-    return _Target(criteria, at, host, queue_id, line)
+    return Target(criteria, at, host, queue_id, line)

@@ -15,6 +15,7 @@ from mailingest.logs.logger import log
 from mailingest.stores.gaps import Gap, wholeness
 from mailingest.web.access import HEADERS
 from mailingest.web.languages import preferred_language
+from mailingest.web.problems import API, problem
 from mailingest.web.texts import LANGUAGES, Texts
 
 # The errors that have texts of their own.
@@ -130,6 +131,8 @@ class Pages:
         ``name`` is the key of the words, "" for those of the status.
         """
         name = name or (f"error_{status}" if status in _EXPLAINED else "error_400")
+        if request.path.startswith(API):
+            return problem(status, Texts("en")(name))
         if request.path.endswith(".json"):
             return json_response({"error": Texts("en")(name)}, status)
         texts = texts_of(request)

@@ -24,6 +24,7 @@ from mailingest.spool.status import backlog
 from mailingest.web.access import Access
 from mailingest.web.app import application
 from mailingest.web.bindings import Bindings
+from mailingest.web.tokens import Tokens, read_tokens
 from mailingest.web.turns import MOST_AT_ONCE
 from mailingest.web.users import Users
 from mailingest.wiring import build_explanations, build_store
@@ -66,9 +67,18 @@ def access_of(settings: Settings) -> Access:
             "web.domains: nobody logs in, so nobody has a name: set web.users_file or "
             "web.proxy_header, or take it out"
         )
+    tokens = None
+    if section.tokens_file is not None:
+        if users is None and section.proxy_header is None:
+            raise UsageError(
+                "web.tokens_file: nobody has to log in, so no script needs a token: set "
+                "web.users_file or web.proxy_header, or take it out"
+            )
+        tokens = Tokens(read_tokens(credential(section.tokens_file)))
     bindings = Bindings.read(section.domains)
     return Access(
         users=users,
+        tokens=tokens,
         bindings=bindings.with_users(users.domains) if users is not None else bindings,
         proxy_header=section.proxy_header,
         proxies=frozenset(section.proxies),

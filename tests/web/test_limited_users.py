@@ -42,10 +42,17 @@ PAGES = {
     "/overview",
     "/overview.json",
 }
-NOTHING_OF_OTHERS = {"/static/style.css", "/static/copy.js", "/static/search.js"}
+PAGES |= {f"/api/v1/{name}" for name in ("search", "mail", "overview", "report")}
+NOTHING_OF_OTHERS = {
+    "/static/style.css",
+    "/static/copy.js",
+    "/static/search.js",
+    "/api/openapi.json",
+}
 SPAN = "since=2026-11-20&until=2026-12-10"
 BOUND = {"org": ("example.org",), "net": ("example.net",), "lists": ("lists.example.com",)}
 _MOST_PAGES = 60
+_NO_LINKS = (".json", ".csv", ".jsonl", "/search", "/overview", "/report")
 
 _NAMED = re.compile(r"\b(?:orig_to|to|from)=<([^<>]+@[^<>]+)>")
 _QUEUE_ID = re.compile(r"postfix/\S+: ([0-9A-Za-z]{6,}|NOQUEUE): ")
@@ -93,7 +100,7 @@ async def crawled(page: Page, user: str, first: Iterable[str]) -> dict[str, str]
         status, text = await page.get(path, headers={HEADER: user})
         assert status in (200, 404), (path, status, text)
         found[path] = text
-        if not path.partition("?")[0].endswith((".json", ".csv", ".jsonl")):
+        if not path.partition("?")[0].endswith(_NO_LINKS):
             to_do += sorted(links_in(text))
     return found
 
@@ -130,6 +137,7 @@ FIRST = (
     f"search.jsonl?{SPAN}",
     f"overview?{SPAN}",
     f"overview.json?{SPAN}",
+    *(f"api/v1/{name}?{SPAN}" for name in ("search", "overview", "report")),
 )
 
 
@@ -180,11 +188,12 @@ async def test_no_question_tells_whether_others_have_something(
     }
     for queue_id in sorted(others.keys() - own)[:8]:
         assert await asked(queue_id=queue_id) == nothing
-        status, _ = await page.get(
-            f"mail.json?host=mx1&queue_id={queue_id}&at=2026-11-24T15:45:00Z",
-            headers={HEADER: "lists"},
-        )
-        assert status == 404
+        for path in ("mail.json", "api/v1/mail"):
+            status, _ = await page.get(
+                f"{path}?host=mx1&queue_id={queue_id}&at=2026-11-24T15:45:00Z",
+                headers={HEADER: "lists"},
+            )
+            assert status == 404
 
 
 async def test_the_overview_counts_their_own_lines(page: Page, lines: list[str]) -> None:
