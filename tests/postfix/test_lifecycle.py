@@ -56,6 +56,16 @@ def events_of(lines: list[bytes]) -> list[Any]:
         ("qmgr: AAAAAA1: skipped, still being delivered", None),
         (f"smtp: AAAAAA1: to=<b@example.net>, {DELIVERY}deferred (busy)", "delivery"),
         ("bounce: AAAAAA1: sender non-delivery notification: BBBBBB2", None),
+        (
+            'qmgr: warning: saving corrupt file "AAAAAA1" from queue "active" to queue "corrupt"',
+            "corrupt",
+        ),
+        (
+            'smtp: warning: AAAAAA1: saving corrupt file "AAAAAA1" from queue "active" to queue '
+            '"corrupt"',
+            "corrupt",
+        ),
+        ('smtp: warning: AAAAAA1: moved to queue "corrupt", or so it says', None),
         ("postsuper: AAAAAA1: removed", "deleted"),
         ("postsuper: AAAAAA1: requeued", "requeued"),
         ("postsuper: AAAAAA1: placed on hold", "held"),

@@ -313,6 +313,29 @@ async def test_a_verdict_is_asked_for(
     assert not result.is_cut
 
 
+HELD_OR_NOT = """
+24T10:00:00 mx1 postfix/smtpd[11]: AAAAAA1: client=pc.example.com[192.0.2.7]
+24T10:00:01 mx1 postfix/cleanup[12]: AAAAAA1: hold: header Subject: x from pc.example.com[192.0.2.7]; from=<ann@example.com> to=<header@example.net> proto=ESMTP helo=<pc>: why
+24T11:00:00 mx1 postfix/smtpd[21]: AAAAAA2: client=pc.example.com[192.0.2.7]
+24T11:00:01 mx1 postfix/cleanup[12]: AAAAAA2: milter-hold: END-OF-MESSAGE from pc.example.com[192.0.2.7]: milter triggers HOLD action; from=<ann@example.com> to=<milter@example.net> proto=ESMTP helo=<pc>
+24T12:00:00 mx1 postfix/qmgr[13]: AAAAAA3: from=<ann@example.com>, size=500, nrcpt=1 (queue active)
+24T12:00:01 mx1 postfix/qmgr[13]: warning: saving corrupt file "AAAAAA3" from queue "active" to queue "corrupt"
+24T13:00:00 mx1 postfix/qmgr[13]: AAAAAA4: from=<ann@example.com>, size=500, nrcpt=1 (queue active)
+24T13:00:01 mx1 postfix/postsuper[14]: AAAAAA4: placed on hold
+24T14:00:00 mx1 postfix/qmgr[13]: AAAAAA5: from=<ann@example.com>, size=500, nrcpt=1 (queue active)
+24T14:00:01 mx1 postfix/smtp[15]: warning: AAAAAA5: mail for the queue "corrupt" loops back to myself
+24T14:00:02 mx1 postfix/cleanup[12]: AAAAAA5: discard: header Subject: x from pc.example.com[192.0.2.7]; from=<ann@example.com> to=<bob@example.net> proto=ESMTP helo=<pc>: why
+"""
+
+
+async def test_held_is_asked_for_in_all_its_kinds(make_reader: MakeReader) -> None:
+    criteria = Criteria(verdicts=frozenset({"held"}))
+    result = await trace(await make_reader(HELD_OR_NOT), criteria)
+    told = [(story.verdict, story.queues[0].key.queue_id) for story in result.stories]
+    assert told == [("held", f"AAAAAA{number}") for number in (1, 2, 3, 4)]
+    assert result.is_whole
+
+
 async def test_lines_that_may_decide_are_found_and_few_others(make_reader: MakeReader) -> None:
     reader = await make_reader(BOUNCED_LATE)
     evidence = Evidence(frozenset({"bounced"}), since=at(26, 10, 0, 1))

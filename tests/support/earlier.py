@@ -6,8 +6,14 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
+import orjson
+
 from mailingest.documents import Document
-from mailingest.stores.sqlite.keys import queue_ids
+from mailingest.stores.sqlite.contents import contents
+from mailingest.stores.sqlite.files import open_for_writing
+from mailingest.stores.sqlite.inserting import Inserter
+from mailingest.stores.sqlite.keys import KINDS, hash_of, keys_of, queue_ids
+from mailingest.stores.sqlite.packing import PLACE_BITS
 from mailingest.stores.sqlite.summary import TABLE, Summary
 
 _COLUMNS: Final = (
@@ -19,6 +25,10 @@ _COLUMNS: Final = (
     "linked",
     "postfix_sasl_username",
 )
+
+# Of these, the index of schema 4 had that a document has the field, and 5 has some of the values.
+_FIELDS_OF_4: Final = ("postfix_action", "postfix_message_level", "postfix_milter_result")
+_EVIDENCE: Final = KINDS["evidence"]
 
 
 def write_earlier(path: Path, documents: Sequence[Document], version: int) -> None:
@@ -52,4 +62,30 @@ def write_earlier(path: Path, documents: Sequence[Document], version: int) -> No
             marks = ", ".join("?" * len(row))
             connection.execute(f"INSERT INTO documents VALUES ({marks})", row)
         connection.execute(f"PRAGMA user_version = {version}")
+        connection.execute("COMMIT")
+
+
+def write_fourth(path: Path, documents: Sequence[Document], batch: int = 10) -> None:
+    """Make a file of schema 4: as those of today, but for the keys of what may decide on a mail."""
+    connection = open_for_writing(path).connection
+    with closing(connection):
+        inserter = Inserter(connection)
+        connection.execute("BEGIN")
+        for start in range(0, len(documents), batch):
+            inserter.insert(documents[start : start + batch])
+        keys = [
+            (key, one.position >> PLACE_BITS & 0x7FFFFFFF, fields)
+            for one in contents(connection)
+            for fields in [orjson.loads(one.line)]
+            for key in keys_of(fields)
+        ]
+        for (kind, text), block, fields in keys:
+            if kind == _EVIDENCE and text.startswith("ending "):
+                posting = [hash_of((kind, text)), block]
+                connection.execute("DELETE FROM postings WHERE key = ? AND block = ?", posting)
+            for name in _FIELDS_OF_4:
+                if name in fields:
+                    posting = [hash_of((_EVIDENCE, f"field {name}")), block]
+                    connection.execute("INSERT OR IGNORE INTO postings VALUES (?, ?)", posting)
+        connection.execute("PRAGMA user_version = 4")
         connection.execute("COMMIT")
