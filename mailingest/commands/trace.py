@@ -155,7 +155,7 @@ async def _all_of_files(
 ) -> AsyncIterator[TraceResult]:
     source = build_reader(settings, options.files, progress, year=options.year)
     async with _closed(source):
-        result = await trace(source, criteria, limit=0, most_events=EVENTS)
+        result = await trace(source, criteria, limit=0, most_events=EVENTS, is_all_or_none=True)
         if not result.is_full:
             yield result
             return

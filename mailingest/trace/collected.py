@@ -30,10 +30,14 @@ async def here(work: Callable[[], T]) -> T:
 
 
 class Collected:
-    """Events, each once, and what was left out."""
+    """Events, each once, and what was left out.
 
-    def __init__(self, most: int, apart: Apart) -> None:
+    ``is_all_or_none``: nothing is to be told if there are more than ``most``.
+    """
+
+    def __init__(self, most: int, apart: Apart, *, is_all_or_none: bool = False) -> None:
         self.most = most
+        self._is_all_or_none = is_all_or_none
         self.apart = apart
         self.all: list[StoredEvent] = []
         self.is_cut = False
@@ -42,6 +46,11 @@ class Collected:
         self.whole: Criteria | None = None
         self._seen: set[str] = set()
         self._facts: Facts | None = None
+
+    @property
+    def is_in_vain(self) -> bool:
+        """Whether there are too many events to tell anything."""
+        return self.is_full and self._is_all_or_none
 
     def has_all(self, since: datetime, until: datetime) -> bool:
         """Whether all lines about mails of a time are there: ``whole`` asked for all of its own."""

@@ -1,6 +1,6 @@
 """Criteria and a source -> stories: finds the first lines, and all that is linked to them."""
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -137,14 +137,16 @@ async def trace(
     visibility: Visibility | None = None,
     backlog: Backlog | None = None,
     most_events: int = MOST_EVENTS,
+    is_all_or_none: bool = False,
     apart: Apart = here,
 ) -> TraceResult:
     """The stories that meet the criteria, the ``limit`` newest ones; 0 is all of them.
 
     ``visibility`` is what of the mails whoever asks may see, and ``is_shown`` says whether they may
     get to see that a story meets the criteria; None shows all.  ``backlog``
-    is asked if there is no story.  Not many more than ``most_events`` lines are looked at; for all
-    stories there is `mailingest.trace.windows`.
+    is asked if there is no story.  Not many more than ``most_events`` lines are looked at; if there
+    are more, and ``is_all_or_none``, there are no stories.  For all stories there is
+    `mailingest.trace.windows`.
 
     Raises StoreUnavailable if the source cannot be asked now.
     """
@@ -159,9 +161,10 @@ async def trace(
         is_shown=is_shown,
         visibility=visibility,
         most_events=most_events,
+        is_all_or_none=is_all_or_none,
         apart=apart,
     )
-    if result.stories:
+    if result.stories or (is_all_or_none and result.is_full):
         return result
     return await without_stories(source, criteria, result, backlog, visibility)
 
@@ -205,15 +208,18 @@ async def find_stories(
     *,
     limit: int,
     part: Criteria | None = None,
+    told: Collection[str] = (),
     is_shown: Callable[[Story], bool] | None = None,
     visibility: Visibility | None = None,
     most_events: int = MOST_EVENTS,
+    is_all_or_none: bool = False,
     apart: Apart = here,
 ) -> TraceResult:
     """What `trace` gives if there are stories; ``span`` is that of the source.
 
-    ``part`` is the same question for less time: only stories that have a line then are found, none
-    if it has too many lines, and also those that do not meet the criteria, without a history.
+    ``part`` is the same question for less time: only stories that have a line then are found, and
+    also those that do not meet the criteria, without a history.  ``told`` are the ids of lines that
+    need not lead to a story.
     """
 
     def seen(stories: list[Story]) -> list[Story]:
@@ -242,14 +248,17 @@ async def find_stories(
             if before is None:
                 raise
             found = Found([], is_cut=True, gaps=[lost(error)])
-        if part is not None and found.is_cut and most < MOST_EVENTS:
-            # Less time is asked for then.
+        if is_all_or_none and found.is_cut:
             return TraceResult([], span, is_cut=True, gaps=found.gaps, is_full=True)
+        new = [event for event in found.events if event["_id"] not in told]
         # What is linked to few lines is one large mail: less time would not make it less.
-        is_small = part is not None and 2 * len(found.events) <= most_events
-        events = Collected(MOST_EVENTS if is_small else most_events, apart)
-        if visibility is None and not found.is_cut and asks_for_all(asked):
+        is_small = part is not None and 2 * len(new) <= most_events
+        room = MOST_EVENTS if is_small else most_events
+        events = Collected(room, apart, is_all_or_none=is_all_or_none)
+        is_whole = not found.is_cut and len(new) == len(found.events)
+        if visibility is None and is_whole and asks_for_all(asked):
             events.whole = question
+        found = replace(found, events=new)
         every = await stories_of(source, found, span, criteria, events)
         stories = await apart(partial(seen, every))
         if before is not None and is_ended(events.gaps):
@@ -284,6 +293,8 @@ async def stories_of(
     if events.all:
         with _as_far_as_possible(events):
             await _follow(source, events)
+    if events.is_in_vain:
+        return []
     stories = await events.stories(span.last)
     with _as_far_as_possible(events):
         if await _follow_refusals(source, events, criteria, stories):
@@ -331,6 +342,8 @@ def _is_enough(stories: Sequence[Story], found: Found, limit: int) -> bool:
 async def _follow(source: Reader, events: Collected) -> None:
     """Fetch all that belongs to the same mails as the events."""
     await _follow_links(source, events, list(events.all))
+    if events.is_in_vain:
+        return
     await _follow_sessions(source, events)
     accepted = await _accepted_after_all(source, events)
     if accepted:

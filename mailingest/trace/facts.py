@@ -194,6 +194,7 @@ class Queue:
     requeued: StoredEvent | None = None
     _values: dict[str, frozenset[Any]] = field(default_factory=dict, repr=False, compare=False)
     _tries: Counter[Address] = field(default_factory=Counter, repr=False, compare=False)
+    _most_tries: int = field(default=0, repr=False, compare=False)
     _last_line: datetime | None = field(default=None, repr=False, compare=False)
     _lines: QueueLines | None = field(default=None, repr=False, compare=False)
     _addresses: dict[int, Address] = field(default_factory=dict, repr=False, compare=False)
@@ -211,6 +212,12 @@ class Queue:
             tries = {(one.address, str(one.event.get("message"))) for one in self.attempts}
             self._tries.update(address for address, _ in tries)
         return self._tries
+
+    def most_tries(self) -> int:
+        """How often the recipient was tried that was tried most; asked for as `tries`."""
+        if not self._most_tries:
+            self._most_tries = max(self.tries().values(), default=0)
+        return self._most_tries
 
     def lines_of(self, attempts: Iterable[Attempt], names: Sequence[str]) -> Iterator[StoredEvent]:
         """The lines that are common to all recipients, and those of the one with attempts or names.
@@ -237,6 +244,7 @@ class Queue:
             **changes,
             _values={},
             _tries=Counter(),
+            _most_tries=0,
             _last_line=None,
             _lines=None,
             _addresses={},

@@ -263,8 +263,7 @@ def _is_passed_over(queue: Queue, story: Story) -> bool:
     if story.attempt is None:
         return False
     # Each round tries all who wait.  One less may be one that goes on, or was stopped by a reload.
-    tries = queue.tries()
-    return tries[story.attempt.address] + 1 < max(tries.values())
+    return queue.tries()[story.attempt.address] + 1 < queue.most_tries()
 
 
 def _notification(queue: Queue, reason: str) -> str | None:

@@ -25,10 +25,13 @@ from mailingest.trace.engine import (
     without_stories,
 )
 from mailingest.trace.history import History
-from mailingest.trace.story import Story, identity_of
+from mailingest.trace.story import Story, by_mail, identity_of
 
 EVENTS: Final = 6_000
 """So many lines are held at a time, but of a second that has more: some 7 KB each."""
+
+LARGE: Final = 500
+"""A mail with so many lines is built once, and not again by each span that has some of them."""
 
 _FIRST: Final = timedelta(hours=1)
 _LEAST: Final = timedelta(seconds=1)
@@ -65,29 +68,41 @@ async def trace_all(
     while True:
         since = start - _MARGIN if start > first else criteria.since
         window, end = _window(replace(criteria, since=since), span, start + length)
-        most = events if length > _LEAST else MOST_EVENTS
+        is_divisible = length > _LEAST
         try:
             result = await find_stories(
-                source, criteria, span, limit=0, part=window, most_events=most
+                source,
+                criteria,
+                span,
+                limit=0,
+                part=window,
+                told=told.lines,
+                most_events=events if is_divisible else MOST_EVENTS,
+                is_all_or_none=is_divisible,
             )
         except StoreUnavailable as error:
             if not has_stories:
                 raise
             yield TraceResult([], span, is_cut, merged(gaps, [lost(error)]))
             return
-        if result.is_full and length > _LEAST:
+        if result.is_full and is_divisible:
             longest = length * _LESS
             length = max(_LEAST, length / 4)
             continue
         is_cut |= result.is_full
         gaps = merged(gaps, result.gaps)
         found = told.new(result.stories, start if start > first else _NEVER, end)
+        if not result.is_cut and not result.gaps:
+            told.forget_lines(start)
+            told.keep_lines(result.stories, end)
         stories = [story for story in history.of(found) if meets(criteria, story)]
         history.keep(start)
         has_stories |= bool(stories)
         if end == _EVER:
             break
         yield replace(result, stories=stories, is_cut=is_cut, gaps=gaps)
+        # What was told makes room for what comes next.
+        del result, found, stories
         start, length = end, max(_LEAST, min(length * 2, longest))
         longest = min(_LONGEST, longest * _MORE)
     last = replace(result, stories=stories, is_cut=is_cut, gaps=gaps)
@@ -106,6 +121,9 @@ class _Told:
 
     def __init__(self) -> None:
         self._until: dict[int, datetime] = {}
+        self._large: list[tuple[datetime, set[str]]] = []
+        self.lines: frozenset[str] = frozenset()
+        """The ids of lines that lead to nothing but large mails that were told whole."""
 
     def new(self, stories: list[Story], start: datetime, end: datetime) -> list[Story]:
         """Those with a line in the span that no earlier span had."""
@@ -122,6 +140,32 @@ class _Told:
             if last >= end:
                 self._until[identity] = last
         return found
+
+    def keep_lines(self, stories: list[Story], end: datetime) -> None:
+        """Take the lines of large mails, none of which a later span has to tell."""
+        later = {id(queue) for one in stories if not _is_before(one, end) for queue in one.queues}
+        refusals = [one.refusal for one in stories if not _is_before(one, end)]
+        refused = {one.event["_id"] for one in refusals if one is not None}
+        for mail in by_mail(stories):
+            every = {id(queue): queue for story in mail for queue in story.queues}
+            queues = [queue for key, queue in every.items() if key not in later]
+            if sum(len(queue.events) for queue in queues) < LARGE:
+                continue
+            events = [event for queue in queues for event in queue.events]
+            lines = {event["_id"] for event in events} - refused
+            self._large.append((max(map(time_of, events)), lines))
+            self.lines |= lines
+
+    def forget_lines(self, start: datetime) -> None:
+        """Forget those of mails that had their last line before a span."""
+        left = [one for one in self._large if one[0] >= start - _MARGIN]
+        if len(left) < len(self._large):
+            self._large = left
+            self.lines = frozenset().union(*(lines for _, lines in left))
+
+
+def _is_before(story: Story, end: datetime) -> bool:
+    return story.received_at is not None and story.received_at < end
 
 
 def _last_line(story: Story, known: dict[int, datetime]) -> datetime:

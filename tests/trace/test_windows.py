@@ -5,6 +5,7 @@ import gzip
 from collections import Counter
 from contextlib import redirect_stdout
 from dataclasses import replace
+from datetime import datetime
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import get_args
@@ -12,6 +13,7 @@ from typing import get_args
 import orjson
 import pytest
 
+from benchmarks.recipients import mail_of
 from mailingest.commands.trace import EXIT_FOUND, Options
 from mailingest.commands.trace import run as run_trace
 from mailingest.config import Settings
@@ -20,9 +22,12 @@ from mailingest.stores.criteria import Criteria, address_term
 from mailingest.stores.opening import opened
 from mailingest.stores.sqlite.reader import SqliteReader
 from mailingest.stores.sqlite.writer import SqliteWriter
+from mailingest.trace import collected, windows
 from mailingest.trace.answer import story_to_json
 from mailingest.trace.engine import trace
+from mailingest.trace.facts import Facts
 from mailingest.trace.questions import Question
+from mailingest.trace.stories import build_stories
 from mailingest.trace.story import Story, Verdict
 from mailingest.trace.windows import trace_all
 from tests.support.lab import TIMEZONE
@@ -31,6 +36,7 @@ from tests.support.logs import documents_of
 _LOG = Path(__file__).parents[1] / "data" / "scenarios" / "mail.log.gz"
 # The log has some four thousand.
 _EVENTS = 400
+_RECIPIENTS = 400
 
 QUESTIONS = [
     Criteria(),
@@ -58,10 +64,13 @@ async def _store(directory: Path, log: bytes) -> None:
         await writer.write(list(documents_of(log.splitlines())))
 
 
+# With the smaller number, every mail is one whose lines are passed over once it is told.
+@pytest.mark.parametrize("large", [windows.LARGE, 1])
 @pytest.mark.parametrize("criteria", QUESTIONS)
 async def test_no_mail_is_missing_and_none_comes_twice(
-    store: SqliteReader, criteria: Criteria
+    store: SqliteReader, criteria: Criteria, large: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(windows, "LARGE", large)
     whole = await trace(store, criteria, limit=0)
     assert whole.stories
     assert not whole.is_full
@@ -101,6 +110,26 @@ async def test_a_mail_that_is_larger_than_a_span_does_not_make_spans_ever_shorte
     # It is spread over 100 minutes: spans of a second, which hold it each time, would be 6,000.
     assert len(results) < 100
     assert not any(result.is_cut for result in results)
+    told = Counter(_answer(story) for result in results for story in result.stories)
+    assert told == Counter(map(_answer, whole.stories))
+
+
+async def test_a_large_mail_is_built_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Its rounds are spread over 80 minutes, and its first one does not fit into a span.
+    await _store(tmp_path, b"\n".join(mail_of(_RECIPIENTS)))
+    store = SqliteReader(tmp_path, "mail")
+    whole = await trace(store, Criteria(), limit=0)
+    built: list[int] = []
+
+    def counted(facts: Facts, *, until: datetime | None) -> list[Story]:
+        stories = build_stories(facts, until=until)
+        built.append(len(stories))
+        return stories
+
+    monkeypatch.setattr(collected, "build_stories", counted)
+    results = [result async for result in trace_all(store, Criteria(), events=_EVENTS)]
+    assert len(built) > 1
+    assert sum(built) == len(whole.stories) >= _RECIPIENTS
     told = Counter(_answer(story) for result in results for story in result.stories)
     assert told == Counter(map(_answer, whole.stories))
 

@@ -27,6 +27,9 @@ _FEW: Final = 1000
 # Positions of documents of an earlier version, which came before, are smaller.
 _AFTER_EARLIER: Final = 1 << 48
 
+# Characters; longer texts are mostly of one line only.
+_SHORT: Final = 64
+
 _OF_ADDRESSES: Final = {
     "starts": "text >= ?2 AND text < ?2 || char(1114111)",  # the greatest character
     "ends": "substr(text, -length(?2)) = ?2",
@@ -189,6 +192,7 @@ class Newest:
         self._start, self._end = bounds.seconds()
         self._events: list[StoredEvent] = []
         self._seconds: list[int] = []  # of the newest, the oldest first
+        self._texts: dict[str, str] = {}
 
     def is_settled(self, place: Place) -> bool:
         """Whether a block, and all that come later, are too old to change anything."""
@@ -210,16 +214,24 @@ class Newest:
                 self._add(_packed(place.number, block, number, line), fields)
         if len(self._events) > 2 * self._limit:
             self._events = self.events()
+            self._texts.clear()
 
     def _is_included(self, second: int, fields: StoredEvent) -> bool:
         return second not in (self._start, self._end) or self._bounds.include(fields)
 
     def _add(self, one: Packed, fields: dict[str, Any]) -> None:
+        self._share_texts(fields)
         self._events.append(one.event(fields))
         if len(self._seconds) < self._limit:
             heapq.heappush(self._seconds, one.second)
         else:
             heapq.heappushpop(self._seconds, one.second)
+
+    def _share_texts(self, fields: dict[str, Any]) -> None:
+        """Keep short texts once: the lines of a mail are much alike, and there may be thousands."""
+        for name, value in fields.items():
+            if type(value) is str and len(value) <= _SHORT:
+                fields[name] = self._texts.setdefault(value, value)
 
     def events(self) -> list[StoredEvent]:
         """Those that were found, newest first, no more than the limit."""

@@ -275,7 +275,7 @@ async def test_a_file_of_a_newer_version_is_refused_and_left_alone(tmp_path: Pat
     with closing(sqlite3.connect(tmp_path / TODAY)) as connection:
         connection.execute("PRAGMA user_version = 99")
     before = (tmp_path / TODAY).read_bytes()
-    with pytest.raises(UsageError, match=r"newer mailingest \(schema 99, known 4\)"):
+    with pytest.raises(UsageError, match=r"newer mailingest \(schema 99, known 5\)"):
         async with opened(tmp_path):
             pass
     with pytest.raises(UsageError, match="newer"):
