@@ -114,24 +114,43 @@ async def test_a_mail_that_is_larger_than_a_span_does_not_make_spans_ever_shorte
     assert told == Counter(map(_answer, whole.stories))
 
 
-async def test_a_large_mail_is_built_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def built(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many stories were built each time."""
+    numbers: list[int] = []
+
+    def counted(facts: Facts, *, until: datetime | None) -> list[Story]:
+        stories = build_stories(facts, until=until)
+        numbers.append(len(stories))
+        return stories
+
+    monkeypatch.setattr(collected, "build_stories", counted)
+    return numbers
+
+
+async def test_a_large_mail_is_built_once(tmp_path: Path, built: list[int]) -> None:
     # Its rounds are spread over 80 minutes, and its first one does not fit into a span.
     await _store(tmp_path, b"\n".join(mail_of(_RECIPIENTS)))
     store = SqliteReader(tmp_path, "mail")
     whole = await trace(store, Criteria(), limit=0)
-    built: list[int] = []
-
-    def counted(facts: Facts, *, until: datetime | None) -> list[Story]:
-        stories = build_stories(facts, until=until)
-        built.append(len(stories))
-        return stories
-
-    monkeypatch.setattr(collected, "build_stories", counted)
+    built.clear()
     results = [result async for result in trace_all(store, Criteria(), events=_EVENTS)]
     assert len(built) > 1
     assert sum(built) == len(whole.stories) >= _RECIPIENTS
     told = Counter(_answer(story) for result in results for story in result.stories)
     assert told == Counter(map(_answer, whole.stories))
+
+
+async def test_a_span_that_leads_to_too_many_lines_builds_nothing(
+    tmp_path: Path, built: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # 15 minutes have 45 lines, which are not a few of 80, and lead to 300.
+    lines = [_deferred(tries, recipient) for tries in range(100) for recipient in range(3)]
+    await _store(tmp_path, "\n".join(lines).encode())
+    monkeypatch.setattr(windows, "LARGE", 100)
+    results = trace_all(SqliteReader(tmp_path, "mail"), Criteria(), events=80)
+    assert [len(result.stories) async for result in results if result.stories] == [3]
+    assert sum(built) == 3
 
 
 def _deferred(tries: int, recipient: int) -> str:
