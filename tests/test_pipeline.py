@@ -280,6 +280,20 @@ def test_a_line_that_fails_is_named_and_fails_no_other() -> None:
         core(live=True, wanted=wanted).feed(MAIL[1], START)
 
 
+def test_a_line_that_fails_alone_is_named() -> None:
+    error = RuntimeError("a fault")
+    cell = Cell()
+
+    def wanted(_: Event) -> bool:
+        assert cell.noted == [7]
+        raise error
+
+    block = FrameBlock([MAIL[0]], START, cell=cell, first=7)
+    assert core(live=True, wanted=wanted).feed_all(block) == []
+    assert block.failed == [(0, error)]
+    assert cell.noted == [7, 0]
+
+
 def test_live_and_replay_give_the_same_documents() -> None:
     live, later = pipeline(live=True), pipeline(live=False)
     received = feed(live, MAIL) + live.flush()
