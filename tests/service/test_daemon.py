@@ -72,16 +72,18 @@ def test_a_damaged_snapshot_is_set_aside_and_the_start_goes_on(site: Site) -> No
 
 
 def test_sigterm_stores_what_has_arrived(site: Site) -> None:
+    # They fit into the kernel's first window for a connection (64 KiB): all have arrived when they are
+    # sent.  What the sender's kernel still has is not waited for, and the sender is told so.
     lines = [
         f"Nov 24 15:41:22 mx1 postfix/smtpd[{pid}]: connect from a[192.0.2.1]"
-        for pid in range(2000)
+        for pid in range(500)
     ]
     with Daemon(site.config) as daemon:
         site.send_tcp(*lines)
         wait_until(lambda: b"tcp input listens" in daemon.log.read_bytes(), "the listener is known")
-    assert len(list(StoredDocuments(site.state / "mail", "mail").find(limit=5000))) == 2000
+    assert len(list(StoredDocuments(site.state / "mail", "mail").find())) == 500
     counters = site.counters(daemon.log)
-    assert counters["frames_received"] == counters["documents_stored"] == 2000
+    assert counters["frames_received"] == counters["documents_stored"] == 500
 
 
 def test_every_line_is_stored_whatever_it_is(site: Site) -> None:
