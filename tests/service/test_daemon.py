@@ -72,11 +72,10 @@ def test_a_damaged_snapshot_is_set_aside_and_the_start_goes_on(site: Site) -> No
 
 
 def test_sigterm_stores_what_has_arrived(site: Site) -> None:
-    # They fit into the kernel's first window for a connection (64 KiB): all have arrived when they are
-    # sent.  What the sender's kernel still has is not waited for, and the sender is told so.
+    # They fit into the kernel's first window for a connection (64 KiB): all have arrived when they
+    # are sent.  What the sender's kernel still has is not waited for, and the sender is told so.
     lines = [
-        f"Nov 24 15:41:22 mx1 postfix/smtpd[{pid}]: connect from a[192.0.2.1]"
-        for pid in range(500)
+        f"Nov 24 15:41:22 mx1 postfix/smtpd[{pid}]: connect from a[192.0.2.1]" for pid in range(500)
     ]
     with Daemon(site.config) as daemon:
         site.send_tcp(*lines)
