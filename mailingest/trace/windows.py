@@ -28,7 +28,7 @@ from mailingest.trace.history import History
 from mailingest.trace.story import Story, by_mail, identity_of
 
 EVENTS: Final = 6_000
-"""So many lines are held at a time, but of a second that has more: some 7 KB each."""
+"""So many lines are held at a time, but of a second that has more: some 4 KB each."""
 
 LARGE: Final = 500
 """A mail with so many lines is built once, and not again by each span that has some of them."""
