@@ -20,8 +20,9 @@ from mailingest.stores.protocol import CountingReader, Span
 from mailingest.stores.threads import in_thread
 from mailingest.trace.answer import story_to_json
 from mailingest.trace.domain_search import activity_of
-from mailingest.trace.engine import Backlog, TraceResult, lost, trace
+from mailingest.trace.engine import Backlog, TraceResult, find_stories, lost, trace
 from mailingest.trace.explanations import Explanations
+from mailingest.trace.follow import Follower
 from mailingest.trace.mails import mail_to_json
 from mailingest.trace.paging import Page, Paging, trace_page
 from mailingest.trace.story import Story
@@ -112,6 +113,40 @@ class Answers:
             # Their number would tell which parts of names there are.
             result = replace(result, unmatched=())
         return result
+
+    async def decided(
+        self,
+        request: web.Request,
+        follower: Follower,
+        *,
+        limit: int,
+        only: str = "",
+        is_first: bool = True,
+    ) -> TraceResult:
+        """The stories that were decided since the follower last asked, the ``limit`` newest ones.
+
+        It is a question to note the first time, and goes on with the others.
+        """
+        if is_first:
+            _log_question(request)
+        async with self._asked(request, only) as store:
+
+            async def ask(criteria: Criteria) -> TraceResult:
+                span = await store.span()
+                if span is None:
+                    return TraceResult([], None, is_cut=False)
+                return await find_stories(
+                    store,
+                    criteria,
+                    span,
+                    limit=limit,
+                    is_shown=partial(is_shown, criteria) if self.is_masked else None,
+                    visibility=request.get(VISIBILITY),
+                    most_events=_MOST_LINES,
+                    apart=in_thread,
+                )
+
+            return await follower.ask(ask)
 
     async def page(
         self, request: web.Request, criteria: Criteria, paging: Paging, *, only: str = ""

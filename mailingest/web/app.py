@@ -12,9 +12,10 @@ from mailingest.trace.explanations import Explanations
 from mailingest.web.access import Access, AccessControl
 from mailingest.web.answers import Answers
 from mailingest.web.api.endpoints import Api, document
+from mailingest.web.live_page import LivePage
 from mailingest.web.mail_page import MailPage
 from mailingest.web.overview_page import OverviewPage
-from mailingest.web.pages import Pages, copy_script, search_script, style
+from mailingest.web.pages import Pages, copy_script, live_script, search_script, style
 from mailingest.web.search_export import SearchExport
 from mailingest.web.search_page import SearchPage
 from mailingest.web.turns import Turns
@@ -53,10 +54,15 @@ def application(
     app.router.add_get("/search.jsonl", export.json_lines)
     app.router.add_get("/mail", mail.html)
     app.router.add_get("/mail.json", mail.json)
+    live = LivePage(answers, pages)
+    app.on_shutdown.append(live.stop)
+    app.router.add_get("/live", live.html)
+    app.router.add_get("/live/events", live.events)
     app.router.add_get("/overview", overview.html)
     app.router.add_get("/overview.json", overview.json)
     app.router.add_routes(Api(answers).routes())
     app.router.add_get("/static/style.css", style)
     app.router.add_get("/static/copy.js", copy_script)
+    app.router.add_get("/static/live.js", live_script)
     app.router.add_get("/static/search.js", search_script)
     return app

@@ -26,6 +26,7 @@ _ANSWER: Final = "<!-- answer -->"
 _STATIC: Final = files("mailingest.web").joinpath("static")
 _STYLE: Final = _STATIC.joinpath("style.css").read_text("utf-8")
 _COPY: Final = _STATIC.joinpath("copy.js").read_text("utf-8")
+_LIVE: Final = _STATIC.joinpath("live.js").read_text("utf-8")
 _SEARCH: Final = _STATIC.joinpath("search.js").read_text("utf-8")
 
 UNANSWERED: Final = (StoreUnavailable, UsageError)
@@ -125,6 +126,10 @@ class Pages:
         path = request.path.lstrip("/")
         return self._html(name, texts=texts, root="", other_language=f"{path}?{query}", **values)
 
+    def fragment(self, name: str, texts: Texts, **values: Any) -> str:
+        """A part of a page."""
+        return self._templates.get_template(name).render(texts=texts, **values)
+
     def refusal(self, request: web.Request, status: int, name: str = "") -> web.Response:
         """A page that says why there is none, with a way back; JSON where JSON was asked for.
 
@@ -186,6 +191,11 @@ async def style(_: web.Request) -> web.Response:
 async def copy_script(_: web.Request) -> web.Response:
     """The script of a mail's page: buttons that copy."""
     return web.Response(text=_COPY, content_type="text/javascript")
+
+
+async def live_script(_: web.Request) -> web.Response:
+    """The script of the live page."""
+    return web.Response(text=_LIVE, content_type="text/javascript")
 
 
 async def search_script(_: web.Request) -> web.Response:

@@ -44,6 +44,7 @@ class SearchList:
             "orders": [(one, self._link(order=one)) for one in ORDERS],
             "order": self.form["order"] or ORDERS[0],
             "spans": [(one, self._link(**_only(span=one))) for one in (*QUICK_SPANS, "")],
+            "live_link": "live?" + form_query(self.form, lang=self.texts.language),
             "csv_link": "search.csv?" + form_query(self.form),
             "jsonl_link": "search.jsonl?" + form_query(self.form),
         }

@@ -50,6 +50,20 @@ _TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         "So far only up to {time}; newer mails were not looked for yet.",
         "Bisher nur bis {time}; nach neueren Mails wurde noch nicht gesucht.",
     ),
+    "live": ("Live", "Live"),
+    "live_about": (
+        "What became of mails, as it is decided, newest first.",
+        "Was aus Mails wird, sobald es feststeht, neueste zuerst.",
+    ),
+    "live_on": ("The list goes on by itself.", "Die Liste läuft von selbst weiter."),
+    "live_off": ("The connection is lost; trying again.", "Verbindung verloren; neuer Versuch."),
+    "live_paused": ("The list stands still.", "Die Liste steht."),
+    "live_reloads": (
+        "The page is loaded anew every 10 seconds.",
+        "Die Seite wird alle 10 Sekunden neu geladen.",
+    ),
+    "pause": ("Pause", "Anhalten"),
+    "resume": ("Go on", "Weiter"),
     "go_on": ("Go on searching from there", "Von dort weitersuchen"),
     "searching": (
         "Searching. It may take a while; what is found appears here.",

@@ -1,0 +1,187 @@
+"""What is decided now: a page that goes on by itself, by server-sent events (HTML, section 9.2)."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from aiohttp import web
+
+from mailingest.logs.logger import log
+from mailingest.trace.answer import iso
+from mailingest.trace.engine import TraceResult
+from mailingest.trace.follow import Follower
+from mailingest.trace.story import Story
+from mailingest.web.access import HEADERS, Refused
+from mailingest.web.answers import Answers
+from mailingest.web.pages import UNANSWERED, Pages, explain, texts_of
+from mailingest.web.questions import form_query, form_values, read_question, reader_zone
+from mailingest.web.search_list import zone_name
+from mailingest.web.texts import Texts
+
+# What was decided lately is there when the page is opened, and again each time it is loaded anew.
+_LATELY: Final = timedelta(minutes=10)
+_MOST_ROWS: Final = 50
+# A browser that lost its connection asks from where it was; nobody needs more than this of it.
+_MOST_MISSED: Final = timedelta(minutes=30)
+# Each is a question every few seconds.
+_MOST_READERS: Final = 16
+_TIMES: Final = ("span", "since", "since_at", "until", "until_at", "order")
+
+
+class LivePage:
+    """The page and its events."""
+
+    def __init__(self, answers: Answers, pages: Pages) -> None:
+        self._answers = answers
+        self._pages = pages
+        self._stopping = asyncio.Event()
+        self._readers = 0
+
+    async def stop(self, _: web.Application) -> None:
+        """End all streams of events: the server does."""
+        self._stopping.set()
+
+    async def html(self, request: web.Request) -> web.Response:
+        """What was decided in the last minutes, and what a browser needs to go on."""
+        form, texts, now = _form_of(request), texts_of(request), datetime.now(UTC)
+        language, at = texts.language, iso(now) or ""
+        page: dict[str, Any] = {
+            "rows": [],
+            "types": self._answers.types,
+            "question": [(name, value) for name, value in form.items() if value and name != "tz"],
+            "search_link": f"./?{form_query(form, lang=language)}",
+            "events_link": f"live/events?{form_query(form, lang=language, at=at)}",
+            "most_rows": _MOST_ROWS,
+            "error": "",
+            "warnings": [],
+        }
+        status = 200
+        try:
+            zone = reader_zone(form["tz"], self._answers.zone)
+            criteria = replace(read_question(form, now=now, zone=zone), since=now - _LATELY)
+            view = self._answers.view(texts, zone)
+            result = await self._decided(request, Follower(criteria), form)
+            page |= {
+                "rows": self._rows(result, form, texts),
+                "warnings": view.warnings(result) if result.stories else [],
+                "zone": zone_name(zone, now),
+            }
+        except UNANSWERED as error:
+            page["error"], status = explain(error, texts)
+            page["zone"] = zone_name(self._answers.zone, now)
+        return self._pages.page("live.html", request, page, status)
+
+    async def events(self, request: web.Request) -> web.StreamResponse:
+        """Rows of the page's table, as they are decided; each event has the time it reaches to."""
+        form, texts = _form_of(request), texts_of(request)
+        if self._readers >= _MOST_READERS:
+            raise Refused(503, "error_busy")
+        try:
+            zone = reader_zone(form["tz"], self._answers.zone)
+            criteria = read_question(form, now=datetime.now(UTC), zone=zone)
+            follower = Follower(replace(criteria, since=_begin(request)))
+            first = await self._decided(request, follower, form)
+        except UNANSWERED as error:
+            _, status = explain(error, texts)
+            raise Refused(status, f"error_{status}") from None
+        response = web.StreamResponse(headers=HEADERS)
+        response.content_type, response.charset = "text/event-stream", "utf-8"
+        # nginx would keep events until there are many.
+        response.headers["X-Accel-Buffering"] = "no"
+        self._readers += 1
+        try:
+            await response.prepare(request)
+            await response.write(self._event(first, form, texts))
+            async with aclosing(self._followed(request, follower, form)) as results:
+                async for result in results:
+                    await response.write(self._event(result, form, texts))
+            await response.write_eof()
+        except ConnectionError:
+            log.debug("nobody looks at the live page any more", peer=request.remote)
+        finally:
+            self._readers -= 1
+        return response
+
+    async def _followed(
+        self, request: web.Request, follower: Follower, form: Mapping[str, str]
+    ) -> AsyncGenerator[TraceResult, None]:
+        """What is decided, from moment to moment, until the server ends."""
+        while not await self._is_stopped_within(follower.pause):
+            try:
+                yield await self._decided(request, follower, form, is_first=False)
+            except UNANSWERED as error:
+                log.warning("the live page waits for the store", reason=str(error))
+            except Refused:
+                log.debug("the live page waits for its turn", peer=request.remote)
+
+    async def _is_stopped_within(self, seconds: float) -> bool:
+        try:
+            return await asyncio.wait_for(self._stopping.wait(), seconds)
+        except TimeoutError:
+            return False
+
+    async def _decided(
+        self,
+        request: web.Request,
+        follower: Follower,
+        form: Mapping[str, str],
+        *,
+        is_first: bool = True,
+    ) -> TraceResult:
+        return await self._answers.decided(
+            request, follower, limit=_MOST_ROWS, only=form["type"], is_first=is_first
+        )
+
+    def _event(self, result: TraceResult, form: Mapping[str, str], texts: Texts) -> bytes:
+        """The rows as an event, or a comment that keeps the connection."""
+        if not result.stories:
+            return b":\n\n"
+        rows = self._rows(result, form, texts)
+        html = self._pages.fragment(
+            "live_rows.html",
+            texts,
+            rows=rows,
+            types=self._answers.types,
+        )
+        last = iso(max(filter(None, (story.decided_at for story in result.stories))))
+        lines = "".join(f"data: {line}\n" for line in html.splitlines() if line)
+        return f"id: {last}\n{lines}\n".encode()
+
+    def _rows(
+        self, result: TraceResult, form: Mapping[str, str], texts: Texts
+    ) -> list[dict[str, Any]]:
+        """What was decided last comes first."""
+        view = self._answers.view(texts, reader_zone(form["tz"], self._answers.zone))
+
+        def row(story: Story) -> dict[str, Any]:
+            values = view.row(story)
+            link = values["link"]
+            return {
+                **values,
+                "came": view.time(story.decided_at, zone=""),
+                "link": f"{link}&{form_query({'lang': texts.language, 'tz': form['tz']})}"
+                if link
+                else "",
+            }
+
+        newest = sorted(result.stories, key=lambda one: iso(one.decided_at) or "", reverse=True)
+        return [row(story) for story in newest[:_MOST_ROWS]]
+
+
+def _form_of(request: web.Request) -> dict[str, str]:
+    """The question, at whatever time."""
+    return {**form_values(request.query), **dict.fromkeys(_TIMES, "")}
+
+
+def _begin(request: web.Request) -> datetime:
+    """From when on the browser has nothing: what it had last, or when its page was made."""
+    now = datetime.now(UTC)
+    text = request.headers.get("Last-Event-ID") or request.query.get("at", "")
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return now
+    return now if at.tzinfo is None else min(max(at, now - _MOST_MISSED), now)
