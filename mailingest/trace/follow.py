@@ -9,9 +9,9 @@ from mailingest.stores.criteria import Criteria
 from mailingest.trace.engine import TraceResult
 from mailingest.trace.story import Story, identity_of
 
-# Lines get into a store some seconds after they were written, and those of several servers in any
-# order; what is looked at twice is told once.
-_OVERLAP: Final = timedelta(seconds=15)
+OVERLAP: Final = timedelta(seconds=15)
+"""Lines get into a store so long after they were written, those of several servers in any order."""
+
 _PAUSE: Final = timedelta(seconds=2)
 # A question about a busy store may take longer: it gets a fifth of the time.
 _PAUSES: Final = 4
@@ -46,7 +46,7 @@ class Follower:
         asked_at, since = self._now(), self._since
         result = await ask(replace(self._criteria, since=since))
         self._pause = max(_PAUSE, (self._now() - asked_at) * _PAUSES)
-        self._since = max(self._begin, asked_at - _OVERLAP)
+        self._since = max(self._begin, asked_at - OVERLAP)
         return replace(result, stories=self._new(result.stories, since))
 
     def _new(self, stories: Iterable[Story], since: datetime) -> list[Story]:

@@ -12,7 +12,7 @@ from aiohttp import web
 from mailingest.logs.logger import log
 from mailingest.trace.answer import iso
 from mailingest.trace.engine import TraceResult
-from mailingest.trace.follow import Follower
+from mailingest.trace.follow import OVERLAP, Follower
 from mailingest.trace.story import Story
 from mailingest.web.access import HEADERS, Refused
 from mailingest.web.answers import Answers
@@ -177,11 +177,12 @@ def _form_of(request: web.Request) -> dict[str, str]:
 
 
 def _begin(request: web.Request) -> datetime:
-    """From when on the browser has nothing: what it had last, or when its page was made."""
+    """From when on the browser may have nothing: what it had last, or when its page was made."""
     now = datetime.now(UTC)
     text = request.headers.get("Last-Event-ID") or request.query.get("at", "")
     try:
         at = datetime.fromisoformat(text)
     except ValueError:
         return now
-    return now if at.tzinfo is None else min(max(at, now - _MOST_MISSED), now)
+    # What came late is told again, and the page shows it once.
+    return now if at.tzinfo is None else min(max(at - OVERLAP, now - _MOST_MISSED), now)

@@ -6,6 +6,7 @@ import json
 import re
 from base64 import b64encode
 from collections.abc import AsyncIterator, Iterable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote, unquote, urlencode
 from zoneinfo import ZoneInfo
@@ -41,11 +42,14 @@ PAGES = {
     "/mail.json",
     "/overview",
     "/overview.json",
+    "/live",
+    "/live/events",
 }
 PAGES |= {f"/api/v1/{name}" for name in ("search", "mail", "overview", "report")}
 NOTHING_OF_OTHERS = {
     "/static/style.css",
     "/static/copy.js",
+    "/static/live.js",
     "/static/search.js",
     "/api/openapi.json",
 }
@@ -112,8 +116,14 @@ def lines() -> list[str]:
 
 @pytest.fixture
 async def page(tmp_path: Path, lines: list[str]) -> AsyncIterator[Page]:
+    async for served in served_to_users(tmp_path, lines):
+        yield served
+
+
+async def served_to_users(directory: Path, lines: Iterable[str]) -> AsyncIterator[Page]:
+    """The pages over these lines, for users of `BOUND`."""
     raw = (line.encode("latin-1") for line in lines)
-    reader = await sqlite_reader(tmp_path, documents_of(raw))
+    reader = await sqlite_reader(directory, documents_of(raw))
     access = Access(
         proxy_header=HEADER,
         proxies=frozenset({"127.0.0.1"}),
@@ -139,6 +149,35 @@ FIRST = (
     f"overview.json?{SPAN}",
     *(f"api/v1/{name}?{SPAN}" for name in ("search", "overview", "report")),
 )
+
+
+@pytest.fixture
+async def lately(tmp_path: Path) -> AsyncIterator[Page]:
+    """The pages over a mail to two recipients that has been decided just now."""
+    stamp = datetime.now(UTC).isoformat(timespec="milliseconds")
+    sent = "relay=mx[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (250 Ok)"
+    lines = [
+        f"{stamp} mx1 postfix/qmgr[1]: 4F2A11E0A01: from=<ann@example.com>, size=5, nrcpt=2 (queue "
+        "active)",
+        f"{stamp} mx1 postfix/smtp[1]: 4F2A11E0A01: to=<bob@example.net>, {sent}",
+        f"{stamp} mx1 postfix/smtp[1]: 4F2A11E0A01: to=<eve@elsewhere.example>, {sent}",
+    ]
+    async for served in served_to_users(tmp_path, lines):
+        yield served
+
+
+async def test_the_live_list_has_no_address_of_others(lately: Page) -> None:
+    at = quote((datetime.now(UTC) - timedelta(minutes=5)).isoformat())
+    for user, is_shown in (("net", True), ("org", False)):
+        headers = {HEADER: user}
+        _, text = await lately.get("live", headers=headers)
+        async with lately.session.get(
+            f"{lately.url}live/events?at={at}", headers=headers
+        ) as response:
+            event = await response.content.readuntil(b"\n\n")
+        for shown in (text, event.decode()):
+            assert ("bob@example.net" in shown) is is_shown
+            assert "elsewhere" not in shown
 
 
 @pytest.mark.parametrize("user", sorted(BOUND))

@@ -111,7 +111,11 @@ def test_without_scripts_the_page_is_loaded_anew(
     visitor = Visitor(context, url)
     visitor.go("live")
     expect(visitor.page.get_by_role("status")).to_contain_text("alle 10 Sekunden")
+    # A browser whose scripts are only kept from running does not take this part of the page.
+    reload = '<noscript><meta http-equiv="refresh" content="10"></noscript>'
+    assert reload in context.request.get(visitor.page.url).text()
     fill(directory, decided(2))
+    visitor.page.reload()
     expect(visitor.page.locator("table.stories tbody")).to_have_count(2)
     context.close()
 

@@ -12,9 +12,16 @@
   let source = null;
   let last = "";
 
+  // The same mail, recipient and moment is the same answer: what came late is sent again.
+  const keyOf = (body) => {
+    const link = body.querySelector("a.verdict");
+    return `${link.getAttribute("href")} ${body.querySelector("time").dateTime}`;
+  };
+
   function show(rows) {
     const parsed = new DOMParser().parseFromString(`<table>${rows}</table>`, "text/html");
-    const bodies = [...parsed.querySelectorAll("tbody")];
+    const known = new Set([...table.tBodies].map(keyOf));
+    const bodies = [...parsed.querySelectorAll("tbody")].filter((body) => !known.has(keyOf(body)));
     table.tHead.after(...bodies.map((body) => document.importNode(body, true)));
     for (const old of [...table.tBodies].slice(Number(most))) old.remove();
   }
