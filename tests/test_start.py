@@ -56,6 +56,15 @@ def test_a_command_imports_no_library_that_it_does_nothing_with(
     assert not imported(tmp_path, *arguments) & (needless | SERVERS | LOG | GROK)
 
 
+def test_patterns_of_a_site_need_what_reads_them_and_no_more(tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "own.grok").write_text("OWN hello %{GREEDYDATA:text}\n")
+    modules = imported(tmp_path, "parse", "-", MAILINGEST_GROK__PATTERNS_DIRS=f'["{own}"]')
+    assert modules >= LINES | GROK
+    assert not modules & ({"sqlite3"} | SERVERS | LOG)
+
+
 def test_completion_needs_no_settings_for_a_verdict(tmp_path: Path) -> None:
     modules = imported(
         tmp_path,

@@ -49,7 +49,7 @@ _SET_TOKEN = re.compile(
 )
 # A backslash and what it escapes, or a set (a bracket that comes first stands for itself).
 ATOM: Final = r"\\.|\[\^?\]?(?:[^\]\\]|\\.)*\]"
-_PLAIN_TOKEN = re.compile(ATOM + r"|\(\?P<g(\d+)>|\(\?|.", re.DOTALL)
+_PLAIN_TOKEN = re.compile(ATOM + r"|\(\?P<g(\d+)>|\(\?|[()|]", re.DOTALL)
 
 _ATOMIC_TOKEN = re.compile(ATOM + r"|(?:[*+?]|\{[0-9,]+\})\+|.", re.DOTALL)
 # CPython before 3.11.5 (Debian 12 has 3.11.2) keeps what the failed repetition of a possessive
