@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Sequence
 from mailingest.config import Settings
 from mailingest.documents import Document
 from mailingest.inputs.files import DamagedFile
-from mailingest.pipeline import FrameBlock
 from mailingest.stores.protocol import Progress
 from mailingest.wiring import build_pipeline, log_files
 
@@ -21,6 +20,9 @@ def documents_of_files(
 
     A damaged file is read as far as it goes, and ``damaged`` hears of it.
     """
+    # A question to a store imports this module, and needs no pipeline.
+    from mailingest.pipeline import FrameBlock
+
     pipeline = build_pipeline(settings, live=False, everything=True)
     files = log_files(settings, arguments, year)
     size = sum(file.size_bytes for file in files) or 1
