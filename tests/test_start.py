@@ -3,6 +3,7 @@
 No time is measured here; `python -X importtime` says what is imported.
 """
 
+import gzip
 import os
 import subprocess
 import sys
@@ -78,5 +79,8 @@ def test_completion_needs_no_settings_for_a_verdict(tmp_path: Path) -> None:
 
 def test_what_is_to_be_logged_is_logged(tmp_path: Path) -> None:
     """The library is found where it is needed, and set up as the configuration says."""
-    modules = imported(tmp_path, "replay", "-", MAILINGEST_LOG__FORMAT="json")
+    damaged = tmp_path / "mail.log.gz"
+    # What its beginning says of its time can be read.
+    damaged.write_bytes(gzip.compress(os.urandom(300_000).hex().encode() + b"\n" + LINE)[:-9])
+    modules = imported(tmp_path, "replay", str(damaged), MAILINGEST_LOG__FORMAT="json")
     assert "structlog" in modules
