@@ -262,11 +262,12 @@ class Answers:
         """The status of a page and of its JSON; ``nothing`` if it is certain that there is none."""
         return status_of(result.why, is_empty=not result.stories, nothing=nothing)
 
-    def json(self, result: TraceResult, only: str = "") -> dict[str, Any]:
-        """A result for scripts."""
+    async def json(self, result: TraceResult, only: str = "") -> dict[str, Any]:
+        """A result for scripts; a mail with thousands of recipients takes seconds."""
+        mails = await in_thread(lambda: [self.to_json(story) for story in result.stories])
         return {
             "types": self.asked(only),
-            "mails": [self.to_json(story) for story in result.stories],
+            "mails": mails,
             **wholeness_for_reader(result.why, Texts("en")),
             "logs_first": result.span.first if result.span else None,
             "logs_last": result.span.last if result.span else None,

@@ -75,7 +75,8 @@ class MailPage:
     async def json(self, request: web.Request) -> web.Response:
         """The same for scripts."""
         result = await self._answer(request)
-        return json_response(self._answers.json(result), self._answers.status(result, 404))
+        values = await self._answers.json(result)
+        return json_response(values, self._answers.status(result, 404))
 
     async def _answer(self, request: web.Request) -> TraceResult:
         """The stories of the mail; raises HTTPBadRequest, HTTPServiceUnavailable."""

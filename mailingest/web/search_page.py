@@ -76,9 +76,8 @@ class SearchPage:
         except UNANSWERED as error:
             return json_error(error)
         cursors = {"before": page.before, "after": page.after}
-        values = self._answers.json(page.result, form["type"]) | {
-            name: one.text() if one is not None else None for name, one in cursors.items()
-        }
+        values = await self._answers.json(page.result, form["type"])
+        values |= {name: one.text() if one is not None else None for name, one in cursors.items()}
         return json_response(values, self._answers.status(page.result))
 
     async def _results(

@@ -88,7 +88,7 @@ class Api:
         page = await self._answers.page(
             request, criteria, Paging(query.limit, cursor=cursor), only=query.type
         )
-        values = self._answers.json(page.result, query.type)
+        values = await self._answers.json(page.result, query.type)
         values["next"] = page.after.text() if page.after is not None else None
         values["previous"] = page.before.text() if page.before is not None else None
         values["total"] = page.total
@@ -109,7 +109,7 @@ class Api:
         status = self._answers.status(result, 404)
         if status == 404:
             return problem(404, "there is no such mail")
-        return _answer(self._answers.json(result), status)
+        return _answer(await self._answers.json(result), status)
 
     async def _overview(self, request: web.Request) -> web.Response:
         period = self._period(request)
