@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from mailingest.escaping import escape_terminal
 from mailingest.report.report import FEWEST, PERCENTILES, slowest
 from mailingest.report.tables import duration
 from mailingest.stores.breakdown import ADDRESSES, Breakdown, Dimension, Figures
@@ -11,7 +12,7 @@ from mailingest.web.numbers import number, share, size
 from mailingest.web.texts import Texts
 
 _TOP: Final = 10
-# The field of the search form that a name is asked for by; there is none for hosts.
+# The field of the search form that a name is asked for by.
 _ASKED_BY: Final[dict[Dimension, str]] = {
     "sender": "from",
     "sender_domain": "from",
@@ -20,7 +21,7 @@ _ASKED_BY: Final[dict[Dimension, str]] = {
     "recipient_domain": "to",
     "client": "client",
     "relay": "relay",
-    "host": "",
+    "host": "host",
 }
 PERSONAL: Final[frozenset[Dimension]] = frozenset({"sender", "recipient", "sasl_user"})
 """What is the name of somebody."""
@@ -103,10 +104,11 @@ class Names:
 
     def _row(self, dimension: Dimension, name: str, cells: Sequence[str]) -> NameRow:
         shown = self.mask(name) if dimension in PERSONAL else name
-        field = _ASKED_BY[dimension]
         # Whoever sees half of a name may not ask for the whole of it.
-        link = self.search(**{field: _asked(dimension, name)}) if field and shown == name else ""
-        return NameRow(shown or ("<>" if dimension in ADDRESSES else "–"), link, cells)
+        asked = {_ASKED_BY[dimension]: _asked(dimension, name)} if shown == name else {}
+        link = self.search(**asked) if asked else ""
+        nobody = "<>" if dimension in ADDRESSES else "–"
+        return NameRow(escape_terminal(shown) or nobody, link, cells)
 
 
 def _asked(dimension: Dimension, name: str) -> str:

@@ -128,6 +128,16 @@ def test_own_explanations_come_first(tmp_path: Path) -> None:
     assert mine.of(row("452 4.2.2 full", "4.2.2")) == SHIPPED.of(row("452 4.2.2 full", "4.2.2"))
 
 
+def test_the_example_of_the_documentation_is_right(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "trace.md").read_text("utf-8")
+    example = text.partition("```toml\n[[reply]]")[2].partition("```")[0]
+    found = own(tmp_path, f"[[reply]]{example}").of(
+        row("450 4.7.1 Our greylisting", "4.7.1", "mx.example.net[192.0.2.1]:25"), "de"
+    )
+    assert found is not None
+    assert found.advice == "Zehn Minuten warten."
+
+
 @pytest.mark.parametrize(
     ("rule", "complaint"),
     [
