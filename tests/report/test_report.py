@@ -104,7 +104,7 @@ def test_what_is_no_address_is_refused(address: str) -> None:
         (Options(), "2026-03-29T22:00", "2026-03-30T10:10", 600),
         (Options(span="yesterday"), "2026-03-28T23:00", "2026-03-29T22:00", 3600),
         (Options(span="week"), "2026-03-22T23:00", "2026-03-29T22:00", 3600),
-        (Options(since="8:00", until="9:00"), "", "", 0),
+        (Options(since="eight", until="9:00"), "", "", 0),
         (Options(since="08:05", until="09:00"), "2026-03-30T06:00", "2026-03-30T07:00", 3600),
         (Options(since="08:15", until="09:00"), "2026-03-30T06:10", "2026-03-30T07:00", 600),
     ],

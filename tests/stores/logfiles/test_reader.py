@@ -76,6 +76,7 @@ async def test_a_compressed_file_is_read_as_it_was(
 ADDED = {
     *("postfix_from", "postfix_size", "postfix_nrcpt", "postfix_message-id", "postfix_uid"),
     *("postfix_client_hostname", "postfix_client_ip", "postfix_sasl_username", "tags"),
+    "postfix_received_size",
 }
 
 
