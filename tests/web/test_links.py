@@ -17,18 +17,30 @@ _LOG = Path(__file__).parents[1] / "data" / "scenarios" / "mail.log.gz"
 _LINK = re.compile(r'<a\b[^>]*?href="([^"]*)"')
 _HEADING = re.compile(r"<h1>(.*?)</h1>", re.DOTALL)
 _ROW = re.compile(
-    r'<li class="story.*?href="(mail\?[^"]+)".*?class="recipient"[^>]*>(.*?)</span>', re.DOTALL
+    r'<a class="verdict" href="(mail\?[^"]+)">[^<]*<span class="visually-hidden"> (.*?)</span>'
 )
+# The way back from a mail makes no other page of it.
+_BACK = re.compile(r"&back=[^&#]*")
 _NOTIFICATION = re.compile(r'<a href="(\./\?queue_id=[^"]+)">(.*?)</a>')
+# Of the list, which has a way on and a way back from each place.
+_MOST_PAGES = 2
 _ALL = "?since=2000-01-01&lang=en"
 
 
+# What the list leads to besides its mails: itself, otherwise, and other pages.
+_OTHERWISE = re.compile(r"overview|live|search\.|.*[?&](?:lang=de|span=|order=)")
+
+
+def path_of(link: str) -> str:
+    """The path that a link of a page leads to, without what makes no other page."""
+    return _BACK.sub("", html.unescape(link)).partition("#")[0].removeprefix("./")
+
+
 def links_in(text: str) -> Iterator[str]:
-    """The paths that a page leads to, but for those of the overview and the other language."""
-    for link in map(html.unescape, _LINK.findall(text)):
-        path = link.partition("#")[0].removeprefix("./")
-        if path and not path.startswith("overview") and "lang=de" not in path:
-            yield path
+    """The paths that a page leads to, but for other lists, other pages and the other language."""
+    return (
+        path for path in map(path_of, _LINK.findall(text)) if path and not _OTHERWISE.match(path)
+    )
 
 
 async def crawled(page: Page, first: str) -> dict[str, str]:
@@ -40,7 +52,8 @@ async def crawled(page: Page, first: str) -> dict[str, str]:
         assert status == 200, path
         found[path] = text
         for link in links_in(text):
-            if link not in found:
+            is_far = "page=" in link and sum("page=" in one for one in found) >= _MOST_PAGES
+            if link not in found and not is_far:
                 found[link] = ""
                 waiting.append(link)
     return found
@@ -54,12 +67,12 @@ async def test_all_links_work_and_lead_to_the_right_mail(tmp_path: Path) -> None
         rows = _ROW.findall(pages[_ALL])
         assert len(rows) > 20
         for link, recipient in rows:
-            [heading] = _HEADING.findall(pages[html.unescape(link)])
+            [heading] = _HEADING.findall(pages[path_of(link)])
             assert recipient in heading
         # A bounce message is found by its link, beside the mail that names it.
         notifications = {one for text in pages.values() for one in _NOTIFICATION.findall(text)}
         assert len(notifications) > 1
         for link, queue_id in notifications:
-            found = _ROW.findall(pages[html.unescape(link).removeprefix("./")])
-            [mail] = [one for one, _ in found if queue_id in one]
-            assert queue_id in pages[html.unescape(mail)]
+            found = [path_of(one) for one, _ in _ROW.findall(pages[path_of(link)])]
+            [mail] = [one for one in found if queue_id in one]
+            assert queue_id in pages[mail]
