@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 
+from mailingest.logs.limit import log_limit
 from mailingest.logs.output import log_output
 from tests.support.schedule import Schedule, put_in_order
 from tests.support.servers import (
@@ -86,8 +87,12 @@ def search_servers(request: pytest.FixtureRequest) -> Iterator[Callable[[Kind], 
 
 @pytest.fixture(autouse=True)
 def _log_goes_on() -> Iterator[None]:
-    """Commands that are run in this process log to an output that is closed after their test."""
+    """Commands that are run in this process log to an output that is closed after their test.
+
+    What other tests have logged often is logged for the next one as well.
+    """
     yield
+    log_limit.forget()
     assert sys.__stderr__ is not None
     log_output.use(sys.__stderr__)
 

@@ -55,6 +55,11 @@ class LogLimit:
             raise DropEvent
         return entry
 
+    def forget(self) -> None:
+        """Begin anew, as if nothing had been logged."""
+        with self._lock:
+            self._windows.clear()
+
     def _is_suppressed(self, key: tuple[str, str]) -> bool:
         now = self._clock()
         with self._lock:

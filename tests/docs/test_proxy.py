@@ -13,7 +13,7 @@ from tests.docs.sandbox import Sandbox
 PAGE = blocks_of(ROOT / "docs" / "page.md")
 [NGINX] = [block.text for block in PAGE if block.language == "nginx"]
 [PROXY] = [
-    block.text for block in PAGE if "proxy_header" in block.text and block.language == "toml"
+    block.text for block in PAGE if "\nproxies = " in block.text and block.language == "toml"
 ]
 LOG = Path(__file__).with_name("mail.log").read_text("utf-8")
 FETCH = (
