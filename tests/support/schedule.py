@@ -46,6 +46,9 @@ LONGEST_FIRST: Final = (
     "system/test_backup.py",
     "docs/test_blocks.py",
     "web/test_browser.py",
+    "service/test_holding.py",
+    "report/test_stores.py",
+    "web/test_limited_users.py",
 )
 """Modules below ``tests`` that take long for the number of their tests (``--durations``)."""
 
