@@ -91,6 +91,14 @@ StoredTypeOption = Annotated[
         autocompletion=completion.types,
     ),
 ]
+DomainsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--domain",
+        metavar="DOMAIN",
+        help="Only mails from and to it are seen; *.example.org: all below. Repeatable.",
+    ),
+]
 JsonLinesOption = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 
 

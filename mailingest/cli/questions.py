@@ -18,6 +18,13 @@ from mailingest.cli.options import (
 )
 from mailingest.errors import UsageError
 
+InsteadOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="FILE", help="Log file to ask instead of the store; may be repeated, - is stdin."
+    ),
+]
+
 
 def trace(
     sender: Annotated[
@@ -70,13 +77,7 @@ def trace(
             autocompletion=completion.verdicts,
         ),
     ] = None,
-    file: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="FILE",
-            help="Log file to ask instead of the store; may be repeated, - is stdin.",
-        ),
-    ] = None,
+    file: InsteadOption = None,
     year: YearOption = None,
     charset: CharsetOption = None,
     only: StoredTypeOption = None,
@@ -137,10 +138,7 @@ def trace(
         raise UsageError("trace: --raw shows lines, which --short and --csv have no place for")
     if following and (file or until):
         raise UsageError("trace: --follow asks the store from now on: without --file and --until")
-    if file and only is not None:
-        raise UsageError("trace: --file or --type, not both: log files have no types")
-    if charset is not None and not file:
-        raise UsageError("trace: --charset is that of --file: what is stored is decoded already")
+    _check_source("trace", file, only, charset)
     question = Question(
         sender=sender,
         recipient=recipient,
@@ -176,26 +174,12 @@ def trace(
 def report(
     yesterday: Annotated[bool, typer.Option("--yesterday", help="The day before today.")] = False,
     week: Annotated[bool, typer.Option("--week", help="The seven days before today.")] = False,
-    since: Annotated[
-        str | None, typer.Option(metavar="TIME", help="30m, 7d, yesterday, 15:40, 2026-11-24.")
-    ] = None,
-    until: Annotated[str | None, typer.Option(metavar="TIME", help="The same forms.")] = None,
-    file: Annotated[
-        list[str] | None,
-        typer.Option(help="Log file to read instead of the store; may be repeated, - is stdin."),
-    ] = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    file: InsteadOption = None,
     year: YearOption = None,
     charset: CharsetOption = None,
-    only: Annotated[
-        str | None,
-        typer.Option(
-            "--type",
-            metavar="TYPE",
-            help="Count events of this type only; all types otherwise.",
-            show_default=False,
-            autocompletion=completion.types,
-        ),
-    ] = None,
+    only: StoredTypeOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     html_mail: Annotated[
         bool, typer.Option("--html-mail", help="A mail for sendmail -t; needs --to.")
@@ -236,10 +220,7 @@ def report(
         raise UsageError("report: --html-mail and --to ADDRESS belong together")
     if sender is not None and not html_mail:
         raise UsageError("report: --from is that of --html-mail")
-    if file and only is not None:
-        raise UsageError("report: --file or --type, not both: log files have no types")
-    if charset is not None and not file:
-        raise UsageError("report: --charset is that of --file: what is stored is decoded already")
+    _check_source("report", file, only, charset)
     options = Options(
         files=file or (),
         year=year,
@@ -258,3 +239,15 @@ def report(
         close_output()
     else:
         raise typer.Exit(code)
+
+
+def _check_source(
+    command: str, files: list[str] | None, only: str | None, charset: str | None
+) -> None:
+    """Raise UsageError for options that log files, or a store, do not have."""
+    if files and only is not None:
+        raise UsageError(f"{command}: --file or --type, not both: log files have no types")
+    if charset is not None and not files:
+        raise UsageError(
+            f"{command}: --charset is that of --file: what is stored is decoded already"
+        )

@@ -14,6 +14,7 @@ from mailingest.cli.options import (
     EXIT_REFUSED,
     EXIT_UNREACHABLE,
     ConfigOption,
+    DomainsOption,
     complain,
     start,
 )
@@ -89,13 +90,7 @@ def web(config: ConfigOption = None) -> None:
 
 def web_user(
     name: Annotated[str, typer.Argument(show_default=False)],
-    domain: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="DOMAIN",
-            help="Only mails from and to it are seen; *.example.org: all below. Repeatable.",
-        ),
-    ] = None,
+    domain: DomainsOption = None,
 ) -> None:
     """Ask for a password, and print its line for users_file.
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from mailingest.cli.options import ConfigOption, start
+from mailingest.cli.options import ConfigOption, DomainsOption, start
 from mailingest.errors import UsageError
 from mailingest.escaping import escape_terminal
 
@@ -14,13 +14,7 @@ NameArgument = Annotated[str, typer.Argument(show_default=False)]
 
 def create(
     name: NameArgument,
-    domain: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="DOMAIN",
-            help="Only mails from and to it are seen; *.example.org: all below. Repeatable.",
-        ),
-    ] = None,
+    domain: DomainsOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Add a token to web.tokens_file, and print it: it is kept nowhere else.

@@ -13,17 +13,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from mailingest.config import cannot_read
 from mailingest.errors import UsageError
 from mailingest.postfix.mail_domains import MailDomains
+from mailingest.web.hash_files import NAME, read_hashes
 
 _PREFIX: Final = "mailingest_"
 _BYTES: Final = 32
-_NAME: Final = re.compile(r"[^\s:]{1,64}")
 _HASH: Final = re.compile(r"sha256\$([0-9a-f]{64})")
 # RFC 6750, 2.1; what is longer is none of ours.
 _BEARER: Final = re.compile(r"bearer +([A-Za-z0-9._~+/-]{1,200}=*)", re.IGNORECASE)
-_FORM: Final = "must be name:hash, or name:hash:domains; make the line with `mailingest web-token`"
+_FORM: Final = (
+    "must be name:hash, or name:hash:domains; make the line with `mailingest web-token`; a name "
+    "may be there once"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,24 +68,11 @@ def is_bearer(authorization: str) -> bool:
 
 def read_tokens(path: Path) -> list[Token]:
     """The tokens of a file; raises UsageError, naming the line that is wrong."""
-    try:
-        lines = path.read_text("utf-8").splitlines()
-    except (OSError, UnicodeError) as error:
-        raise UsageError(f"web.tokens_file: {cannot_read(path, error)}") from None
     found: dict[str, Token] = {}
-    for number, line in enumerate(lines, 1):
-        if not line.strip() or line.startswith("#"):
-            continue
-        name, _, rest = line.strip().partition(":")
-        hashed, is_bound, domains = rest.partition(":")
-        match = _HASH.fullmatch(hashed)
-        if _NAME.fullmatch(name) is None or match is None or name in found:
-            raise UsageError(f"{path}:{number}: {_FORM}; a name may be there once")
-        try:
-            bound = MailDomains.read(domains.split(",")) if is_bound else None
-        except ValueError as error:
-            raise UsageError(f"{path}:{number}: {error}") from None
-        found[name] = Token(name, match[1], bound)
+    for line in read_hashes(path, "web.tokens_file", _HASH, _FORM):
+        if line.name in found:
+            raise UsageError(f"{line.place}: {_FORM}")
+        found[line.name] = Token(line.name, line.hashed[1], line.domains)
     return list(found.values())
 
 
@@ -92,7 +81,7 @@ def create(path: Path, name: str, domains: Collection[str]) -> str:
 
     It is nowhere but in what is given.  Raises UsageError.
     """
-    if _NAME.fullmatch(name) is None:
+    if NAME.fullmatch(name) is None:
         raise UsageError(f"web-token: {name!r} is no name: it has no space, no colon, at most 64")
     known = read_tokens(path) if path.exists() else []
     if any(one.name == name for one in known):

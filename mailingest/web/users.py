@@ -12,15 +12,14 @@ from pathlib import Path
 
 from aiohttp import BasicAuth
 
-from mailingest.config import cannot_read
-from mailingest.errors import UsageError
 from mailingest.postfix.mail_domains import MailDomains
+from mailingest.web.hash_files import NAME, read_hashes
 
 # scrypt with 16 MB and some 0.25 s of a core (RFC 7914; OWASP's least advice is N=2^14, r=8, p=5).
 _COST = {"n": 2**14, "r": 8, "p": 5}
 _MOST_MEMORY = 64 * 1024 * 1024
 _HASH = re.compile(r"scrypt\$([A-Za-z0-9+/=]+)\$([A-Za-z0-9+/=]+)")
-_NAME = re.compile(r"[^\s:]{1,64}")
+_FORM = "must be name:hash, or name:hash:domains; make the line with `mailingest web-user`"
 # Hexadecimal digits of what makes the token of a browser its own.
 _NONCE_LENGTH = 32
 # A right password is not hashed again for this time; a wrong one always is.
@@ -48,7 +47,7 @@ def read_login(authorization: str) -> Login | None:
     except ValueError:
         return None
     # No user has a name of another form, and what is counted by name has to be short.
-    if _NAME.fullmatch(decoded.login) is None:
+    if NAME.fullmatch(decoded.login) is None:
         return None
     return Login(decoded.login, decoded.password)
 
@@ -65,27 +64,10 @@ class Users:
         self._hashes: dict[str, tuple[bytes, bytes]] = {}
         self.domains: dict[str, MailDomains] = {}
         self._remembered: dict[str, tuple[bytes, float]] = {}
-        try:
-            lines = path.read_text("utf-8").splitlines()
-        except (OSError, UnicodeError) as error:
-            raise UsageError(f"web.users_file: {cannot_read(path, error)}") from None
-        for number, line in enumerate(lines, 1):
-            if not line.strip() or line.startswith("#"):
-                continue
-            name, _, rest = line.strip().partition(":")
-            hashed, is_bound, domains = rest.partition(":")
-            match = _HASH.fullmatch(hashed)
-            if _NAME.fullmatch(name) is None or match is None:
-                raise UsageError(
-                    f"{path}:{number}: must be name:hash, or name:hash:domains; make the line "
-                    "with `mailingest web-user`"
-                )
-            self._hashes[name] = (_decode(match[1]), _decode(match[2]))
-            if is_bound:
-                try:
-                    self.domains[name] = MailDomains.read(domains.split(","))
-                except ValueError as error:
-                    raise UsageError(f"{path}:{number}: {error}") from None
+        for line in read_hashes(path, "web.users_file", _HASH, _FORM):
+            self._hashes[line.name] = (_decode(line.hashed[1]), _decode(line.hashed[2]))
+            if line.domains is not None:
+                self.domains[line.name] = line.domains
 
     def remembers(self, login: Login) -> bool:
         """Whether this password was found right a short time ago; costs nothing."""
