@@ -30,7 +30,8 @@ def test_every_piece_is_written_and_starts_this_installation(tmp_path: Path) -> 
     starts = [
         row for text in pieces.values() for row in text.splitlines() if row.startswith("ExecStart=")
     ]
-    assert len(starts) == 3
+    services = [place for place in pieces if place.endswith(".service")]
+    assert len(starts) == len(services) > 0
     assert all(str(own_program()) in row for row in starts)
     units = [str(path) for path in (tmp_path / "systemd" / "system").iterdir()]
     if own_program().exists():

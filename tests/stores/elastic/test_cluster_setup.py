@@ -6,9 +6,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -19,6 +19,7 @@ from elasticsearch import AsyncElasticsearch
 from mailingest.config import Settings
 from mailingest.documents import Document
 from mailingest.errors import UsageError
+from mailingest.stores.elastic.advice import Figures
 from mailingest.stores.elastic.figures import read_figures
 from mailingest.stores.elastic.lifecycle import index_patterns
 from mailingest.stores.elastic.schema import index_template
@@ -26,13 +27,14 @@ from mailingest.stores.elastic.store import ElasticStore
 from mailingest.stores.opening import opened
 from mailingest.stores.protocol import Show
 from mailingest.wiring import build_store
+from tests.support.days import on_one_day
 from tests.support.elastic import asking, cluster_setting, state_version
 from tests.support.lab.polling import PATIENCE
 from tests.support.servers import SearchServer
 from tests.support.servers.security import PASSWORD, WRITER
 
+Logged = list[MutableMapping[str, Any]]
 JSON = {"content-type": "application/json", "accept": "application/json"}
-TODAY = datetime.now(UTC).date()
 
 
 class Site:
@@ -262,9 +264,17 @@ async def test_somebody_elses_template_is_replaced_when_that_is_asked_for_and_ne
 
 async def test_templates_of_others_that_match_are_told(search_server: SearchServer) -> None:
     site = Site(search_server)
-    today = f"{site.prefix}-{TODAY:%Y.%m.%d}"
     other, legacy = f"zz-{site.prefix}", f"logstash-{site.prefix}"
     async with asking(search_server) as client:
+
+        async def told(day: date) -> tuple[str, Mapping[str, Any], list[str], list[str], Logged]:
+            index = f"{site.prefix}-{day:%Y.%m.%d}"
+            simulated = await client.indices.simulate_index_template(name=index)
+            warnings, notes = await site.check(), await site.set_up()
+            with structlog.testing.capture_logs() as logged:
+                await site.store_one("2026.03.01")
+            return index, simulated.body, warnings, notes, logged
+
         await site.set_up()
         assert await site.check() == []
         # Both were made after mailingest's, and before the daemon starts again.
@@ -278,11 +288,7 @@ async def test_templates_of_others_that_match_are_told(search_server: SearchServ
             body={"index_patterns": [f"{site.prefix}*"]},
         )
         try:
-            simulated = await client.indices.simulate_index_template(name=today)
-            warnings = await site.check()
-            notes = await site.set_up()
-            with structlog.testing.capture_logs() as logged:
-                await site.store_one("2026.03.01")
+            today, simulated, warnings, notes, logged = await on_one_day(told)
         finally:
             await client.indices.delete_index_template(name=other)
             await client.indices.delete_template(name=legacy)
@@ -391,14 +397,22 @@ async def test_advice_comes_from_the_nodes_and_days_that_are_there(
     search_server: SearchServer,
 ) -> None:
     site = Site(search_server, replicas=1, shards=2)
-    yesterday, before = (TODAY - timedelta(days=ago) for ago in (1, 2))
-    for day in (TODAY, yesterday, before):
-        await site.store_one(f"{day:%Y.%m.%d}")
     async with asking(search_server) as client:
-        await client.indices.create(index=f"{site.prefix}-archive")
         connection = site.store.connection()
-        async with connection.opened("all"):
-            figures = await read_figures(connection, site.prefix, TODAY)
+
+        async def advised(today: date) -> tuple[Figures, list[str]]:
+            lenient = client.options(ignore_status=404)
+            await lenient.indices.delete(
+                index=f"{site.prefix}-{today - timedelta(days=3):%Y.%m.%d}"
+            )
+            for ago in range(3):
+                await site.store_one(f"{today - timedelta(days=ago):%Y.%m.%d}")
+            async with connection.opened("all"):
+                figures = await read_figures(connection, site.prefix, today)
+            return figures, await site.set_up(days=3)
+
+        await client.indices.create(index=f"{site.prefix}-archive")
+        figures, notes = await on_one_day(advised)
         health = await client.cluster.health()
     assert figures.data_nodes == 1
     assert figures.heap_bytes is not None
@@ -408,7 +422,6 @@ async def test_advice_comes_from_the_nodes_and_days_that_are_there(
     assert figures.day_shards == 3 * 2 * 2
     assert len(figures.day_bytes) == 2
     assert all(size > 0 for size in figures.day_bytes)
-    notes = await site.set_up(days=3)
     assert "note: 1 data node and 1 replica: indices stay yellow; set replicas = 0" in notes
     assert any(
         "the last 2 days have up to 0.0 GB in 2 shards" in line and "set shards = 1" in line
