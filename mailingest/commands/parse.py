@@ -40,9 +40,17 @@ def parse(
 def _lines(bodies: Sequence[bytes]) -> bytes:
     """Bodies as lines of output.  JSON has no control characters but DEL; most of it is ASCII."""
     lines = b"\n".join([*bodies, b""])
-    if lines.isascii() and b"\x7f" not in lines:
+    if _is_harmless(lines):
         return lines
-    return "".join([f"{escape_terminal_json(body)}\n" for body in bodies]).encode()
+    escaped = (
+        body if _is_harmless(body) else escape_terminal_json(body).encode() for body in bodies
+    )
+    return b"\n".join([*escaped, b""])
+
+
+def _is_harmless(json: bytes) -> bool:
+    """Whether a terminal only shows it: nothing has to be looked for in what is long."""
+    return json.isascii() and b"\x7f" not in json
 
 
 def unmatched(

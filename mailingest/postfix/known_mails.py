@@ -194,6 +194,9 @@ class KnownMails:
         self.size_bytes += by
 
     def _drop_until(self, mails: _Host, part: dict[str, KnownMail], until: float) -> int:
+        # With each second of the lines, and nearly always in vain.
+        if not part or next(iter(part.values())).touched > until:
+            return 0
         keys = [key for key, _ in takewhile(lambda one: one[1].touched <= until, part.items())]
         for key in keys:
             self._pop(mails, part, key)
