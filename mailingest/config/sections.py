@@ -259,7 +259,7 @@ class Grok(_Section):
 class Correlation(_Section):
     """How long and how many queue IDs are remembered."""
 
-    max_queue_ids: int = Field(750_000, ge=1000, description="queue IDs at a time, 700 bytes each")
+    max_queue_ids: int = Field(750_000, ge=1000, description="queue IDs at a time, 500 bytes each")
     max_bytes: Size = Field(
         512 * 1024 * 1024, ge=1024 * 1024, description="memory that they may take, by all hosts"
     )

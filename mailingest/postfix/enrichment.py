@@ -41,7 +41,7 @@ LIFETIME: Final = 6 * 86_400.0
 # UDP and rsyslog's workers displace lines by milliseconds; a document should not wait for long.
 WAIT: Final = 2.0
 LINGER: Final = 60.0
-# With usual lengths, some 520 bytes each; two thirds more if the names are long.
+# With usual lengths, some 400 bytes each; more if the names are long.
 CAPACITY: Final = 750_000
 MOST_BYTES: Final = 512 * 1024 * 1024
 # Two seconds of 10,000 deliveries each; a line may have 60 KB.
@@ -63,6 +63,8 @@ _FACTS: Final = {
     "postfix_sasl_username": "sasl_username",
     "postfix_uid": "uid",
 }
+# Most mails are of this one, and need no text that says so.
+_USUAL_INSTANCE: Final = "postfix"
 _facts = attrgetter(*_FACTS.values())
 _VERSION: Final = ["by host", *_FACTS]
 # Mails in one line of a snapshot: a few milliseconds of work.
@@ -102,8 +104,10 @@ class QueueMap:
         self._lifetime = lifetime
         self._mails = KnownMails(capacity, max_bytes, self.counters)
         self._waiting_bytes = 0
-        # By key: the mark of the first event, its time, and all of them.
-        self._waiting: OrderedDict[str, tuple[int, float, list[Event]]] = OrderedDict()
+        # By host and key: the mark of the first event, its time, and all of them.
+        self._waiting: OrderedDict[tuple[str, str], tuple[int, float, list[Event]]] = OrderedDict()
+        # The second of the last line that began or ended a mail: all of them share it.
+        self._second = 0.0
 
     def __len__(self) -> int:
         return len(self._mails)
@@ -138,16 +142,19 @@ class QueueMap:
         if step is None:
             return (event,)
         host = _share_of(event)
-        key = f"{event.hostname} {event.instance} {queue_id}"
-        if len(key) > _LONGEST_KEY:
+        if len(event.hostname) + len(event.instance) + len(queue_id) > _LONGEST_KEY:
             self.counters.facts_too_long += 1
             return (event,)
+        key = _key_of(event, host)
         if step == "delivery":
             return self._deliver(host, key, event, now)
+        if not 0.0 <= now - self._second < 1.0:
+            self._second = float(int(now))
+        now = self._second
         if step in BEGINNINGS:
             self._learn(host, key, step, fields, now)
-            if step == "activated" and key in self._waiting:
-                return (event, *self._stop_waiting(key))
+            if self._waiting and step == "activated" and (host, key) in self._waiting:
+                return (event, *self._stop_waiting((host, key)))
         elif step in ENDS:
             self._end(host, key, now)
         return (event,)
@@ -156,17 +163,17 @@ class QueueMap:
         """Let time pass: give the events that waited long enough, forget what is over."""
         ready: list[Event] = []
         while self._waiting:
-            key, (_, since, _) = next(iter(self._waiting.items()))
+            place, (_, since, _) = next(iter(self._waiting.items()))
             # If the clock was set back, nobody knows how long it has been.
             if now - self._wait < since <= now:
                 break
-            ready += self._stop_waiting(key)
+            ready += self._stop_waiting(place)
         self._mails.forget(live=now - self._lifetime, over=now - LINGER)
         return ready
 
     def flush(self) -> list[Event]:
         """Give all events that wait."""
-        return [event for key in list(self._waiting) for event in self._stop_waiting(key)]
+        return [event for place in list(self._waiting) for event in self._stop_waiting(place)]
 
     @property
     def held_since(self) -> int | None:
@@ -188,16 +195,17 @@ class QueueMap:
         elif version != _VERSION:
             raise ValueError("a snapshot of another version")
         for host, is_over, mails in rows:
-            known = ((key, KnownMail(*facts)) for key, *facts in mails)
+            known = ((_short(host, key), KnownMail(*facts)) for key, *facts in mails)
             self._mails.restore(host, known, is_over=is_over)
 
     def _deliver(self, host: str, key: str, event: Event, now: float) -> Sequence[Event]:
         if not self._wait or self._is_full() or self._knows_sender(host, key):
             self._enrich(host, key, event)
             return (event,)
-        if key not in self._waiting:
-            self._waiting[key] = (self.mark, now, [])
-        self._waiting[key][2].append(event)
+        place = (host, key)
+        if place not in self._waiting:
+            self._waiting[place] = (self.mark, now, [])
+        self._waiting[place][2].append(event)
         self.waiting += 1
         self._waiting_bytes += _length(event)
         return ()
@@ -205,17 +213,18 @@ class QueueMap:
     def _is_full(self) -> bool:
         return self.waiting >= MOST_WAITING or self._waiting_bytes >= MOST_WAITING_BYTES
 
-    def _stop_waiting(self, key: str) -> list[Event]:
-        _, _, events = self._waiting.pop(key)
+    def _stop_waiting(self, place: tuple[str, str]) -> list[Event]:
+        _, _, events = self._waiting.pop(place)
+        host, key = place
         self.waiting -= len(events)
         for event in events:
             self._waiting_bytes -= _length(event)
-            self._enrich(_share_of(event), key, event)
+            self._enrich(host, key, event)
         return events
 
     def _knows_sender(self, host: str, key: str) -> bool:
         mail, _ = self._mails.get(host, key)
-        return mail is not None and mail.sender is not None
+        return mail is not None and mail.has_sender
 
     def _enrich(self, host: str, key: str, event: Event) -> None:
         fields = event.fields
@@ -225,7 +234,7 @@ class QueueMap:
             for name, value in zip(_FACTS, _facts(mail)):  # noqa: B905
                 if value is not None and name not in fields:
                     fields[name] = value
-            if mail.sender is not None:
+            if mail.has_sender:
                 self.counters.deliveries_enriched += 1
                 return
         fields["tags"].append(CORRELATION_NOMATCH)
@@ -276,7 +285,8 @@ class QueueMap:
             return len(message_id)
         if step == "activated":
             return self._take_envelope(mail, fields)
-        mail.is_received |= fields.get("outcome") == "received"
+        if fields.get("outcome") == "received":
+            mail.mark_received()
         # Most mail comes from few clients: their names are kept once.
         if (hostname := self._kept(fields.get("postfix_client_hostname"))) is not None:
             mail.client_hostname = intern(hostname)
@@ -296,9 +306,9 @@ class QueueMap:
         sender = self._kept(fields.get("postfix_from"))
         if sender is None:
             return 0
-        grown = len(sender) - len(mail.sender or "")
+        before = mail.size_bytes
         mail.sender = sender
-        return grown
+        return mail.size_bytes - before
 
     def _kept(self, text: str | None) -> str | None:
         """The text, unless it is too long."""
@@ -311,6 +321,29 @@ class QueueMap:
 def _share_of(event: Event) -> str:
     """Which part of the memory a line's mail takes; host names that a peer makes up share one."""
     return "" if HOSTS_EXCEEDED in event.fields.get("tags", ()) else event.hostname
+
+
+def _key_of(event: Event, share: str) -> str:
+    """The name of a mail in a part of the memory: the queue ID, and what is not the usual one."""
+    instance, queue_id = event.instance, event.queue_id or ""
+    if not share:
+        return f"{event.hostname} {instance} {queue_id}"
+    return queue_id if instance == _USUAL_INSTANCE else f"{instance} {queue_id}"
+
+
+def _full(share: str, key: str) -> str:
+    """A key as a snapshot has it: host, instance and queue ID."""
+    if not share:
+        return key
+    return f"{share} {key}" if " " in key else f"{share} {_USUAL_INSTANCE} {key}"
+
+
+def _short(share: str, key: str) -> str:
+    """The key that `_full` was made of."""
+    if not share:
+        return key
+    key = key.removeprefix(f"{share} ")
+    return key.removeprefix(f"{_USUAL_INSTANCE} ")
 
 
 def _length(event: Event) -> int:
@@ -328,5 +361,5 @@ def _rows(parts: Iterator[tuple[str, bool, list[tuple[str, KnownMail]]]]) -> Ite
     for host, is_over, mails in parts:
         for start in range(0, len(mails), _SNAPSHOT_MAILS):
             some = mails[start : start + _SNAPSHOT_MAILS]
-            rows = [[key, mail.touched, *_facts(mail)] for key, mail in some]
+            rows = [[_full(host, key), mail.touched, *_facts(mail)] for key, mail in some]
             yield orjson.dumps([host, is_over, rows])

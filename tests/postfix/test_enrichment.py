@@ -707,4 +707,4 @@ def test_an_entry_takes_no_more_memory_than_documented(feed: Feed) -> None:
     finally:
         tracemalloc.stop()
     assert len(feed.queue_map) == count
-    assert 400 < (after - before) / count < 700
+    assert 300 < (after - before) / count < 480

@@ -114,7 +114,7 @@ def test_events_that_wait_are_bounded_by_bytes() -> None:
 def test_its_counts_are_those_of_what_it_has(
     steps: list[tuple[str, str, int, int]],
 ) -> None:
-    mails = KnownMails(7, 7 * 530, EnrichmentCounters())
+    mails = KnownMails(7, 7 * 410, EnrichmentCounters())
     for time, (step, host, number, size) in enumerate(steps):
         mail = KnownMail(float(time), sender="x" * size)
         known, is_over = mails.get(host, f"Q{number}")
@@ -131,7 +131,7 @@ def test_its_counts_are_those_of_what_it_has(
         assert len(mails) == len(rows) <= 7
         sizes = sum(mail.size_bytes for _, mail in rows)
         assert mails.size_bytes == sizes + 1000 * len({host for host, _ in rows})
-        assert mails.size_bytes <= 7 * 530
+        assert mails.size_bytes <= 7 * 410
 
 
 def test_a_snapshot_of_the_first_version_is_restored() -> None:
@@ -142,10 +142,49 @@ def test_a_snapshot_of_the_first_version_is_restored() -> None:
     rows = [["mx1 postfix AAAAAAA1", False, NOW, *facts], ["mx1 postfix B1", True, NOW, *facts]]
     queue_map.restore([orjson.dumps([*names, "postfix_uid"]), orjson.dumps(rows)])
     assert knows(queue_map, "mx1", "AAAAAAA1")
-    assert queue_map.size_bytes == 2 * (430 + len("ann@example.org")) + 1000
+    assert queue_map.size_bytes == 2 * (310 + len("ann@example.org")) + 1000
     again = QueueMap(wait=0)
     again.restore(list(queue_map.snapshot()))
     assert list(again.snapshot()) == list(queue_map.snapshot())
+
+
+# Also such as look like a part of another key.
+NAMES = st.sampled_from(["mx1", "postfix", "postfix-out", "mx1.postfix"])
+
+
+@given(st.sets(st.tuples(NAMES, NAMES, st.sampled_from(["", HOSTS_EXCEEDED]))))
+def test_each_mail_is_known_after_a_restart_and_no_other(mails: set[tuple[str, str, str]]) -> None:
+    queue_map = QueueMap(wait=0)
+    for host, instance, tag in mails:
+        event = active(host, "AAAAAAA1", f"{host}.{instance}.{tag}@example.org", tag)
+        event.instance = instance
+        queue_map.feed(event, NOW)
+    again = QueueMap(wait=0)
+    again.restore(list(queue_map.snapshot()))
+    assert len(again) == len(queue_map) == len(mails)
+    assert list(again.snapshot()) == list(queue_map.snapshot())
+    for host, instance, tag in mails:
+        sent = delivery(host, "AAAAAAA1")
+        sent.instance = instance
+        sent.fields["tags"].append(tag)
+        again.feed(sent, NOW)
+        assert sent.fields["postfix_from"] == f"{host}.{instance}.{tag}@example.org"
+
+
+@given(st.lists(st.tuples(st.booleans(), st.text(max_size=3)), max_size=6))
+def test_sender_and_message_id_are_what_was_said_last_of_each(said: list[tuple[bool, str]]) -> None:
+    mail = KnownMail(NOW)
+    last: dict[bool, str] = {}
+    for is_sender, text in said:
+        last[is_sender] = text
+        if is_sender:
+            mail.sender = text
+        else:
+            mail.message_id = text
+        assert mail.has_sender == (True in last)
+        assert (mail.sender, mail.message_id) == (last.get(True), last.get(False))
+        copy = mail.copy(7)
+        assert (copy.sender, copy.message_id, copy.snapshot) == (mail.sender, mail.message_id, 7)
 
 
 def identified(host: str, queue_id: str, message_id: str) -> Event:
