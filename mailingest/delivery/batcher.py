@@ -152,6 +152,10 @@ class Batcher:
         """For how many seconds the first document of a batch waits for others."""
         return self._batches.max_age
 
+    def cut(self) -> None:
+        """Let no document that was taken so far wait for others."""
+        self._batches.cut()
+
     @property
     def receipts(self) -> Receipts:
         """What was given back of the receipts that batches carried."""

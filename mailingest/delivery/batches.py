@@ -81,11 +81,15 @@ class Batches:
 
     def set_apart(self) -> Batch:
         """A batch of one document that is not to be written: what comes later is behind it."""
-        if self._gathering.documents:
-            self._cut_one()
+        self.cut()
         batch = Batch(unsettled=1)
         self._unsettled.append(batch)
         return batch
+
+    def cut(self) -> None:
+        """Let the documents that were added so far be the next batch."""
+        if self._gathering.documents:
+            self._cut_one()
 
     def carry(self, receipt: Receipt) -> None:
         """Take a receipt for all documents before it: the last batch that has one carries it."""

@@ -42,7 +42,7 @@ _DATAGRAMS_PER_TURN = 512
 # costs more than a datagram.  The kernel's buffer is emptied into the queue meanwhile, so nothing
 # is dropped if a flood begins; the queue then has what comes in that time.
 _FEW = 32
-_RESTING_SECONDS = 0.05
+_RESTING_SECONDS = 0.1
 
 # The kernel charges a buffer at least this much for a datagram, however short (struct sk_buff
 # and its data); it bounds what can be left in the buffer at the end.

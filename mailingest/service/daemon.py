@@ -49,6 +49,8 @@ from mailingest.wiring import build_store, store_place
 
 # Delivery lines that wait for their qmgr line go out about this many seconds late at most.
 _TICK_SECONDS: Final = 0.5
+# Reading all counters costs as much as some lines.
+_LOOK_SECONDS: Final = 1.0
 # What was read since is looked for in the spool at the next start.
 _POSITIONS_SECONDS: Final = 5.0
 # Dead letters that a command has taken away are counted this long at most.
@@ -246,6 +248,7 @@ class Daemon:
     def _chores(self) -> list[Chore]:
         chores: list[Chore] = [
             _every(lambda: _TICK_SECONDS, self._tick),
+            _every(lambda: _LOOK_SECONDS, self._look),
             _every(lambda: self._settings.log.report_interval, self._report),
             self._snapshots.keep(lambda: self._settings.state.snapshot_interval),
             _every(lambda: _POSITIONS_SECONDS, self._save_positions),
@@ -260,8 +263,6 @@ class Daemon:
 
     async def _tick(self) -> None:
         log_limit.report()
-        self._rates.feed(sample(self._parts))
-        self._look_at_spool()
         self._parts.processor.tick(time.time())
         pipeline = self._parts.pipeline
         for notice in (*pipeline.senders.take(), *pipeline.peers.take()):
@@ -269,10 +270,15 @@ class Daemon:
         for noticed, has_begun in pipeline.watch.board.take():
             log_noticed(noticed, has_begun=has_begun)
 
+    async def _look(self) -> None:
+        self._look_at_spool()
+
     def _look_at_spool(self) -> None:
+        counters = self.counters()
+        self._rates.feed(sample(self._parts, counters))
         # Those by tag may be many, and the state file has one size.
         self._parts.spool.look(
-            {name: value for name, value in self.counters().items() if not isinstance(value, dict)},
+            {name: value for name, value in counters.items() if not isinstance(value, dict)},
             self._parts.batcher.held,
             unstored=self._parts.pipeline.queue_map.waiting + self._parts.batcher.pending,
             addresses=self._addresses(),

@@ -2,12 +2,12 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from mailingest import __version__
-from mailingest.service.counters import read_counters
+from mailingest.service.counters import Value, read_counters
 from mailingest.service.parts import Parts
 from mailingest.service.rates import Rates, Sample
 from mailingest.watching.notices import MEANINGS
@@ -23,9 +23,8 @@ _LOST: Final = (
 )
 
 
-def sample(parts: Parts) -> Sample:
-    """What came in, was stored and lost until now."""
-    counters = read_counters(parts)
+def sample(parts: Parts, counters: Mapping[str, Value]) -> Sample:
+    """What came in, was stored and lost until now; ``counters`` are those of now."""
     lost = sum(value for name in _LOST if isinstance(value := counters[name], int))
     return Sample(
         time.monotonic(), parts.pipeline.counters.frames, parts.batcher.documents_stored, lost
@@ -38,7 +37,8 @@ def overview(parts: Parts, rates: Rates, store: str) -> dict[str, Any]:
     ``problems`` are what needs an operator, with what to do about it; those that a notice is about
     are only in ``notices``.
     """
-    now = sample(parts)
+    counters = read_counters(parts)
+    now = sample(parts, counters)
     received, stored = rates.a_second(now)
     lost = rates.lost(now)
     hosts = parts.pipeline.watch.hosts.last_line
@@ -86,7 +86,7 @@ def overview(parts: Parts, rates: Rates, store: str) -> dict[str, Any]:
             for host in order[:_MOST_HOSTS]
         ],
         "hosts_watched": len(hosts),
-        "counters": read_counters(parts),
+        "counters": counters,
     }
 
 

@@ -19,11 +19,10 @@ from mailingest.spool.sources import Sources
 _SHOWN_BYTES: Final = 2000
 # Who has nothing to do lets more records come than the first one: a turn costs more than a line,
 # and a line alone several times as much as one after another, which finds the processor's caches
-# warm.  It takes a share of the time that a batch waits, at most so many seconds, and looks now and
-# then whether there are enough lines.
-_GATHERING_SHARE: Final = 0.25
-_MOST_GATHERING_SECONDS: Final = 0.25
-_GATHERING_LOOKS: Final = 5
+# warm.  It takes the time that a batch may wait, at most so many seconds, and looks now and then
+# whether there are enough lines.  The batch does not wait again then.
+_MOST_GATHERING_SECONDS: Final = 1.0
+_LOOK_SECONDS: Final = 0.1
 _ENOUGH_FRAMES: Final = 256
 # A millisecond of work.
 _FRAMES_A_TURN: Final = 32
@@ -75,17 +74,19 @@ class Processor:
     async def run(self) -> None:
         """Process records until cancelled."""
         spool, queue_map = self._spool, self._pipeline.queue_map
-        frames = 0
+        frames, has_waited = 0, False
         while True:
             queue_map.mark = spool.position.frames
             received = spool.take()
             if received is None:
                 # What cannot be read was passed over, and is nothing to wait for.
                 self._batcher.carry(self._receipt())
+                if has_waited:
+                    self._batcher.cut()
                 self._is_idle.set()
                 await spool.wait()
                 self._is_idle.clear()
-                await self._gather()
+                has_waited = await self._gather()
                 continue
             documents = self._feed(received, spool.position.frames - len(received.frames))
             await self._batcher.put_many(documents, self._receipt())
@@ -118,17 +119,23 @@ class Processor:
     def _is_caught_up(self) -> bool:
         return self._is_idle.is_set() and not self._spool.frames
 
-    async def _gather(self) -> None:
-        """Let some more records come, unless somebody waits for those that there are."""
-        seconds = min(_MOST_GATHERING_SECONDS, self._batcher.max_age * _GATHERING_SHARE)
+    async def _gather(self) -> bool:
+        """Let some more records come, unless somebody waits for those that there are.
+
+        Tells whether the documents of these have waited for as long as a batch does.
+        """
+        max_age = self._batcher.max_age
+        left = min(_MOST_GATHERING_SECONDS, max_age)
         self._is_gathering = True
         try:
-            for _ in range(_GATHERING_LOOKS):
+            while left > 0:
                 if self._hurry or self._spool.frames >= _ENOUGH_FRAMES:
-                    return
-                await asyncio.sleep(seconds / _GATHERING_LOOKS)
+                    return False
+                await asyncio.sleep(min(left, _LOOK_SECONDS))
+                left -= _LOOK_SECONDS
         finally:
             self._is_gathering = False
+        return max_age <= _MOST_GATHERING_SECONDS
 
     def _feed(self, received: FrameBatch, first: int) -> list[Document]:
         """The documents of a record, whose first frame has that number."""

@@ -109,6 +109,19 @@ async def test_the_age_counts_from_the_first_document_even_if_the_output_was_bus
         assert output.batches == [[1, 2], [3]]
 
 
+async def test_a_batch_is_cut_when_its_documents_have_waited_elsewhere() -> None:
+    output = ScriptedWriter()
+    async with running(output, max_age=3600) as batcher:
+        batcher.cut()
+        await batcher.put_many([document(1), document(2)])
+        batcher.cut()
+        await until(lambda: batcher.documents_stored == 2)
+        await batcher.put(document(3))
+        batcher.cut()
+        await until(lambda: batcher.documents_stored == 3)
+        assert output.batches == [[1, 2], [3]]
+
+
 # Room
 
 

@@ -19,7 +19,7 @@ from mailingest.errors import UsageError
 from mailingest.httpd.hosts import served_names
 from mailingest.postfix.outcome import OUTCOMES
 from mailingest.postfix.reason_classes import REASON_CLASSES, reason_class
-from mailingest.service.counters import COUNTERS
+from mailingest.service.counters import COUNTERS, read_counters
 from mailingest.service.endpoint import Endpoint, endpoint_of
 from mailingest.service.exposition import exposition, metric_name
 from mailingest.service.noticed import keep, recalled
@@ -175,7 +175,7 @@ def test_what_needs_somebody_is_a_problem(tmp_path: Path) -> None:
 
     assert problems() == []
     parts.dead_letters.size_bytes = 7
-    rates.feed(sample(parts)._replace(at=time.monotonic() - 60, lost=-3))
+    rates.feed(sample(parts, read_counters(parts))._replace(at=time.monotonic() - 60, lost=-3))
     assert problems() == [
         "dead letters: 7 bytes that the store refused",
         "3 lines were lost in the last hour",
