@@ -28,6 +28,7 @@ from mailingest.trace.paging import Page, Paging, trace_page
 from mailingest.trace.story import Story
 from mailingest.web.access import USER, VISIBILITY, Refused
 from mailingest.web.gaps import status_of, wholeness_for_reader
+from mailingest.web.links import Links
 from mailingest.web.mail_view import MailView
 from mailingest.web.masking import (
     is_about_parts,
@@ -243,20 +244,21 @@ class Answers:
         except Busy:
             raise Refused(503, "error_busy") from None
 
-    def view(self, texts: Texts, zone: tzinfo | None = None) -> StoryView:
-        """Stories as a reader may see them; the zone is the server's if it is None."""
+    def view(self, texts: Texts, zone: tzinfo, links: Links) -> StoryView:
+        """Stories as a reader may see them."""
         return StoryView(
             texts,
-            zone or self.zone,
+            zone,
+            links,
             self.to_json,
             self._link_key if self.is_masked else b"",
             shows_subjects=not self.is_masked,
         )
 
-    def mail_view(self, texts: Texts, zone: tzinfo | None = None) -> MailView:
+    def mail_view(self, texts: Texts, zone: tzinfo, links: Links) -> MailView:
         """A mail as a reader may see it."""
         to_json = mail_to_masked_json if self.is_masked else mail_to_json
-        return MailView(self.view(texts, zone), to_json, self.explanations)
+        return MailView(self.view(texts, zone, links), to_json, self.explanations)
 
     def status(self, result: TraceResult, nothing: int = 200) -> int:
         """The status of a page and of its JSON; ``nothing`` if it is certain that there is none."""

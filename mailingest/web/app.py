@@ -15,9 +15,10 @@ from mailingest.web.api.endpoints import Api, document
 from mailingest.web.live_page import LivePage
 from mailingest.web.mail_page import MailPage
 from mailingest.web.overview_page import OverviewPage
-from mailingest.web.pages import Pages, copy_script, live_script, search_script, style
+from mailingest.web.pages import Pages
 from mailingest.web.search_export import SearchExport
 from mailingest.web.search_page import SearchPage
+from mailingest.web.static_files import ROUTE, static_file
 from mailingest.web.turns import Turns
 
 
@@ -40,8 +41,8 @@ def application(
     turns = Turns(seconds)
     words = explanations if explanations is not None else Explanations(())
     answers = Answers(store, zone, access.is_masked, seconds, turns, words, backlog, by_type or {})
-    # The style sheet and the description of the API say nothing of any mail.
-    control = AccessControl(access, pages.refusal, public={style, document})
+    # The style sheet, the scripts and the description of the API say nothing of any mail.
+    control = AccessControl(access, pages.refusal, public={static_file, document})
     middlewares = [control.middleware]
     if connections is not None:
         middlewares.insert(0, connections.middleware)
@@ -61,8 +62,5 @@ def application(
     app.router.add_get("/overview", overview.html)
     app.router.add_get("/overview.json", overview.json)
     app.router.add_routes(Api(answers).routes())
-    app.router.add_get("/static/style.css", style)
-    app.router.add_get("/static/copy.js", copy_script)
-    app.router.add_get("/static/live.js", live_script)
-    app.router.add_get("/static/search.js", search_script)
+    app.router.add_get(ROUTE, static_file)
     return app

@@ -1,7 +1,8 @@
 """Numbers by time bucket -> charts: stacked columns, and lines of shares; pure.
 
 Each chart has a title and a description, and each bucket shows its numbers to a pointer; the table
-beside it has the same as text.
+beside it has the same as text.  A chart is as wide as the page, whatever that is: only what has no
+letters is stretched.
 """
 
 from collections.abc import Sequence
@@ -10,19 +11,14 @@ from itertools import groupby
 from math import ceil, floor, log10
 from typing import Final
 
-from mailingest.web.geometry import Dot, Label, LegendEntry, Polyline, Rectangle
+from mailingest.web.geometry import Dot, Polyline, Rectangle
 from mailingest.web.numbers import number
 
-_WIDTH: Final = 760
-_LEFT: Final = 56
-_RIGHT: Final = 8
-_TOP: Final = 14
-_HEIGHT: Final = 170
-_BOTTOM: Final = _TOP + _HEIGHT
-_TIMES: Final = 22
-_LEGEND: Final = 24
-# Between two labels of time there is room for a label.
-_LABEL_WIDTH: Final = 112
+WIDTH: Final = 1000
+HEIGHT: Final = 100
+"""Units of the picture, which is stretched."""
+# Of the width, where there is room for several labels of time; on a phone there are two.
+_LABEL_PERCENT: Final = 18
 _GRIDLINES: Final = 4
 
 
@@ -55,10 +51,24 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class Gridline:
-    """A horizontal line, with the number that it stands for."""
+    """A horizontal line, with the number that it stands for; ``y`` is in percent of the height."""
 
     y: float
-    label: Label
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class TimeLabel:
+    """A time below the picture, ``x`` is in percent of the width.
+
+    ``anchor`` is the end of the text that is there.  ``kind`` is ``wide`` or ``narrow``: the labels
+    of wide windows or of narrow ones.
+    """
+
+    kind: str
+    x: float
+    anchor: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,20 +83,21 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class ChartDrawing:
-    """A chart as it is drawn; ``left`` and ``right`` are the ends of the gridlines."""
+    """A chart as it is drawn; ``legend`` has the kinds and their names."""
 
     title: str
     description: str
-    width: float
-    height: float
-    left: float
-    right: float
     gridlines: Sequence[Gridline]
     columns: Sequence[Column]
     lines: Sequence[Polyline]
     dots: Sequence[Dot]
-    times: Sequence[Label]
-    legend: Sequence[LegendEntry]
+    times: Sequence[TimeLabel]
+    legend: Sequence[tuple[str, str]]
+
+    @property
+    def label_length(self) -> int:
+        """The number of letters of the longest number."""
+        return max(len(one.label) for one in self.gridlines)
 
 
 def stacked_columns(chart: Chart) -> ChartDrawing:
@@ -118,12 +129,12 @@ def _stack(
     chart: Chart, place: int, values: Sequence[float | None], greatest: float
 ) -> list[Rectangle]:
     width = _bucket_width(chart)
-    x = _LEFT + place * width
-    y = float(_BOTTOM)
+    x = place * width
+    y = float(HEIGHT)
     bars = []
     for series, value in zip(chart.series, values, strict=True):
         if value:
-            height = value * _HEIGHT / greatest
+            height = value * HEIGHT / greatest
             y -= height
             bars.append(_rectangle(series.kind, x + width * 0.08, y, width * 0.84, height))
     return bars
@@ -133,7 +144,7 @@ def _runs(chart: Chart, series: Series, greatest: float) -> list[list[tuple[floa
     """The points of a series, those without a gap between them together."""
     width = _bucket_width(chart)
     points = [
-        (round(_LEFT + (place + 0.5) * width, 1), round(_BOTTOM - value * _HEIGHT / greatest, 1))
+        (round((place + 0.5) * width, 1), round(HEIGHT - value * HEIGHT / greatest, 1))
         if value is not None
         else None
         for place, value in enumerate(series.values)
@@ -143,7 +154,7 @@ def _runs(chart: Chart, series: Series, greatest: float) -> list[list[tuple[floa
 
 
 def _bucket_width(chart: Chart) -> float:
-    return (_WIDTH - _LEFT - _RIGHT) / max(len(chart.buckets), 1)
+    return WIDTH / max(len(chart.buckets), 1)
 
 
 def _scale(greatest: float) -> float:
@@ -169,10 +180,6 @@ def _drawing(
     return ChartDrawing(
         chart.title,
         chart.description,
-        width=_WIDTH,
-        height=_BOTTOM + _TIMES + _LEGEND,
-        left=_LEFT,
-        right=_WIDTH - _RIGHT,
         gridlines=[_gridline(line, greatest, chart.unit) for line in range(_GRIDLINES + 1)],
         columns=[
             _column(chart, place, bars[place] if bars else ())
@@ -181,14 +188,13 @@ def _drawing(
         lines=lines,
         dots=dots,
         times=_times(chart),
-        legend=_legend(chart),
+        legend=[(one.kind, one.name) for one in chart.series],
     )
 
 
 def _gridline(line: int, greatest: float, unit: str) -> Gridline:
-    y = _BOTTOM - line * _HEIGHT / _GRIDLINES
     label = f"{number(greatest * line / _GRIDLINES)}{unit}"
-    return Gridline(y, Label(_LEFT - 6, y + 4, label))
+    return Gridline(100 - line * 100 / _GRIDLINES, label)
 
 
 def _column(chart: Chart, place: int, bars: Sequence[Rectangle]) -> Column:
@@ -201,7 +207,7 @@ def _column(chart: Chart, place: int, bars: Sequence[Rectangle]) -> Column:
     width = _bucket_width(chart)
     return Column(
         f"{bucket}: {', '.join(numbers)}" if numbers else bucket,
-        _rectangle("column", _LEFT + place * width, _TOP, width, _HEIGHT),
+        _rectangle("column", place * width, 0, width, HEIGHT),
         chart.links[place]
         if chart.links and any(one.values[place] for one in chart.series)
         else "",
@@ -209,25 +215,19 @@ def _column(chart: Chart, place: int, bars: Sequence[Rectangle]) -> Column:
     )
 
 
-def _times(chart: Chart) -> list[Label]:
-    width = _bucket_width(chart)
-    every = max(1, ceil(_LABEL_WIDTH / width))
-    places = [(_LEFT + place * width, label) for place, label in enumerate(chart.buckets)]
-    return [
-        Label(round(x, 1), _BOTTOM + 16, label)
+def _times(chart: Chart) -> list[TimeLabel]:
+    """Where there is room, a time at every so many buckets; else the first one and the last one."""
+    count = len(chart.buckets)
+    every = max(1, ceil(count * _LABEL_PERCENT / 100))
+    places = [(round(place * 100 / count, 1), label) for place, label in enumerate(chart.buckets)]
+    labels = [
+        TimeLabel("wide", x, "start", label)
         for x, label in places[::every]
-        if x + _LABEL_WIDTH <= _WIDTH + _RIGHT
+        if x + _LABEL_PERCENT <= 100
     ]
-
-
-def _legend(chart: Chart) -> list[LegendEntry]:
-    entries = []
-    x = _LEFT
-    for series in chart.series:
-        entries.append(LegendEntry(series.kind, x, series.name))
-        # Letters are up to 7 wide at this size.
-        x += 17 + 7 * len(series.name) + 18
-    return entries
+    labels += [TimeLabel("narrow", 0, "start", label) for label in chart.buckets[:1]]
+    labels += [TimeLabel("narrow", 100, "end", label) for label in chart.buckets[1:][-1:]]
+    return labels
 
 
 def _rectangle(kind: str, x: float, y: float, width: float, height: float) -> Rectangle:

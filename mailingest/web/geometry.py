@@ -33,21 +33,3 @@ class Polyline:
 
     kind: str
     points: list[tuple[float, float]]
-
-
-@dataclass(frozen=True, slots=True)
-class Label:
-    """Text at a place; ``y`` is the base line."""
-
-    x: float
-    y: float
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class LegendEntry:
-    """The name of a kind, behind a square of its colour whose left edge is at ``x``."""
-
-    kind: str
-    x: float
-    name: str

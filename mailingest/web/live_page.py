@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Final
 
 from aiohttp import web
@@ -13,13 +13,12 @@ from mailingest.logs.logger import log
 from mailingest.trace.answer import iso
 from mailingest.trace.engine import TraceResult
 from mailingest.trace.follow import OVERLAP, Follower
-from mailingest.trace.story import Story
 from mailingest.web.access import HEADERS, Refused
 from mailingest.web.answers import Answers
-from mailingest.web.pages import UNANSWERED, Pages, explain, texts_of
-from mailingest.web.questions import form_query, form_values, read_question, reader_zone
-from mailingest.web.search_list import zone_name
-from mailingest.web.texts import Texts
+from mailingest.web.pages import UNANSWERED, Pages, explain, links_of, texts_of
+from mailingest.web.question_words import in_words
+from mailingest.web.questions import form_values, read_question, reader_zone, zone_name
+from mailingest.web.story_view import StoryView
 
 # What was decided lately is there when the page is opened, and again each time it is loaded anew.
 _LATELY: Final = timedelta(minutes=10)
@@ -47,13 +46,13 @@ class LivePage:
     async def html(self, request: web.Request) -> web.Response:
         """What was decided in the last minutes, and what a browser needs to go on."""
         form, texts, now = _form_of(request), texts_of(request), datetime.now(UTC)
-        language, at = texts.language, iso(now) or ""
+        links, at = links_of(request), iso(now) or ""
         page: dict[str, Any] = {
             "rows": [],
             "types": self._answers.types,
-            "question": [(name, value) for name, value in form.items() if value and name != "tz"],
-            "search_link": f"./?{form_query(form, lang=language)}",
-            "events_link": f"live/events?{form_query(form, lang=language, at=at)}",
+            "question": [],
+            "search_link": links.to("./", form),
+            "events_link": links.to("live/events", {**form, "at": at}),
             "most_rows": _MOST_ROWS,
             "error": "",
             "warnings": [],
@@ -62,10 +61,11 @@ class LivePage:
         try:
             zone = reader_zone(form["tz"], self._answers.zone)
             criteria = replace(read_question(form, now=now, zone=zone), since=now - _LATELY)
-            view = self._answers.view(texts, zone)
+            view = self._view(request, form, zone)
+            page["question"] = in_words(form, texts, zone, has_time=False)
             result = await self._decided(request, Follower(criteria), form)
             page |= {
-                "rows": self._rows(result, form, texts),
+                "rows": _rows(result, view),
                 "warnings": view.warnings(result) if result.stories else [],
                 "zone": zone_name(zone, now),
             }
@@ -82,6 +82,7 @@ class LivePage:
         try:
             zone = reader_zone(form["tz"], self._answers.zone)
             criteria = read_question(form, now=datetime.now(UTC), zone=zone)
+            view = self._view(request, form, zone)
             follower = Follower(replace(criteria, since=_begin(request)))
             first = await self._decided(request, follower, form)
         except UNANSWERED as error:
@@ -94,10 +95,10 @@ class LivePage:
         self._readers += 1
         try:
             await response.prepare(request)
-            await response.write(self._event(first, form, texts))
+            await response.write(self._event(first, view))
             async with aclosing(self._followed(request, follower, form)) as results:
                 async for result in results:
-                    await response.write(self._event(result, form, texts))
+                    await response.write(self._event(result, view))
             await response.write_eof()
         except ConnectionError:
             log.debug("nobody looks at the live page any more", peer=request.remote)
@@ -135,40 +136,29 @@ class LivePage:
             request, follower, limit=_MOST_ROWS, only=form["type"], is_first=is_first
         )
 
-    def _event(self, result: TraceResult, form: Mapping[str, str], texts: Texts) -> bytes:
+    def _view(self, request: web.Request, form: Mapping[str, str], zone: tzinfo) -> StoryView:
+        """Stories with links that take the question along, unless that may name somebody."""
+        links = replace(links_of(request), question={} if self._answers.is_masked else form)
+        return self._answers.view(texts_of(request), zone, links)
+
+    def _event(self, result: TraceResult, view: StoryView) -> bytes:
         """The rows as an event, or a comment that keeps the connection."""
         if not result.stories:
             return b":\n\n"
-        rows = self._rows(result, form, texts)
-        html = self._pages.fragment(
-            "live_rows.html",
-            texts,
-            rows=rows,
-            types=self._answers.types,
-        )
+        rows, types = _rows(result, view), self._answers.types
+        html = self._pages.fragment("live_rows.html", view.texts, rows=rows, types=types)
         last = iso(max(filter(None, (story.decided_at for story in result.stories))))
         lines = "".join(f"data: {line}\n" for line in html.splitlines() if line)
         return f"id: {last}\n{lines}\n".encode()
 
-    def _rows(
-        self, result: TraceResult, form: Mapping[str, str], texts: Texts
-    ) -> list[dict[str, Any]]:
-        """What was decided last comes first."""
-        view = self._answers.view(texts, reader_zone(form["tz"], self._answers.zone))
 
-        def row(story: Story) -> dict[str, Any]:
-            values = view.row(story)
-            link = values["link"]
-            return {
-                **values,
-                "came": view.time(story.decided_at, zone=""),
-                "link": f"{link}&{form_query({'lang': texts.language, 'tz': form['tz']})}"
-                if link
-                else "",
-            }
-
-        newest = sorted(result.stories, key=lambda one: iso(one.decided_at) or "", reverse=True)
-        return [row(story) for story in newest[:_MOST_ROWS]]
+def _rows(result: TraceResult, view: StoryView) -> list[dict[str, Any]]:
+    """What was decided last comes first."""
+    newest = sorted(result.stories, key=lambda one: iso(one.decided_at) or "", reverse=True)
+    return [
+        {**view.row(story), "came": view.time(story.decided_at, zone="")}
+        for story in newest[:_MOST_ROWS]
+    ]
 
 
 def _form_of(request: web.Request) -> dict[str, str]:

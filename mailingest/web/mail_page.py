@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
-from urllib.parse import urlencode
 
 from aiohttp import web
 
@@ -14,8 +13,8 @@ from mailingest.trace.mails import mails_of
 from mailingest.trace.story import Story
 from mailingest.web.answers import Answers
 from mailingest.web.mail_view import Selection
-from mailingest.web.pages import UNANSWERED, Pages, explain, json_response, texts_of
-from mailingest.web.questions import LONGEST_VALUE, asked_before, zone_of
+from mailingest.web.pages import UNANSWERED, Pages, explain, json_response, links_of, texts_of
+from mailingest.web.questions import LONGEST_VALUE, zone_of
 from mailingest.web.timeline import HEIGHT
 
 _AROUND: Final = timedelta(seconds=1)
@@ -55,8 +54,9 @@ class MailPage:
     async def html(self, request: web.Request) -> web.Response:
         """All about a mail: what its recipients have in common, and what became of it for each."""
         result = await self._answer(request)
-        texts, zone = texts_of(request), zone_of(request.query, self._answers.zone)
-        view, mail_view = self._answers.view(texts, zone), self._answers.mail_view(texts, zone)
+        zone, links = zone_of(request.query, self._answers.zone), links_of(request)
+        mail_view = self._answers.mail_view(texts_of(request), zone, links)
+        view = mail_view.view
         until = result.span.last if result.span else None
         selection = Selection.of(request.query)
         mails = mails_of(result.stories)
@@ -67,8 +67,7 @@ class MailPage:
             "queue_id": request.query.get("queue_id", "")[:LONGEST_VALUE],
             "warnings": view.warnings(result),
             "remark": " ".join(view.remarks(result, Criteria())),
-            "back": asked_before(request.query),
-            "json_link": "mail.json?" + urlencode(dict(request.query)),
+            "json_link": links.to("mail.json", dict(request.query)),
         }
         return self._pages.page("mail.html", request, page, self._answers.status(result, 404))
 

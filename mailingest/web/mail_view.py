@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
 from typing import Any, Final
-from urllib.parse import urlencode
 
 from mailingest.trace.answer import iso
 from mailingest.trace.explanations import Explanations
@@ -72,11 +71,17 @@ class MailView:
             self.view.row_of(story, {**values, **recipient})
             for story, recipient in zip(shown, recipients, strict=True)
         ]
+        place = {"status": selection.status, "page": str(page) if page > 1 else ""}
         return {
             **self._header(mail, values),
             "open": self._open(opened, rows.pop(0), until) if opened is not None else None,
-            "link": self.view.link(opened) if opened is not None else permalink(mail.stories[0]),
-            "rows": rows,
+            "link": self.view.permalink(opened)
+            if opened is not None
+            else permalink(mail.stories[0]),
+            "rows": [
+                {**row, "link": self._recipient_link(story, place)}
+                for story, row in zip(listed, rows, strict=True)
+            ],
             "opened": next((n for n, one in enumerate(listed) if one is opened), None),
             "is_missing": bool(selection.to) and opened is None,
             "chips": self._chips(mail, {"to": to}, selection.status),
@@ -138,12 +143,8 @@ class MailView:
 
     def _notification_link(self, story: Story) -> str:
         """The search for a bounce message, which came after the mail: queue IDs are reused."""
-        query = {
-            "queue_id": story.notification or "",
-            "since": iso(story.received_at) or "",
-            "lang": self.view.texts.language,
-        }
-        return "./?" + urlencode(query)
+        query = {"queue_id": story.notification or "", "since": iso(story.received_at) or ""}
+        return self.view.links.to("./", query)
 
     def _chips(self, mail: Mail, query: Mapping[str, str], status: str) -> list[dict[str, Any]]:
         """The number of recipients with each verdict, which leads to these, or back to all."""
@@ -160,18 +161,20 @@ class MailView:
 
     def _link(self, mail: Mail, query: Mapping[str, str]) -> str:
         """The link to this mail with another part of its recipients."""
-        rest = urlencode({key: value for key, value in query.items() if value})
-        lang = urlencode({"lang": self.view.texts.language})
-        return "&".join(filter(None, (permalink(mail.stories[0]), rest, lang))) + "#recipients"
+        return self.view.links.to_mail(permalink(mail.stories[0]), query, anchor="recipients")
+
+    def _recipient_link(self, story: Story, place: Mapping[str, str]) -> str:
+        """The link to a recipient of the table, which stays where it is."""
+        return self.view.links.to_mail(self.view.permalink(story), place, anchor="top")
 
     def _find(self, mail: Mail) -> dict[str, str]:
         """The hidden fields of the form that asks for a recipient."""
         first = mail.stories[0].first
         if first is None:
             return {}
-        return {
+        permalink_query = {
             "host": first.key.host,
             "queue_id": first.key.queue_id,
             "at": iso(first.created_at) or "",
-            "lang": self.view.texts.language,
         }
+        return self.view.links.of_mail(permalink_query)

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Any, Final
-from urllib.parse import urlencode
 
 from mailingest.escaping import escape_terminal
 from mailingest.postfix.outcome import Outcome
@@ -18,8 +17,9 @@ from mailingest.stores.protocol import Span
 from mailingest.trace.answer import iso
 from mailingest.web.charts import Chart, ChartDrawing, Series, line_chart, stacked_columns
 from mailingest.web.gaps import for_reader, status_of
+from mailingest.web.links import Links
 from mailingest.web.numbers import number, share, size
-from mailingest.web.overview_names import PERSONAL, Names
+from mailingest.web.overview_names import Names, shown_name
 from mailingest.web.period import DAY
 from mailingest.web.texts import Texts
 
@@ -89,7 +89,7 @@ class ReasonRow:
 class Overview:
     """Counts as one reader sees them: language, zone, and what is masked.
 
-    ``type`` is that of the events that were counted, "" for all.
+    ``type`` is that of the events that were counted, "" for all.  ``links`` lead to the mails.
     """
 
     counts: Counts
@@ -98,6 +98,7 @@ class Overview:
     zone: tzinfo
     mask: Callable[[str], str]
     mask_name: Callable[[str], str]
+    links: Links
     type: str = ""
 
     def page(self) -> dict[str, Any]:
@@ -156,7 +157,7 @@ class Overview:
             "names": {
                 dimension: [
                     {
-                        "name": self.mask_name(name) if dimension in PERSONAL else name,
+                        "name": shown_name(dimension, name, self.mask_name),
                         **figures_of(figures, has_delays=dimension in TIMED),
                     }
                     for name, figures in self.breakdown.top(dimension, _TOP)
@@ -170,7 +171,7 @@ class Overview:
 
     def time(self, second: int) -> str:
         """A time to the minute, for people."""
-        return f"{self._local(second):%Y-%m-%d %H:%M %Z}"
+        return f"{self._local(second):{self.texts('date')} %H:%M %Z}"
 
     def _figures(self) -> list[tuple[str, str, str, str]]:
         """Kind, number, what it means (a size, or a share of a whole), and the search for them."""
@@ -283,15 +284,15 @@ class Overview:
             "since": iso(since),
             "until": iso(until),
             "type": self.type,
-            "lang": self.texts.language,
         }
-        return ".?" + urlencode({name: value for name, value in query.items() if value})
+        return self.links.to(".", {name: value or "" for name, value in query.items()})
 
     def _label(self, second: int) -> str:
         local = self._local(second)
         weekday = self.texts("weekdays").split()[local.weekday()]
         is_day = self.counts.buckets.seconds >= DAY
-        return f"{weekday} {local:{'%Y-%m-%d' if is_day else '%m-%d %H:%M'}}"
+        day = self.texts("date") if is_day else f"{self.texts('day')} %H:%M"
+        return f"{weekday} {local:{day}}"
 
     def _local(self, second: int) -> datetime:
         return datetime.fromtimestamp(second, UTC).astimezone(self.zone)

@@ -7,7 +7,7 @@ from typing import Final
 from mailingest.escaping import escape_terminal
 from mailingest.report.report import FEWEST, PERCENTILES, slowest
 from mailingest.report.tables import duration
-from mailingest.stores.breakdown import ADDRESSES, Breakdown, Dimension, Figures
+from mailingest.stores.breakdown import ADDRESSES, DOMAINS, Breakdown, Dimension, Figures
 from mailingest.web.numbers import number, share, size
 from mailingest.web.texts import Texts
 
@@ -23,12 +23,20 @@ _ASKED_BY: Final[dict[Dimension, str]] = {
     "relay": "relay",
     "host": "host",
 }
-PERSONAL: Final[frozenset[Dimension]] = frozenset({"sender", "recipient", "sasl_user"})
-"""What is the name of somebody."""
+_PERSONAL: Final[frozenset[Dimension]] = frozenset({"sender", "recipient", "sasl_user"})
 _SLOW: Final[tuple[Dimension, ...]] = ("recipient_domain", "relay")
 
 Search = Callable[..., str]
 """The address of a search by fields of the form, in the time that is shown."""
+
+
+def shown_name(dimension: Dimension, name: str, mask: Callable[[str], str]) -> str:
+    """A name that was counted, as a reader may see it.
+
+    An address without a domain is counted as a domain, which is then the name of somebody.
+    """
+    is_personal = dimension in _PERSONAL or (dimension in DOMAINS and "." not in name)
+    return mask(name) if is_personal else name
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +111,7 @@ class Names:
         ]
 
     def _row(self, dimension: Dimension, name: str, cells: Sequence[str]) -> NameRow:
-        shown = self.mask(name) if dimension in PERSONAL else name
+        shown = shown_name(dimension, name, self.mask)
         # Whoever sees half of a name may not ask for the whole of it.
         asked = {_ASKED_BY[dimension]: _asked(dimension, name)} if shown == name else {}
         link = self.search(**asked) if asked else ""

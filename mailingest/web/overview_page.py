@@ -1,15 +1,24 @@
 """The overview: how much of what happened when, and why."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any, Final
-from urllib.parse import urlencode
 
 from aiohttp import web
 
 from mailingest.web.answers import Activity, Answers
+from mailingest.web.charts import HEIGHT, WIDTH
 from mailingest.web.overview import Overview
-from mailingest.web.pages import UNANSWERED, Pages, explain, json_error, json_response, texts_of
+from mailingest.web.pages import (
+    UNANSWERED,
+    Pages,
+    explain,
+    json_error,
+    json_response,
+    links_of,
+    texts_of,
+)
 from mailingest.web.period import SPANS, Period, read_period
+from mailingest.web.questions import zone_name, zone_of
 from mailingest.web.texts import Texts
 
 # The fields of the form, and what a link to a span says.
@@ -31,6 +40,9 @@ class OverviewPage:
             "spans": list(SPANS),
             "types": self._answers.types,
             "view": None,
+            "chart_width": WIDTH,
+            "chart_height": HEIGHT,
+            "zone": zone_name(self._zone(request), datetime.now(UTC)),
             "error": "",
             "remark": "",
             "warnings": [],
@@ -49,7 +61,7 @@ class OverviewPage:
             activity = await self._activity(request, period)
         except UNANSWERED as error:
             return json_error(error)
-        overview = self._overview(activity, Texts("en"), period.type)
+        overview = self._overview(request, activity, Texts("en"), period.type)
         values = {"types": self._answers.asked(period.type), **overview.json(activity.span)}
         return json_response(values, overview.status)
 
@@ -58,9 +70,9 @@ class OverviewPage:
         period = self._period(request)
         activity = await self._activity(request, period)
         span = activity.span
-        overview = self._overview(activity, texts, period.type)
+        overview = self._overview(request, activity, texts, period.type)
         values = overview.page()
-        time = self._answers.view(texts).time
+        time = self._answers.view(texts, overview.zone, overview.links).time
         first, last = (time(span.first), time(span.last)) if span else ("", "")
         remark = ""
         if overview.is_empty and not overview.why:
@@ -72,7 +84,7 @@ class OverviewPage:
             "last": overview.time(period.buckets.end),
             "logs_first": first,
             "logs_last": last,
-            "json_link": "overview.json?" + urlencode(period.query),
+            "json_link": overview.links.to("overview.json", period.query),
             "remark": remark,
             "warnings": [gap.text for gap in overview.why],
         }
@@ -82,16 +94,22 @@ class OverviewPage:
         return await self._answers.activity(request, period.buckets, only=period.type)
 
     def _period(self, request: web.Request) -> Period:
-        return read_period(request.query, now=datetime.now(UTC), zone=self._answers.zone)
+        return read_period(request.query, now=datetime.now(UTC), zone=self._zone(request))
 
-    def _overview(self, activity: Activity, texts: Texts, only: str) -> Overview:
+    def _zone(self, request: web.Request) -> tzinfo:
+        return zone_of(request.query, self._answers.zone)
+
+    def _overview(
+        self, request: web.Request, activity: Activity, texts: Texts, only: str
+    ) -> Overview:
         answers = self._answers
         return Overview(
             activity.counts,
             activity.breakdown,
             texts,
-            answers.zone,
+            self._zone(request),
             answers.mask,
             answers.mask_name,
+            links_of(request),
             only,
         )

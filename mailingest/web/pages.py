@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine, Mapping
-from importlib.resources import files
+from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -15,7 +15,9 @@ from mailingest.logs.logger import log
 from mailingest.stores.gaps import Gap, wholeness
 from mailingest.web.access import HEADERS
 from mailingest.web.languages import preferred_language
+from mailingest.web.links import Links
 from mailingest.web.problems import API, problem
+from mailingest.web.questions import asked_before, chosen_zone
 from mailingest.web.texts import LANGUAGES, Texts
 
 # The errors that have texts of their own.
@@ -23,11 +25,6 @@ _EXPLAINED: Final = frozenset({401, 404, 405, 429, 500, 503})
 # Seconds after which a reader wants to know that something is being done.
 _SOON: Final = 1.0
 _ANSWER: Final = "<!-- answer -->"
-_STATIC: Final = files("mailingest.web").joinpath("static")
-_STYLE: Final = _STATIC.joinpath("style.css").read_text("utf-8")
-_COPY: Final = _STATIC.joinpath("copy.js").read_text("utf-8")
-_LIVE: Final = _STATIC.joinpath("live.js").read_text("utf-8")
-_SEARCH: Final = _STATIC.joinpath("search.js").read_text("utf-8")
 
 UNANSWERED: Final = (StoreUnavailable, UsageError)
 """What reading a question and asking a store raise; see `explain`."""
@@ -78,8 +75,8 @@ class Pages:
         """The page of a template, its beginning before the answer if that takes long.
 
         The answer is what is filled in besides, and a status, which is 200 for one that takes long.
-        The template has the comment `_ANSWER` where its beginning ends, which has ``is_searching``
-        then.
+        The template has the comment `_ANSWER` where its beginning ends; ``is_searching`` tells it
+        that this was sent before the answer.
         """
         task = asyncio.create_task(answer)
         try:
@@ -103,7 +100,8 @@ class Pages:
         response.content_type, response.charset = "text/html", "utf-8"
         try:
             await response.prepare(request)
-            begin = self._of_request(name, request, {**values, "is_searching": True})
+            values = {**values, "is_searching": True}
+            begin = self._of_request(name, request, values)
             await response.write(begin.partition(_ANSWER)[0].encode())
             try:
                 more, _ = await task
@@ -124,7 +122,14 @@ class Pages:
         pairs = [(key, value) for key, value in request.query.items() if key != "lang"]
         query = urlencode([*pairs, ("lang", texts.other)])
         path = request.path.lstrip("/")
-        return self._html(name, texts=texts, root="", other_language=f"{path}?{query}", **values)
+        return self._html(
+            name,
+            texts=texts,
+            links=links_of(request),
+            root="",
+            other_language=f"{path}?{query}",
+            **values,
+        )
 
     def fragment(self, name: str, texts: Texts, **values: Any) -> str:
         """A part of a page."""
@@ -140,15 +145,16 @@ class Pages:
             return problem(status, Texts("en")(name))
         if request.path.endswith(".json"):
             return json_response({"error": Texts("en")(name)}, status)
-        texts = texts_of(request)
+        texts, links = texts_of(request), links_of(request)
         # The path comes from the browser: only its depth is used.
         root = "../" * (request.path.count("/") - 1) or "./"
         return self._rendered(
             "error.html",
             status,
             texts=texts,
+            links=links,
             root=root,
-            other_language=f"{root}?lang={texts.other}",
+            other_language=replace(links, language=texts.other).to(root),
             message=texts(name),
         )
 
@@ -167,6 +173,12 @@ def texts_of(request: web.Request) -> Texts:
     return Texts(chosen or preferred_language(accepted, LANGUAGES))
 
 
+def links_of(request: web.Request) -> Links:
+    """The links of a page for whoever asks for it."""
+    language, query = texts_of(request).language, request.query
+    return Links(language, chosen_zone(query), asked_before(query))
+
+
 def json_response(value: object, status: int = 200) -> web.Response:
     """A response of JSON; times are in UTC."""
     return web.Response(
@@ -181,23 +193,3 @@ def json_error(error: MailingestError) -> web.Response:
     text, status = explain(error, Texts("en"))
     whole = wholeness([Gap("store_unavailable", text)]) if status == 503 else {}
     return json_response({"error": text, **whole}, status)
-
-
-async def style(_: web.Request) -> web.Response:
-    """The style sheet of all pages."""
-    return web.Response(text=_STYLE, content_type="text/css")
-
-
-async def copy_script(_: web.Request) -> web.Response:
-    """The script of a mail's page: buttons that copy."""
-    return web.Response(text=_COPY, content_type="text/javascript")
-
-
-async def live_script(_: web.Request) -> web.Response:
-    """The script of the live page."""
-    return web.Response(text=_LIVE, content_type="text/javascript")
-
-
-async def search_script(_: web.Request) -> web.Response:
-    """The script of the search form, which makes it more convenient."""
-    return web.Response(text=_SEARCH, content_type="text/javascript")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final, Protocol
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl
 from zoneinfo import ZoneInfo
 
 from mailingest.errors import QuestionError
@@ -88,12 +88,7 @@ def asks_for_something(form: Mapping[str, str]) -> bool:
     return any(value for name, value in form.items() if name not in _MANNER)
 
 
-def form_query(form: Mapping[str, str], **more: str) -> str:
-    """The query of a link that asks what the form asks, but for what is given besides."""
-    return urlencode({name: value for name, value in {**form, **more}.items() if value})
-
-
-def asked_before(query: Mapping[str, str]) -> str:
+def asked_before(query: Mapping[str, str]) -> dict[str, str]:
     """The question in the ``back`` of a page's query, as the query of a link to the search.
 
     It comes from the browser: only the fields of the form are taken.
@@ -101,8 +96,8 @@ def asked_before(query: Mapping[str, str]) -> str:
     try:
         pairs = dict(parse_qsl(query.get("back", "")[: 20 * LONGEST_VALUE], max_num_fields=50))
     except ValueError:
-        return ""
-    return form_query({name: pairs.get(name, "") for name in (*FIELDS, "page")})
+        return {}
+    return {name: pairs[name] for name in (*FIELDS, "page") if name in pairs}
 
 
 def reader_zone(name: str, default: tzinfo) -> tzinfo:
@@ -115,12 +110,25 @@ def reader_zone(name: str, default: tzinfo) -> tzinfo:
         raise invalid("invalid_zone", text=name[:LONGEST_VALUE]) from None
 
 
+def chosen_zone(query: Mapping[str, str]) -> str:
+    """The name of the zone in a page's query; "" also for one that is none."""
+    name = query.get("tz", "").strip()
+    try:
+        reader_zone(name, UTC)
+    except QuestionError:
+        return ""
+    return name
+
+
 def zone_of(query: Mapping[str, str], default: tzinfo) -> tzinfo:
     """The zone of a page that asks for no time: one that is none is left out."""
-    try:
-        return reader_zone(query.get("tz", ""), default)
-    except QuestionError:
-        return default
+    return reader_zone(chosen_zone(query), default)
+
+
+def zone_name(zone: tzinfo, now: datetime) -> str:
+    """What a zone is called: by its place, if it has one."""
+    name = str(zone)
+    return name if "/" in name or name == "UTC" else now.astimezone(zone).tzname() or str(UTC)
 
 
 def read_question(form: Mapping[str, str], *, now: datetime, zone: tzinfo) -> Criteria:

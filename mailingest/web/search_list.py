@@ -2,35 +2,32 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
 from typing import Any
-from urllib.parse import urlencode
 
 from mailingest.stores.criteria import Criteria
 from mailingest.trace.cursor import Cursor
 from mailingest.trace.paging import Page
 from mailingest.web.numbers import number
-from mailingest.web.questions import ORDERS, QUICK_SPANS, form_query
+from mailingest.web.questions import ORDERS, QUICK_SPANS
 from mailingest.web.story_view import StoryView
 from mailingest.web.texts import Texts
 
 
 @dataclass(frozen=True, slots=True)
 class SearchList:
-    """The list for one question; ``form`` is what was asked, ``page_text`` the cursor of the page.
+    """The list for one question.
 
-    ``has_back``: links to mails take the question along, for the way back.
+    ``form`` is what was asked, ``page_text`` the cursor of the page.
     """
 
     texts: Texts
     view: StoryView
     form: Mapping[str, str]
     page_text: str
-    has_back: bool
 
     def values(self, page: Page, criteria: Criteria) -> dict[str, Any]:
         """What the template fills in."""
-        rows = [self._row(self.view.row(story)) for story in page.stories]
+        rows = [self.view.row(story) for story in page.stories]
         return {
             "rows": rows,
             "has_subjects": any(row["subject"] for row in rows),
@@ -44,20 +41,10 @@ class SearchList:
             "orders": [(one, self._link(order=one)) for one in ORDERS],
             "order": self.form["order"] or ORDERS[0],
             "spans": [(one, self._link(**_only(span=one))) for one in (*QUICK_SPANS, "")],
-            "live_link": "live?" + form_query(self.form, lang=self.texts.language),
-            "csv_link": "search.csv?" + form_query(self.form),
-            "jsonl_link": "search.jsonl?" + form_query(self.form),
+            "live_link": self.view.links.to("live", self.form),
+            "csv_link": self.view.links.to("search.csv", self.form),
+            "jsonl_link": self.view.links.to("search.jsonl", self.form),
         }
-
-    def _row(self, row: dict[str, Any]) -> dict[str, Any]:
-        link = row["link"]
-        if not link:
-            return row
-        manner = {"lang": self.texts.language, "tz": self.form["tz"]}
-        if self.has_back:
-            manner["back"] = form_query(self.form, page=self.page_text)
-        more = urlencode({name: value for name, value in manner.items() if value})
-        return {**row, "link": f"{link}&{more}"}
 
     def _count(self, page: Page) -> str:
         count = len(page.stories)
@@ -91,15 +78,9 @@ class SearchList:
         return self._link(page=cursor.text()) if cursor is not None else ""
 
     def _link(self, **more: str) -> str:
-        return "?" + form_query(self.form, lang=self.texts.language, **more)
+        return self.view.links.to("", {**self.form, **more})
 
 
 def _only(*, span: str) -> dict[str, str]:
     """What asks for one of the quick spans, and no other time."""
     return {"span": span, **dict.fromkeys(("since", "since_at", "until", "until_at"), "")}
-
-
-def zone_name(zone: tzinfo, now: datetime) -> str:
-    """What a zone is called: by its place, if it has one."""
-    name = str(zone)
-    return name if "/" in name or name == "UTC" else now.astimezone(zone).tzname() or str(UTC)

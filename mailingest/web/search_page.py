@@ -13,18 +13,28 @@ from mailingest.trace.story import Verdict
 from mailingest.web.access import Refused
 from mailingest.web.answers import Answers
 from mailingest.web.masking import is_about_parts
-from mailingest.web.pages import UNANSWERED, Pages, explain, json_error, json_response, texts_of
+from mailingest.web.pages import (
+    UNANSWERED,
+    Pages,
+    explain,
+    json_error,
+    json_response,
+    links_of,
+    texts_of,
+)
+from mailingest.web.question_words import in_words
 from mailingest.web.questions import (
     DEFAULT_SPAN,
     QUICK_SPANS,
     asks_for_something,
-    form_query,
     form_values,
     read_paging,
     read_question,
     reader_zone,
+    zone_name,
+    zone_of,
 )
-from mailingest.web.search_list import SearchList, zone_name
+from mailingest.web.search_list import SearchList
 from mailingest.web.texts import Texts
 
 # A help desk reads some, and goes on to the next ones.
@@ -44,28 +54,30 @@ class SearchPage:
     async def html(self, request: web.Request) -> web.StreamResponse:
         """The form, with results if something was asked."""
         form = form_values(request.query)
-        is_asked = asks_for_something(form)
+        is_asked, texts = asks_for_something(form), texts_of(request)
+        zone, cursor = zone_of(request.query, self._answers.zone), request.query.get("page", "")
         page: dict[str, Any] = {
             "form": form if is_asked else {**form, "span": DEFAULT_SPAN},
-            "is_asked": is_asked,
+            "question": in_words(form, texts, zone) if is_asked else [],
+            "is_question_wrong": False,
             "is_more_open": any(form[name] for name in _MORE),
             "is_time_open": any(form[name] for name in _TIMES),
             "verdicts": get_args(Verdict),
             "asked_verdicts": form["status"].split(","),
             "quick_spans": list(QUICK_SPANS),
             "types": self._answers.types,
-            "zone": zone_name(self._answers.zone, datetime.now(UTC)),
+            "zone": zone_name(zone, datetime.now(UTC)),
             "keeps_recent": not self._answers.is_masked,
             "is_searching": False,
             "rows": None,
             "error": "",
             "remark": "",
             "warnings": [],
-            "json_link": "search.json?" + form_query(form, page=request.query.get("page", "")),
+            "json_link": links_of(request).to("search.json", {**form, "page": cursor}),
         }
         if not is_asked:
             return self._pages.page("search.html", request, page)
-        results = self._results(request, form, texts_of(request))
+        results = self._results(request, form, texts)
         return await self._pages.gradual("search.html", request, page, results)
 
     async def json(self, request: web.Request) -> web.Response:
@@ -88,7 +100,7 @@ class SearchPage:
             return await self._found(request, form, texts)
         except UNANSWERED as error:
             text, status = explain(error, texts)
-            return {"error": text}, status
+            return {"error": text, "is_question_wrong": status == 400}, status
         except Refused as error:
             return {"error": texts(error.text)}, error.status
 
@@ -99,14 +111,14 @@ class SearchPage:
         page = await self._answer(request, form)
         if paging.cursor is not None:
             criteria = replace(criteria, since=paging.cursor.since, until=paging.cursor.until)
-        zone = reader_zone(form["tz"], self._answers.zone)
-        view = self._answers.view(texts, zone)
+        zone, cursor = zone_of(request.query, self._answers.zone), request.query.get("page", "")
+        # Where names are masked, only who asks for one has it in the address.
+        question = {} if self._answers.is_masked else {**form, "page": cursor}
+        view = self._answers.view(texts, zone, replace(links_of(request), question=question))
         remarks = view.remarks(page.result, criteria)
         if self._answers.is_masked and is_about_parts(criteria):
             remarks.append(texts("masked"))
-        found = SearchList(
-            texts, view, form, request.query.get("page", ""), not self._answers.is_masked
-        )
+        found = SearchList(texts, view, form, cursor)
         shown = {
             **found.values(page, criteria),
             "zone": zone_name(zone, datetime.now(UTC)),

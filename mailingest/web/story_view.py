@@ -14,6 +14,7 @@ from mailingest.trace.engine import TraceResult
 from mailingest.trace.origin import subject_of
 from mailingest.trace.story import Story
 from mailingest.web.gaps import for_reader
+from mailingest.web.links import Links
 from mailingest.web.numbers import size
 from mailingest.web.texts import Texts
 from mailingest.web.timeline import KINDS, Timeline, timeline
@@ -21,10 +22,14 @@ from mailingest.web.timeline import KINDS, Timeline, timeline
 
 @dataclass(frozen=True, slots=True)
 class StoryView:
-    """Stories as one reader sees them: language, zone, and the JSON object with what is masked."""
+    """Stories as one reader sees them: language, zone, and the JSON object with what is masked.
+
+    ``links`` keep what the reader has chosen.
+    """
 
     texts: Texts
     zone: tzinfo
+    links: Links
     to_json: Callable[[Story], dict[str, Any]]
     link_key: bytes = b""
     shows_subjects: bool = True
@@ -53,11 +58,11 @@ class StoryView:
             "received_at": self.time(story.received_at),
             "decided_at": self.time(story.decided_at),
             "iso": iso(story.decided_at or story.received_at),
-            "link": self.link(story),
+            "link": self.links.to_mail(self.permalink(story)),
         }
 
-    def link(self, story: Story) -> str:
-        """The link to the page of a mail that has this recipient open."""
+    def permalink(self, story: Story) -> str:
+        """The permalink of a mail with this recipient open, which is the same for every reader."""
         return permalink(story, recipient_id(story, self.link_key))
 
     def timeline(self, story: Story, until: datetime | None) -> Timeline | None:
@@ -97,8 +102,7 @@ class StoryView:
         """A time for people; without ``zone`` where it is said beside it."""
         if time is None:
             return ""
-        day = "%d.%m.%Y" if self.texts.language == "de" else "%Y-%m-%d"
-        return f"{time.astimezone(self.zone):{day} %H:%M:%S{zone}}"
+        return f"{time.astimezone(self.zone):{self.texts('date')} %H:%M:%S{zone}}"
 
     def _note(self, story: Story) -> str:
         if story.note is None:

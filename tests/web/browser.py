@@ -100,6 +100,10 @@ class Visitor:
         assert response is not None
         return response.status
 
+    def open_all(self) -> None:
+        """Open whatever is folded away."""
+        self.page.evaluate("document.querySelectorAll('details').forEach((one) => one.open = true)")
+
     @property
     def overflow(self) -> int:
         """Pixels by which the page is wider than the window."""

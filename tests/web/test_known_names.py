@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from mailingest.trace.story import Story
 from mailingest.web.known_names import KnownNames
+from mailingest.web.links import Links
 from mailingest.web.local_parts import names_of
 from mailingest.web.masking import story_to_masked_json
 from mailingest.web.readings import readings
@@ -215,7 +216,7 @@ def test_no_form_of_a_name_is_left_in_an_answer(local: str, form: str) -> None:
     write, around = FORMS[form]
     story = story_of(local, around.format(write(local)))
     shown = story_to_masked_json(story)
-    view = StoryView(Texts("en"), ZoneInfo("UTC"), story_to_masked_json)
+    view = StoryView(Texts("en"), ZoneInfo("UTC"), Links("en"), story_to_masked_json)
     row = view.row(story)
     for text in (*strings(shown), *strings(row)):
         assert is_hidden(local, text), text

@@ -13,6 +13,7 @@ from mailingest.trace.explanations import Explanations
 from mailingest.trace.mails import mail_to_json, mails_of
 from mailingest.trace.story import with_
 from mailingest.web.access import Access
+from mailingest.web.links import Links
 from mailingest.web.mail_view import MailView, Selection
 from mailingest.web.story_view import StoryView
 from mailingest.web.texts import Texts
@@ -131,7 +132,9 @@ def test_a_link_opens_its_own_recipient_or_none() -> None:
     )
     seen = [with_(one, not_shown=1) for one in stories if one.recipient != "bob@example.net"]
     [mail] = mails_of(seen)
-    view = MailView(StoryView(Texts("en"), UTC, lambda _: {}), mail_to_json, Explanations(()))
+    view = MailView(
+        StoryView(Texts("en"), UTC, Links("en"), lambda _: {}), mail_to_json, Explanations(())
+    )
     hidden = view.page(mail, Selection(to="bob@example.net"), None)
     assert (hidden["open"], hidden["is_missing"], hidden["not_shown"]) == (None, True, "1")
     assert "bob" not in str(hidden)

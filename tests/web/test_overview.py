@@ -62,7 +62,7 @@ async def test_the_page_has_figures_pictures_and_reasons(page: Page) -> None:
         ("Rejected", "1", ""),
     ]
     assert html.count('<svg class="chart"') == 3
-    assert html.count("<caption") == 3 + html.count('<table class="names">')
+    assert html.count("<caption") == 3 + html.count('<table class="numbers names">')
     assert "554 5.7.1 *: Relay access denied" in html
     assert "style=" not in html
 
@@ -80,7 +80,7 @@ async def test_shares_are_told_where_there_are_enough(tmp_path: Path) -> None:
     async for page in served(await store(tmp_path, log), Access()):
         _, html = await page.get(DAY)
         assert ("Deferred", "8", "33.3\u202f%") in figures_of(html)
-        assert '<td class="count">8 · 33.3\u202f%</td>' in html
+        assert 'data-label="Deferred">8 · 33.3\u202f%</td>' in html
 
 
 @pytest.mark.parametrize(

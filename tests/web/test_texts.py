@@ -1,10 +1,12 @@
 """The pages speak English and German."""
 
 import re
+from pathlib import Path
 from typing import get_args
 
 import pytest
 
+import mailingest
 from mailingest.stores.gaps import GapCode
 from mailingest.trace.notes import TEXTS, NoteCode
 from mailingest.trace.story import Verdict
@@ -36,6 +38,18 @@ def test_every_text_is_translated() -> None:
     # Names, forms and figures of speech that are the same in both.
     same = {"live", "message_id"}
     assert {key for key, (english, german) in _TEXTS.items() if english == german} == same
+
+
+def test_no_text_is_left_over() -> None:
+    room = Path(mailingest.__file__).parent
+    sources = [*room.rglob("*.py"), *room.glob("web/templates/*.html")]
+    source = "\n".join(
+        one.read_text("utf-8") for one in sources if "/web/texts" not in one.as_posix()
+    )
+    named = set(re.findall(r'"(\w+)"', source))
+    # Those of which the rest is filled in.
+    begun = tuple(re.findall(r'f?"(\w+_)(?:\{|" ~)', source))
+    assert {key for key in _TEXTS if key not in named and not key.startswith(begun)} == set()
 
 
 def test_an_unknown_language_is_english() -> None:

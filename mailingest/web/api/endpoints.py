@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from mailingest.errors import QuestionError
 from mailingest.report.report import Report
 from mailingest.report.values import values as report_values
+from mailingest.stores.breakdown import DOMAINS
 from mailingest.trace.cursor import read_cursor
 from mailingest.trace.paging import Paging
 from mailingest.trace.questions import Question, read_criteria
@@ -26,8 +27,10 @@ from mailingest.web.api.models import (
     Values,
 )
 from mailingest.web.gaps import wholeness_for_reader
+from mailingest.web.links import Links
 from mailingest.web.mail_page import answer_of, target_of
 from mailingest.web.overview import Overview
+from mailingest.web.overview_names import shown_name
 from mailingest.web.pages import UNANSWERED, explain, json_response
 from mailingest.web.period import Period, read_period
 from mailingest.web.problems import problem
@@ -122,6 +125,7 @@ class Api:
             answers.zone,
             answers.mask,
             answers.mask_name,
+            Links(_ENGLISH.language),
             period.type,
         )
         values = {"types": answers.asked(period.type), **overview.json(activity.span)}
@@ -133,9 +137,7 @@ class Api:
         report = Report(activity.counts, activity.breakdown, self._answers.zone, "")
         values = report_values(report) | wholeness_for_reader(report.why, _ENGLISH)
         if self._answers.is_masked:
-            values["names"] |= {name: [] for name in _OF_PEOPLE}
-            for warned in values["warnings"]:
-                warned["warning"] = warned["warning"] and self._answers.mask(warned["warning"])
+            _mask(values, self._answers)
         status = 503 if report.is_empty and report.why else 200
         return _answer(values, status)
 
@@ -182,6 +184,19 @@ def _answer(values: Values, status: int) -> web.Response:
         return json_response(values)
     detail = " ".join(gap["text"] for gap in values["why"])
     return problem(status, detail, _why(values))
+
+
+def _mask(values: Values, answers: Answers) -> None:
+    """Leave nobody's name in a report."""
+    values["names"] |= {name: [] for name in _OF_PEOPLE}
+    for dimension in DOMAINS:
+        for named in values["names"][dimension]:
+            named["name"] = shown_name(dimension, named["name"], answers.mask_name)
+    for warned in values["warnings"]:
+        warned["warning"] = warned["warning"] and answers.mask(warned["warning"])
+    for found in values["reasons"].values():
+        for one in found:
+            one["reason"] = answers.mask(one["reason"])
 
 
 def _why(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@
   const times = ["since", "since_at", "until", "until_at"].map(field);
   const spans = [...form.querySelectorAll('[name="span"]')];
   for (const time of times) {
-    time.addEventListener("input", () => { spans.at(-1).checked = true; });
+    time.addEventListener("input", () => { spans.forEach((span) => { span.checked = false; }); });
   }
   for (const span of spans) {
     span.addEventListener("change", () => { times.forEach((time) => { time.value = ""; }); });
@@ -59,13 +59,21 @@
     const question = query.toString();
     store([question, ...load().filter((one) => one !== question)].slice(0, MOST));
   }
+  // What the form calls it.
+  function inWords([name, value]) {
+    const choice = [...form.querySelectorAll(".choice input")]
+      .find((input) => input.name === name && input.value === value);
+    if (choice) return choice.nextElementSibling.textContent;
+    const label = form.querySelector(`label[for="${CSS.escape(name)}"]`);
+    return `${label ? label.textContent.trim() : name}: ${value}`;
+  }
   function show() {
     const questions = load();
     recent.hidden = questions.length === 0;
     recent.querySelector("ul").replaceChildren(...questions.map((question) => {
       const query = new URLSearchParams(question);
       const link = document.createElement("a");
-      link.textContent = [...query].map(([name, value]) => `${name}: ${value}`).join(" · ");
+      link.textContent = [...query].map(inWords).join(" · ");
       for (const name of MANNER) {
         const input = field(name);
         if (input) query.set(name, input.value);
