@@ -35,10 +35,14 @@ class Mail:
 
 @dataclass(slots=True)
 class Expected:
-    """What was accepted: how often each message, and the facts of each delivery."""
+    """What was accepted: how often each message, and the facts of each delivery.
+
+    ``accepted_at`` is when, in seconds since the sender has started, as far as that is known.
+    """
 
     messages: Counter[str] = field(default_factory=Counter)
     deliveries: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    accepted_at: dict[str, float] = field(default_factory=dict)
 
 
 class Sender:
@@ -57,8 +61,10 @@ class Sender:
         self._under_way: deque[list[Mail]] = deque()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
+        self._started = 0.0
 
     def start(self) -> None:
+        self._started = time.monotonic()
         self._thread.start()
 
     def stop(self) -> None:
@@ -87,8 +93,11 @@ class Sender:
         if mails:
             self._under_way.append(mails)
         self._hand_over("".join(lines).encode())
+        now = time.monotonic() - self._started
         for line in lines:
-            self.expected.messages[line.rstrip("\n").partition("]: ")[2]] += 1
+            text = line.rstrip("\n").partition("]: ")[2]
+            self.expected.messages[text] += 1
+            self.expected.accepted_at[text] = now
         self.bursts += 1
 
     def _begin_mail(self, lines: list[str]) -> Mail:

@@ -115,7 +115,7 @@ def cut(
     config = _configured(directory, state, recording.store, recording.sync, "[]")
     asyncio.run(_to_its_end(config))
     accepted = _expected(recording, disk.accepted)
-    figures = compare(list(_events(state, recording.store)), accepted, [], [])
+    figures = compare(list(_events(state, recording.store)), accepted, [], []).figures
     figures["lines accepted"] = sum(one.messages.total() for one in accepted.values())
     figures["cuts with loss"] = int(figures["missing"] > 0)
     if recording.sync == "interval":

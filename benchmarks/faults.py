@@ -43,13 +43,14 @@ import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from random import Random
 from typing import Any, Final
 
-from benchmarks.fault_check import Event, compare
+from benchmarks.fault_check import Comparison, Event, compare
 from benchmarks.fault_damage import SpoolDamage
 from benchmarks.fault_index import BLOCKED, CLOSED, MAPPED_OTHERWISE, IndexFaults
 from benchmarks.fault_index import FAULTS as INDEX_FAULTS
@@ -58,6 +59,7 @@ from benchmarks.fault_power import run_cuts
 from benchmarks.fault_proxy import MODES as PROXY_MODES
 from benchmarks.fault_proxy import Proxy
 from benchmarks.fault_shippers import (
+    RESTARTED,
     SHIPPED_MODES,
     Shipped,
     ended_after,
@@ -67,6 +69,7 @@ from benchmarks.fault_shippers import (
 from benchmarks.measure import Figures, MeasurementError, show
 from mailingest.delivery.deadletters import read_lines
 from tests.support.lab.daemon import Daemon
+from tests.support.lab.polling import wait_until
 from tests.support.ports import free_port
 from tests.support.servers import ELASTICSEARCH, OPENSEARCH, SearchServer
 from tests.support.sqlite import count_stored, stored_bodies
@@ -108,7 +111,29 @@ _BETWEEN_SECONDS: Final = (0.0, 0.6)
 # The batcher waits up to 30 s before it tries again, and the machine may be busy.
 _SETTLE_SECONDS: Final = 300.0
 
+_SHOWN_LINES: Final = 20
+
 Fault = Callable[[], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a campaign went, ``str`` of it for whoever looks for what went wrong.
+
+    ``figures`` are of what happened and of what is stored, ``order`` has what was broken when, and
+    ``wrong`` the lines that are missing, there twice, or less than they should be.
+    """
+
+    seed: int
+    figures: dict[str, int]
+    order: list[str]
+    wrong: list[str]
+
+    def __str__(self) -> str:
+        shown = self.wrong[:_SHOWN_LINES]
+        if more := len(self.wrong) - len(shown):
+            shown.append(f"and {more} more")
+        return "\n".join((f"seed {self.seed}: {self.figures}", *self.order, *shown))
 
 
 class Campaign:
@@ -131,7 +156,9 @@ class Campaign:
         self._server = server
         self._most = most or {}
         self.rounds: Counter[str] = Counter()
+        self.order: list[str] = []
         self._rounds = 0
+        self._began = time.monotonic()
         self._random = Random(seed)
         self._seed = seed
         self._directory = directory
@@ -166,7 +193,9 @@ class Campaign:
             "full disk": self._full_disk,
         }
         if self._shipped:
-            self._faults |= shipper_faults(mode, self._shipped, self._random)
+            self._faults |= shipper_faults(
+                mode, self._shipped, self._random, self._note, self._wait_until_stored
+            )
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -190,8 +219,13 @@ class Campaign:
             try:
                 if self._index_faults is not None:
                     self._index_faults.prepare()
+                self._began = time.monotonic()
                 for sender in self.senders:
                     sender.start()
+                for shipped in self._shipped:
+                    if shipped.reads_ahead:
+                        wait_until(shipped.has_position, f"{shipped.host}'s file is being read")
+                        self._wait_until_stored(shipped)
                 yield
             finally:
                 self._daemon.__exit__(None, None, None)
@@ -204,7 +238,8 @@ class Campaign:
             if self.rounds[name] < self._most.get(name, 1 << 30)
         ]
         names = self._random.sample(possible, min(len(possible), self._random.choice((1, 2, 2))))
-        # An operator reaches a server that is there, and can only mend one that is there again.
+        # An operator reaches a server that is there, and can only mend one that is there again.  A
+        # shipper that has to be rid of its lines first cannot be while something is broken.
         names.sort(key=_order)
         if self._only_kills:
             names = [_KILLED]
@@ -215,16 +250,23 @@ class Campaign:
         with ExitStack() as stack:
             for name in names:
                 self.rounds[name] += 1
+                self._note(name)
                 fault = faults[name]()
                 if fault is not None:
                     stack.enter_context(fault)
+                    stack.callback(self._note, f"{name}: ends")
                 time.sleep(self._random.uniform(*_HELD_SECONDS))
         time.sleep(self._random.uniform(*_BETWEEN_SECONDS))
+
+    def _note(self, what: str) -> None:
+        """Tell what happens now, in seconds since the senders have started."""
+        self.order.append(f"{time.monotonic() - self._began:.2f} s: {what}")
 
     def stop_load(self) -> None:
         """Let the senders bring to an end what they have begun."""
         for sender in self.senders:
             sender.stop()
+        self._note("the senders have ended")
         if self._shipped:
             self._wait_until_all_is_stored()
             # What they repeat, they repeat before that.
@@ -236,7 +278,7 @@ class Campaign:
         """All that is in the store."""
         return _in_sqlite(self._directory) if self._store == "sqlite" else self._in_server()
 
-    def check(self) -> dict[str, int]:
+    def check(self) -> Comparison:
         """What is in the store against what was accepted, when all is stored or time is over."""
         expected = sum(sender.expected.messages.total() for sender in self.senders)
         self._wait_until_all_is_stored()
@@ -246,14 +288,24 @@ class Campaign:
         if self._index_faults is not None:
             figures["dead letters sent again"] = self.letters_sent_again
         if self.damage is None:
-            return figures | compare(events, accepted, [], [])
-        figures |= compare(events, accepted, self.damage.lost, self.damage.damaged)
-        figures |= self.damage.figures()
+            found = compare(events, accepted, [], [])
+            return Comparison(figures | found.figures, found.wrong)
+        found = compare(events, accepted, self.damage.lost, self.damage.damaged)
+        figures |= found.figures | self.damage.figures()
         # They came again over another connection, or were stored in the moment of the kill.
         figures["of them stored all the same"] = (
             figures["lines counted as lost"] - figures["lines lost with damaged records"]
         )
-        return figures
+        return Comparison(figures, found.wrong)
+
+    def _wait_until_stored(self, sender: Shipped) -> None:
+        """Until all is there that is in its file now; raises TimeoutError."""
+        written = sender.written()
+        wait_until(
+            lambda: not written - Counter(event["message"] for event in self.events()),
+            f"what {sender.host} has written is stored",
+            pause=0.2,
+        )
 
     def _wait_until_all_is_stored(self) -> None:
         """Or until the time for it is over."""
@@ -409,28 +461,33 @@ def run_campaign(
     most: Mapping[str, int] | None = None,
     *,
     mode: str = "mixed",
-) -> dict[str, int]:
-    """Break N things in a row; the figures of what happened and what is stored."""
+) -> Result:
+    """Break N things in a row."""
     campaign = Campaign(directory, store, seed, server, most, mode=mode)
     began = time.monotonic()
-    with campaign.running():
-        for number in range(rounds):
-            campaign.round()
-            if sys.stderr.isatty():
-                print(f"\rround {number + 1} of {rounds}", end="", file=sys.stderr, flush=True)
-        campaign.stop_load()
-        result = campaign.check()
-    return {
+    try:
+        with campaign.running():
+            for number in range(rounds):
+                campaign.round()
+                if sys.stderr.isatty():
+                    print(f"\rround {number + 1} of {rounds}", end="", file=sys.stderr, flush=True)
+            campaign.stop_load()
+            found = campaign.check()
+    except BaseException as error:
+        error.add_note("\n".join((f"seed {seed}", *campaign.order)))
+        raise
+    figures = {
         "rounds": rounds,
         **dict(sorted(campaign.rounds.items())),
         "bursts": sum(sender.bursts for sender in campaign.senders),
         "tries that failed": sum(sender.failed_tries for sender in campaign.senders),
-        **result,
+        **found.figures,
         "seconds": round(time.monotonic() - began),
     }
+    return Result(seed, figures, campaign.order, found.wrong)
 
 
-def is_clean(figures: dict[str, int]) -> bool:
+def is_clean(figures: Mapping[str, int]) -> bool:
     """Whether every accepted line is stored exactly once, and every delivery knows its mail.
 
     Lines of damaged records need not be, if they were all counted.
@@ -446,6 +503,8 @@ def is_clean(figures: dict[str, int]) -> bool:
 
 
 def _order(fault: str) -> int:
+    if fault == RESTARTED:
+        return -1
     return INDEX_FAULTS.index(fault) if fault in INDEX_FAULTS else len(INDEX_FAULTS)
 
 
@@ -484,13 +543,15 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        figures = (
-            run_cuts(Path(name), options.rounds, options.seed)
-            if options.mode == "power"
-            else run_campaign(
+        if options.mode == "power":
+            figures = run_cuts(Path(name), options.rounds, options.seed)
+        else:
+            result = run_campaign(
                 Path(name), options.store, options.rounds, options.seed, mode=options.mode
             )
-        )
+            figures = result.figures
+            if not is_clean(figures):
+                print(result, file=sys.stderr)
     if options.json:
         show("faults", [figures], as_json=True)
     else:

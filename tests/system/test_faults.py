@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.faults import is_clean, run_campaign
+from benchmarks.faults import Result, is_clean, run_campaign
 from tests.support.servers import ELASTICSEARCH, Kind, SearchServer
 
 # What takes seconds to start again.
@@ -23,41 +23,43 @@ SHIPPED = {
 
 @pytest.fixture
 def seed(request: pytest.FixtureRequest) -> int:
-    """Another order of faults each time; the seed in the figures repeats it."""
+    """Another order of faults each time; the seed in the result repeats it."""
     return int(request.config.getoption("randomly_seed", 1))
 
 
-def check(figures: dict[str, int], seed: int) -> None:
-    assert is_clean(figures), f"seed {seed}: {figures}"
-    assert figures["lines accepted"] > 1000
+def check(result: Result) -> None:
+    assert is_clean(result.figures), str(result)
+    assert result.figures["lines accepted"] > 1000
 
 
 def test_every_accepted_line_is_stored_once_with_all_that_is_known_of_its_mail(
     tmp_path: Path, seed: int
 ) -> None:
-    check(run_campaign(tmp_path, "sqlite", 9, seed, most=MOST), seed)
+    check(run_campaign(tmp_path, "sqlite", 9, seed, most=MOST))
 
 
 def test_whatever_moment_the_daemon_is_killed_in_naive_senders_lose_nothing(
     tmp_path: Path, seed: int
 ) -> None:
-    check(run_campaign(tmp_path, "sqlite", 8, seed, mode="kills"), seed)
+    check(run_campaign(tmp_path, "sqlite", 8, seed, mode="kills"))
 
 
 def test_with_a_damaged_spool_exactly_what_is_counted_is_lost(tmp_path: Path, seed: int) -> None:
-    figures = run_campaign(tmp_path, "sqlite", 8, seed, most=MOST, mode="damage")
-    check(figures, seed)
-    assert figures["spool damaged"] == 4
-    assert figures["lines counted as lost"] == figures["lines of damaged records"]
+    result = run_campaign(tmp_path, "sqlite", 8, seed, most=MOST, mode="damage")
+    check(result)
+    figures = result.figures
+    assert figures["spool damaged"] == 4, str(result)
+    assert figures["lines counted as lost"] == figures["lines of damaged records"], str(result)
 
 
 @pytest.mark.parametrize("mode", ["relp", "lumberjack"])
 def test_whoever_is_killed_what_real_shippers_send_is_stored_once(
     mode: str, tmp_path: Path, seed: int
 ) -> None:
-    figures = run_campaign(tmp_path, "sqlite", sum(SHIPPED.values()), seed, most=SHIPPED, mode=mode)
-    check(figures, seed)
-    assert figures == figures | {fault: times for fault, times in SHIPPED.items() if times}
+    result = run_campaign(tmp_path, "sqlite", sum(SHIPPED.values()), seed, most=SHIPPED, mode=mode)
+    check(result)
+    happened = {fault: times for fault, times in SHIPPED.items() if times}
+    assert result.figures == result.figures | happened, str(result)
 
 
 @pytest.mark.servers
@@ -65,4 +67,4 @@ def test_the_same_holds_with_a_cluster(
     tmp_path: Path, seed: int, search_servers: Callable[[Kind], SearchServer]
 ) -> None:
     server = search_servers(ELASTICSEARCH)
-    check(run_campaign(tmp_path, "elasticsearch", 7, seed, server, MOST), seed)
+    check(run_campaign(tmp_path, "elasticsearch", 7, seed, server, MOST))

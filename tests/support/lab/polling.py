@@ -18,13 +18,16 @@ _POLL_SECONDS: Final = 0.02
 _TURN_SECONDS: Final = 0.002
 
 
-def wait_until(done: Callable[[], object], what: str) -> None:
-    """Poll until ``done()`` is true; raises TimeoutError when `PATIENCE` is at its end."""
+def wait_until(done: Callable[[], object], what: str, pause: float = _POLL_SECONDS) -> None:
+    """Poll until ``done()`` is true; raises TimeoutError when `PATIENCE` is at its end.
+
+    ``pause`` is for what costs more to ask: the seconds in between.
+    """
     end = time.monotonic() + PATIENCE
     while not done():
         if time.monotonic() > end:
             raise TimeoutError(f"waited {PATIENCE:g} s in vain: {what}")
-        time.sleep(_POLL_SECONDS)
+        time.sleep(pause)
 
 
 async def until(done: Callable[[], object], what: str = "") -> None:
