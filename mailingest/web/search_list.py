@@ -59,19 +59,25 @@ class SearchList:
         return self.texts("range_of", first=first, last=last, total=number(page.total))
 
     def _searched(self, page: Page, criteria: Criteria) -> str:
-        """The time that the list is about, with its zone."""
+        """The time that was searched, as far as it was."""
         span = page.result.span
         if span is None:
             return ""
-        since = self.view.time(criteria.since or span.first)
-        until = self.view.time(criteria.until) if criteria.until else self.texts("now")
-        return self.texts("searched", since=since, until=until)
+        since, until = criteria.since or span.first, criteria.until
+        if page.searched is not None:
+            since, until = (since, page.searched) if self._is_oldest else (page.searched, until)
+        shown = self.view.time(until) if until else self.texts("now")
+        return self.texts("searched", since=self.view.time(since), until=shown)
+
+    @property
+    def _is_oldest(self) -> bool:
+        return self.form["order"] == "oldest"
 
     def _cut(self, page: Page) -> str:
         """That not all of the time was searched, and how far."""
         if page.searched is None:
             return ""
-        key = "searched_up_to" if self.form["order"] == "oldest" else "searched_back_to"
+        key = "searched_up_to" if self._is_oldest else "searched_back_to"
         return self.texts(key, time=self.view.time(page.searched))
 
     def _page(self, cursor: Cursor | None) -> str:

@@ -75,7 +75,7 @@ def visit(browser: Browser, url: str) -> Iterator[Visit]:
 
 
 @pytest.mark.parametrize("path", PAGES)
-@pytest.mark.parametrize("width", [320, 375, 640, 800])
+@pytest.mark.parametrize("width", [320, 375, 800])
 def test_nothing_is_scrolled_sideways(visit: Visit, path: str, width: int) -> None:
     visitor = visit(locale="de-DE", viewport={"width": width, "height": 700})
     visitor.go(path)

@@ -10,7 +10,7 @@ import mailingest
 from mailingest.stores.gaps import GapCode
 from mailingest.trace.notes import TEXTS, NoteCode
 from mailingest.trace.story import Verdict
-from mailingest.web.texts import _TEXTS, Texts
+from mailingest.web.texts import _TEXTS, SUBJECTS, Texts
 
 
 @pytest.mark.parametrize("language", ["en", "de"])
@@ -38,6 +38,10 @@ def test_every_text_is_translated() -> None:
     # Names, forms and figures of speech that are the same in both.
     same = {"live", "message_id"}
     assert {key for key, (english, german) in _TEXTS.items() if english == german} == same
+
+
+def test_no_key_is_in_two_subjects() -> None:
+    assert sum(len(subject.TEXTS) for subject in SUBJECTS) == len(_TEXTS)
 
 
 def test_no_text_is_left_over() -> None:

@@ -1,0 +1,45 @@
+"""The form of the search, and its list."""
+
+from collections.abc import Mapping
+from typing import Final
+
+TEXTS: Final[Mapping[str, tuple[str, str]]] = {
+    "question": ("What became of a mail?", "Was wurde aus einer Mail?"),
+    "change": ("Change", "Ändern"),
+    "to": ("Recipient", "Empfänger"),
+    "to_hint": ("Address, @domain, or part of it", "Adresse, @Domain oder ein Teil davon"),
+    "from": ("Sender", "Absender"),
+    "from_hint": ("Address, @domain, part of it, or <>", "Adresse, @Domain, ein Teil oder <>"),
+    "since": ("From (time)", "Von (Zeit)"),
+    "since_hint": (
+        "2d, yesterday, 15:40, 2026-11-24",
+        "3 Tage, gestern, 15:40, 24.11.2026 15:40",
+    ),
+    "until": ("Until (time)", "Bis (Zeit)"),
+    "more": ("More criteria", "Weitere Kriterien"),
+    "queue_id": ("Queue ID (ours or the other server's)", "Queue-ID (unsere oder die andere)"),
+    "message_id": ("Message-ID", "Message-ID"),
+    "client": ("Sending server (name or address)", "Einliefernder Server (Name oder Adresse)"),
+    "sasl_user": ("Logged in as", "Angemeldet als"),
+    "relay": ("Receiving server", "Annehmender Server"),
+    "text": ("Text in a log line", "Text in einer Logzeile"),
+    "search": ("Search", "Suchen"),
+    "when": ("Time", "Zeit"),
+    "exact_time": ("From, until", "Von, bis"),
+    "or_pick": ("or pick", "oder wählen"),
+    "other_times": ("Search another time", "Andere Zeit durchsuchen"),
+    "pages_of_list": ("Pages of the list", "Seiten der Liste"),
+    "first_page": ("First page", "Erste Seite"),
+    "previous_page": ("Previous page", "Vorige Seite"),
+    "next_page": ("Next page", "Nächste Seite"),
+    "order_newest": ("newest first", "neueste zuerst"),
+    "order_oldest": ("oldest first", "älteste zuerst"),
+    "order": ("Order", "Reihenfolge"),
+    "page_as_json": ("this page as JSON", "diese Seite als JSON"),
+    "all_as": ("All as", "Alle als"),
+    "host": ("Mail server (host)", "Mailserver (Host)"),
+    "subject": ("Subject", "Betreff"),
+    "recent": ("Recent questions", "Letzte Fragen"),
+    "recent_here": ("They are kept in this browser only.", "Sie bleiben nur in diesem Browser."),
+    "forget": ("Forget them", "Vergessen"),
+}
