@@ -16,6 +16,7 @@ from mailingest.postfix.interpretation import WITH_REASON, interpret
 from mailingest.postfix.outcome import Outcome
 from mailingest.postfix.parser import EventParser, by_program
 from mailingest.postfix.reason_classes import NO_CLASS, reason_class
+from mailingest.postfix.spreading import Share
 from mailingest.postfix.tls_sessions import TLS_AGENTS, TlsSessions
 from mailingest.syslog.arrival import TIME_IMPLAUSIBLE, BelievedTimes
 from mailingest.syslog.header import HEADER_NOMATCH, TIME_NOMATCH, RecordDecoder
@@ -32,6 +33,8 @@ FRAME_UNREAD: Final = "_frame_unread"
 
 # What a record has whose line has no valid time.
 _UNTIMED: Final = frozenset({HEADER_NOMATCH, TIME_NOMATCH})
+# Delivery lines that are held are looked at each time that so many seconds of lines have passed.
+_TICK_SECONDS: Final = 1.0
 # What a peer may have that nothing is set for.
 _MOST_HOSTS: Final = 5000
 # The names of programs are in the tags, and come from the lines.
@@ -114,16 +117,19 @@ class FrameBlock:
 class _Progress:
     """How far the frames of a block are on their way.
 
-    ``records`` are those of the frames that are not empty, at ``places``, and ``times`` is the time
-    of each; ``unbelieved`` are the places of those that are filed under their arrival.  ``events``
-    are those of the records, None for those that failed.
+    ``records`` are those of the frames that are worked on, at ``places``, and ``times`` is the time
+    of each; ``unbelieved`` are the places of those that are filed under their arrival, and
+    ``overheard`` those of lines of other workers.  ``events`` are those of the records, None for
+    those that failed.  ``ticks`` are the places after which time passes, and how late it is then.
     """
 
     records: list[Record] = field(default_factory=list)
     places: list[int] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
     unbelieved: set[int] = field(default_factory=set)
+    overheard: set[int] = field(default_factory=set)
     events: list[Event | None] = field(default_factory=list)
+    ticks: list[tuple[int, float]] = field(default_factory=list)
 
 
 class Pipeline:
@@ -138,6 +144,9 @@ class Pipeline:
 
     An event that is not ``wanted`` is parsed and correlated like any other, and counted, but no
     document is made of it; None wants all.
+
+    With a ``share``, in a replay, it is fed with all lines and works on those that it takes; the
+    pipelines of all shares together make the documents that one without would make.
     """
 
     def __init__(
@@ -153,6 +162,7 @@ class Pipeline:
         believed_of: Mapping[str, BelievedTimes] = MappingProxyType({}),
         peers: Peers | None = None,
         source: Source | None = None,
+        share: Share | None = None,
     ) -> None:
         self.counters = PipelineCounters()
         self.queue_map = queue_map
@@ -165,6 +175,7 @@ class Pipeline:
         self._tls_sessions = TlsSessions()
         self._maker = maker
         self._live = live
+        self._share = share
         self._wanted = wanted
         self._believed_else = believed
         self._believed_of = believed_of
@@ -201,6 +212,11 @@ class Pipeline:
         record = self._read(payload, reference, peer)
         if record is None:
             return []
+        share = self._share
+        if share is not None and not self._takes(share, record):
+            if share.hears_of(record):
+                self._tls_sessions.feed(self._parser.parse(record, self._type))
+            return self._documents(self._advance())
         is_believed = not self._live or self._judge_time(record, reference)
         event = self._parser.parse(record, self._type)
         self._describe(event, reference, peer)
@@ -209,7 +225,7 @@ class Pipeline:
         if not is_believed:
             self._file_by_arrival(event, reference)
         self._interpret(event)
-        return self._documents(self._correlate(event))
+        return self._documents([*self._correlate(event), *self._advance()])
 
     def feed_all(self, block: FrameBlock) -> list[Document]:
         """Take the frames of a block, give the documents that are ready, in order.
@@ -263,13 +279,17 @@ class Pipeline:
         self._watch_time(block.reference)
         progress = _Progress()
         self._read_all(block, progress)
+        now = self._now
         self._parse_all(block, progress)
         self._interpret_all(block, progress, with_ids=with_ids)
-        return self._correlate_all(block, progress)
+        ready = self._correlate_all(block, progress)
+        self._now = now
+        return ready
 
     def _read_all(self, block: FrameBlock, progress: _Progress) -> None:
         """The first stage: frames -> records."""
         cell, first, reference, peer = block.cell, block.first, block.reference, block.peer
+        share = self._share
         for place, payload in enumerate(block.payloads):
             cell[0] = first + place
             try:
@@ -279,8 +299,17 @@ class Pipeline:
                 if self._live and not self._judge_time(record, reference):
                     progress.unbelieved.add(place)
             except Exception as error:
-                block.failed.append((place, error))
+                if share is None or share.is_first:
+                    block.failed.append((place, error))
+                else:
+                    self.counters.frames -= 1
                 continue
+            if self._is_tick_due():
+                progress.ticks.append((place, self._now))
+            if share is not None and not self._takes(share, record):
+                if not share.hears_of(record):
+                    continue
+                progress.overheard.add(place)
             progress.records.append(record)
             progress.places.append(place)
             progress.times.append(self._now)
@@ -295,7 +324,8 @@ class Pipeline:
             try:
                 events[at] = parse(records[at], event_type)
             except Exception as error:
-                block.failed.append((places[at], error))
+                if places[at] not in progress.overheard:
+                    block.failed.append((places[at], error))
         progress.events = events
         records.clear()
 
@@ -308,6 +338,10 @@ class Pipeline:
             place = places[at]
             cell[0] = first + place
             self._now = progress.times[at]
+            if place in progress.overheard:
+                self._tls_sessions.feed(event)
+                events[at] = None
+                continue
             try:
                 self._describe(event, block.reference, block.peer)
                 if self._wanted is None or self._wanted(event):
@@ -327,24 +361,40 @@ class Pipeline:
         self, block: FrameBlock, progress: _Progress
     ) -> tuple[list[Event], list[int]]:
         """The last stage: what is known of their queue IDs; see `_ready`."""
-        cell, first, events = block.cell, block.first, progress.events
+        cell, first = block.cell, block.first
         ready: list[Event] = []
         places: list[int] = []
-        for event, place, self._now in zip(events, progress.places, progress.times, strict=True):
+        ticks = iter([*progress.ticks, (len(block.payloads), self._now)])
+        tick_at, tick = next(ticks)
+        for event, place, self._now in zip(
+            progress.events, progress.places, progress.times, strict=True
+        ):
+            while tick_at < place:
+                self._collect(self.queue_map.tick(tick), tick_at, ready, places)
+                tick_at, tick = next(ticks)
             if event is None:
                 continue
             cell[0] = first + place
             try:
-                for one in self._correlate(event):
-                    if one.id:
-                        ready.append(one)
-                        places.append(place)
-                    else:
-                        self.counters.documents_left_out += 1
+                self._collect(self._correlate(event), place, ready, places)
             except Exception as error:
                 block.failed.append((place, error))
         cell[0] = 0
+        while tick_at < len(block.payloads):
+            self._collect(self.queue_map.tick(tick), tick_at, ready, places)
+            tick_at, tick = next(ticks)
         return ready, places
+
+    def _collect(
+        self, events: Iterable[Event], place: int, ready: list[Event], places: list[int]
+    ) -> None:
+        """Take the wanted ones of events that are ready after a frame."""
+        for one in events:
+            if one.id:
+                ready.append(one)
+                places.append(place)
+            else:
+                self.counters.documents_left_out += 1
 
     def _watch_time(self, reference: float) -> None:
         """Let time pass, live, for what is noticed about the hosts."""
@@ -356,7 +406,10 @@ class Pipeline:
         """The record of a frame, None if it is empty; its time is now."""
         self.counters.frames += 1
         if not payload or payload.isspace():
-            self.counters.frames_empty += 1
+            if self._share is None or self._share.is_first:
+                self.counters.frames_empty += 1
+            else:
+                self.counters.frames -= 1
             return None
         record = self._decoder.decode(payload, reference=reference, peer=peer)
         if self._live:
@@ -369,6 +422,13 @@ class Pipeline:
             # The line before is nearer in time than the file.
             record.moment = moment_of(self._now)
         return record
+
+    def _takes(self, share: Share, record: Record) -> bool:
+        """Whether a line is of this pipeline's share; another's does not count."""
+        is_taken = share.takes(record, self._now)
+        if not is_taken:
+            self.counters.frames -= 1
+        return is_taken
 
     def _interpret(self, event: Event) -> None:
         """Write into an event how its connection was encrypted, and its outcome; count that."""
@@ -387,8 +447,6 @@ class Pipeline:
             ready = self.queue_map.feed(event, self._now)
             if self.queue_map.submitted:
                 self._watch_submitted(event)
-        if self._now - self._ticked >= 1.0:
-            ready = [*ready, *self._advance()]
         return ready
 
     def _describe(self, event: Event, reference: float, peer: str) -> None:
@@ -432,8 +490,14 @@ class Pipeline:
 
     def _advance(self) -> Sequence[Event]:
         """Let the time of the lines pass; the events that waited long enough."""
+        return self.queue_map.tick(self._now) if self._is_tick_due() else ()
+
+    def _is_tick_due(self) -> bool:
+        """Whether so much time has passed that what is held is looked at."""
+        if self._now - self._ticked < _TICK_SECONDS:
+            return False
         self._ticked = self._now
-        return self.queue_map.tick(self._now)
+        return True
 
     def unread(self, payload: bytes, received_at: float, peer: str, stream: int) -> Document:
         """The document of a frame that nobody can read: its bytes, and when and whence they came.
@@ -489,14 +553,22 @@ class Pipeline:
                 self._maker.snapshot(),
                 [_SNAPSHOT_END_OF_PART],
                 self.peers.snapshot(),
-                *self._repeats_part(),
+                *self._later_parts(),
             )
         )
 
-    def _repeats_part(self) -> list[Iterable[bytes]]:
-        """Only a site that acknowledges has this part: an older version does not read it."""
-        repeats = self._maker.repeats
-        return [[_SNAPSHOT_END_OF_PART], repeats.snapshot()] if repeats else []
+    def _later_parts(self) -> list[Iterable[bytes]]:
+        """Of the repeats, which only a site that acknowledges has, and of the share.
+
+        An older version does not read them.
+        """
+        repeats, share = self._maker.repeats, self._share
+        parts: list[Iterable[bytes]] = []
+        if repeats or share is not None:
+            parts += [[_SNAPSHOT_END_OF_PART], repeats.snapshot()]
+        if share is not None:
+            parts += [[_SNAPSHOT_END_OF_PART], share.spreader.snapshot()]
+        return parts
 
     def restore(self, lines: Iterable[bytes]) -> None:
         """Take all of a snapshot; of one that is damaged or of another version take nothing, and
@@ -506,21 +578,21 @@ class Pipeline:
         *_, expected = _with_checksum(rows)
         if checksum != expected:
             raise ValueError("not whole, or not as it was written")
-        first, second, *third = (
-            place for place, row in enumerate(rows) if row == _SNAPSHOT_END_OF_PART
-        )
         # Those of earlier versions have three or four parts.
-        end, end_of_peers = (*third, *[len(rows)] * 2)[:2]
+        mails, sessions, lines_seen, *later = _parts(rows[1:])
+        of_peers, of_repeats, of_share = (*later, [], [], [])[:3]
         # A part that refuses a row has taken those before it: so it is new ones that take them.
         queue_map, maker = self.queue_map.anew(), self._maker.anew()
         tls_sessions, peers = TlsSessions(), Peers(self.peers.most_hosts)
         try:
             now = float(orjson.loads(rows[0]))
-            queue_map.restore(rows[1:first])
-            tls_sessions.restore(rows[first + 1 : second])
-            maker.restore(rows[second + 1 : end])
-            peers.restore(rows[end + 1 : end_of_peers])
-            maker.repeats.restore(rows[end_of_peers + 1 :])
+            queue_map.restore(mails)
+            tls_sessions.restore(sessions)
+            maker.restore(lines_seen)
+            peers.restore(of_peers)
+            maker.repeats.restore(of_repeats)
+            if self._share is not None:
+                self._share.restore(of_share)
         except TypeError as error:
             raise ValueError(f"a snapshot of another version: {error}") from None
         self.queue_map, self._tls_sessions, self._maker = queue_map, tls_sessions, maker
@@ -562,6 +634,17 @@ class Pipeline:
         self.counters.documents += len(documents)
         self.counters.documents_left_out += left_out
         return documents
+
+
+def _parts(rows: Sequence[bytes]) -> list[list[bytes]]:
+    """The parts of a snapshot, without what stands behind each."""
+    parts: list[list[bytes]] = [[]]
+    for row in rows:
+        if row == _SNAPSHOT_END_OF_PART:
+            parts.append([])
+        else:
+            parts[-1].append(row)
+    return parts
 
 
 def _with_checksum(rows: Iterable[bytes]) -> Iterator[bytes]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mailingest.pipeline import Pipeline
     from mailingest.postfix.fields import Field
     from mailingest.postfix.parser import EventParser
+    from mailingest.postfix.spreading import Share
     from mailingest.stores.logfiles.parsing import LineReading
     from mailingest.stores.sqlite.store import SqliteStore
     from mailingest.syslog.header import RecordDecoder
@@ -104,14 +105,27 @@ def _parser(
     )
 
 
+def build_share(settings: Settings, number: int, of: int) -> "Share":
+    """The lines of one of several workers that read the same logs."""
+    from mailingest.postfix.spreading import Share
+
+    return Share(number, of, settings.correlation.max_queue_ids)
+
+
 def build_pipeline(
-    settings: Settings, *, live: bool, wait: float | None = None, everything: bool = False
+    settings: Settings,
+    *,
+    live: bool,
+    wait: float | None = None,
+    everything: bool = False,
+    share: "Share | None" = None,
 ) -> "Pipeline":
     """The core as one object; raises UsageError if a pattern is wrong.
 
     With ``everything``, a document is made of each event, whatever the store is set to want.
     Live, no line waits for its pattern to be compiled.  ``wait`` is how long an event may be held,
-    in seconds; None: as long as the queue map has it.
+    in seconds; None: as long as the queue map has it.  Workers that each have a ``share`` of the
+    lines have a share of the memory for mails as well.
     """
     from mailingest.documents import DocumentMaker
     from mailingest.pipeline import Pipeline
@@ -123,13 +137,14 @@ def build_pipeline(
     if live:
         parser.compile()
     is_selecting = settings.index.events == "deliveries" and not everything
+    workers = 1 if share is None else share.of
     return Pipeline(
         build_decoder(settings, live=live),
         parser,
         QueueMap(
             wait=WAIT if wait is None else wait,
-            capacity=settings.correlation.max_queue_ids,
-            max_bytes=settings.correlation.max_bytes,
+            capacity=settings.correlation.max_queue_ids // workers,
+            max_bytes=settings.correlation.max_bytes // workers,
             lifetime=settings.correlation.lifetime_days * SECONDS_OF_A_DAY,
         ),
         DocumentMaker(settings.index.prefix),
@@ -141,6 +156,7 @@ def build_pipeline(
         },
         peers=Peers(settings.inputs.max_hosts_per_peer),
         source=settings.default_source,
+        share=share,
     )
 
 

@@ -16,6 +16,7 @@ from mailingest.documents import ACKNOWLEDGED, Document, DocumentMaker
 from mailingest.pipeline import FrameBlock, Pipeline
 from mailingest.postfix.enrichment import WAIT, QueueMap
 from mailingest.postfix.event import Event
+from mailingest.postfix.names import RECEIVED_SIZE
 from mailingest.postfix.parser import EventParser
 from mailingest.postfix.selection import is_of_a_mail
 from mailingest.syslog.arrival import TIME_IMPLAUSIBLE, BelievedTimes
@@ -134,6 +135,19 @@ def test_a_restart_in_the_middle_gives_the_same_documents(
     after.restore(list(before.snapshot()))
     documents += feed(after, frames[cut:], now=START + cut) + after.flush()
     assert documents == expected
+
+
+def test_a_mail_that_came_in_before_a_restart_has_the_size_that_was_received() -> None:
+    lines = [
+        b"2026-11-24T06:00:00Z mx1 postfix/smtpd[1]: 4AB12CD34: client=c[192.0.2.1]",
+        b"2026-11-24T06:00:01Z mx1 postfix/qmgr[2]: 4AB12CD34: from=<a@example.org>, size=7,"
+        b" nrcpt=1 (queue active)",
+    ]
+    before, after = pipeline(live=True), pipeline(live=True)
+    feed(before, lines[:1])
+    after.restore(list(before.snapshot()))
+    [active] = feed(after, lines[1:])
+    assert active.fields[RECEIVED_SIZE] == 7
 
 
 @given(st.lists(FRAMES, max_size=30), st.data())

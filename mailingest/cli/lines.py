@@ -27,6 +27,17 @@ def replay(
     year: YearOption = None,
     event_type: TypeOption = None,
     charset: CharsetOption = None,
+    jobs: Annotated[
+        int,
+        typer.Option(
+            "--jobs",
+            "-j",
+            min=1,
+            max=64,
+            metavar="N",
+            help="Processes that share the lines; what is stored is the same.",
+        ),
+    ] = 1,
     as_json: Annotated[
         bool, typer.Option("--json", help="What came of it as one JSON object.")
     ] = False,
@@ -43,7 +54,7 @@ def replay(
     from mailingest.commands.replay import run as run_replay
 
     settings = start(config).for_source(event_type, charset)
-    done = run_replay(settings, files, restart=restart, year=year)
+    done = run_replay(settings, files, restart=restart, year=year, jobs=jobs)
     print(done.json() if as_json else done.sentence())
     raise typer.Exit(done.exit_code)
 

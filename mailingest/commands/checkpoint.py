@@ -14,6 +14,7 @@ from mailingest.errors import UsageError
 from mailingest.inputs.files import LogFile, identity
 from mailingest.logs.logger import log
 from mailingest.pipeline import Pipeline
+from mailingest.postfix.spreading import Share
 from mailingest.spool.files import replace_file
 from mailingest.syslog.sources import Source
 
@@ -31,19 +32,35 @@ class ResumePoint:
 class Checkpoint:
     """The checkpoint of a set of files, which is found again by what is in them.
 
+    Of several workers each has one of its own, for its ``share`` of the lines.
     It has a place in the files and all that the pipeline knows of the lines before it.  What comes
     through a pipe cannot be read again: then nothing is kept.
     """
 
     def __init__(
-        self, directory: Path, files: Sequence[LogFile], source: Source = _BUILT_IN
+        self,
+        directory: Path,
+        files: Sequence[LogFile],
+        source: Source = _BUILT_IN,
+        share: Share | None = None,
     ) -> None:
         names = [identity(file.path) for file in files if file.is_regular]
         # The same files as of another type are stored from their beginning.
         of_source = [] if source == _BUILT_IN else [repr(tuple(source))]
         text = "\n".join([*names, *of_source])
         digest = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-        self._path = directory / f"replay-{digest}" if len(names) == len(files) else None
+        name = f"replay-{digest}"
+        self._of_workers = f"{name}-*-of-*[0-9]"
+        if share is not None:
+            name += f"-{share.number + 1}-of-{share.of}"
+        self._path = directory / name if len(names) == len(files) else None
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether there is one, be it that of a worker."""
+        if self._path is None:
+            return False
+        return self._path.exists() or any(self._path.parent.glob(self._of_workers))
 
     async def save(self, place: ResumePoint, pipeline: Pipeline) -> None:
         """Keep it, in place of the one before; a failure is logged.
@@ -80,9 +97,11 @@ class Checkpoint:
         return place
 
     def forget(self) -> None:
-        """Begin anew the next time."""
+        """Begin anew the next time, also with workers."""
         if self._path is not None:
             self._path.unlink(missing_ok=True)
+            for path in self._path.parent.glob(self._of_workers):
+                path.unlink(missing_ok=True)
 
 
 def _place_row(place: ResumePoint) -> bytes:

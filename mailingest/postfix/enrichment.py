@@ -361,5 +361,11 @@ def _rows(parts: Iterator[tuple[str, bool, list[tuple[str, KnownMail]]]]) -> Ite
     for host, is_over, mails in parts:
         for start in range(0, len(mails), _SNAPSHOT_MAILS):
             some = mails[start : start + _SNAPSHOT_MAILS]
-            rows = [[_full(host, key), mail.touched, *_facts(mail)] for key, mail in some]
+            rows = [_row(_full(host, key), mail) for key, mail in some]
             yield orjson.dumps([host, is_over, rows])
+
+
+def _row(key: str, mail: KnownMail) -> list[Any]:
+    """Whether it was received is told with its first qmgr line, and needed no more then."""
+    row = [key, mail.touched, *_facts(mail)]
+    return [*row, True] if mail.is_received and mail.nrcpt is None else row

@@ -74,6 +74,7 @@ class KnownMail:
         client_ip: str | None = None,
         sasl_username: str | None = None,
         uid: int | None = None,
+        is_received: bool = False,
     ) -> None:
         self.touched = touched
         self.size = size
@@ -86,7 +87,7 @@ class KnownMail:
         """The number of the snapshot that it was made after; see `KnownMails.writable`."""
         self._texts = ""
         self._sender_length = 0
-        self._marks = 0
+        self._marks = _IS_RECEIVED if is_received else 0
         if sender is not None:
             self.sender = sender
         if message_id is not None:
@@ -125,7 +126,7 @@ class KnownMail:
 
     @property
     def is_received(self) -> bool:
-        """Whether it counts as received; no snapshot has it, since that is told within a moment."""
+        """Whether it counts as received."""
         return bool(self._marks & _IS_RECEIVED)
 
     def mark_received(self) -> None:

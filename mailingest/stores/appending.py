@@ -1,7 +1,10 @@
 """Lines -> the end of a file, whole or not at all."""
 
+import fcntl
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from mailingest.ownership import open_own
@@ -26,14 +29,35 @@ def open_for_append(path: Path) -> int:
 
 def append_whole(descriptor: int, data: bytes) -> None:
     """Write all of ``data``, or raise OSError and leave a regular file as long as it was."""
-    before = os.fstat(descriptor)
-    rest = memoryview(data)
-    try:
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]
-    except OSError:
-        if stat.S_ISREG(before.st_mode):
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        _write(descriptor, data)
+        return
+    with _alone(descriptor):
+        before = os.fstat(descriptor)
+        try:
+            _write(descriptor, data)
+        except OSError:
             os.ftruncate(descriptor, before.st_size)
             # Standard output need not be in append mode: go back to the end by hand.
             os.lseek(descriptor, 0, os.SEEK_END)
-        raise
+            raise
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+@contextmanager
+def _alone(descriptor: int) -> Iterator[None]:
+    """Have other processes that append to a file wait: what is taken back must be this one's."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    except OSError:
+        yield  # a file system without locks
+        return
+    try:
+        yield
+    finally:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)

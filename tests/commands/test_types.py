@@ -158,8 +158,8 @@ async def test_an_interrupted_replay_does_not_go_on_as_of_another_type(tmp_path:
     log.write_bytes(LINES[0].encode())
     pipeline = build_pipeline(Settings(), live=False)
 
-    def checkpoint(*source: Source) -> Checkpoint:
-        return Checkpoint(tmp_path, [LogFile(log)], *source)
+    def checkpoint(source: Source) -> Checkpoint:
+        return Checkpoint(tmp_path, [LogFile(log)], source)
 
     await checkpoint(Source("mbox", "auto")).save(ResumePoint(0, 41), pipeline)
     for other in (Source(), Source("mail", "auto"), Source("mbox", "utf-8")):

@@ -23,6 +23,7 @@ from mailingest.stores.sqlite.files import (
     with_companions,
 )
 from mailingest.stores.sqlite.inserting import Inserter
+from mailingest.stores.sqlite.turns import turn
 from mailingest.stores.threads import in_thread
 from mailingest.syslog.sources import DEFAULT_TYPE
 
@@ -96,7 +97,8 @@ class SqliteWriter:
             return  # what is wrong with a day holds up its own documents only
         for name in self._types:
             for newest in day_files(self._directory, [name])[:1]:
-                self._open_newest(newest)
+                with turn(self._directory):
+                    self._open_newest(newest)
         self._was_opened = True
 
     def _open_newest(self, path: Path) -> None:
@@ -132,7 +134,8 @@ class SqliteWriter:
     def _write_or_explain(self, index: str, documents: Sequence[Document]) -> int:
         """Commit the documents of a day; raises StoreUnavailable or UsageError."""
         try:
-            return self._write_day(index, documents)
+            with turn(self._directory):
+                return self._write_day(index, documents)
         except BaseException as error:
             # Closing rolls back whatever was begun and leaves no half-failed connection.
             self._keep_open(0)

@@ -1,5 +1,6 @@
 """The SQLite store: faults of disk and files, and the questions of the reader."""
 
+import asyncio
 import os
 import random
 import resource
@@ -23,6 +24,8 @@ from hypothesis import strategies as st
 from mailingest.documents import Document
 from mailingest.errors import StoreUnavailable, UsageError
 from mailingest.stores.sqlite import files as module
+from mailingest.stores.sqlite import turns
+from mailingest.stores.sqlite.turns import turn
 from mailingest.stores.sqlite.writer import SqliteWriter
 from tests.support.documents import (
     document,
@@ -178,6 +181,25 @@ async def test_a_fault_in_the_second_day_leaves_the_first_stored_once(
         result = await writer.write(batch)
         assert (result.stored, result.duplicates) == (2, 1)
         assert numbers(tmp_path) == [2, 0, 1, 0]
+
+
+async def test_a_writer_waits_for_the_turn_of_another_process(tmp_path: Path) -> None:
+    async with opened(tmp_path) as writer:
+        with turn(tmp_path):
+            writing = asyncio.create_task(writer.write([document(1)]))
+            done, _ = await asyncio.wait([writing], timeout=0.3)
+            assert not done
+            assert numbers(tmp_path) == []
+        assert (await writing).stored == 1
+
+
+async def test_a_process_that_does_not_give_up_its_turn_holds_nobody_up_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, "_LONGEST_SECONDS", 0.01)
+    async with opened(tmp_path) as writer:
+        with turn(tmp_path):
+            assert (await writer.write([document(1)])).stored == 1
 
 
 async def test_a_batch_of_many_days_holds_few_of_them_open(tmp_path: Path) -> None:

@@ -1,0 +1,217 @@
+"""Which of several workers a line belongs to, so that each makes of its lines what one would make.
+
+Pure.  All lines of a mail are one worker's, and so are those of the session that it came in by:
+what follows from their order (`mailingest.trace.sessions`) is the same in the store then.  Lines
+that are alike go to one worker, for they are counted (`mailingest.documents`).
+
+* A session is told by host, tag, process id and client.  A new one goes to the worker that has had
+  the fewest lines, for some sessions have many.
+* A queue ID that a client's mail gets goes where the session goes, any other new one to the worker
+  with the fewest lines.  Later lines with it go where the first one went.
+* What is of no session and no queue ID, and what programs beside Postfix write, stands for itself.
+* smtp(8) and lmtp(8) set up a TLS session by a line without a queue ID, for mails of all workers:
+  those lines all workers have to hear of.
+
+All of that is told by the lines before, so who is given the same lines spreads them the same way.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import Final
+from zlib import crc32
+
+import orjson
+
+from mailingest.postfix.programs import postfix_program
+from mailingest.syslog.records import Record
+
+# Wider than what Postfix makes: a site's own patterns may take more for a queue ID.
+_QUEUE_ID = re.compile(r"(?:[a-z]{4,7}: )?([0-9A-F]{6,64}|[0-9A-Za-z]{12,64}):", re.ASCII)
+_CLIENT = re.compile(r"\[(?:[0-9A-Fa-f.:]{2,45}|unknown)\]", re.ASCII)
+_ACCEPTED: Final = " client="
+_REMOVED: Final = " removed"
+_TLS_SESSION: Final = "TLS connection "
+# A mail lingers after its end for so many seconds; see `mailingest.postfix.enrichment`.
+_LINGER: Final = 60.0
+# Those that a line was about in the last minutes.
+_MOST_SESSIONS: Final = 50_000
+_MOST_ENDED: Final = 50_000
+# How much each worker has to do counts less and less the longer ago it was.
+_LINES_THAT_COUNT: Final = 100_000
+# Made-up tags must not fill the memory.
+_MOST_TAGS: Final = 4096
+_ROWS: Final = 500
+
+
+# The worker of something, and when a line was about that last: only looked at after a mail's end.
+_Place = tuple[int, float]
+
+
+class _Places:
+    """Where the latest ``most`` keys have their worker, and up to as many more.
+
+    They are in two generations: the older one goes when the younger one is full.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._young: dict[str, _Place] = {}
+        self._old: dict[str, _Place] = {}
+
+    def get(self, key: str) -> _Place | None:
+        place = self._young.get(key)
+        if place is None and (place := self._old.get(key)) is not None:
+            self.set(key, place)
+        return place
+
+    def set(self, key: str, place: _Place) -> None:
+        if len(self._young) >= self._most:
+            self._old, self._young = self._young, {}
+        self._young[key] = place
+
+    def pop(self, key: str) -> None:
+        self._young.pop(key, None)
+        self._old.pop(key, None)
+
+    def items(self) -> list[tuple[str, _Place]]:
+        """All of them, the latest at the end."""
+        return list({**self._old, **self._young}.items())
+
+
+class Spreader:
+    """Spreads the lines of all hosts over ``workers``, numbered from 0, in the order they came in.
+
+    It remembers the workers of ``most_mails`` mails that are under way.
+    """
+
+    def __init__(self, workers: int, most_mails: int) -> None:
+        self._lines = [0] * workers
+        # The Postfix instance of each tag; None for what is not Postfix.
+        self._instances: dict[str, str | None] = {}
+        self._mails = _Places(most_mails)
+        self._ended = _Places(_MOST_ENDED)
+        self._sessions = _Places(_MOST_SESSIONS)
+
+    def worker_of(self, record: Record, now: float) -> int:
+        """The worker that a line belongs to; ``now`` is in seconds since 1970."""
+        worker = self._worker_of(record, now)
+        lines = self._lines
+        lines[worker] += 1
+        if lines[worker] >= _LINES_THAT_COUNT:
+            self._lines = [one // 2 for one in lines]
+        return worker
+
+    def is_for_all(self, record: Record) -> bool:
+        """Whether all workers have to hear of a line, whichever of them it belongs to."""
+        return (
+            _TLS_SESSION in record.text
+            and self._instance(record.program) is not None
+            and _QUEUE_ID.match(record.text) is None
+        )
+
+    def snapshot(self) -> Iterator[bytes]:
+        """All that it knows, as lines of bytes, for `restore`."""
+        yield orjson.dumps(self._lines)
+        for places in (self._mails, self._ended, self._sessions):
+            rows = places.items()
+            parts = [rows[start : start + _ROWS] for start in range(0, len(rows), _ROWS)]
+            yield orjson.dumps(len(parts))
+            yield from map(orjson.dumps, parts)
+
+    def restore(self, lines: Iterable[bytes]) -> None:
+        """Take a snapshot; raises ValueError if it is not whole."""
+        rows = iter(lines)
+        self._lines = orjson.loads(next(rows, b""))
+        for places in (self._mails, self._ended, self._sessions):
+            parts = [orjson.loads(next(rows, b"")) for _ in range(orjson.loads(next(rows, b"")))]
+            for key, (worker, time) in chain.from_iterable(parts):
+                places.set(key, (worker, time))
+
+    def _worker_of(self, record: Record, now: float) -> int:
+        text = record.text
+        found = _QUEUE_ID.match(text)
+        instance = self._instance(record.program)
+        if instance is None:
+            return self._of_alike(text if found is None else found[1])
+        if found is None:
+            return self._of_session(record)
+        key = f"{record.hostname} {instance} {found[1]}"
+        rest = text[found.end() :]
+        place = self._mails.get(key)
+        if place is None:
+            place = (self._of_new_mail(record, key, rest, now), now)
+            self._mails.set(key, place)
+        worker, _ = place
+        if rest == _REMOVED:
+            self._mails.pop(key)
+            self._ended.set(key, (worker, now))
+        return worker
+
+    def _of_new_mail(self, record: Record, key: str, rest: str, now: float) -> int:
+        """The worker of a queue ID under which no mail is under way."""
+        ended = self._ended.get(key)
+        # Lines may come later than the end of their mail.
+        if ended is not None and now - ended[1] < _LINGER:
+            return ended[0]
+        return self._of_session(record) if rest.startswith(_ACCEPTED) else self._least_busy()
+
+    def _of_session(self, record: Record) -> int:
+        """The worker of a line of a client's session; of any other line, that of those alike."""
+        client = _CLIENT.search(record.text)
+        if client is None:
+            return self._of_alike(record.text)
+        key = f"{record.hostname} {record.program} {record.procid} {client[0]}"
+        place = self._sessions.get(key)
+        if place is None:
+            place = (self._least_busy(), 0.0)
+            self._sessions.set(key, place)
+        return place[0]
+
+    def _of_alike(self, text: str) -> int:
+        return crc32(text.encode("utf-8", "surrogatepass")) % len(self._lines)
+
+    def _least_busy(self) -> int:
+        return self._lines.index(min(self._lines))
+
+    def _instance(self, tag: str) -> str | None:
+        try:
+            return self._instances[tag]
+        except KeyError:
+            found = postfix_program(tag)
+            if len(self._instances) >= _MOST_TAGS:
+                self._instances.clear()
+            instance = self._instances[tag] = None if found is None else found.instance
+            return instance
+
+
+class Share:
+    """The lines of one of several workers, its ``number`` from 0 ``of`` so many."""
+
+    def __init__(self, number: int, of: int, most_mails: int) -> None:
+        self.number = number
+        self.of = of
+        self._most_mails = most_mails
+        self.spreader = Spreader(of, most_mails)
+
+    @property
+    def is_first(self) -> bool:
+        """Whether what belongs to nobody is this worker's."""
+        return self.number == 0
+
+    def restore(self, lines: Iterable[bytes]) -> None:
+        """Take a snapshot of the spreader, all of it or nothing; raises ValueError."""
+        spreader = Spreader(self.of, self._most_mails)
+        spreader.restore(lines)
+        self.spreader = spreader
+
+    def takes(self, record: Record, now: float) -> bool:
+        """Whether a line belongs to this worker; to be asked of each line once, in their order.
+
+        ``now`` is in seconds since 1970.
+        """
+        return self.spreader.worker_of(record, now) == self.number
+
+    def hears_of(self, record: Record) -> bool:
+        """Whether a line of another worker says something that lines of this one need."""
+        return self.spreader.is_for_all(record)

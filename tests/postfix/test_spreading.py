@@ -1,0 +1,337 @@
+"""Lines spread over workers: what all make of their lines is what one makes of all lines."""
+
+import gzip
+from collections import Counter
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks.generate import generate
+from mailingest.config import Settings
+from mailingest.documents import Document, DocumentMaker
+from mailingest.pipeline import FrameBlock, Pipeline
+from mailingest.postfix.enrichment import QueueMap
+from mailingest.postfix.parser import EventParser
+from mailingest.postfix.spreading import Share, Spreader
+from mailingest.syslog.records import Record
+from mailingest.syslog.timestamps import moment_of
+from mailingest.wiring import build_decoder, build_parser
+
+SCENARIOS = Path(__file__).parents[1] / "data" / "scenarios"
+REFERENCE = 1_795_600_000.0
+SETTINGS = Settings.model_validate({"syslog": {"timezone": "UTC"}})
+MOST_MAILS = 1_000
+
+Stored = tuple[str, str, bytes]
+
+
+@cache
+def recorded(name: str) -> Sequence[bytes]:
+    return gzip.decompress((SCENARIOS / name).read_bytes()).splitlines()
+
+
+@cache
+def parser() -> EventParser:
+    return build_parser(SETTINGS)
+
+
+def pipeline(share: Share | None = None) -> Pipeline:
+    decoder = build_decoder(SETTINGS, live=False)
+    return Pipeline(decoder, parser(), QueueMap(), DocumentMaker("mail"), live=False, share=share)
+
+
+def of_workers(number: int) -> list[Pipeline]:
+    return [pipeline(Share(one, number, MOST_MAILS)) for one in range(number)]
+
+
+def stored(documents: Sequence[Document]) -> list[Stored]:
+    return sorted((one.index, one.id, one.body) for one in documents)
+
+
+def fed(one: Pipeline, lines: Sequence[bytes], lines_a_block: int = 400) -> list[Document]:
+    """What is made of the lines of a file."""
+    one.begin_file()
+    documents: list[Document] = []
+    for start in range(0, len(lines), lines_a_block):
+        block = FrameBlock(lines[start : start + lines_a_block], REFERENCE)
+        documents += one.feed_all(block)
+        block.check()
+    return [*documents, *one.flush()]
+
+
+def counted(pipelines: Sequence[Pipeline]) -> dict[str, int]:
+    names = ("frames", "frames_empty", "documents", "documents_left_out")
+    counters = [one.counters for one in pipelines]
+    counts = {name: sum(getattr(one, name) for one in counters) for name in names}
+    for name in ("deliveries_enriched", "deliveries_unmatched"):
+        counts[name] = sum(getattr(one.queue_map.counters, name) for one in pipelines)
+    return counts
+
+
+def check_same(lines: Sequence[bytes], workers: int, lines_a_block: int = 400) -> None:
+    alone = pipeline()
+    expected = stored(fed(alone, lines, lines_a_block))
+    shares = of_workers(workers)
+    found = [one for share in shares for one in fed(share, lines, lines_a_block)]
+    assert stored(found) == expected
+    assert counted(shares) == counted([alone])
+    outcomes = [one.counters.outcomes for one in shares]
+    keys = {key for one in outcomes for key in one}
+    assert {
+        key: sum(one.get(key, 0) for one in outcomes) for key in keys
+    } == alone.counters.outcomes
+
+
+@pytest.mark.parametrize("name", ["mail.log.gz", "mail.rfc5424.log.gz"])
+def test_of_a_recorded_log_all_make_what_one_makes(name: str) -> None:
+    check_same(recorded(name), 3)
+
+
+@pytest.mark.parametrize("style", ["traditional", "iso"])
+def test_of_much_traffic_all_make_what_one_makes(style: str) -> None:
+    lines = [line.rstrip(b"\n") for line in generate(6_000, 7, style=style)]
+    check_same(lines, 2)
+
+
+def test_the_workers_have_about_as_much_to_do() -> None:
+    """Of 20 smtpd processes, one writes a tenth of all lines."""
+    decoder = build_decoder(SETTINGS, live=False)
+    spreader = Spreader(3, MOST_MAILS)
+    places: Counter[int] = Counter()
+    for line in generate(10_000, 8):
+        one = decoder.decode(line.rstrip(b"\n"), reference=REFERENCE)
+        places[spreader.worker_of(one, float(one.moment.seconds))] += 1
+    assert min(places.values()) > 0.9 * places.total() / 3
+
+
+# Small logs with all that lines of several queue IDs and processes have to do with each other.
+
+HOSTS = ("mx1", "mx2")
+QUEUE_IDS = ("4AB12CD34", "4AB12CD35", "4cbdb56t4MzPjfw")
+CLIENT = "mail.example.org[192.0.2.{n}]"
+DELIVERY = (
+    "{q}: to=<bob@example.net>, relay=mx.example.net[198.51.100.9]:25, delay=1, delays=0/0/0/1,"
+    " dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as 4AB12CD36)"
+)
+TEXTS = (
+    ("postfix/smtpd[{p}]", "connect from " + CLIENT),
+    ("postfix/smtpd[{p}]", "{q}: client=" + CLIENT),
+    ("postfix/smtpd[{p}]", "NOQUEUE: reject: RCPT from " + CLIENT + ": 550 5.1.1 <a@b>: no; "
+     "from=<x@y> to=<a@b> proto=ESMTP helo=<h>"),
+    ("postfix/smtpd[{p}]", "disconnect from " + CLIENT),
+    ("postfix/pickup[9]", "{q}: uid=1000 from=<ann>"),
+    ("postfix/cleanup[8]", "{q}: message-id=<{n}@example.org>"),
+    ("postfix/qmgr[7]", "{q}: from=<ann@example.org>, size=1234, nrcpt=2 (queue active)"),
+    ("postfix/smtp[{p}]", DELIVERY),
+    ("postfix/smtp[{p}]", "message repeated 2 times: [ " + DELIVERY + "]"),
+    ("postfix/smtp[{p}]", "Trusted TLS connection established to mx.example.net[198.51.100.9]:25: "
+     "TLSv1.{n} with cipher TLS_AES_256_GCM_SHA384 (256/256 bits)"),
+    ("postfix/smtp[{p}]", "warning: {q}: nothing that anybody knows"),
+    ("postfix/qmgr[7]", "{q}: removed"),
+    ("postfix/postsuper[6]", "{q}: removed"),
+    ("postfix[{p}]", DELIVERY),
+    ("postfix[{p}]", "{q}: client=" + CLIENT),
+    ("postfix/postscreen[5]", "CONNECT from [192.0.2.{n}]:4321 to [192.0.2.9]:25"),
+    ("opendkim[4]", "{q}: DKIM-Signature field added (s=mail, d=example.org)"),
+    ("dovecot", "imap-login: Login: user=<ann>, method=PLAIN, rip=192.0.2.{n}"),
+)  # fmt: skip
+
+
+@st.composite
+def logs(draw: st.DrawFn) -> list[bytes]:
+    """Lines that come in any order, their hosts' clocks apart, some twice and some unreadable."""
+    lines: list[bytes] = []
+    seconds = 0
+    for _ in range(draw(st.integers(1, 40))):
+        seconds += draw(st.sampled_from((0, 0, 0, 1, 1, 2, 4, 70)))
+        tag, text = draw(st.sampled_from(TEXTS))
+        host = draw(st.sampled_from(HOSTS))
+        values = {
+            "q": draw(st.sampled_from(QUEUE_IDS)),
+            "p": draw(st.sampled_from((77, 78))),
+            "n": draw(st.sampled_from((2, 3))),
+        }
+        skew = 3600 if host == "mx2" and draw(st.booleans()) else 0
+        time = moment_of(REFERENCE - 100_000 + seconds + skew).text
+        line = f"{time} {host} {tag}: {text}".format(**values)
+        match draw(st.sampled_from(("plain",) * 8 + ("twice", "wrapped", "untimed", "blank"))):
+            case "twice":
+                lines.append(line.encode())
+            case "wrapped":
+                line = f"<22>{time} relay mx-container[1]: {line}"
+            case "untimed":
+                line = f"no time and no {tag}"
+            case "blank":
+                line = "  "
+        lines.append(line.encode())
+    return lines
+
+
+@given(logs(), st.integers(2, 4), st.sampled_from((1, 3, 400)))
+def test_of_any_lines_all_make_what_one_makes(
+    lines: list[bytes], workers: int, lines_a_block: int
+) -> None:
+    check_same(lines, workers, lines_a_block)
+
+
+@given(logs(), st.integers(0, 40))
+def test_a_worker_goes_on_from_a_snapshot_as_if_nothing_had_been(
+    lines: list[bytes], place: int
+) -> None:
+    one, other = of_workers(2)[1], of_workers(2)[1]
+    fed(one, lines[:place], 1)
+    other.restore(list(one.snapshot()))
+    expected = [document.id for document in fed(one, lines[place:], 1)]
+    assert [document.id for document in fed(other, lines[place:], 1)] == expected
+
+
+# What belongs together
+
+
+def record(text: str, tag: str = "postfix/smtpd", pid: str = "77", host: str = "mx1") -> Record:
+    return Record(moment_of(REFERENCE), host, tag, pid, text, text)
+
+
+MAIL = (
+    ("postfix/cleanup", "{q}: message-id=<1@example.org>"),
+    ("postfix/qmgr", "{q}: from=<ann@example.org>, size=1, nrcpt=1 (queue active)"),
+    ("postfix/smtp", "{q}: to=<bob@example.net>, relay=none, delay=1, dsn=4.0.0, status=deferred"),
+    ("postfix/bounce", "{q}: sender non-delivery notification: 4AB12CD36"),
+    ("postfix/qmgr", "warning: {q}: something"),
+    ("postfix/qmgr", "{q}: removed"),
+)
+
+
+def places_of(spreader: Spreader, queue_id: str, lines: Sequence[tuple[str, str]]) -> set[int]:
+    """Where lines of a mail go."""
+    return {
+        spreader.worker_of(record(text.format(q=queue_id), tag, "5"), REFERENCE)
+        for tag, text in lines
+    }
+
+
+def busy_spreader(number: int) -> Spreader:
+    """One of 8 workers, so many of which have had a line."""
+    spreader = Spreader(8, MOST_MAILS)
+    for client in range(number):
+        spreader.worker_of(record(f"connect from c[192.0.3.{client}]"), REFERENCE)
+    return spreader
+
+
+SESSION = (
+    "connect from c[192.0.2.1]",
+    "NOQUEUE: reject: RCPT from c[192.0.2.1]: 550 no [192.0.2.9]",
+    "{q}: client=c[192.0.2.1]",
+    "lost connection after DATA from c[192.0.2.1]",
+    "disconnect from c[192.0.2.1]",
+)
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_a_mail_is_where_its_session_is(number: int) -> None:
+    spreader = busy_spreader(number)
+    places = {spreader.worker_of(record(SESSION[0], pid="9"), REFERENCE)}
+    for other in range(3):
+        spreader.worker_of(record("connect from c[192.0.2.1]", pid=f"1{other}"), REFERENCE)
+    for text in SESSION:
+        places.add(spreader.worker_of(record(text.format(q="4AB12CD34"), pid="9"), REFERENCE))
+    places |= places_of(spreader, "4AB12CD34", MAIL)
+    # UDP may bring a line after the end.
+    places |= places_of(spreader, "4AB12CD34", MAIL[2:3])
+    assert places == {number}
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_a_mail_stays_where_its_first_line_went(number: int) -> None:
+    """Whatever order rsyslog gave the lines."""
+    spreader = busy_spreader(number)
+    assert places_of(spreader, "4AB12CD34", MAIL[:1]) == {number}
+    other = record("connect from d[192.0.2.2]", pid="9")
+    assert spreader.worker_of(other, REFERENCE) != number
+    late = record("4AB12CD34: client=d[192.0.2.2]", pid="9")
+    assert spreader.worker_of(late, REFERENCE) == number
+    assert places_of(spreader, "4AB12CD34", MAIL) == {number}
+
+
+def test_the_next_mail_under_a_queue_id_is_where_its_session_is() -> None:
+    spreader = busy_spreader(0)
+    accepted = record("4AB12CD34: client=c[192.0.2.1]", pid="9")
+    assert spreader.worker_of(accepted, REFERENCE) == 0
+    assert places_of(spreader, "4AB12CD34", MAIL) == {0}
+    again = record("4AB12CD34: client=d[192.0.2.2]", pid="9")
+    assert spreader.worker_of(again, REFERENCE + 60.0) == 1
+    assert places_of(spreader, "4AB12CD34", MAIL) == {1}
+
+
+def test_clients_of_postscreen_are_spread() -> None:
+    """It is one process for all of them."""
+    spreader = Spreader(2, MOST_MAILS)
+    found = {
+        n: {
+            spreader.worker_of(record(text, "postfix/postscreen", "5"), REFERENCE)
+            for text in (f"CONNECT from [192.0.2.{n}]:4 to [192.0.2.1]:25", f"PASS [192.0.2.{n}]:4")
+        }
+        for n in range(10)
+    }
+    assert all(len(places) == 1 for places in found.values())
+    assert set().union(*found.values()) == {0, 1}
+
+
+def test_lines_about_tls_sessions_with_relays_are_for_all() -> None:
+    share = Share(0, 2, MOST_MAILS)
+    text = "Trusted TLS connection established to mx.example.net[198.51.100.9]:25: TLSv1.3 with"
+    assert share.hears_of(record(text, "postfix/smtp"))
+    assert not share.hears_of(record("connect from c[192.0.2.1]"))
+    assert not share.hears_of(record(f"4AB12CD34: {text}", "postfix/smtp"))
+    assert not share.hears_of(record(text, "dovecot"))
+
+
+def test_what_it_remembers_is_bounded() -> None:
+    spreader = Spreader(2, MOST_MAILS)
+    for number in range(4 * MOST_MAILS):
+        places_of(spreader, f"4AB12C{number:05X}", MAIL[:1])
+        spreader.worker_of(record("text", f"postfix/{number}/smtpd"), REFERENCE)
+    rows = list(spreader.snapshot())
+    assert int(rows[1]) * 500 <= 2 * MOST_MAILS
+
+
+def test_a_mail_that_is_tried_again_is_not_forgotten() -> None:
+    """Others come and go meanwhile; all in all more than there is room for."""
+    spreader = busy_spreader(0)
+    for number in range(4 * MOST_MAILS):
+        if not number % (MOST_MAILS // 2):
+            assert places_of(spreader, "4AB12CD34", MAIL[1:2]) == {0}
+        places_of(spreader, f"4AB12C{number:05X}", MAIL[:1])
+
+
+def test_a_snapshot_has_all_that_it_knows() -> None:
+    spreader, again = Spreader(8, MOST_MAILS), Spreader(8, MOST_MAILS)
+    lines = [record(f"4AB12C{n:05X}: client=c[192.0.2.1]", pid=f"{n}") for n in range(700)]
+    lines += [record(f"4AB12C{n:05X}: removed", "postfix/qmgr") for n in range(100)]
+    for line in lines:
+        spreader.worker_of(line, REFERENCE)
+    again.restore(list(spreader.snapshot()))
+    later = [
+        *(record("disconnect from c[192.0.2.1]", pid=f"{n}") for n in range(800)),
+        *(record(f"4AB12C{n:05X}: text", "postfix/qmgr") for n in range(800)),
+    ]
+    assert [again.worker_of(line, REFERENCE) for line in later] == [
+        spreader.worker_of(line, REFERENCE) for line in later
+    ]
+    assert list(again.snapshot()) == list(spreader.snapshot())
+
+
+def test_a_snapshot_that_is_cut_is_refused() -> None:
+    spreader = Spreader(2, MOST_MAILS)
+    spreader.worker_of(record("4AB12CD34: client=c[192.0.2.1]"), REFERENCE)
+    rows = list(spreader.snapshot())
+    share = Share(0, 2, MOST_MAILS)
+    before = share.spreader
+    for end in range(len(rows)):
+        with pytest.raises(ValueError, match=r"zero-length|unexpected"):
+            share.restore(rows[:end])
+    assert share.spreader is before
