@@ -191,6 +191,18 @@ async def test_both_pages_lead_to_each_other_in_the_reader_s_language(page: Page
         assert "Überblick" in html
 
 
+async def test_times_are_those_of_the_reader(page: Page) -> None:
+    _, html = await page.get(f"{DAY}&tz=Asia/Tokyo&lang=de")
+    assert "<title>Di 24.11. 19:00: " in html
+    assert "Gezeigt: 24.11.2026 00:00 JST bis 25.11.2026 00:00 JST." in html
+    assert "Zeiten gelten in der Zone Asia/Tokyo." in html
+    _, text = await page.get(f"{DAY.replace('?', '.json?')}&tz=Asia/Tokyo")
+    assert orjson.loads(text)["since"] == "2026-11-23T15:00:00.000Z"
+    # A zone that is none is left out here: a time is asked for, and no mail.
+    status, html = await page.get(f"{DAY}&tz=Nowhere")
+    assert (status, "Tue 11-24 10:00" in html) == (200, True)
+
+
 async def test_the_numbers_are_there_for_scripts(page: Page) -> None:
     async with page.session.get(page.url + DAY.replace("?", ".json?")) as response:
         found = await response.json()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from mailingest.errors import StoreUnavailable
 from mailingest.stores.criteria import Criteria
 from mailingest.stores.protocol import Found
 from mailingest.stores.sqlite.reader import SqliteReader
@@ -48,9 +49,12 @@ class Slow(SqliteReader):
         super().__init__(directory, "mail")
         self.go = asyncio.Event()
         self.go.set()
+        self.fault = ""
 
     async def find(self, criteria: Criteria, limit: int) -> Found:
         await self.go.wait()
+        if self.fault:
+            raise StoreUnavailable(self.fault)
         return await super().find(criteria, limit)
 
 
@@ -235,6 +239,22 @@ async def test_who_waits_sees_that_something_is_done(store: Slow) -> None:
             rest = await response.text()
         assert len(ids(rest)) == 50
         assert rest.rstrip().endswith("</html>")
+
+
+async def test_who_waited_for_nothing_is_told(store: Slow) -> None:
+    async for page in serving.served(store, Access(question_seconds=PATIENCE)):
+        store.go.clear()
+        store.fault = "10.0.0.1 is away"
+        async with page.session.get(page.url + "?to=bob@example.net") as response:
+            begin = b""
+            while b"Searching." not in begin.partition(b"</form>")[2]:
+                begin += await response.content.readany()
+            store.go.set()
+            rest = await response.text()
+        assert response.status == 200
+        assert '<p class="error" role="alert">The store cannot be asked' in rest
+        assert "10.0.0.1" not in rest
+        assert 'class="error"' not in begin.decode()
 
 
 async def test_a_search_that_is_ended_says_how_to_go_on(store: Slow) -> None:
