@@ -12,10 +12,11 @@ ROOT = Path(__file__).parents[2]
 PIECES = ROOT / "systemd"
 UNIT = PIECES / "mailingest.service"
 RETENTION = PIECES / "mailingest-retention.service"
+REPORT = PIECES / "mailingest-report.service"
 WEB = PIECES / "mailingest-web.service"
-UNITS = (UNIT, RETENTION, WEB)
+UNITS = (UNIT, RETENTION, REPORT, WEB)
 SOCKETS = (UNIT.with_suffix(".socket"), WEB.with_suffix(".socket"))
-TIMER = RETENTION.with_suffix(".timer")
+TIMERS = (RETENTION.with_suffix(".timer"), REPORT.with_suffix(".timer"))
 PROGRAM = "/usr/local/bin/mailingest"
 
 # The file that the web unit is given as a credential, and the password of its one user, ann.
@@ -49,7 +50,7 @@ def installed(directory: Path) -> Path:
             "# LoadCredential=users:/etc/mailingest/users", f"LoadCredential=users:{USERS}"
         )
         (units / unit.name).write_text(text)
-    for other in (*SOCKETS, TIMER):
+    for other in (*SOCKETS, *TIMERS):
         (units / other.name).write_text(other.read_text())
     users = units / Path(USERS).name
     users.write_text(f"ann:{hash_password(PASSWORD)}\n")

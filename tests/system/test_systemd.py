@@ -16,7 +16,7 @@ from tests.support.installed_units import (
     PROGRAM,
     ROOT,
     SOCKETS,
-    TIMER,
+    TIMERS,
     UNITS,
     WEB,
     installed,
@@ -49,7 +49,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SystemdHost]:
 
 
 def test_the_units_are_well_formed(tmp_path: Path) -> None:
-    units = [tmp_path / path.name for path in (*UNITS, *SOCKETS, TIMER)]
+    units = [tmp_path / path.name for path in (*UNITS, *SOCKETS, *TIMERS)]
     for unit in units:
         text = (ROOT / "systemd" / unit.name).read_text()
         unit.write_text(text.replace(PROGRAM, sys.executable))
@@ -184,6 +184,55 @@ def test_retention_deletes_old_days_of_its_user_and_its_timer_waits(host: System
     assert host.show("mailingest-retention.timer", "ActiveState") == "active"
     assert host.show("mailingest-retention.timer", "NextElapseUSecRealtime") != ""
     host.run("systemctl", "stop", "mailingest-retention.timer")
+
+
+# A queue of Postfix that nothing is taken from; sendmail(1) and postdrop(1) are the real ones.
+QUEUE = """
+set -e
+mkdir -p /etc/postfix
+printf '%s\n' compatibility_level=3.6 mail_owner=postfix setgid_group=postdrop \
+  queue_directory=/var/spool/postfix > /etc/postfix/main.cf
+mount -t tmpfs tmpfs /var/spool/postfix
+install -d -m 1730 -o postfix -g postdrop /var/spool/postfix/maildrop
+install -d -m 2710 -o postfix -g postdrop /var/spool/postfix/public
+"""
+MAILDROP = "/var/spool/postfix/maildrop"
+
+
+def test_the_report_of_yesterday_is_handed_to_sendmail_and_its_timer_waits(
+    host: SystemdHost,
+) -> None:
+    made = host.run("sh", "-c", QUEUE)
+    assert made.returncode == 0, made.stderr
+    started = host.run("systemctl", "start", "mailingest")
+    assert started.returncode == 0, started.stderr + host.log()
+    yesterday = datetime.now(UTC).replace(hour=12) - timedelta(days=1)
+    line = (
+        f"<22>1 {yesterday:%Y-%m-%dT%H:%M:%SZ} mx1 postfix/smtp 1 - - 4C9D81A4B78: "
+        "to=<bob@reported.example>, relay=mx.example.net[198.51.100.9]:25, delay=1, "
+        "delays=0/0/0/1, dsn=5.1.1, status=bounced (550 5.1.1 no)"
+    )
+    host.run("bash", "-c", f"printf '%s' '{line}' > /dev/udp/127.0.0.1/5000")
+    day = f"/var/lib/mailingest/mail/mail-{yesterday:%Y.%m.%d}.sqlite"
+    wait_until(lambda: host.run("test", "-s", day).returncode == 0, "the line is stored")
+    # All that was taken is stored before it ends.
+    assert host.run("systemctl", "stop", "mailingest.socket", "mailingest").returncode == 0
+    drop_in = "/run/systemd/system/mailingest-report.service.d"
+    text = "[Service]\\nEnvironment=REPORT_TO=ann@example.org\\n"
+    host.run("sh", "-c", f"mkdir -p {drop_in}; printf '{text}' > {drop_in}/to.conf")
+    host.run("systemctl", "daemon-reload")
+
+    reported = host.run("systemctl", "start", "mailingest-report.service")
+    assert reported.returncode == 0, reported.stderr + host.log()
+    [name] = host.run("ls", MAILDROP).stdout.split()
+    mail = host.run("postcat", f"{MAILDROP}/{name}").stdout
+    assert "\nTo: ann@example.org\n" in mail
+    assert "\nSubject: Mail " in mail
+    assert "reported.example" in mail
+
+    assert host.run("systemctl", "start", "mailingest-report.timer").returncode == 0
+    assert host.show("mailingest-report.timer", "NextElapseUSecRealtime") != ""
+    host.run("systemctl", "stop", "mailingest-report.timer")
 
 
 def test_the_page_shows_what_the_daemon_stores_and_can_write_none_of_it(host: SystemdHost) -> None:
