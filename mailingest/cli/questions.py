@@ -1,6 +1,6 @@
 """Questions about mails: trace and report."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -101,6 +101,12 @@ def trace(
             help="Show what is decided from now on (or --since), as it comes, until Ctrl-C.",
         ),
     ] = False,
+    language: Annotated[
+        Literal["en", "de"],
+        typer.Option(
+            "--lang", metavar="LANGUAGE", help="en or de: in which replies are explained."
+        ),
+    ] = "en",
     raw: Annotated[
         bool, typer.Option("--raw", help="Show all log lines of each mail as well, once.")
     ] = False,
@@ -161,6 +167,7 @@ def trace(
         raw=raw,
         only=only,
         follow=following,
+        language=language,
     )
     settings = start(config).for_source(None, charset)
     try:

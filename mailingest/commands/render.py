@@ -10,7 +10,7 @@ from typing import Any
 from mailingest.commands.terminal import hanging
 from mailingest.escaping import escape_terminal
 from mailingest.trace.answer import line_of, story_to_json
-from mailingest.trace.explanations import Explanations
+from mailingest.trace.explanations import Explanation, Explanations, Language
 from mailingest.trace.story import Story
 
 TITLES = {
@@ -58,15 +58,16 @@ def text_lines(
     zone: tzinfo,
     colour: bool,
     explanations: Explanations | None = None,
+    language: Language = "en",
     width: int | None = None,
     shows_types: bool = False,
     lines: Iterable[str] = (),
 ) -> Iterator[str]:
     """A story for people: the verdict, the mail, how it went, the line that proves it.
 
-    ``explanations`` say in words what the last reply means.  ``lines`` are shown below, such as all
-    of the mail.  What is longer than ``width`` columns goes
-    on in the next line; None is no limit.
+    ``explanations`` say what the last reply means, in words of the ``language``.  ``lines`` are
+    shown below, such as all of the mail.  What is longer than ``width`` columns goes on in the next
+    line; None is no limit.
     """
     paint = _painter(colour)
     title = _title(story)
@@ -74,7 +75,9 @@ def text_lines(
         title += " (for the time being)"
     recipient, when = _recipient(story), _local(story, zone)
     yield f"{paint(title, _colour(story))}  {paint(recipient, '1')}  {when}"
-    for line in _details(story, zone, explanations, shows_types=shows_types):
+    row = story_to_json(story)
+    explanation = explanations.of(row, language) if explanations is not None else None
+    for line in _details(story, row, zone, explanation, shows_types=shows_types):
         yield from hanging(line, width)
     for number, line in enumerate(lines):
         if not number:
@@ -120,9 +123,13 @@ def _sender(row: dict[str, Any]) -> str | None:
 
 
 def _details(
-    story: Story, zone: tzinfo, explanations: Explanations | None, *, shows_types: bool
+    story: Story,
+    row: dict[str, Any],
+    zone: tzinfo,
+    explanation: Explanation | None,
+    *,
+    shows_types: bool,
 ) -> Iterator[str]:
-    row = story_to_json(story)
     if story.original_recipient:
         yield f"  for       {escape_terminal(story.original_recipient)}"
     details = [_sender(row) or "sender not known"]
@@ -140,7 +147,7 @@ def _details(
         yield f"  type      {escape_terminal(' > '.join(row['types']))}"
     note = story.note.in_words(lambda time: _time(time, zone)) if story.note is not None else ""
     yield f"  meaning   {escape_terminal(note) or MEANINGS[story.verdict]}"
-    if explanations is not None and (explanation := explanations.of(row)) is not None:
+    if explanation is not None:
         yield f"  reason    {escape_terminal(str(explanation))}"
     if story.evidence is not None:
         yield f"  proof     {escape_terminal(line_of(story.evidence))}"

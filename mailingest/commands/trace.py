@@ -20,10 +20,10 @@ from mailingest.spool.status import backlog
 from mailingest.stores.criteria import Criteria
 from mailingest.stores.gaps import Gap, merged, summed
 from mailingest.stores.protocol import Progress, Reader, Span
-from mailingest.trace.answer import line_of
+from mailingest.trace.answer import line_of, story_to_json
 from mailingest.trace.engine import TraceResult, find_stories, trace
-from mailingest.trace.explanations import Explanations
-from mailingest.trace.exporting import json_line, json_of_nothing, write_csv
+from mailingest.trace.explanations import Explanations, Language
+from mailingest.trace.exporting import explaining, json_line, json_of_nothing, write_csv
 from mailingest.trace.follow import Follower
 from mailingest.trace.questions import Question, read_criteria
 from mailingest.trace.story import Story, by_mail, lines_of
@@ -42,7 +42,8 @@ class Options:
 
     ``year`` is that of the files' last lines, None if it is told by when they were written.
     ``only`` is the type of events that the store is asked for, None for all.  With ``follow``, what
-    is decided from now on (or from ``since``) is shown as it comes, without end.
+    is decided from now on (or from ``since``) is shown as it comes, without end.  ``language`` is
+    that of what replies mean.
     """
 
     files: Sequence[str] = ()
@@ -52,6 +53,7 @@ class Options:
     raw: bool = False
     only: str | None = None
     follow: bool = False
+    language: Language = "en"
 
 
 def run(settings: Settings, question: Question, options: Options) -> int:
@@ -65,7 +67,7 @@ def run(settings: Settings, question: Question, options: Options) -> int:
         settings.only_type(options.only)
     zone = load_zone(settings.syslog.timezone)
     criteria = read_criteria(question, now=datetime.now(UTC), zone=zone)
-    explanations = build_explanations(settings) if options.form == "text" else None
+    explanations = build_explanations(settings) if options.form in ("text", "json") else None
     shows_types = len(settings.type_names) > 1
     answers = _Answers(options, zone, explanations, shows_types=shows_types)
     if options.follow:
@@ -247,6 +249,11 @@ class _Answers:
         self._options = options
         self._zone = zone
         self._explanations = explanations
+        self._to_json = (
+            explaining(story_to_json, explanations, options.language)
+            if explanations is not None
+            else story_to_json
+        )
         self._colour = shows_colours(sys.stdout)
         self._width = width_of(sys.stdout)
 
@@ -270,10 +277,10 @@ class _Answers:
         if self._options.raw:
             for mail in by_mail(result.stories):
                 first = map(line_of, lines_of(mail))
-                self._write([json_line(mail[0], why, lines=list(first))])
-                self._write(json_line(story, why, lines=None) for story in mail[1:])
+                self._write([self._json_line(mail[0], why, lines=list(first))])
+                self._write(self._json_line(story, why, lines=None) for story in mail[1:])
         else:
-            self._write(json_line(story, why) for story in result.stories)
+            self._write(self._json_line(story, why) for story in result.stories)
         self._told = merged(self._told, why if result.stories else ())
 
     def _show_text(self, stories: Sequence[Story]) -> None:
@@ -302,11 +309,15 @@ class _Answers:
             zone=self._zone,
             colour=self._colour,
             explanations=self._explanations,
+            language=self._options.language,
             width=self._width,
             shows_types=self._shows_types,
             lines=lines,
         )
         print("\n".join(text), end="\n\n")
+
+    def _json_line(self, story: Story, why: Sequence[Gap], **more: Sequence[str] | None) -> bytes:
+        return json_line(story, why, to_json=self._to_json, **more)
 
     def _write(self, lines: Iterable[bytes]) -> None:
         sys.stdout.buffer.write(b"".join(lines))

@@ -29,11 +29,8 @@ def attempts_of(story: Story) -> list[Attempt]:
 
 def attempts_in(queue: Queue, story: Story) -> list[Attempt]:
     """The tries of a story under one of its queue IDs; a line that came twice is one."""
-    way = {id(one.event) for one in story.passed}
-    if story.attempt is not None:
-        way.add(id(story.attempt.event))
-    addresses = {one.address for one in queue.attempts if id(one.event) in way}
-    tries = (one for one in queue.attempts if one.address in addresses)
+    way = [*story.passed, *([story.attempt] if story.attempt is not None else [])]
+    tries = queue.attempts_like(way)
     return list(
         {(str(one.event["@timestamp"]), one.event["message"]): one for one in tries}.values()
     )

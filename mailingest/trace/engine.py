@@ -45,7 +45,11 @@ MOST_EVENTS: Final = 200_000
 # missing then, more are looked at, until there are enough.
 EVENTS_OF_A_STORY: Final = 16
 LINES_WITH_A_TERM: Final = 4
-_GROWTH: Final = 8
+# By so much more is looked at the next time, if few of the stories were found, or nearly all.
+_MOST_GROWTH: Final = 8.0
+_LEAST_GROWTH: Final = 1.5
+# Where there were so many stories, there may be a few less.
+_MARGIN: Final = 1.25
 # A mail passes a handful of queue IDs; each step finds those that the last one named.
 _MOST_STEPS: Final = 12
 # A session began, and its lines were displaced, by less than this; one that was broken off ends
@@ -267,10 +271,11 @@ async def find_stories(
             stories, events = before
             events.gaps, events.is_cut = merged(events.gaps, gaps), True
             break
-        if not found.is_cut or most == most_events or _is_enough(stories, found, limit):
+        settled = _settled(stories, found)
+        if not found.is_cut or most == most_events or settled >= limit:
             break
         before = stories, events
-        most = min(most_events, _GROWTH * most)
+        most = min(most_events, int(_growth(settled, limit) * most))
     return TraceResult(
         stories[-limit:],
         span,
@@ -330,13 +335,22 @@ def _not_understood(lines: Sequence[StoredEvent], *, is_cut: bool) -> Gap:
     )
 
 
-def _is_enough(stories: Sequence[Story], found: Found, limit: int) -> bool:
-    """Whether no event that was not found can belong to one of the newest stories."""
+def _settled(stories: Sequence[Story], found: Found) -> int:
+    """How many stories are newer than any event that was not found, and so are the newest."""
     if not found.events:
-        return False
+        return 0
     oldest = time_of(found.events[-1])
     times = [story.received_at for story in stories]
-    return sum(time is not None and time > oldest for time in times) >= limit
+    return sum(time is not None and time > oldest for time in times)
+
+
+def _growth(settled: int, limit: int) -> float:
+    """How many times as much has to be looked at for the limit to be reached.
+
+    What is found is what costs, so it is not much more than that.
+    """
+    needed = _MARGIN * limit / settled if settled else _MOST_GROWTH
+    return min(_MOST_GROWTH, max(_LEAST_GROWTH, needed))
 
 
 async def _follow(source: Reader, events: Collected) -> None:

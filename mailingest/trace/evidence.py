@@ -21,9 +21,10 @@ from mailingest.postfix.names import (
 from mailingest.stores.criteria import Criteria, Evidence
 from mailingest.trace.verdicts import ATTEMPT
 
-# What most mails have (delivered, handed over) narrows nothing down; of the others, no line of
-# their own tells, or too many.
+# Of the others, no line of their own tells.
 _OF_VERDICT: Final[Mapping[str, Evidence]] = {
+    "delivered": Evidence(frozenset({"sent"})),
+    "handed_over": Evidence(frozenset({"sent"})),
     "bounced": Evidence(frozenset({"bounced"})),
     "expired": Evidence(frozenset({"expired"})),
     # Of some refusals there is only a warning.
@@ -43,7 +44,7 @@ _OF_VERDICT: Final[Mapping[str, Evidence]] = {
     "pending": Evidence(frozenset({"deferred", "expired"})),
 }
 # Each day has many, which are decided when they come.
-_FREQUENT: Final = frozenset({"rejected"})
+_FREQUENT: Final = frozenset({"delivered", "handed_over", "rejected"})
 
 
 def with_evidence(criteria: Criteria, last: datetime, reach: timedelta) -> Criteria:

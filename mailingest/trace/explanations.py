@@ -6,7 +6,9 @@ What is known is data: ``config/explanations.toml``, and files of an operator's 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
+
+Language = Literal["en", "de"]
 
 # RFC 3463, section 2: class "." subject "." detail; a success needs no words.
 _CODE: Final = re.compile(r"(?<![\d.])[45](\.\d{1,3}\.\d{1,3})(?![\d.])", re.ASCII)
@@ -83,6 +85,11 @@ class Explanations:
         if found is None:
             return None
         return found.words.get(language) or found.words["en"]
+
+    def json(self, row: Mapping[str, Any], language: str = "en") -> dict[str, str] | None:
+        """The same as the object ``explanation`` of an answer for scripts."""
+        found = self.of(row, language)
+        return None if found is None else found._asdict()
 
     def _look(self, reply: str, dsn: str, relay: str) -> Rule | None:
         code = dsn if _CODE.fullmatch(dsn) else ""

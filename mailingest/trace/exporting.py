@@ -13,10 +13,14 @@ import orjson
 from mailingest.escaping import escape_terminal, escape_terminal_json
 from mailingest.stores.gaps import Gap, wholeness
 from mailingest.trace.answer import KEYS, story_to_json
+from mailingest.trace.explanations import Explanations
 from mailingest.trace.story import Story
 
 ToJson = Callable[[Story], dict[str, Any]]
 """Makes the object of a story: all of it, or what its reader may see."""
+
+EXPLANATION: Final = "explanation"
+"""The key that `explaining` adds."""
 
 _COLUMNS: Final = [key for key in KEYS if key != "proof"]
 # A cell that begins like this is a formula to spreadsheets; Japanese ones take wide characters.
@@ -33,9 +37,19 @@ def json_line(
     return _json({**to_json(story), **wholeness(why), **more})
 
 
+def explaining(to_json: ToJson, explanations: Explanations, language: str) -> ToJson:
+    """The same objects, with what the reply means and what to do: null if nobody knows."""
+
+    def explained(story: Story) -> dict[str, Any]:
+        values = to_json(story)
+        return {**values, EXPLANATION: explanations.json(values, language)}
+
+    return explained
+
+
 def json_of_nothing(why: Sequence[Gap]) -> bytes:
     """The line that says that the answer is not whole, and no more: there is no verdict."""
-    return _json({**dict.fromkeys(KEYS), **wholeness(why)})
+    return _json({**dict.fromkeys((*KEYS, EXPLANATION)), **wholeness(why)})
 
 
 def _json(values: Mapping[str, Any]) -> bytes:

@@ -198,6 +198,7 @@ class Queue:
     _last_line: datetime | None = field(default=None, repr=False, compare=False)
     _lines: QueueLines | None = field(default=None, repr=False, compare=False)
     _addresses: dict[int, Address] = field(default_factory=dict, repr=False, compare=False)
+    _attempts: dict[Address, list[Attempt]] = field(default_factory=dict, repr=False, compare=False)
 
     def values_of(self, name: str) -> frozenset[Any]:
         """All values of a field in the lines; asked for again and again when these are known."""
@@ -225,10 +226,30 @@ class Queue:
         Attempts may be of other queue IDs.  It is asked for when all lines are known.
         """
         if self._lines is None:
+            self._lines = QueueLines(self.events, self._address_by_event())
+        return self._lines.of(self._addresses_of(attempts), names)
+
+    def attempts_like(self, attempts: Iterable[Attempt]) -> list[Attempt]:
+        """All attempts for the recipients of some, which may also be of other queue IDs.
+
+        It is asked for when all attempts are known.
+        """
+        if not self._attempts:
+            for one in self.attempts:
+                self._attempts.setdefault(one.address, []).append(one)
+        addresses = dict.fromkeys(self._addresses_of(attempts))
+        return [one for address in addresses for one in self._attempts[address]]
+
+    def _addresses_of(self, attempts: Iterable[Attempt]) -> list[Address]:
+        """The addresses of those attempts that are of this queue ID."""
+        known = self._address_by_event()
+        here = (known.get(id(one.event)) for one in attempts)
+        return [address for address in here if address is not None]
+
+    def _address_by_event(self) -> dict[int, Address]:
+        if not self._addresses:
             self._addresses = {id(one.event): one.address for one in self.attempts}
-            self._lines = QueueLines(self.events, self._addresses)
-        here = (self._addresses.get(id(one.event)) for one in attempts)
-        return self._lines.of([address for address in here if address is not None], names)
+        return self._addresses
 
     def last_line(self) -> datetime:
         """The time of the last line; asked for again and again when all lines are known."""
@@ -248,6 +269,7 @@ class Queue:
             _last_line=None,
             _lines=None,
             _addresses={},
+            _attempts={},
         )
 
     @property

@@ -22,13 +22,14 @@ from mailingest.trace.answer import story_to_json
 from mailingest.trace.domain_search import activity_of
 from mailingest.trace.engine import Backlog, TraceResult, find_stories, lost, trace
 from mailingest.trace.explanations import Explanations
+from mailingest.trace.exporting import ToJson, explaining
 from mailingest.trace.follow import Follower
 from mailingest.trace.mails import mail_to_json
 from mailingest.trace.paging import Page, Paging, trace_page
-from mailingest.trace.story import Story
 from mailingest.web.access import USER, VISIBILITY, Refused
 from mailingest.web.gaps import status_of, wholeness_for_reader
 from mailingest.web.links import Links
+from mailingest.web.mail_json import Part, mails_to_json
 from mailingest.web.mail_view import MailView
 from mailingest.web.masking import (
     is_about_parts,
@@ -251,7 +252,7 @@ class Answers:
             zone,
             links,
             self.to_json,
-            self._link_key if self.is_masked else b"",
+            self._key_of_links,
             shows_subjects=not self.is_masked,
         )
 
@@ -264,12 +265,38 @@ class Answers:
         """The status of a page and of its JSON; ``nothing`` if it is certain that there is none."""
         return status_of(result.why, is_empty=not result.stories, nothing=nothing)
 
-    async def json(self, result: TraceResult, only: str = "") -> dict[str, Any]:
-        """A result for scripts; a mail with thousands of recipients takes seconds."""
-        mails = await in_thread(lambda: [self.to_json(story) for story in result.stories])
+    async def json(
+        self, result: TraceResult, only: str = "", language: str = "en"
+    ) -> dict[str, Any]:
+        """A result for scripts; explanations are in the language."""
+        to_json = self.explaining(language)
+        mails = await in_thread(lambda: [to_json(story) for story in result.stories])
+        return {"mails": mails, **self._frame(result, only)}
+
+    async def mails_json(
+        self, result: TraceResult, part: Part, language: str = "en"
+    ) -> dict[str, Any]:
+        """The mails of a result for scripts, each once, with a part of its recipients."""
+        told = await in_thread(
+            partial(
+                mails_to_json,
+                result.stories,
+                part,
+                self._key_of_links,
+                mail_to_masked_json if self.is_masked else mail_to_json,
+                partial(self.explanations.json, language=language),
+            )
+        )
+        return {**told, **self._frame(result)}
+
+    def explaining(self, language: str) -> ToJson:
+        """Makes the object of a story as `to_json`, with what the reply means."""
+        return explaining(self.to_json, self.explanations, language)
+
+    def _frame(self, result: TraceResult, only: str = "") -> dict[str, Any]:
+        """What an answer for scripts has beside its mails."""
         return {
             "types": self.asked(only),
-            "mails": mails,
             **wholeness_for_reader(result.why, Texts("en")),
             "logs_first": result.span.first if result.span else None,
             "logs_last": result.span.last if result.span else None,
@@ -278,6 +305,10 @@ class Answers:
     def asked(self, only: str) -> list[str]:
         """The types that a question is about."""
         return [only] if only else list(self.by_type)
+
+    @property
+    def _key_of_links(self) -> bytes:
+        return self._link_key if self.is_masked else b""
 
     @property
     def mask(self) -> Callable[[str], str]:
@@ -290,7 +321,7 @@ class Answers:
         return masked_address if self.is_masked else str
 
     @property
-    def to_json(self) -> Callable[[Story], dict[str, Any]]:
+    def to_json(self) -> ToJson:
         """Makes the object of a story, with what the reader may see."""
         return story_to_masked_json if self.is_masked else story_to_json
 

@@ -12,6 +12,7 @@ from mailingest.trace.engine import TraceResult
 from mailingest.trace.mails import mails_of
 from mailingest.trace.story import Story
 from mailingest.web.answers import Answers
+from mailingest.web.mail_json import Part
 from mailingest.web.mail_view import Selection
 from mailingest.web.pages import UNANSWERED, Pages, explain, json_response, links_of, texts_of
 from mailingest.web.questions import LONGEST_VALUE, zone_of
@@ -72,9 +73,13 @@ class MailPage:
         return self._pages.page("mail.html", request, page, self._answers.status(result, 404))
 
     async def json(self, request: web.Request) -> web.Response:
-        """The same for scripts."""
+        """The same for scripts, with the recipients that the page shows; ``next`` is a page."""
         result = await self._answer(request)
-        values = await self._answers.json(result)
+        selection = Selection.of(request.query)
+        language = request.query.get("lang", "en")
+        values = await self._answers.mails_json(result, Part.shown(selection), language)
+        if values["next"] is not None:
+            values["next"] = str(max(1, selection.page) + 1)
         return json_response(values, self._answers.status(result, 404))
 
     async def _answer(self, request: web.Request) -> TraceResult:

@@ -43,6 +43,18 @@ class Selection:
         )
 
 
+def recipient_named(mail: Mail, to: str, key: bytes) -> Story | None:
+    """The recipient of a mail that ``to`` asks for, see `Selection`; ``key`` is that of links."""
+    address = to.lower()
+    named = (one for one in mail.stories if recipient_id(one, key) == to)
+    addressed = (
+        one
+        for one in mail.stories
+        if address in (str(one.recipient).lower(), str(one.original_recipient).lower())
+    )
+    return next(chain(named, addressed), None)
+
+
 @dataclass(frozen=True, slots=True)
 class MailView:
     """A mail as one reader sees it; ``to_json`` masks what is masked."""
@@ -97,16 +109,7 @@ class MailView:
         """The recipient that is asked for, or the only one."""
         if len(mail.stories) == 1:
             return mail.stories[0]
-        if not to:
-            return None
-        key, address = self.view.link_key, to.lower()
-        named = (one for one in mail.stories if recipient_id(one, key) == to)
-        addressed = (
-            one
-            for one in mail.stories
-            if address in (str(one.recipient).lower(), str(one.original_recipient).lower())
-        )
-        return next(chain(named, addressed), None)
+        return recipient_named(mail, to, self.view.link_key) if to else None
 
     def _header(self, mail: Mail, values: Mapping[str, Any]) -> dict[str, Any]:
         header = escaped(values)

@@ -58,9 +58,10 @@ class SearchExport:
 
         If something is missing, the last line says so, and has no verdict.
         """
+        to_json = self._answers.explaining(request.query.get("lang", "en"))
 
         def rows(stories: Sequence[Story]) -> bytes:
-            lines = (json_line(story, to_json=self._answers.to_json) for story in stories)
+            lines = (json_line(story, to_json=to_json) for story in stories)
             return b"".join(lines)
 
         def end(why: Sequence[Gap]) -> bytes:

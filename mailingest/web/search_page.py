@@ -88,7 +88,8 @@ class SearchPage:
         except UNANSWERED as error:
             return json_error(error)
         cursors = {"before": page.before, "after": page.after}
-        values = await self._answers.json(page.result, form["type"])
+        language = request.query.get("lang", "en")
+        values = await self._answers.json(page.result, form["type"], language)
         values |= {name: one.text() if one is not None else None for name, one in cursors.items()}
         return json_response(values, self._answers.status(page.result))
 

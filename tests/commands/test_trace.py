@@ -79,10 +79,23 @@ def test_json_has_one_object_for_each_mail_and_recipient_newest_last(asked: Aske
         ("pending", "eve@example.org"),
         ("rejected", "no@example.com"),
     ]
-    assert all(tuple(row) == (*KEYS, "whole", "why") for row in rows)
+    assert all(tuple(row) == (*KEYS, "explanation", "whole", "why") for row in rows)
     assert all((row["whole"], row["why"]) == (True, []) for row in rows)
     assert rows[0]["remote_queue_id"] == "REMOTE77"
     assert rows[2]["temporary"] is False
+
+
+def test_a_reply_is_explained_in_the_language_that_is_asked_for(tmp_path: Path) -> None:
+    asked = Asked(tmp_path, "file")
+    words = {"en": "does not know this address", "de": "kennt diese Adresse nicht"}
+    for language, means in words.items():
+        question = ("--status", "rejected", "--lang", language)
+        said = json.loads(asked.trace(*question, "--json").stdout)
+        assert means in said["explanation"]["means"]
+        assert said["explanation"]["advice"]
+        assert means in asked.trace(*question).stdout
+    assert json.loads(asked.trace("--to", "bob@", "--json").stdout)["explanation"] is None
+    assert asked.trace("--lang", "fr").returncode == 2
 
 
 @pytest.mark.parametrize(
@@ -206,7 +219,7 @@ def test_no_such_mail_is_said_with_doubt_if_a_day_cannot_be_read(tmp_path: Path)
     nothing = asked.trace("--to", "nobody@example.net", "--json")
     assert nothing.returncode == 3
     said = json.loads(nothing.stdout)
-    assert tuple(said) == (*KEYS, "whole", "why")
+    assert tuple(said) == (*KEYS, "explanation", "whole", "why")
     assert (said["verdict"], said["whole"]) == (None, False)
     assert "mail-2099.01.01.sqlite cannot be read" in nothing.stderr
     found = asked.trace("--to", "bob@example.net", "--json")

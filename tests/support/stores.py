@@ -150,6 +150,26 @@ async def make_counting_reader(searched_case: StoreCase) -> AsyncIterator[MakeCo
         yield make
 
 
+async def filled_case(
+    kind: str | Kind,
+    directory: Path,
+    request: pytest.FixtureRequest,
+    prefixes: dict[tuple[Kind, bytes], str],
+    lines: list[bytes],
+) -> StoreCase:
+    """A case with these lines; a server that has them already is not filled again."""
+    if not isinstance(kind, Kind):
+        case = case_of(kind, directory, request)
+        await fill(case.store, documents_below(case.prefix, lines))
+        return case
+    key = (kind, b"\n".join(lines))
+    case = case_of(kind, directory, request, prefixes.get(key, ""))
+    if key not in prefixes:
+        await fill(case.store, documents_below(case.prefix, lines))
+        prefixes[key] = case.prefix
+    return case
+
+
 @pytest.fixture(scope="session")
 def prefixes() -> dict[tuple[Kind, bytes], str]:
     """The prefixes of indices that were filled already, by server and lines."""
@@ -166,16 +186,11 @@ async def make_reader(
 
         async def make(log: str | list[bytes]) -> Reader:
             lines = lines_of(log) if isinstance(log, str) else log
-            key = (kind, b"\n".join(lines))
             reader: Reader
             if kind == "files":
                 reader = log_file_reader(tmp_path / "mail.log", lines)
             else:
-                case = case_of(kind, tmp_path / "store", request, prefixes.get(key, ""))
-                if key not in prefixes:
-                    await fill(case.store, documents_below(case.prefix, lines))
-                if isinstance(kind, Kind):
-                    prefixes[key] = case.prefix
+                case = await filled_case(kind, tmp_path / "store", request, prefixes, lines)
                 reader = case.store.reader()
             closing.push_async_callback(reader.close)
             return reader

@@ -21,6 +21,7 @@ from pydantic import BaseModel
 from schemathesis import GenerationMode, checks
 from schemathesis.specs.openapi import checks as of_openapi
 
+from benchmarks.recipients import mail_of
 from mailingest.config import Settings
 from mailingest.errors import UsageError
 from mailingest.stores.sqlite.reader import SqliteReader
@@ -28,7 +29,7 @@ from mailingest.web import tokens
 from mailingest.web.access import Access
 from mailingest.web.api.document import Operation, openapi
 from mailingest.web.api.endpoints import OPERATIONS
-from mailingest.web.api.models import Problem, SearchAnswer
+from mailingest.web.api.models import MailAnswer, Problem, SearchAnswer
 from mailingest.web.app import application
 from mailingest.web.server import access_of
 from mailingest.web.tokens import Tokens, read_tokens
@@ -39,6 +40,8 @@ from tests.web.serving import Page
 
 LOG = Path(__file__).parents[1] / "data" / "scenarios" / "mail.log.gz"
 SPAN = "since=2026-11-20&until=2026-12-10"
+RECIPIENTS = 230
+LARGE = "host=mx1&queue_id=4fXbpG2Zh0z9q2P&at=2026-03-02T05:00:00Z"
 ANSWERS = {one.path.rpartition("/")[2]: one.answer for one in OPERATIONS}
 
 
@@ -84,6 +87,83 @@ async def test_answers_are_those_of_the_document(page: Page) -> None:
             valid("mail", text)
 
 
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with a mail to many recipients."""
+    path = tmp_path_factory.mktemp("large")
+
+    async def fill() -> None:
+        await (await sqlite_reader(path, documents_of(mail_of(RECIPIENTS)))).close()
+
+    asyncio.run(fill())
+    return path
+
+
+async def answer_about(page: Page, query: str) -> MailAnswer:
+    status, text = await page.get(f"api/v1/mail?{LARGE}{query}")
+    assert status == 200, text
+    return MailAnswer.model_validate_json(text, strict=True)
+
+
+async def test_a_mail_is_told_once_and_its_recipients_in_parts(large: Path) -> None:
+    access = Access(questions_a_minute=1000)
+    async for page in serving.served(SqliteReader(large, "mail"), access):
+        answer = await answer_about(page, "")
+        [mail] = answer.mails
+        assert sum("client=list.example.org" in line for line in mail.lines) == 1
+        every = sum(mail.counts.values())
+        assert every == RECIPIENTS + len(range(0, RECIPIENTS, 97))
+        found = list(mail.recipients)
+        assert len(found) == 50
+        while answer.next is not None:
+            answer = await answer_about(page, f"&cursor={answer.next}")
+            found += answer.mails[0].recipients
+        assert len({one.recipient for one in found}) == len(found) == every
+        # Nothing is common to all of them, so each line of theirs is there once.
+        lines = [line for one in found for line in one.lines]
+        assert len(set(lines)) == len(lines)
+        bounced = await answer_about(page, "&status=bounced&limit=500")
+        assert {one.verdict for one in bounced.mails[0].recipients} == {"bounced"}
+        assert len(bounced.mails[0].recipients) == mail.counts["bounced"]
+        for to in ("USER81@d1.example.net", "nobody@example.net"):
+            named = (await answer_about(page, f"&to={to}")).mails[0].recipients
+            assert [one.recipient for one in named] == ([to.lower()] if "81" in to else [])
+
+
+async def test_the_json_of_the_page_has_the_recipients_that_it_shows(large: Path) -> None:
+    access = Access(questions_a_minute=1000)
+    async for page in serving.served(SqliteReader(large, "mail"), access):
+        every = (await answer_about(page, "&limit=500")).mails[0].recipients
+        found: list[str] = []
+        number: str | None = "1"
+        while number is not None:
+            _, text = await page.get(f"mail.json?{LARGE}&page={number}")
+            assert len(text) < 200_000
+            answer = json.loads(text)
+            found += [one["recipient"] for one in answer["mails"][0]["recipients"]]
+            number = answer["next"]
+        assert found == [one.recipient for one in every]
+
+
+async def test_replies_are_explained_in_the_language_that_is_asked_for(large: Path) -> None:
+    access = Access(questions_a_minute=1000)
+    words = {"": "does not know", "&lang=de": "kennt diese Adresse"}
+    async for page in serving.served(SqliteReader(large, "mail"), access):
+        for lang, means in words.items():
+            bounced = "to=user81@d1.example.net" + lang
+            _, text = await page.get(f"api/v1/search?{bounced}")
+            [story] = SearchAnswer.model_validate_json(text, strict=True).mails
+            [mail] = (await answer_about(page, f"&{bounced}")).mails
+            [recipient] = mail.recipients
+            assert story.explanation == recipient.explanation
+            assert story.explanation is not None
+            assert means in story.explanation.means
+            assert story.explanation.advice
+            told = [(await page.get(f"search.{form}?{bounced}"))[1] for form in ("json", "jsonl")]
+            told.append((await page.get(f"mail.json?{LARGE}&{bounced}"))[1])
+            assert all(means in one for one in told)
+
+
 async def test_the_examples_of_the_documentation(page: Page) -> None:
     text = (Path(__file__).parents[2] / "docs" / "http-api.md").read_text()
     paths = re.findall(r"'https://trace\.example\.net/(api/v1/(\w+)[^']*)'", text)
@@ -123,6 +203,9 @@ async def test_pages_lead_to_all_mails_once(page: Page) -> None:
         ("mail", 400, "at: "),
         ("mail?at=x", 400, "host, queue_id and at"),
         ("mail?at=2026-11-24T00:00:00Z&host=mx1&queue_id=NONE", 404, "no such mail"),
+        ("mail?at=2026-11-24T00:00:00Z&host=mx1&queue_id=NONE&cursor=-1", 400, "cursor"),
+        ("mail?at=2026-11-24T00:00:00Z&host=mx1&queue_id=NONE&status=lost", 400, "status"),
+        ("search?lang=fr", 400, "lang"),
         ("overview?span=1h", 400, "span"),
         ("report?since=2026-11-20&until=2026-11-19", 400, ""),
         ("nothing", 404, ""),

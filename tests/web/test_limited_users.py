@@ -8,13 +8,23 @@ from base64 import b64encode
 from collections.abc import AsyncIterator, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from urllib.parse import quote, unquote, urlencode
+from urllib.parse import parse_qsl, quote, unquote, urlencode
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from mailingest.config import Settings
 from mailingest.errors import UsageError
+from mailingest.postfix.mail_domains import MailDomains
+from mailingest.postfix.names import (
+    ORIGINAL_RECIPIENT,
+    RECIPIENT,
+    SASL_USERNAME,
+    SENDER,
+)
+from mailingest.stores.criteria import Criteria, address_term, text_term
+from mailingest.stores.protocol import CountingReader
+from mailingest.trace.domain_search import find_own
 from mailingest.trace.gathering import gather
 from mailingest.trace.origin import values_in
 from mailingest.trace.redaction import Redaction
@@ -26,7 +36,8 @@ from mailingest.web.bindings import Bindings
 from mailingest.web.server import access_of
 from mailingest.web.users import Users, hash_password
 from tests.support.logs import documents_of, events_of_lines
-from tests.support.stores import sqlite_reader
+from tests.support.servers import Kind
+from tests.support.stores import SEARCHED, filled_case, sqlite_reader
 from tests.web import serving
 from tests.web.serving import Page
 
@@ -48,9 +59,11 @@ PAGES = {
 PAGES |= {f"/api/v1/{name}" for name in ("search", "mail", "overview", "report")}
 NOTHING_OF_OTHERS = {"/static/{name}", "/api/openapi.json"}
 SPAN = "since=2026-11-20&until=2026-12-10"
+ADDRESSES = (RECIPIENT, ORIGINAL_RECIPIENT, SENDER, SASL_USERNAME)
 BOUND = {"org": ("example.org",), "net": ("example.net",), "lists": ("lists.example.com",)}
 _MOST_PAGES = 60
-_NO_LINKS = (".json", ".csv", ".jsonl", "/search", "/overview", "/report")
+_NO_LINKS = (".json", ".csv", ".jsonl", "/search", "/mail", "/overview", "/report")
+_OF_A_MAIL = ("host", "queue_id", "at", "line")
 
 _NAMED = re.compile(r"\b(?:orig_to|to|from)=<([^<>]+@[^<>]+)>")
 _QUEUE_ID = re.compile(r"postfix/\S+: ([0-9A-Za-z]{6,}|NOQUEUE): ")
@@ -98,8 +111,15 @@ async def crawled(page: Page, user: str, first: Iterable[str]) -> dict[str, str]
         status, text = await page.get(path, headers={HEADER: user})
         assert status in (200, 404), (path, status, text)
         found[path] = text
-        if not path.partition("?")[0].endswith(_NO_LINKS):
+        name, _, query = path.partition("?")
+        if not name.endswith(_NO_LINKS):
             to_do += sorted(links_in(text))
+        if name == "mail":
+            asked = [pair for pair in parse_qsl(query) if pair[0] in _OF_A_MAIL]
+            to_do[:0] = [
+                f"mail.json?{query}",
+                f"api/v1/mail?{urlencode([*asked, ('limit', '500')])}",
+            ]
     return found
 
 
@@ -108,16 +128,27 @@ def lines() -> list[str]:
     return log_lines()
 
 
+@pytest.fixture(params=SEARCHED, ids=str)
+async def reader(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    prefixes: dict[tuple[Kind, bytes], str],
+    lines: list[str],
+) -> CountingReader:
+    """The log in a store of each kind; whoever uses it closes it."""
+    raw = [line.encode("latin-1") for line in lines]
+    case = await filled_case(request.param, tmp_path, request, prefixes, raw)
+    return case.store.reader()
+
+
 @pytest.fixture
-async def page(tmp_path: Path, lines: list[str]) -> AsyncIterator[Page]:
-    async for served in served_to_users(tmp_path, lines):
+async def page(reader: CountingReader) -> AsyncIterator[Page]:
+    async for served in served_to_users(reader):
         yield served
 
 
-async def served_to_users(directory: Path, lines: Iterable[str]) -> AsyncIterator[Page]:
-    """The pages over these lines, for users of `BOUND`."""
-    raw = (line.encode("latin-1") for line in lines)
-    reader = await sqlite_reader(directory, documents_of(raw))
+async def served_to_users(reader: CountingReader) -> AsyncIterator[Page]:
+    """The pages over a store, for users of `BOUND`."""
     access = Access(
         proxy_header=HEADER,
         proxies=frozenset({"127.0.0.1"}),
@@ -156,7 +187,8 @@ async def lately(tmp_path: Path) -> AsyncIterator[Page]:
         f"{stamp} mx1 postfix/smtp[1]: 4F2A11E0A01: to=<bob@example.net>, {sent}",
         f"{stamp} mx1 postfix/smtp[1]: 4F2A11E0A01: to=<eve@elsewhere.example>, {sent}",
     ]
-    async for served in served_to_users(tmp_path, lines):
+    reader = await sqlite_reader(tmp_path, documents_of(line.encode() for line in lines))
+    async for served in served_to_users(reader):
         yield served
 
 
@@ -179,7 +211,8 @@ async def test_no_page_has_an_address_of_others(page: Page, lines: list[str], us
     hidden = hidden_from(BOUND[user][0], lines)
     assert len(hidden) > 20
     found = await crawled(page, user.upper(), FIRST)
-    assert sum(path.startswith("mail?") for path in found) > 3
+    for name in ("mail?", "mail.json?", "api/v1/mail?"):
+        assert sum(path.startswith(name) for path in found) > 3
     for path, text in found.items():
         assert not leaks_in(text, hidden), path
     # Others see them.
@@ -195,6 +228,32 @@ async def test_a_leak_would_be_found(
     found = await crawled(page, "net", FIRST)
     hidden = hidden_from("example.net", lines)
     assert any(leaks_in(text, hidden) for text in found.values())
+
+
+@pytest.mark.parametrize("user", sorted(BOUND))
+async def test_a_store_is_asked_for_lines_of_the_domains_only(
+    reader: CountingReader, lines: list[str], user: str
+) -> None:
+    """What is found of others is thrown away; that there is some would show in limits and times."""
+    domains = MailDomains.read(BOUND[user])
+    others = sorted(hidden_from(BOUND[user][0], lines))[::12]
+    terms = [(text_term(one), address_term(one)) for one in others]
+    questions = [Criteria(), *(Criteria(text=text, recipient=to) for text, to in terms)]
+    questions += [Criteria(client=text_term("192.0.2")), Criteria(sender=address_term("<>"))]
+    every = len(lines)
+    counts = set()
+    for question in questions:
+        found = await find_own(reader, question, every, domains)
+        assert not found.is_cut
+        for event in found.events:
+            names = [str(event.get(name, "")) for name in ADDRESSES]
+            assert any(map(domains.covers, names)), event["message"]
+        counts.add(len(found.events))
+    # Whatever is asked for, the same lines are looked at: all of theirs.
+    own = documents_of(line.encode("latin-1") for line in lines)
+    named = [one for one in own if any(map(domains.covers, map(one.fields.get, ADDRESSES)))]
+    assert counts == {len(named)}
+    await reader.close()
 
 
 async def test_no_question_tells_whether_others_have_something(

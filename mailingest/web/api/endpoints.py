@@ -28,6 +28,7 @@ from mailingest.web.api.models import (
 )
 from mailingest.web.gaps import wholeness_for_reader
 from mailingest.web.links import Links
+from mailingest.web.mail_json import Part
 from mailingest.web.mail_page import answer_of, target_of
 from mailingest.web.overview import Overview
 from mailingest.web.overview_names import shown_name
@@ -82,7 +83,7 @@ class Api:
 
     async def _search(self, request: web.Request) -> web.Response:
         query = _read(SearchQuery, request)
-        given = query.model_dump(exclude={"type", "limit", "cursor", "status"})
+        given = query.model_dump(exclude={"type", "limit", "cursor", "status", "lang"})
         question = Question(
             **{name: value or None for name, value in given.items()}, status=[query.status]
         )
@@ -91,7 +92,7 @@ class Api:
         page = await self._answers.page(
             request, criteria, Paging(query.limit, cursor=cursor), only=query.type
         )
-        values = await self._answers.json(page.result, query.type)
+        values = await self._answers.json(page.result, query.type, query.lang)
         values["next"] = page.after.text() if page.after is not None else None
         values["previous"] = page.before.text() if page.before is not None else None
         values["total"] = page.total
@@ -99,7 +100,7 @@ class Api:
 
     async def _mail(self, request: web.Request) -> web.Response:
         query = _read(MailQuery, request)
-        given = query.model_dump(exclude_none=True)
+        given = query.model_dump(include={"at", "host", "queue_id", "line"}, exclude_none=True)
         try:
             target = target_of(given)
         except web.HTTPBadRequest:
@@ -112,7 +113,8 @@ class Api:
         status = self._answers.status(result, 404)
         if status == 404:
             return problem(404, "there is no such mail")
-        return _answer(await self._answers.json(result), status)
+        part = Part(query.recipient, query.status or "", int(query.cursor or 0), query.limit)
+        return _answer(await self._answers.mails_json(result, part, query.lang), status)
 
     async def _overview(self, request: web.Request) -> web.Response:
         period = self._period(request)

@@ -7,12 +7,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from mailingest.postfix.outcome import Outcome
 from mailingest.stores.breakdown import Dimension
 from mailingest.stores.gaps import GapCode
+from mailingest.trace.explanations import Language
 from mailingest.trace.story import Verdict
 from mailingest.web.questions import LONGEST_VALUE
 
 MOST_MAILS = 500
 
 Text = Annotated[str, Field(max_length=LONGEST_VALUE)]
+# How many recipients come before; of more, no mail has any.
+Cursor = Annotated[str, Field(pattern=r"^[0-9]{0,7}$")]
+Lang = Annotated[Language, Field(description="language of explanations")]
 Time = Annotated[str, Field(description="ISO 8601, in UTC", examples=["2026-11-24T15:41:20.000Z"])]
 
 
@@ -40,6 +44,7 @@ class SearchQuery(_Query):
     type: Text = Field("", description="type of events; not given: all")
     limit: int = Field(50, ge=1, le=MOST_MAILS, description="mails at most, one per recipient")
     cursor: str = Field("", max_length=4000, description="`next` or `previous` of an answer")
+    lang: Lang = "en"
 
 
 class MailQuery(_Query):
@@ -49,6 +54,11 @@ class MailQuery(_Query):
     host: Text | None = Field(None, description="the host of the queue ID")
     queue_id: Text | None = Field(None, description="the queue ID that it came in under")
     line: Text | None = Field(None, description="the id of a line, in place of host and queue_id")
+    recipient: Text = Field("", alias="to", description="only the recipient of this address")
+    status: Verdict | None = Field(None, description="only recipients with this verdict")
+    limit: int = Field(50, ge=1, le=MOST_MAILS, description="recipients at most")
+    cursor: Cursor = Field("", description="`next` of an answer")
+    lang: Lang = "en"
 
 
 class PeriodQuery(_Query):
@@ -70,26 +80,41 @@ class Queue(BaseModel):
     queue_id: str
 
 
-class Story(BaseModel):
-    """What became of one mail for one recipient: the keys of `mailingest trace --json`."""
+class Explanation(BaseModel):
+    """What a reply means, and what to do about it."""
 
+    model_config = ConfigDict(extra="forbid")
+
+    means: str
+    advice: str
+
+
+class _Header(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    sender: str | None = Field(description='"" is that of a notification')
+    message_id: str | None
+    host: str | None
+    instance: str | None
+    queue_id: str | None = Field(description="where the mail came in")
+    client: str | None
+    sasl_username: str | None
+    sasl_method: str | None
+    sasl_sender: str | None
+    received_at: Time | None
+    size: int | None = Field(description="bytes")
+    types: list[str]
+    not_shown: int = Field(description="more recipients of the mail that may not be seen")
+
+
+class _Delivery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     verdict: Verdict
     temporary: bool | None = Field(description="of a refusal: whether it was for the time being")
     recipient: str | None
     original_recipient: str | None
-    sender: str | None = Field(description='"" is that of a notification')
-    message_id: str | None
-    host: str | None
-    instance: str | None
-    queue_id: str | None = Field(description="where the mail came in")
     chain: list[Queue] = Field(description="all queue IDs in their order")
-    client: str | None
-    sasl_username: str | None
-    sasl_method: str | None
-    sasl_sender: str | None
-    received_at: Time | None
     decided_at: Time | None
     relay: str | None
     relay_ip: str | None
@@ -98,16 +123,49 @@ class Story(BaseModel):
     remote_queue_id: str | None
     dsn: str | None
     reply: str | None = Field(description="what the last server said, word for word")
+    explanation: Explanation | None = Field(description="what that means; null: nobody knows")
     attempts: int
     refused_before: list[str]
     delays: dict[str, float | None] | None = Field(description="seconds")
-    size: int | None = Field(description="bytes")
     notification: str | None = Field(description="queue ID of the bounce")
     note: str | None
     evidence: str | None = Field(description="the line that proves the verdict")
+
+
+class Story(_Header, _Delivery):
+    """What became of one mail for one recipient: the keys of `mailingest trace --json`."""
+
     proof: list[str]
-    types: list[str]
-    not_shown: int = Field(description="more recipients of the mail that may not be seen")
+
+
+class Replies(BaseModel):
+    """Tries that ended alike; what is told of them is that of the last one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    count: int
+    status: str
+    dsn: str | None
+    reply: str
+    relay: str | None
+    first_at: Time
+    last_at: Time
+
+
+class Recipient(_Delivery):
+    """What became of the mail for one recipient."""
+
+    replies: list[Replies] = Field(description="all tries, by what was said")
+    lines: list[str] = Field(description="the lines of this recipient alone")
+
+
+class Mail(_Header):
+    """A mail: what its recipients have in common once, and a part of them."""
+
+    queues: list[Queue] = Field(description="queue IDs that recipients have in common")
+    counts: dict[Verdict, int] = Field(description="how many of all recipients have each verdict")
+    lines: list[str] = Field(description="the lines about all recipients")
+    recipients: list[Recipient] = Field(description="what went wrong comes first")
 
 
 class Gap(BaseModel):
@@ -129,15 +187,18 @@ class _Answer(BaseModel):
 
 
 class MailAnswer(_Answer):
-    """A mail, for each of its recipients; oldest first."""
+    """A mail with a part of its recipients; where queue IDs were used twice, there may be two."""
+
+    types: list[str]
+    mails: list[Mail]
+    next: Cursor | None = Field(description="the cursor of more recipients; null: none")
+
+
+class SearchAnswer(_Answer):
+    """Mails, one for each recipient; the newest page comes first, in it the oldest mail."""
 
     types: list[str]
     mails: list[Story]
-
-
-class SearchAnswer(MailAnswer):
-    """Mails, one for each recipient; the newest page comes first, in it the oldest mail."""
-
     next: str | None = Field(description="the cursor of the page of older mails; null: none")
     previous: str | None = Field(description="the cursor of the page of newer mails; null: none")
     total: int | None = Field(description="how many there are, if that is known")
