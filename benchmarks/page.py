@@ -1,4 +1,4 @@
-"""The kept figures -> the tables of docs/performance.md: ``python -m benchmarks.page``.
+"""The kept figures -> the tables of the pages about them: ``python -m benchmarks.page``.
 
 A table stands between ``<!-- figures: NAME -->`` and ``<!-- end of figures -->``; all else is
 written by hand.
@@ -11,7 +11,7 @@ from typing import Final
 
 from benchmarks.figures import DIRECTORY, Row, Run, load
 
-FILE: Final = DIRECTORY.with_suffix(".md")
+FILES: Final = (DIRECTORY.with_suffix(".md"), DIRECTORY.with_name("report.md"))
 _PLACE: Final = re.compile(
     r"(<!-- figures: (?P<name>[\w-]+) -->\n).*?(<!-- end of figures -->)", re.DOTALL
 )
@@ -79,12 +79,31 @@ def _points(run: Run) -> Iterator[str]:
     )
 
 
+def _totals(run: Run) -> Iterator[str]:
+    """Each total once, with the logs side by side."""
+    yield f"{run.date}."
+    yield ""
+    logs = list(dict.fromkeys(str(row["log"]) for row in run.rows))
+    cells: dict[str, list[str]] = {}
+    for row in run.rows:
+        why = f" ({row['why']})" if row["why"] else ""
+        cells.setdefault(str(row["total"]), []).append(
+            f"{row['pflogsumm']} / {row['mailingest']:,}{why}"
+        )
+    heads = ["total", *(f"{log}: pflogsumm / mailingest" for log in logs)]
+    yield from _table(heads, [[total, *of_logs] for total, of_logs in cells.items()])
+
+
 _TABLES: Final[Mapping[str, tuple[str, Callable[[Run], Iterator[str]]]]] = {
     "peers": ("parse", _peers),
     "stages": ("parse", _stages),
     "curve-parse": ("curve-parse", _points),
     "curve-queue-ids": ("curve-queue-ids", _points),
     "curve-store": ("curve-store", _points),
+    "verdicts": ("verdicts", _points),
+    "verdicts-packed": ("verdicts-packed", _points),
+    "report-totals": ("report-totals", _totals),
+    "report-costs": ("report-costs", _points),
 }
 
 
@@ -116,9 +135,12 @@ def _share(value: float | int | str | None) -> str:
 def _number(value: float | int | str | None) -> str:
     if value is None:
         return "-"
+    if isinstance(value, str):
+        return value
     number = float(value)
     return f"{number:,.0f}" if number >= 100 or number == int(number) else f"{number:.2g}"
 
 
 if __name__ == "__main__":
-    FILE.write_text(document(FILE.read_text("utf-8")), "utf-8")
+    for file in FILES:
+        file.write_text(document(file.read_text("utf-8")), "utf-8")

@@ -12,7 +12,7 @@ import argparse
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -35,10 +35,10 @@ from mailingest.trace.engine import TraceResult, trace
 from mailingest.wiring import build_pipeline, build_store, first_time, line_reading
 from tests.support.servers import KINDS, SearchServer
 
-_START: Final = "2026-03-02T00:00:00+00:00"
-_REFERENCE: Final = datetime(2026, 6, 1, tzinfo=UTC).timestamp()
+START: Final = "2026-03-02T00:00:00+00:00"
+REFERENCE: Final = datetime(2026, 6, 1, tzinfo=UTC).timestamp()
 _BATCH: Final = 2000
-_SETTINGS: Final = Settings.model_validate({"syslog": {"timezone": "UTC"}})
+SETTINGS: Final = Settings.model_validate({"syslog": {"timezone": "UTC"}})
 _NOBODY: Final = "nobody-has-this"
 
 Questions = Mapping[str, Criteria]
@@ -46,12 +46,17 @@ Questions = Mapping[str, Criteria]
 
 async def fill(output: Writer, lines: int, seed: int, rate: float) -> float:
     """Store the events of a made-up log; returns the CPU seconds of storing alone."""
-    pipeline = build_pipeline(_SETTINGS, live=False)
+    return await store(output, generate(lines, seed, style="iso", start=START, rate=rate))
+
+
+async def store(output: Writer, lines: Iterable[bytes]) -> float:
+    """The same for any lines."""
+    pipeline = build_pipeline(SETTINGS, live=False)
     await output.open()
     made: list[Document] = []
     spent = 0.0
-    for line in generate(lines, seed, style="iso", start=_START, rate=rate):
-        made += pipeline.feed(line.rstrip(b"\n"), _REFERENCE)
+    for line in lines:
+        made += pipeline.feed(line.rstrip(b"\n"), REFERENCE)
         if len(made) >= _BATCH:
             spent += await _write(output, made)
             made = []
@@ -71,7 +76,7 @@ async def _write(output: Writer, made: list[Document]) -> float:
     return time.process_time() - began
 
 
-async def _examples(source: Reader) -> tuple[StoredEvent, StoredEvent]:
+async def examples(source: Reader) -> tuple[StoredEvent, StoredEvent]:
     """A delivery in the middle of all, and the last one that was handed over."""
     span = await source.span()
     assert span is not None
@@ -85,7 +90,7 @@ async def _examples(source: Reader) -> tuple[StoredEvent, StoredEvent]:
 
 async def questions(source: Reader) -> Questions:
     """Questions by name, about mails in the middle and at the end of a store."""
-    event, last = await _examples(source)
+    event, last = await examples(source)
     newest = await source.find(Criteria(), 20_000)
     recipients = Counter(str(one["postfix_to"]) for one in newest.events if "postfix_to" in one)
     [(frequent, _)] = recipients.most_common(1)
@@ -188,9 +193,9 @@ async def _cluster(options: argparse.Namespace) -> None:
 
 
 async def _files(options: argparse.Namespace) -> None:
-    files = expand(options.files, first_time(_SETTINGS))
+    files = expand(options.files, first_time(SETTINGS))
     lines = sum(len(block.lines) for file in files for block in file.blocks())
-    source = LogFilesReader(files, line_reading(_SETTINGS))
+    source = LogFilesReader(files, line_reading(SETTINGS))
     rows: list[Figures] = []
     found = await source.find(Criteria(), 20_000)
     example = next(one for one in found.events if "postfix_remote_queueid" in one)

@@ -15,9 +15,34 @@ main (mailingest/__main__.py);_find_and_load (<frozen importlib._bootstrap>:1) 5
 """  # noqa: E501 - a stack is one line
 
 
-def test_the_tables_are_those_of_the_figures() -> None:
-    text = page.FILE.read_text("utf-8")
+@pytest.mark.parametrize("file", page.FILES, ids=lambda file: file.name)
+def test_the_tables_are_those_of_the_figures(file: Path) -> None:
+    text = file.read_text("utf-8")
     assert text == page.document(text), "run: make bench-page"
+
+
+def test_totals_of_several_logs_stand_side_by_side(tmp_path: Path) -> None:
+    rows: list[figures.Row] = [
+        {
+            "log": log,
+            "total": total,
+            "pflogsumm": theirs,
+            "mailingest": ours,
+            "why": why,
+            "explained": "yes",
+        }
+        for log, total, theirs, ours, why in (
+            ("one", "received", "12", 10, "+2 given back"),
+            ("one", "rejected", "3", 3, ""),
+            ("two", "received", "1", 1, ""),
+            ("two", "rejected", "0", 4, "-4 milter-reject"),
+        )
+    ]
+    figures.save(figures.Recorder().run("report-totals", "totals", rows), tmp_path)
+    text = page.document("<!-- figures: report-totals -->\n<!-- end of figures -->\n", tmp_path)
+    assert "| total | one: pflogsumm / mailingest | two: pflogsumm / mailingest |" in text
+    assert "| received | 12 / 10 (+2 given back) | 1 / 1 |" in text
+    assert "| rejected | 3 / 3 | 0 / 4 (-4 milter-reject) |" in text
 
 
 def test_a_program_that_is_missing_is_in_the_table(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 
 from benchmarks.generate import generate
-from tests.report.totals import assert_totals_of_pflogsumm
+from tests.support.pflogsumm import assert_totals_of_pflogsumm
 
 SCENARIOS: Final = Path(__file__).parents[1] / "data" / "scenarios" / "mail.log.gz"
 

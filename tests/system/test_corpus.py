@@ -13,10 +13,10 @@ import pytest
 
 from mailingest.config import Settings
 from mailingest.wiring import build_pipeline
-from tests.report.totals import assert_totals_of_pflogsumm
 from tests.support.lab import TIMEZONE
 from tests.support.lab.corpus import Corpus
 from tests.support.lab.corpus_facts import fact
+from tests.support.pflogsumm import assert_totals_of_pflogsumm
 
 pytest_plugins = ["tests.support.lab.fixture"]
 pytestmark = pytest.mark.lab
