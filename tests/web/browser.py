@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -79,6 +79,28 @@ def chromium() -> Iterator[Browser]:
         )
         yield browser
         browser.close()
+
+
+Visit = Callable[..., "Visitor"]
+"""Makes a visitor, of an address and options of the browser's context."""
+
+
+@contextmanager
+def visits(browser: Browser, url: str, **usual: Any) -> Iterator[Visit]:
+    """Visits of ``url``, none of which may have met a fault in the end."""
+    visitors: list[Visitor] = []
+    contexts = []
+
+    def make(at: str = url, **options: Any) -> Visitor:
+        context = browser.new_context(**{"locale": "en-GB", **usual, **options})
+        contexts.append(context)
+        visitors.append(Visitor(context, at))
+        return visitors[-1]
+
+    yield make
+    for context in contexts:
+        context.close()
+    assert [fault for visitor in visitors for fault in visitor.faults] == []
 
 
 class Visitor:

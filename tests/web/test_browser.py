@@ -1,15 +1,14 @@
 """The pages in a real Chromium: with a mouse, with a keyboard only, and with untrusted content."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect
 
 from mailingest.web.users import hash_password
-from tests.web.browser import Visitor, chromium, fill, web
+from tests.web.browser import Visit, Visitor, chromium, fill, visits, web
 
 SCRIPT = "<script>alert(1)</script>"
 IMAGE = "<img src=http://192.0.2.1/x onerror=alert(2)>"
@@ -49,8 +48,6 @@ PAGES = [
     pytest.param("no/such/page", id="no such page"),
 ]
 
-Visit = Callable[..., Visitor]
-
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -74,20 +71,8 @@ def browser(url: str) -> Iterator[Browser]:
 
 @pytest.fixture
 def visit(browser: Browser, url: str) -> Iterator[Visit]:
-    """Makes visitors, who must not have met a fault in the end."""
-    visitors: list[Visitor] = []
-    contexts = []
-
-    def make(at: str = url, **options: Any) -> Visitor:
-        context = browser.new_context(**{"locale": "en-GB", **options})
-        contexts.append(context)
-        visitors.append(Visitor(context, at))
-        return visitors[-1]
-
-    yield make
-    for context in contexts:
-        context.close()
-    assert [fault for visitor in visitors for fault in visitor.faults] == []
+    with visits(browser, url) as make:
+        yield make
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])

@@ -1,15 +1,14 @@
 """The pages on a phone in a real Chromium: nothing to scroll sideways, the form out of the way."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect
 
 from benchmarks.recipients import mail_of
-from tests.web.browser import Visitor, chromium, fill, web
+from tests.web.browser import Visit, chromium, fill, visits, web
 
 DAY = "since=2026-03-02&until=2026-03-03"
 MAIL = "mail?host=mx1&queue_id=4fXbpG2Zh0z9q2P&at=2026-03-02T05:00:00Z"
@@ -39,8 +38,6 @@ _LABELS = """() => [...document.querySelectorAll("svg text")].filter((one) => on
     return [parseFloat(getComputedStyle(one).fontSize), left, right, top];
   })"""
 
-Visit = Callable[..., Visitor]
-
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
@@ -58,20 +55,8 @@ def browser(url: str) -> Iterator[Browser]:
 
 @pytest.fixture
 def visit(browser: Browser, url: str) -> Iterator[Visit]:
-    """Makes visitors with a phone, who must not have met a fault in the end."""
-    visitors: list[Visitor] = []
-    contexts = []
-
-    def make(**options: Any) -> Visitor:
-        context = browser.new_context(**{"locale": "en-GB", "viewport": PHONE, **options})
-        contexts.append(context)
-        visitors.append(Visitor(context, url))
-        return visitors[-1]
-
-    yield make
-    for context in contexts:
-        context.close()
-    assert [fault for visitor in visitors for fault in visitor.faults] == []
+    with visits(browser, url, viewport=PHONE) as make:
+        yield make
 
 
 @pytest.mark.parametrize("path", PAGES)
