@@ -9,24 +9,30 @@ Nothing is searched for within a text: each layer has to begin where the one aro
 what a mail or a client has written into a log line is never taken for a header.
 """
 
+import csv
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, NamedTuple
+
+import orjson
 
 from mailingest.syslog.levels import LEVEL, is_level_name, is_marked, pri_of
+from mailingest.syslog.markers import is_mark
 from mailingest.syslog.stamps import Stamp, read_stamp
 from mailingest.syslog.structured_lines import read_object
 
 # A container's line that a relay wrapped, shipped as JSON by two others, has five.
 _MOST_LAYERS: Final = 8
 _MOST_WORDS: Final = 6
+_MOST_FIELDS: Final = 32
 _HIGHEST_PRI: Final = 191
 
 # Colours of a terminal, as they are or as syslog daemons escape them.
 _COLOURS = r"(?:(?:\x1b|#033|\\033|\\x1b|\^\[)\[[\d;]{0,16}m)*"
 _LEADING = re.compile(r"(?:[\s\ufeff]|(?:\x1b|#033|\\033|\\x1b|\^\[)\[[\d;]{0,16}m)+")
-_PRI = re.compile(r"<(\d{1,3})>(?:(?=\S)| ?)", re.ASCII)
+# Some count their messages.
+_PRI = re.compile(r"<(\d{1,3})>(?:\d{1,10}: )?(?:(?=\S)| ?)", re.ASCII)
 _COMPOSE = re.compile(rf"[\w][\w.@:/-]{{0,127}} *{_COLOURS}\|{_COLOURS} ?", re.ASCII)
 # kubectl logs --prefix, stern and the like.
 _POD = re.compile(
@@ -35,6 +41,11 @@ _POD = re.compile(
 # grep with the names of files, or the numbers of lines.
 _FOUND_IN = re.compile(
     r"(?:[\w.@+~/-]{0,255}[./][\w.@+~/-]{0,255}[:-])?(?:\d{1,9}[:-](?!\d\d[:-]))?", re.ASCII
+)
+# What only stands before a whole line: the number of its octets (RFC 6587), a quotation's or list's
+# mark, the host that a remote shell for many of them names, the number of a line (cat, nl).
+_BEFORE_A_LINE = re.compile(
+    r"\d{1,5} (?=<\d{1,3}>)|(?:> ?){1,8}|[-+*] ?|[\w.-]{1,253}: |\d{1,9}[\t ]\s{0,8}", re.ASCII
 )
 # The relays of AIX, Solaris and BSD: the host behind it is the origin.
 _FORWARDED = re.compile(r"(?:Message )?[Ff]orwarded from ([^\s:\[\]<>]{1,255}): ?")
@@ -53,18 +64,29 @@ _NAME = r"[^\s:\[\]{}<>\"'=,;|()]{1,128}"
 # With a colon; or with a process id, and then a level, as Apple's ASL has it, or no colon at all.
 _TAG = re.compile(
     rf"({_NAME})(?:\[([^\]\s]{{0,32}})\]"
-    r"(?: ?:| (?:\([^)\s]{1,64}\) )?<\w{1,16}>:|(?= ))|:(?!\S))"
+    r"(?: ?:| (?:\([^)\s]{1,64}\) )?<\w{1,16}>:|(?= ))|\((\d{1,10})\):|:(?!\S))"
 )
+# With the process id, as those write it into APP-NAME who know no better.
+_WHOLE_TAG = re.compile(rf"({_NAME})(?:\[(\d{{0,10}})\]|\((\d{{1,10}})\))?:?", re.ASCII)
+_ODD_TAG = re.compile(rf".*\s.*|{_NAME}(?:\[\d{{0,10}}\]:?|\(\d{{1,10}}\):?|:)", re.ASCII)
+# RFC 5424 without PRI and version, as the files of NetBSD's syslogd have it.
+_REST_OF_RFC5424 = re.compile(rf"({_NAME}) (\d{{1,10}}|-) (?:-|[\w.]{{1,32}}) - ", re.ASCII)
 # metalog's.
 _TAG_IN_BRACKETS = re.compile(rf"\[({_NAME})(?:\[(\d{{0,32}})\])?\](?= )")
 _BARE_TAG = re.compile(r"([\w.@+-]{1,64}(?:/[\w.@+-]{1,64}){0,4})\[(\d{1,10})\]: ?", re.ASCII)
 _HOST = re.compile(
     r"(?:[^\s:\[\]<>(){}|\"'=,;]{1,255}"
-    r"|\[?(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f:.]{0,45}\]?)(?=[ \t])"
+    r"|\[?(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f:.]{0,45}(?:%[\w.-]{1,32})?\]?"
+    r"|(?a:\d{1,3}(?:\.\d{1,3}){3}):\d{1,5})(?=[ \t,;])"
 )
+_HOST_IN_BRACKETS = re.compile(r"\[([A-Za-z][\w.-]{0,254})\] ", re.ASCII)
 _ADDRESS_OR_DOMAIN = re.compile(r"(?=.*[A-Za-z:])[^\s]+[.:][^\s.:]+(?:[.:][^\s.:]+)*\Z|[\d.]+\Z")
 # Solaris: the number of the message, then facility and level.
-_MESSAGE_ID = re.compile(r"\[ID \d{1,10} [a-z0-7]{1,16}\.[a-z]{1,16}\] ?")
+# Or structured data (RFC 5424 section 6.3) that a relay has put into a line of RFC 3164.
+_MESSAGE_ID = re.compile(
+    r"\[(?:ID \d{1,10} [a-z0-7]{1,16}\.[a-z]{1,16}"
+    r"|[\w.@-]{1,32}(?: [\w.@-]{1,32}=\"(?>(?:[^\"\\]++|\\.)*)\")+)\] ?"
+)
 # systemd's units, where journalctl shows these instead of the tag.
 _UNIT = re.compile(r"(postfix)(?:@([\w-]{1,128}))?\.service")
 # What a line may begin with that stands behind a tag; one look has to be enough for other texts.
@@ -82,7 +104,7 @@ _BEGINNING = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Peeled:
-    """What the layers of a line say, the innermost after the others.
+    """What the layers of a line say, the innermost after the others; no program if it is a mark.
 
     ``hosts`` and ``stamps`` are those of all layers, in their order.  The rest is the innermost's;
     ``pri`` is None if only a wrapper says it.
@@ -124,8 +146,13 @@ def is_own_tag(tag: str) -> bool:
     return tag.startswith("postfix") and "/" in tag
 
 
+def is_odd_tag(tag: str) -> bool:
+    """Whether a tag has more than a name in it, or something else before it."""
+    return _ODD_TAG.fullmatch(tag) is not None
+
+
 def without_message_id(msg: str) -> str:
-    """The text without Solaris' number of the message."""
+    """The text without Solaris' number of the message, or structured data, before it."""
     found = _MESSAGE_ID.match(msg)
     return msg if found is None else msg[found.end() :]
 
@@ -161,17 +188,56 @@ def _object(text: str, depth: int) -> Peeled | None:
         [found.stamp] if found.stamp is not None else [],
         found.pri,
     )
-    tag, procid = found.tag, found.procid
-    if (whole := re.fullmatch(rf"({_NAME})(?:\[(\d{{0,10}})\])?:?", tag)) is not None:
-        tag, procid = whole[1], whole[2] or procid
-    else:
-        tag = ""
+    tag, procid = _split_tag(found.tag, found.procid)
     return _behind_tag(layer, tag, procid, found.text, depth)
 
 
+def _split_tag(tag: str, procid: str) -> tuple[str, str]:
+    """The name of a tag that may have the process id in it; "" if it is none."""
+    whole = _WHOLE_TAG.fullmatch(tag)
+    return ("", procid) if whole is None else (whole[1], whole[2] or whole[3] or procid)
+
+
+def _quoted(text: str, depth: int) -> Peeled | None:
+    """A JSON string, or a row of a table: a field of it is a line, others may tell its time."""
+    if depth:
+        return None
+    if "\t" in text and (found := _row(text.split("\t"), _Layer())) is not None:
+        return found
+    if not text.startswith('"'):
+        return None
+    try:
+        string = orjson.loads(text.rstrip(", "))
+    except ValueError:
+        return _csv_row(text, _Layer())
+    return _peel(string, depth + 1) if isinstance(string, str) else None
+
+
+def _csv_row(text: str, layer: _Layer) -> Peeled | None:
+    """A row of CSV, or the rest of one."""
+    try:
+        fields = next(csv.reader([text], strict=True))
+    except csv.Error:
+        return None
+    return _row(fields, layer)
+
+
+def _row(fields: Sequence[str], layer: _Layer) -> Peeled | None:
+    for each in fields:
+        stamp = read_stamp(each)
+        if stamp is not None and stamp.end == len(each):
+            layer.stamps.append(stamp)
+    # What the others say may be anything, also what looks like a line.
+    found = [inner for each in fields[:_MOST_FIELDS] if (inner := _peel(each, 1)) and inner.stamps]
+    if not found and layer.stamps:
+        some = (_after_stamp(each, _Layer(), 1) for each in fields[:_MOST_FIELDS])
+        found = [inner for inner in some if inner is not None]
+    return _within(layer, found[0]) if len(found) == 1 else None
+
+
 def _prefixed(text: str, depth: int) -> Peeled | None:
-    """A name that stands before the line, and is not syslog's."""
-    for prefix in (_COMPOSE, _POD, _FOUND_IN):
+    """What stands before the line, and is not syslog's."""
+    for prefix in (_COMPOSE, _POD, _FOUND_IN, *([_BEFORE_A_LINE] if not depth else [])):
         match = prefix.match(text)
         if match is not None and match.end():
             inner = _peel(text[match.end() :], depth + 1)
@@ -198,7 +264,8 @@ def _rfc5424(text: str, depth: int) -> Peeled | None:
         "" if structured_data == "-" else structured_data,
     )
     tag, procid = ("" if one == "-" else one for one in (tag, procid))
-    return _behind_tag(layer, tag, procid, msg or "", depth)
+    name, procid = _split_tag(tag, procid)
+    return _behind_tag(layer, name or tag, procid, msg or "", depth)
 
 
 def _stamped(text: str, depth: int) -> Peeled | None:
@@ -214,7 +281,11 @@ def _stamped(text: str, depth: int) -> Peeled | None:
 
 def _after_stamp(text: str, layer: _Layer, depth: int) -> Peeled | None:
     for _ in range(_MOST_WORDS):
-        text = text.lstrip(" \t,")
+        text = text.removeprefix(": ").removeprefix(" - ").removeprefix(";").lstrip(" \t,")
+        if text.startswith('"') and not depth and not layer.hosts:
+            return _csv_row(text, layer)
+        if is_mark(text):
+            return _peeled(layer, "", "", text)
         if (leading := _LEADING.match(text)) is not None:
             text = text[leading.end() :]
         if (match := _STREAM.match(text) or _COMPOSE.match(text)) is not None:
@@ -227,8 +298,12 @@ def _after_stamp(text: str, layer: _Layer, depth: int) -> Peeled | None:
         if (match := _LABELS.match(text) or _FLUENTD_TAG.match(text)) is not None:
             text = text[match.end() :]
             continue
-        if (match := _tag_of(text, layer)) is not None:
-            return _behind_tag(layer, match[1], match[2] or "", text[match.end() :], depth)
+        if not layer.hosts and (match := _host_in_brackets(text)) is not None:
+            layer.hosts.append(match[1])
+            text = text[match.end() :]
+            continue
+        if (tag := _tag_of(text, layer)) is not None:
+            return _behind_tag(layer, tag.name, tag.procid, text[tag.end :], depth)
         if _begins_header(text):
             return _within(layer, _peel(text, depth + 1))
         if (match := LEVEL.match(text)) is not None and _is_no_host(match, text, layer):
@@ -238,33 +313,51 @@ def _after_stamp(text: str, layer: _Layer, depth: int) -> Peeled | None:
         match = _HOST.match(text)
         if match is None or len(layer.hosts) == 2:
             return None
-        layer.hosts.append(match[0])
+        # A number behind the host is PRI, or that of a message.
+        if not layer.hosts or not match[0].isdecimal():
+            layer.hosts.append(match[0])
         text = text[match.end() :]
     return None
 
 
-def _tag_of(text: str, layer: _Layer) -> re.Match[str] | None:
+def _host_in_brackets(text: str) -> re.Match[str] | None:
+    match = _HOST_IN_BRACKETS.match(text)
+    if match is None or LEVEL.match(text) is not None:
+        return None
+    return match if _TAG.match(text, match.end()) else None
+
+
+class _Tag(NamedTuple):
+    name: str
+    procid: str
+    end: int
+
+
+def _tag_of(text: str, layer: _Layer) -> _Tag | None:
     """The tag at the beginning of a text, if it can be one behind these hosts."""
     level = LEVEL.match(text)
     if level is not None and (level["open"] or level["facility"]):
         return None
     if (match := _TAG_IN_BRACKETS.match(text)) is not None and not match[1].isdecimal():
-        return match
+        return _Tag(match[1], match[2] or "", match.end())
+    if len(layer.hosts) == 1 and (match := _REST_OF_RFC5424.match(text)) is not None:
+        return _Tag(match[1], match[2].removeprefix("-"), match.end())
     match = _TAG.match(text)
     if match is None or not any(map(str.isalpha, match[1])):
         return None
-    name, procid = match.groups()
-    if procid is not None:
-        return match if procid.isdecimal() or text[match.end() - 1] == ":" else None
+    name, procid, number = match.groups()
+    tag = _Tag(name, procid or number or "", match.end())
+    if procid is not None or number is not None:
+        return tag if tag.procid.isdecimal() or text[match.end() - 1] == ":" else None
     # `INFO:` before a tag.
     if is_level_name(name) and (level or _BARE_TAG.match(text, match.end() + 1)):
         return None
     if len(layer.hosts) < 2 or "/" in name:
-        return match
+        return tag
     # Two words and a colon may be any text: `kernel panic: …`.
     first, second = layer.hosts
     is_host = first.partition(".")[0] == second.partition(".")[0]
-    return match if is_host or _ADDRESS_OR_DOMAIN.match(second) else None
+    return tag if is_host or _ADDRESS_OR_DOMAIN.match(second) else None
 
 
 def _is_no_host(level: re.Match[str], text: str, layer: _Layer) -> bool:
@@ -290,10 +383,14 @@ def _bare(text: str, depth: int) -> Peeled | None:
     at, pri = 0, None
     if (found := _PRI.match(text)) is not None and int(found[1]) <= _HIGHEST_PRI:
         pri, at = int(found[1]), found.end()
+    hosts: list[str] = []
+    if pri is not None and (host := _HOST.match(text, at)) is not None:
+        # Some senders leave the time out.
+        hosts, at = [host[0]], host.end() + 1
     match = _BARE_TAG.match(text, at)
     if match is None or (depth and "/" not in match[1]):
         return None
-    return _behind_tag(_Layer([], [], pri), match[1], match[2], text[match.end() :], depth)
+    return _behind_tag(_Layer(hosts, [], pri), match[1], match[2], text[match.end() :], depth)
 
 
 def _behind_tag(layer: _Layer, tag: str, procid: str, msg: str, depth: int) -> Peeled | None:
@@ -303,12 +400,15 @@ def _behind_tag(layer: _Layer, tag: str, procid: str, msg: str, depth: int) -> P
         if inner is not None:
             # What the container's daemon says of facility and level is not the line's.
             return _within(replace(layer, pri=None) if tag else layer, inner)
-    if not tag:
-        return None
+    msg = without_message_id(msg.lstrip(" \ufeff"))
+    return _peeled(layer, tag, procid, msg) if tag or is_mark(msg) else None
+
+
+def _peeled(layer: _Layer, tag: str, procid: str, msg: str) -> Peeled:
     return Peeled(
         program_of_unit(tag),
         procid,
-        without_message_id(msg.lstrip(" \ufeff")),
+        msg,
         layer.hosts,
         layer.stamps,
         layer.pri,
@@ -337,4 +437,6 @@ def _begins_header(text: str) -> bool:
 
 
 _Form = Callable[[str, int], Peeled | None]
-_FORMS: Final[Sequence[_Form]] = (_object, _rfc5424, _stamped, _leveled, _bare, _prefixed)
+_FORMS: Final[Sequence[_Form]] = (
+    *(_object, _rfc5424, _stamped, _leveled, _bare, _quoted, _prefixed),
+)

@@ -13,6 +13,7 @@ from typing import Final
 
 from mailingest.syslog.envelopes import (
     Peeled,
+    is_odd_tag,
     is_own_tag,
     may_have_header,
     peel,
@@ -20,8 +21,9 @@ from mailingest.syslog.envelopes import (
     without_message_id,
 )
 from mailingest.syslog.levels import is_level
-from mailingest.syslog.records import REPEATED, Record, unwrap
-from mailingest.syslog.stamps import Stamp, moment_of_stamp
+from mailingest.syslog.markers import is_marker
+from mailingest.syslog.records import REPEATED, REPEATS, Record, unwrap
+from mailingest.syslog.stamps import Stamp, is_zone, moment_of_stamp
 from mailingest.syslog.timestamps import Clock, FileSpan, Moment, moment_of
 from mailingest.syslog.usual_lines import HIGHEST_PRI, UsualLines
 
@@ -32,7 +34,8 @@ CHARSET_MISMATCH: Final = "_charset_mismatch"
 
 _STAMP = r"(?:([A-Z][a-z]{2} [ \d]?\d \d\d:\d\d:\d\d)|(\d{4}-\d\d-\d\dT[^ ]{5,40}))"
 # A hostname or address; never a tag, which ends with a colon or has a process id in brackets.
-_HOST = r"(?:([^ :\[\]]++|(?:[0-9A-Fa-f]*:){2}[0-9A-Fa-f:.]*)(?: |\Z))?"
+_HOST = r"(?:([^ :\[\]]++|(?:[0-9A-Fa-f]*:){2}[0-9A-Fa-f:.]*(?:%[\w.-]+)?)(?: |\Z))?"
+_ADDRESS = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}", re.ASCII)
 _RFC3164 = re.compile(
     rf"(?:<(\d{{1,3}})>)?{_STAMP} {_HOST}(?:([^ :\[]++)(?:\[([^\] ]*+)\])?: ?)?(.*)",
     re.DOTALL | re.ASCII,
@@ -46,6 +49,8 @@ _RFC5424 = re.compile(
 )
 # What senders put behind a line, or leave there.
 _TRAILING: Final = "\r\n\0 "
+# What grep(1), journalctl(1) and others put around words (ECMA-48: SGR, EL).
+_COLOURS = re.compile(r"\x1b\[[\d;]{0,16}[mK]")
 # What RFC 3164 (section 4.1.3) allows for a tag; rsyslog keeps to it when it forwards.
 _CUT_TAG = 32
 _BOM = "\ufeff"
@@ -76,7 +81,7 @@ class RecordDecoder:
         seconds since 1970; it is also the time of a line that has none of its own.  ``peer``, the
         address that the frame came from, is the hostname of a line that has none.
         """
-        if payload.isascii():
+        if payload.isascii() and b"\x1b" not in payload:
             text, is_lossless = payload.decode("ascii").rstrip(_TRAILING), True
         else:
             text, is_lossless = self._text(payload)
@@ -117,8 +122,8 @@ class RecordDecoder:
             return self._unwrapped(found, reference, peer)
         if record is None:
             record = Record(moment_of(reference), peer, "", "", text, text)
-            record.problems = (HEADER_NOMATCH,)
-        elif not record.program and REPEATED not in record.problems:
+            record.problems = () if is_marker(text) else (HEADER_NOMATCH,)
+        elif not _has_program(record) and REPEATED not in record.problems:
             record.problems += (PROGRAM_NOMATCH,)
         return record
 
@@ -139,7 +144,7 @@ class RecordDecoder:
             problems=() if moment else (TIME_NOMATCH,),
             relay=next((one for one in reversed(hosts) if one != host), ""),
         )
-        if "message repeated " in found.msg:
+        if REPEATS in found.msg:
             unwrap(record)
         return record
 
@@ -163,6 +168,9 @@ class RecordDecoder:
             # Not lossy for `auto`: every byte is a character of ISO-8859-1.
             text = payload.decode("iso-8859-1")
             is_lossless = charset == "auto"
+        # Postfix has no control characters in its lines: who showed them has added colours.
+        if "\x1b" in text:
+            text = _COLOURS.sub("", text)
         return text.rstrip(_TRAILING), is_lossless
 
     def _rfc3164(self, match: re.Match[str], reference: float, peer: str) -> Record | None:
@@ -183,7 +191,7 @@ class RecordDecoder:
         if msg[:1] in " [":
             msg = without_message_id(msg.lstrip(" "))
         record = Record(moment, host, program or "", procid or "", msg, msg, pri)
-        if "message repeated " in msg:
+        if REPEATS in msg:
             unwrap(record)
         return record
 
@@ -212,19 +220,30 @@ class RecordDecoder:
             "" if structured_data == "-" else structured_data,
             problems=problems,
         )
-        if "message repeated " in msg:
+        if REPEATS in msg:
             unwrap(record)
         return record
 
 
 def _is_wrapper(record: Record) -> bool:
     """Whether a tag may be that of what only passes the line on."""
-    # What begins a time stamp or an object looks like a tag.
-    return not is_own_tag(record.program) and (
-        not record.program[:1].isalpha()
-        or may_have_header(record.msg)
-        or record.program.endswith(".service")
+    tag, msg = record.program, record.msg
+    if is_odd_tag(tag):
+        return True
+    # What begins a time stamp, an object or an address looks like a tag.
+    return not is_own_tag(tag) and (
+        not tag[:1].isalpha()
+        or msg.startswith(":")
+        or may_have_header(msg)
+        or tag.endswith(".service")
+        or is_zone(tag)
     )
+
+
+def _has_program(record: Record) -> bool:
+    """Whether what stands in the place of the tag may be one."""
+    tag = record.program
+    return bool(tag) and not is_zone(tag) and _ADDRESS.fullmatch(tag) is None
 
 
 def _is_same(record: Record, found: Peeled) -> bool:

@@ -1,6 +1,6 @@
 """Facilities and severities as words, which some syslog daemons write before a tag.
 
-`INFO`, `mail.info`, `mail:info`, `<mail.info>`, `(mail.info)`, `[mail.info]`, `<2.6>`.
+`INFO`, `mail.info`, `mail:info`, `mail info`, `<mail.info>`, `(mail.info)`, `[mail.info]`, `<2.6>`.
 """
 
 import re
@@ -21,7 +21,8 @@ _FACILITY = "|".join(_FACILITIES)
 _SEVERITY = "|".join(sorted(_SEVERITIES, key=len, reverse=True))
 
 LEVEL: Final = re.compile(
-    rf"(?P<open>[<(\[{{|])?(?:(?P<facility>{_FACILITY})[.:|])?(?P<severity>{_SEVERITY})(?![\w.-])"
+    rf"(?P<open>[<(\[{{|])?(?:(?P<facility>{_FACILITY})(?:[.:|/,]| (?=(?:{_SEVERITY}) )))?"
+    rf"(?P<severity>{_SEVERITY})(?![\w.-])"
     r"(?(open)[>)\]}|])(?P<colon>:?)|"
     r"<(?P<numbers>\d{1,2}\.\d|\d{1,3})>",
     re.ASCII | re.IGNORECASE,

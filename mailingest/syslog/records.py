@@ -8,9 +8,13 @@ from mailingest.syslog.timestamps import Moment
 
 REPEATED: Final = "_syslog_repeated"
 
-# rsyslog's $RepeatedMsgReduction, and the older form of sysklogd, which has no tag.
+REPEATS: Final = "message repeat"
+"""What every text has that `unwrap` knows, to be looked for first."""
+# rsyslog's $RepeatedMsgReduction, and the older form of sysklogd, which has no tag; with dashes
+# around it on macOS, and in the words of HP-UX.
 _REPEATED = re.compile(
-    r"(?:message repeated (\d{1,9}) times: \[ ?(.*)\]|last message repeated (\d{1,9}) times)",
+    r"(?:message repeated (\d{1,9}) times: \[ ?(.*)\]"
+    r"|(?:--- )?(?:last message repeated|above message repeats) (\d{1,9}) times?(?: ---)?)",
     re.DOTALL,
 )
 

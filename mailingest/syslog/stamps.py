@@ -29,7 +29,10 @@ _ZONES: Final = {
     **{"PST": -8.0, "PDT": -7.0},
 }
 # Digits are those of ASCII: what they say goes into the time of a document as it is.
-_TIME = r"(?P<time>(?a:\d\d:\d\d:\d\d))(?:[.,](?P<fraction>(?a:\d{1,9}))(?a:\d{0,9}))?"
+_TIME = (
+    r"(?P<time>(?a:\d\d:\d\d:\d\d|\d:\d\d:\d\d(?= [AP]M)))"
+    r"(?:[.,](?P<fraction>(?a:\d{1,9}))(?a:\d{0,9}))?(?: (?P<half>[AP])M(?![^\s\]]))?"
+)
 _NAMED_ZONE = "|".join(sorted(_ZONES, key=len, reverse=True))
 _ZONE = (
     rf"(?: ?(?P<offset>(?a:[+-]\d\d(?::?\d\d)?)|Z))?(?: (?P<zone>{_NAMED_ZONE}))?"
@@ -49,12 +52,18 @@ _ISO = re.compile(
 # Not ASCII only: the months' names are not.
 _MONTH_FIRST = re.compile(
     rf"\[?{_WEEKDAY}(?:(?P<before>{_YEAR})[ -])?(?P<name>{_WORD})\.?[ -]{{1,2}}"
-    rf"(?P<day>(?a:\d{{1,2}}))\.?,?[ -](?:(?P<year>{_YEAR}),?[ -])?{_TIME}{_ZONE}"
+    rf"(?P<day>(?a:\d{{1,2}}))\.?,?[ -](?:(?P<year>{_YEAR}),?(?: @)?[ -])?{_TIME}{_ZONE}"
     rf"(?: (?P<after>{_YEAR})(?![^\s\]]))?\]?"
 )
 _DAY_FIRST = re.compile(
     rf"\[?{_WEEKDAY}(?P<day>(?a:\d{{1,2}}))\.?[ /-](?P<name>{_WORD})\.?"
     rf"(?:[ /-](?P<year>{_YEAR}))?,?[ :]{_TIME}{_ZONE}\]?"
+)
+# With slashes, nobody knows which number is the month.
+_DAY_MONTH_YEAR = re.compile(
+    rf"\[?{_WEEKDAY}(?P<day>\d{{1,2}})\.(?P<month>\d{{1,2}})\.(?P<year>{_YEAR}),? {_TIME}{_ZONE}"
+    r"\]?",
+    re.ASCII,
 )
 # Seconds with a fraction, or an integer in seconds, milli-, micro- or nanoseconds.
 _EPOCH = re.compile(r"\[?(\d{10})(?:\.(\d{1,9})|(\d{3}|\d{6}|\d{9}))?(?=[\]\s])\]?", re.ASCII)
@@ -63,14 +72,20 @@ _TAI64N = re.compile(r"@4([0-9a-f]{15})([0-9a-f]{8})(?=\s)")
 _TAI_AHEAD: Final = 10
 # In the year 5138: what is more was not counted in seconds, and from 10000 on there is no date.
 _LAST_SECONDS: Final = 1e11
-# The kernel's and journalctl's short-monotonic: seconds since a start that nobody knows.
-_MONOTONIC = re.compile(r"\[ *\d{1,9}\.\d{6}\](?=\s)", re.ASCII)
-_BEGINS: Final = (_ISO, _MONTH_FIRST, _DAY_FIRST)
+# The kernel's and journalctl's short-monotonic: seconds since a start that nobody knows; its
+# short-delta has the seconds since the line before as well.
+_MONOTONIC = re.compile(r"\[ *\d{1,9}\.\d{6}(?: <[\d .*]{1,24}>)?\](?=\s)", re.ASCII)
+_BEGINS: Final = (_ISO, _MONTH_FIRST, _DAY_FIRST, _DAY_MONTH_YEAR)
 _MOST_NAMES: Final = 256
 _FEWEST_LETTERS: Final = 3
 _LEAP_YEAR: Final = 2000
 # With a leap second; what is wrong with the rest is seen when it is converted.
 _LAST_TIME: Final = "23:59:60"
+
+
+def is_zone(word: str) -> bool:
+    """Whether a word is the name of a zone: some write one between time and host."""
+    return word in _ZONES
 
 
 class Stamp(NamedTuple):
@@ -143,7 +158,7 @@ def _calendar(match: re.Match[str]) -> Stamp | None:
         return None
     months = _months(parts["month"] or "") if "month" in parts else _month_numbers(parts["name"])
     year = parts.get("before") or parts["year"] or parts.get("after")
-    day, time = int(parts["day"]), parts["time"]
+    day, time = int(parts["day"]), _of_the_day(parts["time"], parts["half"])
     possible = [month for month in months if _is_day(int(year or _LEAP_YEAR), month, day)]
     if not possible or time > _LAST_TIME:
         return None
@@ -153,6 +168,14 @@ def _calendar(match: re.Match[str]) -> Stamp | None:
         date = [f"{year}-{month:02d}-{day:02d}T{time}" for month in possible]
     zone = _zone(parts["offset"], parts["zone"])
     return Stamp(match.end(), None, date, parts["fraction"] or "", zone)
+
+
+def _of_the_day(time: str, half: str | None) -> str:
+    """The time with 24 hours, of one with twelve if ``half`` says which."""
+    if half is None:
+        return time
+    hour, _, rest = time.partition(":")
+    return f"{int(hour) % 12 + 12 * (half == 'P'):02d}:{rest}"
 
 
 def _is_day(year: int, month: int, day: int) -> bool:

@@ -17,27 +17,44 @@ from mailingest.syslog.stamps import Stamp, epoch_stamp, read_stamp
 _TEXTS: Final = (
     *("MESSAGE", "message", "short_message", "msg", "log", "line", "textPayload", "MSG"),
     *("full_message", "@message", "_raw", "raw", "rawmsg", "body", "content", "text"),
+    *("original", "SyslogMessage", "Message", "Body", "stringValue", "event"),
 )
 _PROGRAMS: Final = (
     *("SYSLOG_IDENTIFIER", "syslogtag", "PROGRAM", "program", "ident", "appname", "app-name"),
     *("app_name", "APP-NAME", "syslog_program", "SourceName", "_SourceName", "application_name"),
     *("_application_name", "_program", "identifier", "process_name", "programname", "tag"),
-    *("log.syslog.appname", "process.name", "process"),
+    *("log.syslog.appname", "syslog.appname", "process.name", "ProcessName", "process"),
 )
 _PROCIDS: Final = (
     *("SYSLOG_PID", "PID", "pid", "procid", "PROCID", "syslog_pid", "ProcessID", "_ProcessID"),
-    *("process_id", "_process_id", "log.syslog.procid", "process.pid", "_PID"),
+    *("process_id", "_process_id", "log.syslog.procid", "syslog.procid", "process.pid", "_PID"),
 )
 _HOSTS: Final = (
     *("_HOSTNAME", "logsource", "syslog_hostname", "log.syslog.hostname", "HOST", "hostname"),
-    *("HOSTNAME", "Hostname", "host", "host.name", "host.hostname", "source"),
+    *("HOSTNAME", "Hostname", "syslog.hostname", "host", "host.name", "host.hostname"),
+    *("Computer", "_sourcehost", "source"),
 )
 _TIMES: Final = (
     *("_SOURCE_REALTIME_TIMESTAMP", "__REALTIME_TIMESTAMP", "timereported", "syslog_timestamp"),
-    *("ISODATE", "timestamp", "TIMESTAMP", "@timestamp", "time", "EventTime", "DATE", "date", "ts"),
+    *(
+        "ISODATE",
+        "timestamp",
+        "TIMESTAMP",
+        "@timestamp",
+        "time",
+        "EventTime",
+        "DATE",
+        "date",
+        "ts",
+        "dt",
+    ),
+    *("TimeGenerated", "_time"),
 )
 # What the line is in, of services that put their own keys around it.
-_WRAPPED: Final = ("jsonPayload", "_source", "record", "fields", "event", "data")
+_WRAPPED: Final = (
+    *("jsonPayload", "_source", "record", "fields", "attributes", "result", "map", "message"),
+    *("body", "event", "data"),
+)
 # Integers are seconds, or their thousandths, millionths or milliardths.
 _UNITS: Final = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
 _HIGHEST_FACILITY: Final = 23

@@ -188,11 +188,6 @@ WITHOUT_PROGRAM = [
         id="no text",
     ),
     pytest.param(
-        b"<13>Nov 24 15:41:13 mx1 -- MARK --",
-        record(pri=13, program="", procid="", msg="-- MARK --"),
-        id="sysklogd's mark",
-    ),
-    pytest.param(
         b"<13>Nov 24 15:41:13 mx1 kernel panic: not syncing",
         record(pri=13, program="", procid="", msg="kernel panic: not syncing"),
         id="two words and a colon",
