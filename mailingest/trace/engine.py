@@ -33,6 +33,7 @@ from mailingest.trace.gathering import is_accept
 from mailingest.trace.history import REACH as AGAIN
 from mailingest.trace.history import triples_of, with_history
 from mailingest.trace.lines import session_of
+from mailingest.trace.sessions import INTENDED_BEFORE
 from mailingest.trace.story import Story
 from mailingest.trace.visibility import Visibility
 
@@ -58,8 +59,6 @@ _BEFORE: Final = timedelta(minutes=1)
 _SESSION: Final = timedelta(minutes=30)
 # Each is a question of its own.
 _MOST_IN_ADVANCE: Final = 50
-# smtpd decides about one recipient: it may ask a policy server (smtpd_policy_service_timeout).
-_DECISION: Final = timedelta(seconds=100)
 _LINES_OF_A_CLIENT: Final = 1000
 _REORDERED: Final = timedelta(seconds=REORDERED_SECONDS)
 
@@ -416,14 +415,15 @@ async def _accepted_after_all(source: Reader, events: Collected) -> list[StoredE
     in_advance = [
         one
         for one in (await events.facts()).refusals
-        if one.is_in_advance and not events.has_all(one.time - _REORDERED, one.time + _DECISION)
+        if one.is_in_advance
+        and not events.has_all(one.time - _REORDERED, one.time + INTENDED_BEFORE)
     ]
     accepted: list[StoredEvent] = []
     for refusal in in_advance[-_MOST_IN_ADVANCE:]:
         criteria = Criteria(
             client=text_term(str(refusal.client_ip or "")),
             since=refusal.time - _REORDERED,
-            until=refusal.time + _DECISION,
+            until=refusal.time + INTENDED_BEFORE,
         )
         found = await source.find(criteria, _LINES_OF_A_CLIENT)
         same = [

@@ -1,9 +1,10 @@
 """The lines of SMTP sessions, what they say of a session, and what is told by them.  Pure."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Literal, NamedTuple
 
+from mailingest.postfix.lifecycle import REORDERED_SECONDS
 from mailingest.postfix.names import (
     CLIENT_HOSTNAME,
     CLIENT_IP,
@@ -17,6 +18,7 @@ from mailingest.trace.facts import Queue, Refusal
 
 _BEGIN: Final = "connect from "
 _END: Final = "disconnect from "
+_REORDERED: Final = timedelta(seconds=REORDERED_SECONDS)
 
 Kind = Literal["begin", "end", "lost", "accepted", "intent", "refused", "announced"]
 """What a line says of its session.
@@ -74,6 +76,12 @@ def break_off(queues: Sequence[Queue], ends: Sequence[StoredEvent]) -> None:
         for end in ends:
             queue.broken_off = end
             queue.events.append(end)
+
+
+def was_waiting(queue: Queue) -> bool:
+    """Whether a mail was not given to the queue manager at once."""
+    became_active = min(queue.activations, default=queue.created_at)
+    return bool(queue.releases) or became_active - queue.created_at > _REORDERED
 
 
 def is_same_client(one: StoredEvent, other: StoredEvent) -> bool:

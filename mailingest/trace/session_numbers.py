@@ -1,10 +1,8 @@
 """SMTP sessions whose lines are displaced -> what the numbers of mails and commands tell.  Pure."""
 
 from collections.abc import Sequence
-from datetime import timedelta
-from typing import Final, NamedTuple, Self
+from typing import NamedTuple, Self
 
-from mailingest.postfix.lifecycle import REORDERED_SECONDS
 from mailingest.stores.events import StoredEvent
 from mailingest.trace.facts import Queue, Refusal
 from mailingest.trace.lines import is_hold
@@ -17,9 +15,8 @@ from mailingest.trace.session_lines import (
     intend,
     is_same_recipient,
     never_came,
+    was_waiting,
 )
-
-_REORDERED: Final = timedelta(seconds=REORDERED_SECONDS)
 
 
 def settle_by_numbers(lines: Sequence[SessionLine]) -> None:
@@ -133,17 +130,11 @@ def _is_of_released(intent: Refusal, accepted: Sequence[Queue]) -> bool:
     fit = [
         queue
         for queue in accepted
-        if queue.sender == intent.sender and not queue.intents and _was_waiting(queue)
+        if queue.sender == intent.sender and not queue.intents and was_waiting(queue)
     ]
     if len(fit) == 1 and is_hold(intent.event):
         intend(fit, [intent])
     return intent.is_told
-
-
-def _was_waiting(queue: Queue) -> bool:
-    """Whether a mail was not given to the queue manager at once."""
-    became_active = min(queue.activations, default=queue.created_at)
-    return bool(queue.releases) or became_active - queue.created_at > _REORDERED
 
 
 def _is_one_choice(queues: Sequence[Queue], intents: Sequence[Refusal]) -> bool:

@@ -16,10 +16,10 @@ from datetime import timedelta
 from typing import Final, NamedTuple, Self
 
 from mailingest.postfix.lifecycle import REORDERED_SECONDS
-from mailingest.postfix.names import CLIENT_IP, SMTP_STAGE
+from mailingest.postfix.names import CLIENT_IP, SENDER, SMTP_STAGE
 from mailingest.stores.events import StoredEvent, time_of
 from mailingest.trace.facts import Queue, Refusal
-from mailingest.trace.lines import Session, host_of, session_of
+from mailingest.trace.lines import Session, host_of, is_intent, session_of
 from mailingest.trace.session_lines import (
     Kind,
     SessionLine,
@@ -31,12 +31,18 @@ from mailingest.trace.session_lines import (
     is_same_client,
     is_same_recipient,
     never_came,
+    was_waiting,
 )
 from mailingest.trace.session_numbers import settle_by_numbers
+from mailingest.trace.session_order import settle_by_order
 
 _REORDERED: Final = timedelta(seconds=REORDERED_SECONDS)
 # So long smtpd waits for a client's next command or line (smtpd_timeout).
 _SESSION: Final = timedelta(minutes=5)
+# And then for a policy server (smtpd_policy_service_timeout), before it takes a recipient.
+INTENDED_BEFORE: Final = _SESSION + timedelta(seconds=100)
+"""So long before a mail gets its queue ID smtpd may say what is to become of it."""
+_SECOND: Final = timedelta(seconds=1)
 _MANY: Final = 50
 
 
@@ -44,12 +50,31 @@ _MANY: Final = 50
 class _Visit:
     """The lines of one session; ``is_certain`` if none of another one is among them.
 
-    ``after`` is the line about the next client, if none tells of the end.
+    ``after`` is the line that begins the next one, if none tells of the end.
     """
 
     lines: list[SessionLine] = field(default_factory=list)
     is_certain: bool = True
     after: SessionLine | None = None
+    _client: str | None = None
+
+    def take(self, line: SessionLine) -> None:
+        """Take the next line."""
+        self.lines.append(line)
+        # XCLIENT tells another one than the first line has.
+        if line.kind != "begin":
+            self._client = line.client or self._client
+
+    def is_over_at(self, line: SessionLine) -> bool:
+        """Whether a line is about the next client."""
+        if line.kind == "begin":
+            return not _is_twice(self.lines[-1], line)
+        return None not in (self._client, line.client) and line.client != self._client
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether its beginning and end are there, so that what is between is of one session."""
+        return self.lines[0].kind == "begin" and self.lines[-1].kind == "end"
 
 
 class Sessions:
@@ -88,7 +113,7 @@ class Sessions:
                 _name_client(visit.lines)
             else:
                 doubtful += visit.lines
-        for lines in _by_client(doubtful, disorder):
+        for lines in _by_client(_without_order(doubtful, disorder), disorder):
             settle_by_numbers(lines)
         self._doubt_strays(queues)
 
@@ -116,18 +141,18 @@ class Sessions:
 def _visits(lines: Sequence[SessionLine]) -> Iterator[_Visit]:
     """The sessions of a process, one after the other."""
     visit = _Visit()
-    is_first = True
+    # The first line of all may be in the middle; others have lost their beginning, unless nothing
+    # tells of any.
+    is_certain, has_no_edges = True, all(line.kind not in ("begin", "end") for line in lines)
     for line in lines:
-        if line.kind == "begin":
-            if visit.lines and not _is_twice(visit.lines[-1], line):
-                visit.after = line
-                yield visit
-                visit = _Visit()
-        elif not visit.lines:
-            # The first line of all may be in the middle; others have lost their beginning.
-            visit.is_certain = is_first
-        visit.lines.append(line)
-        is_first = False
+        if visit.lines and visit.is_over_at(line):
+            visit.after = line if line.kind == "begin" else None
+            yield visit
+            visit = _Visit()
+        if not visit.lines:
+            visit.is_certain = line.kind == "begin" or is_certain
+        visit.take(line)
+        is_certain = has_no_edges
         if line.kind == "end":
             yield visit
             visit = _Visit()
@@ -158,6 +183,41 @@ class _Disorder(NamedTuple):
         place = bisect_left(self.times, (lines[0].time - _REORDERED).timestamp())
         end = (lines[-1].time + _REORDERED).timestamp()
         return place < len(self.times) and self.times[place] <= end
+
+
+def _without_order(
+    lines: Iterable[SessionLine], disorder: Mapping[str, _Disorder]
+) -> list[SessionLine]:
+    """The lines that no possible order tells anything about.
+
+    Where lines are not more than a second too late by their time stamps, these can be relied on.
+    """
+    left: list[SessionLine] = []
+    of_process: dict[Session, list[SessionLine]] = defaultdict(list)
+    for line in lines:
+        of_process[session_of(line.event)].append(line)
+    for process, found in of_process.items():
+        of_host = disorder.get(process[0])
+        is_exact = of_host is not None and of_host.most < _SECOND
+        for part in _closed_parts(found) if is_exact else ():
+            if not settle_by_order(part):
+                left += part
+        left += found if not is_exact else ()
+    return left
+
+
+def _closed_parts(lines: Iterable[SessionLine]) -> Iterator[list[SessionLine]]:
+    """The lines of a process, cut at seconds between which no session was open."""
+    part: list[SessionLine] = []
+    is_open = 0
+    for line in sorted(lines, key=lambda line: line.time):
+        if part and not is_open and line.time - part[-1].time >= _SECOND:
+            yield part
+            part = []
+        is_open += (line.kind == "begin") - (line.kind == "end")
+        part.append(line)
+    if part:
+        yield part
 
 
 def _by_client(
@@ -194,7 +254,7 @@ def _settle_in_order(visit: _Visit) -> None:
     accepted: list[Queue] = []
     waiting: list[Refusal] = []
     announced: StoredEvent | None = None
-    for line in (*visit.lines, *([visit.after] if visit.after is not None else [])):
+    for line in visit.lines:
         if line.intent is not None:
             waiting.append(line.intent)
         elif line.kind == "announced":
@@ -205,31 +265,54 @@ def _settle_in_order(visit: _Visit) -> None:
                 intent.is_overruled |= is_same_recipient(intent.event, line.event)
         elif line.queue is not None:
             accepted.append(line.queue)
-            intend([line.queue], [one for one in waiting if _may_be_of(one, line.queue, visit)])
-            # If lines are missing, what is announced may be of an earlier session.
-            if announced is not None and is_same_client(announced, line.event):
+            _intend(line, line.queue, waiting, visit)
+            if announced is not None and _may_be_of(announced, line, line.queue, visit):
                 line.queue.announce(announced)
             waiting, announced = [], None
-        elif line.kind != "begin" or line is visit.after:
+        elif line.kind != "begin":
             break_off(_broken_off(line, accepted), [line.event])
-            if line is visit.after:
-                _doubt(accepted[-1:])
-            elif _misses_a_mail(line, visit, accepted):
+            if _misses_a_mail(line, visit, accepted):
                 _doubt(accepted)
             if not counts_commands(line.event) or completed_mails(line.event) <= len(accepted):
                 never_came(waiting, line.event)
             waiting = []
+    if visit.after is not None:
+        break_off(_unfinished(accepted), [visit.after.event])
+        _doubt(accepted[-1:])
+        never_came(waiting, visit.after.event)
+        waiting = []
+    _leave_to_refusals(waiting)
 
 
-def _may_be_of(intent: Refusal, queue: Queue, visit: _Visit) -> bool:
+def _leave_to_refusals(intents: Iterable[Refusal]) -> None:
+    """The lines about recipients that were refused tell what was to become of their mails."""
+    for intent in intents:
+        intent.is_told |= intent.is_overruled
+
+
+def _intend(line: SessionLine, queue: Queue, waiting: Sequence[Refusal], visit: _Visit) -> None:
+    """Tell intentions by the mail that gets its queue ID next, if they may be about it."""
+    own = [one for one in waiting if _may_be_of(one.event, line, queue, visit)]
+    intend([queue], own)
+    _leave_to_refusals(waiting)
+
+
+def _may_be_of(event: StoredEvent, line: SessionLine, queue: Queue, visit: _Visit) -> bool:
     """Whether what was said before a mail had a queue ID is about this one.
 
-    Canonical maps may change the sender.  Where the session had more mails than got a queue ID,
-    another sender tells that the line with the queue ID in between is missing.
+    Between the lines of one session, only the sender may tell of another mail whose line with the
+    queue ID is missing; canonical maps may change it, so it counts where there were more mails than
+    got a queue ID.  Where the session's edges are missing, there may be another session in between.
     """
-    if queue.sender is None or queue.sender == intent.sender:
-        return True
-    begun = sum(accepted_commands(line.event, "mail") for line in visit.lines if line.kind == "end")
+    if not is_same_client(event, line.event):
+        return False
+    if is_intent(event) and queue.is_active and not was_waiting(queue):
+        return False
+    if SENDER not in event or queue.sender in (None, event[SENDER]):
+        return visit.is_whole or line.time - time_of(event) <= INTENDED_BEFORE
+    if not visit.is_whole:
+        return False
+    begun = accepted_commands(visit.lines[-1].event, "mail")
     return begun <= sum(line.kind == "accepted" for line in visit.lines)
 
 
@@ -247,24 +330,29 @@ def _doubt(queues: Iterable[Queue]) -> None:
         queue.is_doubtful |= queue.is_undecided and bool(queue.intents)
 
 
+def _unfinished(accepted: Sequence[Queue]) -> list[Queue]:
+    """The last mail of a session, if nothing tells that it was taken."""
+    return [queue for queue in accepted[-1:] if queue.is_undecided and not queue.intents]
+
+
 def _broken_off(line: SessionLine, accepted: Sequence[Queue]) -> list[Queue]:
     """The mails that the end of a session takes along, since they are not complete."""
     undecided = [queue for queue in accepted if queue.is_undecided]
     if not undecided:
         return []
     plain = [queue for queue in undecided if not queue.intents]
-    last = [queue for queue in undecided if queue is accepted[-1]]
     if line.kind == "lost":
+        last = [queue for queue in undecided if queue is accepted[-1]]
         return last if line.event.get(SMTP_STAGE) != "END-OF-MESSAGE" else []
     if not counts_commands(line.event):
-        return [queue for queue in last if not queue.intents]
+        return _unfinished(accepted)
     # What was refused in the end has a line of its own.
     refused = sum(queue.is_not_taken for queue in accepted)
     completed = completed_mails(line.event)
     missing = accepted_commands(line.event, "mail") - completed - refused
     broken = plain if missing >= len(plain) else []
     if not broken and missing > 0:
-        broken = [queue for queue in last if not queue.intents]
+        broken = _unfinished(accepted)
     # What is to be held or discarded leaves no other line, and is not called broken off in doubt.
     intended = [queue for queue in undecided if queue.intents]
     if len(accepted) - refused - completed - len(broken) >= len(intended):

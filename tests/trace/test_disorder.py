@@ -41,6 +41,8 @@ _STAMP = 15
 # Of these, only a session's lines tell, and those of one process and client cannot be told apart.
 _OF_SESSIONS = {"not_accepted", "discarded", "held", "unknown"}
 _LIVE_LINES = 8000
+# No process begins two mails within so short a time.
+_MICROSECONDS = 500
 _QUEUE_ID = re.compile(rb"(?<![-0-9A-Za-z])[0-9A-F]{10,11}(?![-0-9A-Za-z])")
 
 
@@ -138,7 +140,9 @@ def test_the_order_of_lines_makes_no_verdict_wrong(
     assert not wrong_among(found, expected)
     missing = expected - answers_of(found)
     assert not [answer for answer in missing if answer[1] not in _OF_SESSIONS]
-    assert missing.total() < len(rows) / 10
+    # `test_session_order` shows that these are the ones that nobody can decide.
+    are_right_to_the_second = disturb in (displaced, shuffled)
+    assert missing.total() < len(rows) / (100 if are_right_to_the_second else 10)
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -186,12 +190,20 @@ def with_reused_ids(lines: Sequence[bytes]) -> tuple[Lines, dict[str, str]]:
         time = _time_of(line)
         for one in _QUEUE_ID.findall(line):
             if one not in names:
-                is_free = free and time - free[0][0] > timedelta(seconds=7)
-                names[one] = free.pop(0)[1] if is_free else one
+                names[one] = _free_id(one, time, free)
         if line.endswith(b": removed") and (one := _QUEUE_ID.search(line)) is not None:
             free.append((time, names[one[0]]))
         found.append(_QUEUE_ID.sub(lambda one: names[one[0]], line))
     return found, {old.decode(): new.decode() for old, new in names.items()}
+
+
+def _free_id(queue_id: bytes, time: datetime, free: list[tuple[datetime, bytes]]) -> bytes:
+    """One that is free again, of about the same microseconds, which an ID begins with."""
+    for number, (since, one) in enumerate(free):
+        is_near = abs(int(one[:5], 16) - int(queue_id[:5], 16)) < _MICROSECONDS
+        if is_near and time - since > timedelta(seconds=7):
+            return free.pop(number)[1]
+    return queue_id
 
 
 @pytest.mark.parametrize("disturb", [displaced, shuffled])
