@@ -23,6 +23,7 @@ from typing import Self
 from tests.support.lab.polling import PATIENCE, wait_until
 from tests.support.ports import free_port
 from tests.support.servers.certificates import Certificates, make_certificates
+from tests.support.servers.launching import archive_of, launcher
 from tests.support.servers.security import ADMIN, PASSWORD, secure_elasticsearch, secure_opensearch
 
 HERE = Path(__file__).parent
@@ -193,6 +194,19 @@ def fetch(kind: Kind) -> Path:
     return jars
 
 
+def make_archive(kind: Kind) -> None:
+    """Start a server once, unless that was done, for the next ones to start in half of the time."""
+    jars = fetch(kind)
+    jar = launcher(java_program(kind), java_program(kind, "javac"), jars.parent)
+    archive = archive_of(jar)
+    if archive.exists():
+        return
+    made = archive.with_suffix(f".{os.getpid()}")
+    with SearchServer(kind, makes_archive=made) as server:
+        server.stop()
+    made.replace(archive)
+
+
 def _make_modules(kind: Kind, jars: Path) -> None:
     """Lay the modules of an Elasticsearch from 8 on out beside its jars."""
     modules = jars.parent / "modules"
@@ -241,7 +255,8 @@ class SearchServer:
 
     ``settings`` are added to its YAML file.  A secured server has ``certificates`` of its own;
     with ``client_certificate`` it wants one of its clients, too.  A ``large`` one is for
-    benchmarks: it takes twice as long to start.
+    benchmarks: it takes twice as long to start.  One that ``makes_archive`` leaves its classes
+    there when it is stopped.
     ``start`` and ``stop`` may be called in turn: data and ports stay the same.
     """
 
@@ -252,8 +267,10 @@ class SearchServer:
         large: bool = False,
         settings: Mapping[str, str] | None = None,
         client_certificate: bool = False,
+        makes_archive: Path | None = None,
     ) -> None:
         self.kind = kind
+        self._makes_archive = makes_archive
         self.home = Path(tempfile.mkdtemp(prefix=f"mailingest-{kind}-"))
         self.log = self.home / "server.log"
         self.port = free_port()
@@ -310,21 +327,30 @@ class SearchServer:
             raise ServerProblem(f"{self.kind} runs already")
         java, jars = java_program(self.kind), fetch(self.kind)
         modules = self.home / "modules"
-        if self.kind.is_modern and not modules.exists():
-            modules.symlink_to(jars.parent / "modules")
-        launcher = "ModernLauncher.java" if self.kind.is_modern else "Launcher.java"
+        if self.kind.is_modern:
+            if not modules.exists():
+                modules.symlink_to(jars.parent / "modules")
+            program = ["-cp", f"{jars}/*", str(HERE / "ModernLauncher.java")]
+        else:
+            jar = launcher(java, java_program(self.kind, "javac"), jars.parent)
+            program = [*self._archive_option(jar), "-cp", f"{jar}:{jars}/*", "Launcher"]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [
                     *(java, "-XX:+UseSerialGC", *self._java_options, *self.kind.java_options),
-                    *("-cp", f"{jars}/*", str(HERE / launcher)),
-                    *(self.kind.package, str(self.home), *self.kind.plugins),
+                    *(*program, self.kind.package, str(self.home), *self.kind.plugins),
                 ],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=self.home,
             )
+
+    def _archive_option(self, jar: Path) -> list[str]:
+        if self._makes_archive is not None:
+            return [f"-XX:ArchiveClassesAtExit={self._makes_archive}"]
+        archive = archive_of(jar)
+        return [f"-XX:SharedArchiveFile={archive}"] if archive.exists() else []
 
     def is_ready(self) -> bool:
         """Whether it answers; raises ServerProblem with its log if it has ended."""

@@ -7,7 +7,7 @@ and tried in.
 import sys
 
 from tests.support import client7, debian_host
-from tests.support.servers import KINDS, WANTED_KINDS, ServerProblem, fetch
+from tests.support.servers import KINDS, WANTED_KINDS, ServerProblem, fetch, make_archive
 
 
 def main(arguments: list[str]) -> int:
@@ -17,6 +17,8 @@ def main(arguments: list[str]) -> int:
     try:
         for kind in (*KINDS, *WANTED_KINDS):
             print(f"{kind}: {fetch(kind)}")
+        for kind in KINDS:
+            make_archive(kind)
         print(f"client 7.10: {client7.fetch()}")
         print(f"wheels: {debian_host.fetch_wheels()}")
         _fetch_debian()

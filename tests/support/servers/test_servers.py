@@ -17,6 +17,7 @@ from tests.support.servers import (
     fetch,
     java_program,
 )
+from tests.support.servers.launching import archive_of, launcher
 from tests.support.servers.starting import Servers
 
 
@@ -85,3 +86,15 @@ def test_a_failed_start_shows_the_servers_log() -> None:
     ):
         pass
     assert not server.home.exists()
+
+
+def test_a_server_has_its_classes_from_the_archive_that_was_made_for_them(
+    search_server: SearchServer,
+) -> None:
+    """Java takes no notice of one that is for other jars, and starts twice as long."""
+    kind = search_server.kind
+    archive = archive_of(
+        launcher(java_program(kind), java_program(kind, "javac"), fetch(kind).parent)
+    )
+    mapped = Path(f"/proc/{search_server.pid}/maps").read_text()
+    assert (str(archive) in mapped) is archive.exists()
