@@ -101,7 +101,6 @@ _TABLES: Final[Mapping[str, tuple[str, Callable[[Run], Iterator[str]]]]] = {
     "curve-queue-ids": ("curve-queue-ids", _points),
     "curve-store": ("curve-store", _points),
     "verdicts": ("verdicts", _points),
-    "verdicts-packed": ("verdicts-packed", _points),
     "report-totals": ("report-totals", _totals),
     "report-costs": ("report-costs", _points),
 }
