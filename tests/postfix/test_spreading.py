@@ -97,6 +97,22 @@ def test_of_much_traffic_all_make_what_one_makes(style: str) -> None:
     check_same(lines, 2)
 
 
+def test_what_is_held_goes_out_when_the_lines_of_others_show_that_it_is_late() -> None:
+    """A delivery line came so long before qmgr's that it is told without what that says."""
+    lines = [
+        line.encode()
+        for line in (
+            "2026-11-24T06:00:00Z mx1 postfix/smtp[1]: " + DELIVERY.format(q="4AB12CD34"),
+            "2026-11-24T06:00:03Z mx1 postfix/smtpd[2]: connect from c[192.0.2.1]",
+            "2026-11-24T06:00:03Z mx1 postfix/qmgr[3]: 4AB12CD34: from=<ann@example.org>, size=1,"
+            " nrcpt=1 (queue active)",
+        )
+    ]
+    check_same(lines, 2)
+    [late] = [one for one in fed(of_workers(2)[0], lines) if "postfix_to" in one.fields]
+    assert "postfix_from" not in late.fields
+
+
 def test_the_workers_have_about_as_much_to_do() -> None:
     """Of 20 smtpd processes, one writes a tenth of all lines."""
     decoder = build_decoder(SETTINGS, live=False)
