@@ -142,7 +142,9 @@ async def reader(
 
 
 @pytest.fixture
-async def page(reader: CountingReader) -> AsyncIterator[Page]:
+async def page(tmp_path: Path, lines: list[str]) -> AsyncIterator[Page]:
+    raw = (line.encode("latin-1") for line in lines)
+    reader = await sqlite_reader(tmp_path, documents_of(raw))
     async for served in served_to_users(reader):
         yield served
 
