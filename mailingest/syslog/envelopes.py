@@ -77,7 +77,7 @@ _BARE_TAG = re.compile(r"([\w.@+-]{1,64}(?:/[\w.@+-]{1,64}){0,4})\[(\d{1,10})\]:
 _HOST = re.compile(
     r"(?:[^\s:\[\]<>(){}|\"'=,;]{1,255}"
     r"|\[?(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f:.]{0,45}(?:%[\w.-]{1,32})?\]?"
-    r"|(?a:\d{1,3}(?:\.\d{1,3}){3}):\d{1,5})(?=[ \t,;])"
+    r"|(?a:\d{1,3}(?:\.\d{1,3}){3}):\d{1,5})(?=[ \t])"
 )
 _HOST_IN_BRACKETS = re.compile(r"\[([A-Za-z][\w.-]{0,254})\] ", re.ASCII)
 _ADDRESS_OR_DOMAIN = re.compile(r"(?=.*[A-Za-z:])[^\s]+[.:][^\s.:]+(?:[.:][^\s.:]+)*\Z|[\d.]+\Z")
@@ -195,7 +195,10 @@ def _object(text: str, depth: int) -> Peeled | None:
 def _split_tag(tag: str, procid: str) -> tuple[str, str]:
     """The name of a tag that may have the process id in it; "" if it is none."""
     whole = _WHOLE_TAG.fullmatch(tag)
-    return ("", procid) if whole is None else (whole[1], whole[2] or whole[3] or procid)
+    if whole is None:
+        return "", procid
+    # With a process id of its own, parentheses may be a part of the name.
+    return (tag, procid) if whole[3] and procid else (whole[1], whole[2] or whole[3] or procid)
 
 
 def _quoted(text: str, depth: int) -> Peeled | None:
@@ -276,12 +279,21 @@ def _stamped(text: str, depth: int) -> Peeled | None:
     stamp = read_stamp(text, at)
     if stamp is None:
         return None
-    return _after_stamp(text[stamp.end :], _Layer([], [stamp], pri), depth)
+    return _after_stamp(_with_blanks(text[stamp.end :]), _Layer([], [stamp], pri), depth)
+
+
+def _with_blanks(text: str) -> str:
+    """What follows a time, where a template has other separators than blanks."""
+    separator = text[:1]
+    if separator not in (",", ";") or text[1:2] == '"':
+        return text
+    head, colon, msg = text.partition(": ")
+    return head.replace(separator, " ") + colon + msg
 
 
 def _after_stamp(text: str, layer: _Layer, depth: int) -> Peeled | None:
     for _ in range(_MOST_WORDS):
-        text = text.removeprefix(": ").removeprefix(" - ").removeprefix(";").lstrip(" \t,")
+        text = text.removeprefix(": ").removeprefix(" - ").lstrip(" \t,")
         if text.startswith('"') and not depth and not layer.hosts:
             return _csv_row(text, layer)
         if is_mark(text):
