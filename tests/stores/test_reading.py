@@ -297,7 +297,7 @@ BOUNCED_LATE = """
         pytest.param(
             {"bounced", "rejected"}, None, None, ["bob@example.net", "carol@example.org"], id="two"
         ),
-        pytest.param({"delivered"}, None, None, [], id="told by no line of its own"),
+        pytest.param({"delivered"}, None, None, [], id="none is delivered"),
     ],
 )
 async def test_a_verdict_is_asked_for(
