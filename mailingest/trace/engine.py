@@ -392,7 +392,8 @@ async def _follow_sessions(source: Reader, events: Collected) -> None:
     unfinished = [
         (queue.session, queue.created_at)
         for queue in facts.queues
-        if queue.session is not None and not queue.is_active and not queue.attempts
+        if queue.session is not None
+        and (queue.was_put_on_hold_before or not (queue.is_active or queue.attempts))
     ]
     unfinished += [
         (refusal.session, refusal.time)

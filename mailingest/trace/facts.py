@@ -312,6 +312,13 @@ class Queue:
         later = time_of(last) + timedelta(seconds=REORDERED_SECONDS)
         return None if any(time > later for time in self.activations) else last
 
+    @property
+    def was_put_on_hold_before(self) -> bool:
+        """Whether it was released though no line is known that put it on hold: smtpd's names no
+        queue ID.
+        """
+        return len(self.releases) > len(self.holds) + len(self.intents)
+
     def announce(self, event: StoredEvent) -> None:
         """Take sender and recipient of a line that smtpd wrote before there was a queue ID."""
         if self.sender is None:

@@ -39,6 +39,7 @@ class RemoteServer:
         self.announced_sizes: dict[str, int] = {}
         self._queue_ids = (f"REMOTE{number:04d}" for number in itertools.count(1))
         self._greylisted: set[tuple[str, str]] = set()
+        self._sessions: list[SMTP] = []
         self._hostname = hostname
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="remote", daemon=True)
@@ -49,7 +50,9 @@ class RemoteServer:
         self.port: int = self._server.sockets[0].getsockname()[1]
 
     def _session(self) -> SMTP:
-        return SMTP(self, hostname=self._hostname, ident="ESMTP", loop=self._loop)
+        session = SMTP(self, hostname=self._hostname, ident="ESMTP", loop=self._loop)
+        self._sessions.append(session)
+        return session
 
     async def handle_MAIL(
         self, server: SMTP, session: Session, envelope: Envelope, sender: str, options: list[str]
@@ -92,11 +95,21 @@ class RemoteServer:
         self._greylisted.clear()
 
     def close(self) -> None:
-        """Stop listening and end the thread."""
-        self._loop.call_soon_threadsafe(self._server.close)
+        """Stop listening, end the connections that there are, and then the thread."""
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(PATIENCE)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(PATIENCE)
         self._loop.close()
+
+    async def _end(self) -> None:
+        self._server.close()
+        for one in self._sessions:
+            if one.transport is not None:
+                one.transport.close()
+        # Each connection is a task, which its end cancels.
+        await asyncio.sleep(0)
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        await asyncio.gather(*others, return_exceptions=True)
 
 
 def _announced_size(envelope: Envelope) -> int:
