@@ -279,14 +279,15 @@ while not os.path.exists(sys.argv[1]):
     if not number % 4:
         text = line("4B") + b"\\n"
         while True:
-            with socket.create_connection(("127.0.0.1", 5000), timeout=300) as tcp:
-                try:
+            # What ends may have reset a connection before connect() has returned.
+            try:
+                with socket.create_connection(("127.0.0.1", 5000), timeout=300) as tcp:
                     tcp.sendall(text)
                     tcp.shutdown(socket.SHUT_WR)
                     if tcp.recv(1) == b"":
                         break
-                except (ConnectionResetError, BrokenPipeError):
-                    resets += 1  # was not accepted, and is sent again
+            except (ConnectionResetError, BrokenPipeError):
+                resets += 1  # was not accepted, and is sent again
     time.sleep(0.002)
 print(json.dumps([sent, resets]))
 """
