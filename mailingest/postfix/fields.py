@@ -429,7 +429,7 @@ def _signed_integer(text: str) -> int:
     return -_integer(text[1:]) if text.startswith("-") else _integer(text)
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=8_192)
 def _ip(text: str) -> str:
     # A zone (fe80::1%eth0) means something on its own host only, and stores refuse it.
     if "%" in text:
