@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from random import Random
 from typing import Final, TypeVar
 
+from mailingest.postfix.queue_times import BASE_52
+
 Item = TypeVar("Item")
 
 LOCAL_DOMAIN: Final = "example.com"
@@ -28,10 +30,9 @@ _LAST: Final = (
 _SYLLABLES: Final = "ba cor den fi gra hol ix jan kem lu mer nos or pel qui rad sol tur vex wil"
 _LETTERS: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
-# Postfix writes long queue IDs in base 52 (no vowels) and the inode in base 51 after a "z".
-_BASE52: Final = "0123456789BCDFGHJKLMNPQRSTVWXYZbcdfghjklmnpqrstvwxyz"
-_PAIRS52: Final = [a + b for a in _BASE52 for b in _BASE52]
-_PAIRS51: Final = [a + b for a in _BASE52[:51] for b in _BASE52[:51]]
+# Postfix writes long queue IDs in base 52, and the inode in base 51 after a "z".
+_PAIRS52: Final = [a + b for a in BASE_52 for b in BASE_52]
+_PAIRS51: Final = [a + b for a in BASE_52[:51] for b in BASE_52[:51]]
 _FIRST_INODE: Final = 0xA40000
 _INODES: Final = 0x40000
 

@@ -1,5 +1,6 @@
 """Frames in, documents out: all stages of the core in one object, for every way of running it."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -176,6 +177,8 @@ class Pipeline:
         self._maker = maker
         self._live = live
         self._share = share
+        # What belongs to no share counts once.
+        self._is_first = share is None or share.is_first
         self._wanted = wanted
         self._believed_else = believed
         self._believed_of = believed_of
@@ -299,7 +302,7 @@ class Pipeline:
                 if self._live and not self._judge_time(record, reference):
                     progress.unbelieved.add(place)
             except Exception as error:
-                if share is None or share.is_first:
+                if self._is_first:
                     block.failed.append((place, error))
                 else:
                     self.counters.frames -= 1
@@ -364,14 +367,12 @@ class Pipeline:
         cell, first = block.cell, block.first
         ready: list[Event] = []
         places: list[int] = []
-        ticks = iter([*progress.ticks, (len(block.payloads), self._now)])
-        tick_at, tick = next(ticks)
+        ticks = deque(progress.ticks)
         for event, place, self._now in zip(
             progress.events, progress.places, progress.times, strict=True
         ):
-            while tick_at < place:
-                self._collect(self.queue_map.tick(tick), tick_at, ready, places)
-                tick_at, tick = next(ticks)
+            if ticks and ticks[0][0] < place:
+                self._let_pass(ticks, place, ready, places)
             if event is None:
                 continue
             cell[0] = first + place
@@ -380,10 +381,16 @@ class Pipeline:
             except Exception as error:
                 block.failed.append((place, error))
         cell[0] = 0
-        while tick_at < len(block.payloads):
-            self._collect(self.queue_map.tick(tick), tick_at, ready, places)
-            tick_at, tick = next(ticks)
+        self._let_pass(ticks, len(block.payloads), ready, places)
         return ready, places
+
+    def _let_pass(
+        self, ticks: deque[tuple[int, float]], end: int, ready: list[Event], places: list[int]
+    ) -> None:
+        """Let the time pass that there was before a place; take what waited long enough."""
+        while ticks and ticks[0][0] < end:
+            place, now = ticks.popleft()
+            self._collect(self.queue_map.tick(now), place, ready, places)
 
     def _collect(
         self, events: Iterable[Event], place: int, ready: list[Event], places: list[int]
@@ -406,7 +413,7 @@ class Pipeline:
         """The record of a frame, None if it is empty; its time is now."""
         self.counters.frames += 1
         if not payload or payload.isspace():
-            if self._share is None or self._share.is_first:
+            if self._is_first:
                 self.counters.frames_empty += 1
             else:
                 self.counters.frames -= 1

@@ -10,8 +10,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 _SHORT: Final = re.compile(r"[0-9A-F]{6,}", re.ASCII)
-_BASE_52: Final = "0123456789BCDFGHJKLMNPQRSTVWXYZbcdfghjklmnpqrstvwxyz"
-_LONG: Final = re.compile(rf"([{_BASE_52}]{{6}})([{_BASE_52}]{{4}})z[{_BASE_52}]+", re.ASCII)
+BASE_52: Final = "0123456789BCDFGHJKLMNPQRSTVWXYZbcdfghjklmnpqrstvwxyz"
+"""Postfix's digits of a long ID: no vowels, lest there are words."""
+_LONG: Final = re.compile(rf"([{BASE_52}]{{6}})([{BASE_52}]{{4}})z[{BASE_52}]+", re.ASCII)
 _MICROSECONDS: Final = 1_000_000
 _SECOND: Final = timedelta(seconds=1)
 # So soon after its creation the line about a mail is there, unless the machine is overloaded.
@@ -46,5 +47,5 @@ def possible_times(queue_id: str, logged_at: datetime) -> Sequence[datetime]:
 def _number(digits: str) -> int:
     number = 0
     for digit in digits:
-        number = number * len(_BASE_52) + _BASE_52.index(digit)
+        number = number * len(BASE_52) + BASE_52.index(digit)
     return number

@@ -19,7 +19,7 @@ import orjson
 
 from mailingest.syslog.levels import LEVEL, is_level_name, is_marked, pri_of
 from mailingest.syslog.markers import is_mark
-from mailingest.syslog.stamps import Stamp, read_stamp
+from mailingest.syslog.stamps import Stamp, is_zone, read_stamp
 from mailingest.syslog.structured_lines import read_object
 
 # A container's line that a relay wrapped, shipped as JSON by two others, has five.
@@ -146,9 +146,15 @@ def is_own_tag(tag: str) -> bool:
     return tag.startswith("postfix") and "/" in tag
 
 
-def is_odd_tag(tag: str) -> bool:
-    """Whether a tag has more than a name in it, or something else before it."""
-    return _ODD_TAG.fullmatch(tag) is not None
+def is_plain_tag(tag: str) -> bool:
+    """Whether a tag is no more than that, and a wrapper's only if there is a header behind it.
+
+    What begins a time stamp, an object or an address looks like one, and so does a zone.
+    """
+    if _ODD_TAG.fullmatch(tag) is not None:
+        return False
+    is_name = tag[:1].isalpha() and not tag.endswith(".service") and not is_zone(tag)
+    return is_own_tag(tag) or is_name
 
 
 def without_message_id(msg: str) -> str:
@@ -450,5 +456,11 @@ def _begins_header(text: str) -> bool:
 
 _Form = Callable[[str, int], Peeled | None]
 _FORMS: Final[Sequence[_Form]] = (
-    *(_object, _rfc5424, _stamped, _leveled, _bare, _quoted, _prefixed),
+    _object,
+    _rfc5424,
+    _stamped,
+    _leveled,
+    _bare,
+    _quoted,
+    _prefixed,
 )

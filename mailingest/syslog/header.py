@@ -13,8 +13,8 @@ from typing import Final
 
 from mailingest.syslog.envelopes import (
     Peeled,
-    is_odd_tag,
     is_own_tag,
+    is_plain_tag,
     may_have_header,
     peel,
     program_of_unit,
@@ -228,16 +228,9 @@ class RecordDecoder:
 def _is_wrapper(record: Record) -> bool:
     """Whether a tag may be that of what only passes the line on."""
     tag, msg = record.program, record.msg
-    if is_odd_tag(tag):
+    if not is_plain_tag(tag):
         return True
-    # What begins a time stamp, an object or an address looks like a tag.
-    return not is_own_tag(tag) and (
-        not tag[:1].isalpha()
-        or msg.startswith(":")
-        or may_have_header(msg)
-        or tag.endswith(".service")
-        or is_zone(tag)
-    )
+    return not is_own_tag(tag) and (msg.startswith(":") or may_have_header(msg))
 
 
 def _has_program(record: Record) -> bool:

@@ -36,19 +36,8 @@ _HOSTS: Final = (
 )
 _TIMES: Final = (
     *("_SOURCE_REALTIME_TIMESTAMP", "__REALTIME_TIMESTAMP", "timereported", "syslog_timestamp"),
-    *(
-        "ISODATE",
-        "timestamp",
-        "TIMESTAMP",
-        "@timestamp",
-        "time",
-        "EventTime",
-        "DATE",
-        "date",
-        "ts",
-        "dt",
-    ),
-    *("TimeGenerated", "_time"),
+    *("ISODATE", "timestamp", "TIMESTAMP", "@timestamp", "time", "EventTime", "DATE", "date", "ts"),
+    *("dt", "TimeGenerated", "_time"),
 )
 # What the line is in, of services that put their own keys around it.
 _WRAPPED: Final = (

@@ -9,7 +9,7 @@ reads a plain line the same way.
 import re
 from typing import Final
 
-from mailingest.syslog.envelopes import is_odd_tag, is_own_tag, may_have_header
+from mailingest.syslog.envelopes import is_own_tag, is_plain_tag, may_have_header
 from mailingest.syslog.levels import is_level
 from mailingest.syslog.records import REPEATS, Record
 from mailingest.syslog.timestamps import Clock, Moment
@@ -119,7 +119,7 @@ class UsualLines:
             return None
         hostname, program, procid = match.groups()
         is_own = is_own_tag(program)
-        if hostname == "-" or is_level(hostname) or not _is_plain_tag(program):
+        if hostname == "-" or is_level(hostname) or not is_plain_tag(program):
             return None
         return self._keep(text, (hostname, program, "" if procid == "-" else procid, is_own))
 
@@ -130,7 +130,7 @@ class UsualLines:
             return None
         hostname, program, procid = match.groups("")
         is_own = is_own_tag(program)
-        if _NO_HOST.match(hostname) or not _is_plain_tag(program):
+        if _NO_HOST.match(hostname) or not is_plain_tag(program):
             return None
         return self._keep(text, (hostname, program, procid, is_own))
 
@@ -165,10 +165,3 @@ class UsualLines:
 def _is_plain(msg: str) -> bool:
     """Whether a text stands for itself, though it begins as others that do not."""
     return msg[:1] in "lm" and msg != "" and REPEATS not in msg
-
-
-def _is_plain_tag(tag: str) -> bool:
-    """Whether a tag is no more, and only a wrapper's if there is a header behind it."""
-    if is_odd_tag(tag):
-        return False
-    return is_own_tag(tag) or (tag[:1].isalpha() and not tag.endswith(".service"))

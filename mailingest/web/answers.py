@@ -256,6 +256,13 @@ class Answers:
             shows_subjects=not self.is_masked,
         )
 
+    def with_question(self, links: Links, question: Mapping[str, str]) -> Links:
+        """Links that take a question along.
+
+        Where names are masked they do not: only who asks for a name has it in the address.
+        """
+        return replace(links, question={} if self.is_masked else question)
+
     def mail_view(self, texts: Texts, zone: tzinfo, links: Links) -> MailView:
         """A mail as a reader may see it."""
         to_json = mail_to_masked_json if self.is_masked else mail_to_json

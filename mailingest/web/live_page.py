@@ -137,8 +137,7 @@ class LivePage:
         )
 
     def _view(self, request: web.Request, form: Mapping[str, str], zone: tzinfo) -> StoryView:
-        """Stories with links that take the question along, unless that may name somebody."""
-        links = replace(links_of(request), question={} if self._answers.is_masked else form)
+        links = self._answers.with_question(links_of(request), form)
         return self._answers.view(texts_of(request), zone, links)
 
     def _event(self, result: TraceResult, view: StoryView) -> bytes:

@@ -14,7 +14,15 @@ from mailingest.trace.story import Story
 from mailingest.web.answers import Answers
 from mailingest.web.mail_json import Part
 from mailingest.web.mail_view import Selection
-from mailingest.web.pages import UNANSWERED, Pages, explain, json_response, links_of, texts_of
+from mailingest.web.pages import (
+    UNANSWERED,
+    Pages,
+    explain,
+    json_language,
+    json_response,
+    links_of,
+    texts_of,
+)
 from mailingest.web.questions import LONGEST_VALUE, zone_of
 from mailingest.web.timeline import HEIGHT
 
@@ -76,8 +84,8 @@ class MailPage:
         """The same for scripts, with the recipients that the page shows; ``next`` is a page."""
         result = await self._answer(request)
         selection = Selection.of(request.query)
-        language = request.query.get("lang", "en")
-        values = await self._answers.mails_json(result, Part.shown(selection), language)
+        part, language = Part.shown(selection), json_language(request)
+        values = await self._answers.mails_json(result, part, language)
         if values["next"] is not None:
             values["next"] = str(max(1, selection.page) + 1)
         return json_response(values, self._answers.status(result, 404))

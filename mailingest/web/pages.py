@@ -173,6 +173,11 @@ def texts_of(request: web.Request) -> Texts:
     return Texts(chosen or preferred_language(accepted, LANGUAGES))
 
 
+def json_language(request: web.Request) -> str:
+    """The language of what JSON explains: English, unless another one is asked for."""
+    return request.query.get("lang", "en")
+
+
 def links_of(request: web.Request) -> Links:
     """The links of a page for whoever asks for it."""
     language, query = texts_of(request).language, request.query

@@ -16,7 +16,7 @@ from mailingest.trace.story import Story
 from mailingest.web.access import HEADERS
 from mailingest.web.answers import Answers
 from mailingest.web.gaps import for_reader
-from mailingest.web.pages import UNANSWERED, json_error
+from mailingest.web.pages import UNANSWERED, json_error, json_language
 from mailingest.web.questions import form_values, read_question, reader_zone
 from mailingest.web.texts import Texts
 
@@ -58,7 +58,7 @@ class SearchExport:
 
         If something is missing, the last line says so, and has no verdict.
         """
-        to_json = self._answers.explaining(request.query.get("lang", "en"))
+        to_json = self._answers.explaining(json_language(request))
 
         def rows(stories: Sequence[Story]) -> bytes:
             lines = (json_line(story, to_json=to_json) for story in stories)

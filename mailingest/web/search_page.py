@@ -18,6 +18,7 @@ from mailingest.web.pages import (
     Pages,
     explain,
     json_error,
+    json_language,
     json_response,
     links_of,
     texts_of,
@@ -88,8 +89,7 @@ class SearchPage:
         except UNANSWERED as error:
             return json_error(error)
         cursors = {"before": page.before, "after": page.after}
-        language = request.query.get("lang", "en")
-        values = await self._answers.json(page.result, form["type"], language)
+        values = await self._answers.json(page.result, form["type"], json_language(request))
         values |= {name: one.text() if one is not None else None for name, one in cursors.items()}
         return json_response(values, self._answers.status(page.result))
 
@@ -113,9 +113,8 @@ class SearchPage:
         if paging.cursor is not None:
             criteria = replace(criteria, since=paging.cursor.since, until=paging.cursor.until)
         zone, cursor = zone_of(request.query, self._answers.zone), request.query.get("page", "")
-        # Where names are masked, only who asks for one has it in the address.
-        question = {} if self._answers.is_masked else {**form, "page": cursor}
-        view = self._answers.view(texts, zone, replace(links_of(request), question=question))
+        links = self._answers.with_question(links_of(request), {**form, "page": cursor})
+        view = self._answers.view(texts, zone, links)
         remarks = view.remarks(page.result, criteria)
         if self._answers.is_masked and is_about_parts(criteria):
             remarks.append(texts("masked"))

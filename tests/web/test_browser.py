@@ -8,7 +8,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect
 
 from mailingest.web.users import hash_password
-from tests.web.browser import Visit, Visitor, chromium, fill, visits, web
+from tests.web.browser import Visit, Visitor, fill, visits, web
 
 SCRIPT = "<script>alert(1)</script>"
 IMAGE = "<img src=http://192.0.2.1/x onerror=alert(2)>"
@@ -60,13 +60,6 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def url(store: Path) -> Iterator[str]:
     with web(store) as served:
         yield served
-
-
-@pytest.fixture(scope="module")
-def browser(url: str) -> Iterator[Browser]:
-    # While it runs, nothing else can run an event loop, so the store is filled before.
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect
 
 from benchmarks.recipients import mail_of
-from tests.web.browser import Visitor, chromium, fill, web
+from tests.web.browser import Visitor, fill, web
 
 MAIL = "mail?host=mx1&queue_id=4fXbpG2Zh0z9q2P&at=2026-03-02T05:00:00Z"
 BOUNCED = f"{MAIL}&to=user81@d1.example.net"
@@ -20,12 +20,6 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     fill(directory, mail_of(120))
     with web(directory) as served:
         yield served
-
-
-@pytest.fixture(scope="module")
-def browser(url: str) -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
 
 
 def test_a_button_copies_what_stands_beside_it(browser: Browser, url: str) -> None:
