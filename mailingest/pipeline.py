@@ -212,11 +212,12 @@ class Pipeline:
         seconds since 1970.  ``stream`` names the connection that the frame came over (0: none).
         """
         self._watch_time(reference)
+        before = self._now
         record = self._read(payload, reference, peer)
         if record is None:
             return []
         share = self._share
-        if share is not None and not self._takes(share, record):
+        if share is not None and not self._takes(share, record, before):
             if share.hears_of(record):
                 self._tls_sessions.feed(self._parser.parse(record, self._type))
             return self._documents(self._advance())
@@ -294,7 +295,7 @@ class Pipeline:
         cell, first, reference, peer = block.cell, block.first, block.reference, block.peer
         share = self._share
         for place, payload in enumerate(block.payloads):
-            cell[0] = first + place
+            cell[0], before = first + place, self._now
             try:
                 record = self._read(payload, reference, peer)
                 if record is None:
@@ -309,7 +310,7 @@ class Pipeline:
                 continue
             if self._is_tick_due():
                 progress.ticks.append((place, self._now))
-            if share is not None and not self._takes(share, record):
+            if share is not None and not self._takes(share, record, before):
                 if not share.hears_of(record):
                     continue
                 progress.overheard.add(place)
@@ -430,9 +431,9 @@ class Pipeline:
             record.moment = moment_of(self._now)
         return record
 
-    def _takes(self, share: Share, record: Record) -> bool:
+    def _takes(self, share: Share, record: Record, before: float) -> bool:
         """Whether a line is of this pipeline's share; another's does not count."""
-        is_taken = share.takes(record, self._now)
+        is_taken = share.takes(record, self._now, before)
         if not is_taken:
             self.counters.frames -= 1
         return is_taken

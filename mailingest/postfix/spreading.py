@@ -93,9 +93,13 @@ class Spreader:
         self._ended = _Places(_MOST_ENDED)
         self._sessions = _Places(_MOST_SESSIONS)
 
-    def worker_of(self, record: Record, now: float) -> int:
-        """The worker that a line belongs to; ``now`` is in seconds since 1970."""
-        worker = self._worker_of(record, now)
+    def worker_of(self, record: Record, now: float, before: float | None = None) -> int:
+        """The worker that a line belongs to.
+
+        ``now`` is in seconds since 1970, and ``before`` what it was before the line: None if that
+        is the same.
+        """
+        worker = self._worker_of(record, now, now if before is None else before)
         lines = self._lines
         lines[worker] += 1
         if lines[worker] >= _LINES_THAT_COUNT:
@@ -128,7 +132,7 @@ class Spreader:
             for key, (worker, time) in chain.from_iterable(parts):
                 places.set(key, (worker, time))
 
-    def _worker_of(self, record: Record, now: float) -> int:
+    def _worker_of(self, record: Record, now: float, before: float) -> int:
         text = record.text
         found = _QUEUE_ID.match(text)
         instance = self._instance(record.program)
@@ -140,7 +144,7 @@ class Spreader:
         rest = text[found.end() :]
         place = self._mails.get(key)
         if place is None:
-            place = (self._of_new_mail(record, key, rest, now), now)
+            place = (self._of_new_mail(record, key, rest, before), now)
             self._mails.set(key, place)
         worker, _ = place
         if rest == _REMOVED:
@@ -148,11 +152,12 @@ class Spreader:
             self._ended.set(key, (worker, now))
         return worker
 
-    def _of_new_mail(self, record: Record, key: str, rest: str, now: float) -> int:
+    def _of_new_mail(self, record: Record, key: str, rest: str, before: float) -> int:
         """The worker of a queue ID under which no mail is under way."""
         ended = self._ended.get(key)
-        # Lines may come later than the end of their mail.
-        if ended is not None and now - ended[1] < _LINGER:
+        # Lines may come later than the end of their mail; and what waits for a line about its queue
+        # ID is let go only behind the line that lets the time pass.
+        if ended is not None and before - ended[1] < _LINGER:
             return ended[0]
         return self._of_session(record) if rest.startswith(_ACCEPTED) else self._least_busy()
 
@@ -205,12 +210,12 @@ class Share:
         spreader.restore(lines)
         self.spreader = spreader
 
-    def takes(self, record: Record, now: float) -> bool:
+    def takes(self, record: Record, now: float, before: float) -> bool:
         """Whether a line belongs to this worker; to be asked of each line once, in their order.
 
-        ``now`` is in seconds since 1970.
+        ``now`` is in seconds since 1970, and ``before`` what it was before the line.
         """
-        return self.spreader.worker_of(record, now) == self.number
+        return self.spreader.worker_of(record, now, before) == self.number
 
     def hears_of(self, record: Record) -> bool:
         """Whether a line of another worker says something that lines of this one need."""

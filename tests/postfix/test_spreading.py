@@ -113,6 +113,24 @@ def test_what_is_held_goes_out_when_the_lines_of_others_show_that_it_is_late() -
     assert "postfix_from" not in late.fields
 
 
+def test_what_waits_when_its_queue_id_begins_anew_is_told_as_by_one() -> None:
+    """No line comes in between that would let the time pass."""
+    others = ["2026-11-24T06:00:00Z mx1 postfix/smtpd[2]: connect from c[192.0.2.1]"] * 10
+    lines = [
+        line.encode()
+        for line in (
+            *others[:5],
+            "2026-11-24T06:00:00Z mx1 postfix/smtp[1]: " + DELIVERY.format(q="4AB12CD34"),
+            "2026-11-24T06:00:00Z mx1 postfix/qmgr[3]: 4AB12CD34: removed",
+            *others,
+            "2026-11-24T06:01:10Z mx1 postfix/smtpd[4]: 4AB12CD34: client=d[192.0.2.2]",
+        )
+    ]
+    for workers in (2, 3):
+        for lines_a_block in (1, 400):
+            check_same(lines, workers, lines_a_block)
+
+
 def test_the_workers_have_about_as_much_to_do() -> None:
     """Of 20 smtpd processes, one writes a tenth of all lines."""
     decoder = build_decoder(SETTINGS, live=False)
