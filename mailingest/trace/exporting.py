@@ -16,7 +16,7 @@ from mailingest.trace.answer import KEYS, story_to_json
 from mailingest.trace.explanations import Explanations
 from mailingest.trace.story import Story
 
-ToJson = Callable[[Story], dict[str, Any]]
+StoryToJson = Callable[[Story], dict[str, Any]]
 """Makes the object of a story: all of it, or what its reader may see."""
 
 EXPLANATION: Final = "explanation"
@@ -28,7 +28,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 
 
 def json_line(
-    story: Story, why: Sequence[Gap] = (), *, to_json: ToJson = story_to_json, **more: Any
+    story: Story, why: Sequence[Gap] = (), *, to_json: StoryToJson = story_to_json, **more: Any
 ) -> bytes:
     """The JSON object of a story as one line, in which all that is not printable is escaped.
 
@@ -37,7 +37,7 @@ def json_line(
     return _json({**to_json(story), **wholeness(why), **more})
 
 
-def explaining(to_json: ToJson, explanations: Explanations, language: str) -> ToJson:
+def explaining(to_json: StoryToJson, explanations: Explanations, language: str) -> StoryToJson:
     """The same objects, with what the reply means and what to do: null if nobody knows."""
 
     def explained(story: Story) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def write_csv(
     out: TextIO,
     *,
     with_names: bool = True,
-    to_json: ToJson = story_to_json,
+    to_json: StoryToJson = story_to_json,
 ) -> None:
     """All but the proof as comma-separated values, with a header line of names (RFC 4180)."""
     writer = csv.writer(out, lineterminator="\n")

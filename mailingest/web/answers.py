@@ -22,7 +22,7 @@ from mailingest.trace.answer import story_to_json
 from mailingest.trace.domain_search import activity_of
 from mailingest.trace.engine import Backlog, TraceResult, find_stories, lost, trace
 from mailingest.trace.explanations import Explanations
-from mailingest.trace.exporting import ToJson, explaining
+from mailingest.trace.exporting import StoryToJson, explaining
 from mailingest.trace.follow import Follower
 from mailingest.trace.mails import mail_to_json
 from mailingest.trace.paging import Page, Paging, trace_page
@@ -36,9 +36,9 @@ from mailingest.web.masking import (
     is_shown,
     mail_to_masked_json,
     mask,
-    masked_address,
     story_to_masked_json,
 )
+from mailingest.web.overview_names import Shown, as_counted, masked_names
 from mailingest.web.questions import LONGEST_VALUE, invalid
 from mailingest.web.story_view import StoryView
 from mailingest.web.texts import Texts
@@ -296,7 +296,7 @@ class Answers:
         )
         return {**told, **self._frame(result)}
 
-    def explaining(self, language: str) -> ToJson:
+    def explaining(self, language: str) -> StoryToJson:
         """Makes the object of a story as `to_json`, with what the reply means."""
         return explaining(self.to_json, self.explanations, language)
 
@@ -322,13 +322,12 @@ class Answers:
         """What becomes of a text that may name somebody."""
         return mask if self.is_masked else str
 
-    @property
-    def mask_name(self) -> Callable[[str], str]:
-        """What becomes of a text that is an address or the name of a user."""
-        return masked_address if self.is_masked else str
+    def shown_names(self, breakdown: Breakdown) -> Shown:
+        """What becomes of names that were counted."""
+        return masked_names(breakdown) if self.is_masked else as_counted
 
     @property
-    def to_json(self) -> ToJson:
+    def to_json(self) -> StoryToJson:
         """Makes the object of a story, with what the reader may see."""
         return story_to_masked_json if self.is_masked else story_to_json
 

@@ -1,5 +1,6 @@
 """Names that are known, in text: they are found in whatever form they stand, and masked; pure."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -8,9 +9,12 @@ from mailingest.web.local_parts import names_of
 from mailingest.web.readings import Reading, fold, readings
 
 # Services have these names rather than people, and as words they are in most lines.
-_OF_SERVICES: Final = frozenset(
+OF_SERVICES: Final = frozenset(
     {"mail", "mx", "smtp", "lmtp", "postfix", "dovecot", "localhost", "local", "virtual", "relay"}
 )
+"""What no name of somebody is taken for."""
+
+_NO_LETTERS_OF_HOSTS: Final = re.compile(r"[._]")
 
 # The shortest name has so many characters.
 _BEGINNING: Final = 2
@@ -24,7 +28,7 @@ class KnownNames:
             form: first_letter(name)
             for name in names_of(addresses)
             for form in _forms(name)
-            if len(form) > 1 and form not in _OF_SERVICES
+            if len(form) > 1 and form not in OF_SERVICES
         }
         # A mail may name thousands, of whom a text names a few: beginnings are searched for.
         lengths: dict[str, set[int]] = defaultdict(set)
@@ -83,6 +87,8 @@ def first_letter(local: str) -> str:
 def _forms(name: str) -> Iterator[str]:
     """A name as it may be read, folded."""
     yield fold(name)
+    # As a label of a host's name.
+    yield fold(_NO_LETTERS_OF_HOSTS.sub("-", name))
     if not name.isascii():
         # Postfix writes ? for what it cannot print, for an octet or a character.
         octets = name.encode("utf-8", "replace")

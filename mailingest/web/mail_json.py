@@ -7,7 +7,7 @@ from typing import Any
 from mailingest.trace.exporting import EXPLANATION
 from mailingest.trace.mails import Mail, mails_of
 from mailingest.trace.story import Story
-from mailingest.web.mail_view import MOST_RECIPIENTS, Selection, ToJson, recipient_named
+from mailingest.web.mail_view import MOST_RECIPIENTS, MailToJson, Selection, recipient_named
 
 Explain = Callable[[dict[str, Any]], dict[str, str] | None]
 """What the reply of a recipient means."""
@@ -42,7 +42,7 @@ class Part:
 
 
 def mails_to_json(
-    stories: Sequence[Story], part: Part, key: bytes, to_json: ToJson, explain: Explain
+    stories: Sequence[Story], part: Part, key: bytes, to_json: MailToJson, explain: Explain
 ) -> dict[str, Any]:
     """The keys ``mails``, and ``next``: how many recipients come before those that are left out."""
     mails = mails_of(stories)

@@ -11,6 +11,7 @@ from mailingest.trace.explanations import Explanations
 from mailingest.trace.mails import Mail
 from mailingest.trace.story import Story
 from mailingest.web.numbers import number, size
+from mailingest.web.questions import typed_time
 from mailingest.web.story_view import StoryView, escaped, permalink, recipient_id
 
 MOST_RECIPIENTS: Final = 50
@@ -18,7 +19,7 @@ MOST_RECIPIENTS: Final = 50
 # More digits than the number of any page has.
 _LONGEST_PAGE: Final = 6
 
-ToJson = Callable[[Mail, Sequence[Story]], dict[str, Any]]
+MailToJson = Callable[[Mail, Sequence[Story]], dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class MailView:
     """A mail as one reader sees it; ``to_json`` masks what is masked."""
 
     view: StoryView
-    to_json: ToJson
+    to_json: MailToJson
     explanations: Explanations
 
     def page(self, mail: Mail, selection: Selection, until: datetime | None) -> dict[str, Any]:
@@ -146,7 +147,9 @@ class MailView:
 
     def _notification_link(self, story: Story) -> str:
         """The search for a bounce message, which came after the mail: queue IDs are reused."""
-        query = {"queue_id": story.notification or "", "since": iso(story.received_at) or ""}
+        view, since = self.view, story.received_at
+        typed = typed_time(since, view.zone, view.texts("date")) if since is not None else ""
+        query = {"queue_id": story.notification or "", "since": typed}
         return self.view.links.to("./", query)
 
     def _chips(self, mail: Mail, query: Mapping[str, str], status: str) -> list[dict[str, Any]]:

@@ -19,8 +19,9 @@ from mailingest.web.charts import Chart, ChartDrawing, Series, line_chart, stack
 from mailingest.web.gaps import for_reader, status_of
 from mailingest.web.links import Links
 from mailingest.web.numbers import number, share, size
-from mailingest.web.overview_names import Names, shown_name
+from mailingest.web.overview_names import Names, Shown
 from mailingest.web.period import DAY
+from mailingest.web.questions import typed_time
 from mailingest.web.texts import Texts
 
 # What came in by SMTP or was refused, and what became of what was accepted.
@@ -97,7 +98,7 @@ class Overview:
     texts: Texts
     zone: tzinfo
     mask: Callable[[str], str]
-    mask_name: Callable[[str], str]
+    shown: Shown
     links: Links
     type: str = ""
 
@@ -114,7 +115,7 @@ class Overview:
                 (name, self.texts(f"reasons_{name}"), self._reasons(outcomes))
                 for name, outcomes in _REASONS.items()
             ],
-            "names": Names(self.breakdown, self.texts, self.mask_name, self._search).tables(),
+            "names": Names(self.breakdown, self.texts, self.shown, self._search).tables(),
             "is_empty": self.is_empty,
         }
 
@@ -157,7 +158,7 @@ class Overview:
             "names": {
                 dimension: [
                     {
-                        "name": shown_name(dimension, name, self.mask_name),
+                        "name": self.shown(dimension, name),
                         **figures_of(figures, has_delays=dimension in TIMED),
                     }
                     for name, figures in self.breakdown.top(dimension, _TOP)
@@ -281,11 +282,14 @@ class Overview:
             until = datetime.fromtimestamp(start + buckets.seconds, UTC)
         query = {
             **fields,
-            "since": iso(since),
-            "until": iso(until),
+            "since": self._typed(since),
+            "until": self._typed(until),
             "type": self.type,
         }
-        return self.links.to(".", {name: value or "" for name, value in query.items()})
+        return self.links.to(".", query)
+
+    def _typed(self, time: datetime) -> str:
+        return typed_time(time, self.zone, self.texts("date"))
 
     def _label(self, second: int) -> str:
         local = self._local(second)

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 from mailingest.escaping import escape_terminal
 from mailingest.report.report import FEWEST, PERCENTILES, slowest
 from mailingest.report.tables import duration
 from mailingest.stores.breakdown import ADDRESSES, DOMAINS, Breakdown, Dimension, Figures
+from mailingest.web.host_names import masked_host, words_of
+from mailingest.web.masking import masked_address
 from mailingest.web.numbers import number, share, size
 from mailingest.web.texts import Texts
 
@@ -26,17 +29,33 @@ _ASKED_BY: Final[dict[Dimension, str]] = {
 _PERSONAL: Final[frozenset[Dimension]] = frozenset({"sender", "recipient", "sasl_user"})
 _SLOW: Final[tuple[Dimension, ...]] = ("recipient_domain", "relay")
 
+Shown = Callable[[Dimension, str], str]
+"""What a reader may see of a name that was counted."""
+
 Search = Callable[..., str]
 """The address of a search by fields of the form, in the time that is shown."""
 
 
-def shown_name(dimension: Dimension, name: str, mask: Callable[[str], str]) -> str:
-    """A name that was counted, as a reader may see it.
+def as_counted(dimension: Dimension, name: str) -> str:
+    """The name itself, for readers from whom nobody is hidden."""
+    return name
 
-    An address without a domain is counted as a domain, which is then the name of somebody.
+
+def masked_names(breakdown: Breakdown) -> Shown:
+    """What others see of names that were counted.
+
+    An address without a domain is counted as a domain, which is then the name of somebody.  Servers
+    of others may be called after people who are counted.
     """
-    is_personal = dimension in _PERSONAL or (dimension in DOMAINS and "." not in name)
-    return mask(name) if is_personal else name
+    people = chain.from_iterable(breakdown.names[one] for one in _PERSONAL)
+    words = words_of(people)
+
+    def shown(dimension: Dimension, name: str) -> str:
+        if dimension in _PERSONAL or (dimension in DOMAINS and "." not in name):
+            return masked_address(name)
+        return masked_host(name, words) if dimension == "relay" else name
+
+    return shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +79,11 @@ class NameTable:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """A breakdown as one reader sees it; ``mask`` is what becomes of a name of somebody."""
+    """A breakdown as one reader sees it."""
 
     breakdown: Breakdown
     texts: Texts
-    mask: Callable[[str], str]
+    shown: Shown
     search: Search
 
     def tables(self) -> list[NameTable]:
@@ -111,7 +130,7 @@ class Names:
         ]
 
     def _row(self, dimension: Dimension, name: str, cells: Sequence[str]) -> NameRow:
-        shown = shown_name(dimension, name, self.mask)
+        shown = self.shown(dimension, name)
         # Whoever sees half of a name may not ask for the whole of it.
         asked = {_ASKED_BY[dimension]: _asked(dimension, name)} if shown == name else {}
         link = self.search(**asked) if asked else ""

@@ -109,7 +109,7 @@ class OverviewPage:
             texts,
             self._zone(request),
             answers.mask,
-            answers.mask_name,
+            answers.shown_names(activity.breakdown),
             links_of(request),
             only,
         )

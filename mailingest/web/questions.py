@@ -11,6 +11,7 @@ from mailingest.stores.criteria import Criteria
 from mailingest.trace.cursor import Cursor, read_cursor
 from mailingest.trace.paging import Paging
 from mailingest.trace.questions import Question, read_criteria
+from mailingest.trace.times import read_time
 from mailingest.web.texts import Texts
 
 # Longest line of RFC 5321, which an address or a reply cannot exceed.
@@ -129,6 +130,18 @@ def zone_name(zone: tzinfo, now: datetime) -> str:
     """What a zone is called: by its place, if it has one."""
     name = str(zone)
     return name if "/" in name or name == "UTC" else now.astimezone(zone).tzname() or str(UTC)
+
+
+def typed_time(time: datetime, zone: tzinfo, date: str) -> str:
+    """A time, to the second, as a reader would type it into the form, for links that fill it in.
+
+    ``date`` is how the reader's language writes a day.  Only an hour that a zone has twice needs
+    another form to be the same time when it is read.
+    """
+    local = time.astimezone(zone).replace(microsecond=0)
+    text = f"{local:{date} %H:%M:%S}".removesuffix(":00")
+    read = read_time(text, now=local, zone=zone)
+    return text if read.astimezone(UTC) == local.astimezone(UTC) else local.isoformat()
 
 
 def read_question(form: Mapping[str, str], *, now: datetime, zone: tzinfo) -> Criteria:

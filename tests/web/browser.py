@@ -67,6 +67,14 @@ def web(directory: Path, settings: str = "") -> Iterator[str]:
 
 
 @contextmanager
+def web_of_lines(directory: Path, lines: Iterable[bytes]) -> Iterator[str]:
+    """The same over what is made of log lines."""
+    fill(directory, lines)
+    with web(directory) as url:
+        yield url
+
+
+@contextmanager
 def chromium() -> Iterator[Browser]:
     """Debian's Chromium; RuntimeError says how to install it."""
     path = shutil.which("chromium")

@@ -8,7 +8,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect
 
 from benchmarks.recipients import mail_of
-from tests.web.browser import Visitor, fill, web
+from tests.web.browser import Visitor, web_of_lines
 
 MAIL = "mail?host=mx1&queue_id=4fXbpG2Zh0z9q2P&at=2026-03-02T05:00:00Z"
 BOUNCED = f"{MAIL}&to=user81@d1.example.net"
@@ -16,9 +16,7 @@ BOUNCED = f"{MAIL}&to=user81@d1.example.net"
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    directory = tmp_path_factory.mktemp("store")
-    fill(directory, mail_of(120))
-    with web(directory) as served:
+    with web_of_lines(tmp_path_factory.mktemp("store"), mail_of(120)) as served:
         yield served
 
 

@@ -115,6 +115,15 @@ MASKED = "\n".join(
             login="secretlogin@example.com",
             end="bounced (host mx said: 550 5.1.1 <secretbob@example.net>: no secretbob here)",
         ),
+        *(
+            mail(
+                number,
+                "x@example.com",
+                "y@example.net",
+                relay="SecretAnn-pc2.dyn.example[192.0.2.9]:25",
+            )
+            for number in range(50, 50 + FEWEST)
+        ),
         mail(
             42,
             "secretann@example.com",
@@ -222,8 +231,10 @@ async def test_a_masked_overview_names_nobody(tmp_path: Path) -> None:
             assert SECRET not in text.lower(), path
         _, text = await page.get(PATHS[0], headers={HEADER: "ann"})
         tables = tables_of(text)
-        assert tables["Senders"] == {"s***@example.com", "b***@lists.example"}
-        assert tables["Recipients"] == {"s***", "s***@example.net"}
+        assert tables["Senders"] == {"s***@example.com", "b***@lists.example", "x***@example.com"}
+        assert tables["Recipients"] == {"s***", "s***@example.net", "y***@example.net"}
+        assert tables["Receiving servers"] == {"S***-pc2.dyn.example", "mx.example.net"}
+        assert tables["Slow servers"] == {"S***-pc2.dyn.example", "mx.example.net"}
         assert tables["Users who logged in"] == {"s***", "s***@example.com"}
         assert tables["Domains of recipients"] == {"s***", "example.net"}
 
@@ -231,9 +242,10 @@ async def test_a_masked_overview_names_nobody(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("holder", "name", "leak"),
     [
-        pytest.param(Answers, "mask_name", property(lambda _: str), id="names"),
+        pytest.param(Answers, "shown_names", lambda *_: overview_names.as_counted, id="names"),
         pytest.param(overview_names, "_PERSONAL", frozenset({"sender"}), id="a kind of names"),
         pytest.param(overview_names, "DOMAINS", frozenset(), id="names without a domain"),
+        pytest.param(overview_names, "masked_host", lambda host, _: host, id="names of servers"),
     ],
 )
 async def test_a_leak_of_masked_names_would_be_found(

@@ -8,7 +8,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect
 
 from benchmarks.recipients import mail_of
-from tests.web.browser import Visit, fill, visits, web
+from tests.web.browser import Visit, visits, web_of_lines
 
 DAY = "since=2026-03-02&until=2026-03-03"
 MAIL = "mail?host=mx1&queue_id=4fXbpG2Zh0z9q2P&at=2026-03-02T05:00:00Z"
@@ -41,9 +41,7 @@ _LABELS = """() => [...document.querySelectorAll("svg text")].filter((one) => on
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    directory = tmp_path_factory.mktemp("store")
-    fill(directory, mail_of(120))
-    with web(directory) as served:
+    with web_of_lines(tmp_path_factory.mktemp("store"), mail_of(120)) as served:
         yield served
 
 

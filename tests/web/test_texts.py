@@ -40,6 +40,16 @@ def test_every_text_is_translated() -> None:
     assert {key for key, (english, german) in _TEXTS.items() if english == german} == same
 
 
+def test_no_template_has_words_of_one_language() -> None:
+    room = Path(mailingest.__file__).parent / "web" / "templates"
+    words: set[str] = set()
+    for path in room.glob("*.html"):
+        text = re.sub(r"\{#.*?#\}|\{%.*?%\}|\{\{.*?\}\}", "", path.read_text("utf-8"), flags=re.S)
+        words |= set(re.findall(r"[^\W\d_]{2,}", re.sub(r"<[^>]*>|&\w+;", " ", text)))
+    # Names of formats.
+    assert words == {"CSV", "JSON", "Lines"}
+
+
 def test_no_key_is_in_two_subjects() -> None:
     assert sum(len(subject.TEXTS) for subject in SUBJECTS) == len(_TEXTS)
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from mailingest.errors import QuestionError
 from mailingest.report.report import Report
 from mailingest.report.values import values as report_values
-from mailingest.stores.breakdown import DOMAINS
+from mailingest.stores.breakdown import DIMENSIONS
 from mailingest.trace.cursor import read_cursor
 from mailingest.trace.paging import Paging
 from mailingest.trace.questions import Question, read_criteria
@@ -31,7 +31,7 @@ from mailingest.web.links import Links
 from mailingest.web.mail_json import Part
 from mailingest.web.mail_page import answer_of, target_of
 from mailingest.web.overview import Overview
-from mailingest.web.overview_names import shown_name
+from mailingest.web.overview_names import Shown
 from mailingest.web.pages import UNANSWERED, explain, json_response
 from mailingest.web.period import Period, read_period
 from mailingest.web.problems import problem
@@ -126,7 +126,7 @@ class Api:
             _ENGLISH,
             answers.zone,
             answers.mask,
-            answers.mask_name,
+            answers.shown_names(activity.breakdown),
             Links(_ENGLISH.language),
             period.type,
         )
@@ -139,7 +139,7 @@ class Api:
         report = Report(activity.counts, activity.breakdown, self._answers.zone, "")
         values = report_values(report) | wholeness_for_reader(report.why, _ENGLISH)
         if self._answers.is_masked:
-            _mask(values, self._answers)
+            _mask(values, self._answers.mask, self._answers.shown_names(activity.breakdown))
         status = 503 if report.is_empty and report.why else 200
         return _answer(values, status)
 
@@ -188,17 +188,17 @@ def _answer(values: Values, status: int) -> web.Response:
     return problem(status, detail, _why(values))
 
 
-def _mask(values: Values, answers: Answers) -> None:
+def _mask(values: Values, mask: Callable[[str], str], shown: Shown) -> None:
     """Leave nobody's name in a report."""
     values["names"] |= {name: [] for name in _OF_PEOPLE}
-    for dimension in DOMAINS:
+    for dimension in DIMENSIONS:
         for named in values["names"][dimension]:
-            named["name"] = shown_name(dimension, named["name"], answers.mask_name)
+            named["name"] = shown(dimension, named["name"])
     for warned in values["warnings"]:
-        warned["warning"] = warned["warning"] and answers.mask(warned["warning"])
+        warned["warning"] = warned["warning"] and mask(warned["warning"])
     for found in values["reasons"].values():
         for one in found:
-            one["reason"] = answers.mask(one["reason"])
+            one["reason"] = mask(one["reason"])
 
 
 def _why(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "until": ("Until (time)", "Bis (Zeit)"),
     "more": ("More criteria", "Weitere Kriterien"),
     "queue_id": ("Queue ID (ours or the other server's)", "Queue-ID (unsere oder die andere)"),
+    "queue": ("Queue ID", "Queue-ID"),
     "message_id": ("Message-ID", "Message-ID"),
     "client": ("Sending server (name or address)", "Einliefernder Server (Name oder Adresse)"),
     "sasl_user": ("Logged in as", "Angemeldet als"),
