@@ -251,6 +251,10 @@ def build_store(settings: Settings, only: str | None = None) -> Store:
             lambda: build_parser(settings),
             settings.grok.declared_fields,
         )
+    if settings.victorialogs.url is not None:
+        from mailingest.stores.victorialogs.store import VictoriaLogsStore
+
+        return VictoriaLogsStore(settings.victorialogs, types, settings.retention_days)
     if settings.ndjson.path is not None:
         from mailingest.stores.ndjson.store import NdjsonStore
 
@@ -273,7 +277,9 @@ def embedded_store(settings: Settings, only: str | None = None) -> "SqliteStore"
 def store_place(settings: Settings) -> str:
     """Where the store is, for people."""
     hosts = ", ".join(settings.elasticsearch.hosts)
-    return hosts or settings.ndjson.path or str(settings.sqlite_directory)
+    return (
+        hosts or settings.victorialogs.url or settings.ndjson.path or str(settings.sqlite_directory)
+    )
 
 
 def temporary_store(settings: Settings, directory: Path) -> Store:

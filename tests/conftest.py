@@ -22,6 +22,7 @@ from tests.support.servers import (
     SearchServer,
 )
 from tests.support.servers.starting import Servers
+from tests.support.servers.victorialogs import VictoriaLogsServer
 from tests.support.stores import (
     case,
     make_counting_reader,
@@ -83,6 +84,13 @@ def search_servers(request: pytest.FixtureRequest) -> Iterator[Callable[[Kind], 
         stash[_SERVERS], stash[_WANTED] = servers, wanted
         yield servers.get
         del stash[_SERVERS]
+
+
+@pytest.fixture(scope="session")
+def victorialogs_server() -> Iterator[VictoriaLogsServer]:
+    """The one VictoriaLogs server of a run, which may delete events of single types."""
+    with VictoriaLogsServer("-delete.enable=true") as server:
+        yield server
 
 
 @pytest.fixture(autouse=True)

@@ -20,6 +20,7 @@ from mailingest.config.sections import (
     StreamListener,
     Tls,
     UdpListener,
+    VictoriaLogs,
 )
 from mailingest.config.settings import Settings
 from mailingest.config.values import load_zone
@@ -37,6 +38,7 @@ __all__ = [
     "StreamListener",
     "Tls",
     "UdpListener",
+    "VictoriaLogs",
     "cannot_read",
     "credential",
     "data_directory",

@@ -391,6 +391,46 @@ class Elasticsearch(_Section):
         return self
 
 
+class VictoriaLogs(_Section):
+    """VictoriaLogs."""
+
+    url: Server | None = Field(None, description="URL, such as http://logs.example.net:9428")
+    username: str | None = Field(None, description="user name")
+    password: SecretStr | None = Field(None, description="password; better in password_file")
+    password_file: Path | None = Field(
+        None, description="file with the password; a bare name is a systemd credential"
+    )
+    bearer_token: SecretStr | None = Field(None, description="token; better in bearer_token_file")
+    bearer_token_file: Path | None = Field(
+        None, description="file with the token; a bare name is a systemd credential"
+    )
+    ca_certs: Path | None = Field(None, description="file with the certificates to trust (PEM)")
+    verify_certs: bool = Field(True, description="false trusts any certificate")
+    account_id: int = Field(0, ge=0, lt=2**32, description="account of the tenant")
+    project_id: int = Field(0, ge=0, lt=2**32, description="project of the tenant")
+    timeout: Duration = Field(60.0, gt=0, description="time for a request")
+
+    @model_validator(mode="after")
+    def _one_way_to_log_in(self) -> "VictoriaLogs":
+        if self.password and self.password_file:
+            raise ValueError("set password or password_file, not both")
+        if self.bearer_token and self.bearer_token_file:
+            raise ValueError("set bearer_token or bearer_token_file, not both")
+        if (self.password or self.password_file) and not self.username:
+            raise ValueError("a password needs a username: set username")
+        if self.username and (self.bearer_token or self.bearer_token_file):
+            raise ValueError("set username or bearer_token, not both")
+        return self
+
+    @model_validator(mode="after")
+    def _trust(self) -> "VictoriaLogs":
+        if self.ca_certs and (self.url or "").startswith("http://"):
+            raise ValueError("set https:// in url, or take out ca_certs: http:// has none")
+        if not self.verify_certs and self.ca_certs:
+            raise ValueError("verify_certs = false trusts all: take out ca_certs")
+        return self
+
+
 class State(_Section):
     """What is kept from one run to the next."""
 

@@ -31,6 +31,7 @@ from mailingest.config.sections import (
     State,
     Syslog,
     Trace,
+    VictoriaLogs,
     Web,
 )
 from mailingest.config.values import Duration, TypeName, charset_name
@@ -66,6 +67,7 @@ class Settings(BaseSettings):
     sqlite: Sqlite = Sqlite()
     ndjson: Ndjson = Ndjson()
     elasticsearch: Elasticsearch = Elasticsearch()
+    victorialogs: VictoriaLogs = VictoriaLogs()
     state: State = Field(default_factory=State)
     spool: Spool = Spool()
     trace: Trace = Trace()
@@ -82,6 +84,7 @@ class Settings(BaseSettings):
             "sqlite.directory": self.sqlite.directory,
             "ndjson.path": self.ndjson.path,
             "elasticsearch.hosts": self.elasticsearch.hosts,
+            "victorialogs.url": self.victorialogs.url,
         }
         given = [key for key, value in stores.items() if value]
         if len(given) > 1:
@@ -172,6 +175,8 @@ class Settings(BaseSettings):
         """The section of the store that is set."""
         if self.elasticsearch.hosts:
             return "elasticsearch"
+        if self.victorialogs.url is not None:
+            return "victorialogs"
         return "sqlite" if self.ndjson.path is None else "ndjson"
 
     @property

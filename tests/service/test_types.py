@@ -12,6 +12,7 @@ from mailingest.api import Question, story_to_json, trace_async
 from mailingest.config import Settings, load
 from mailingest.spool.status import spool_status
 from mailingest.stores.elastic.store import ElasticStore
+from mailingest.stores.victorialogs.store import VictoriaLogsStore
 from mailingest.wiring import build_store
 from tests.support.elastic import searched
 from tests.support.lab.daemon import Daemon
@@ -21,6 +22,7 @@ from tests.support.servers import Kind
 from tests.support.site import Site
 from tests.support.sqlite import StoredDocuments
 from tests.support.stores import SEARCHED
+from tests.support.victorialogs import stored as of_victorialogs
 
 # A mail that mx1 hands to mbox1, which has it delivered: what mx1 logs is UTF-8, the rest is not.
 MAIL = (
@@ -47,6 +49,10 @@ MBOX = (
 )
 
 
+# By the setting that says where the store is.
+_SECTIONS = {"hosts": "elasticsearch", "url": "victorialogs", "directory": "sqlite"}
+
+
 class TypedSite(Site):
     """A site whose inputs have types, and a store that may be away."""
 
@@ -61,7 +67,7 @@ class TypedSite(Site):
         """Mail by UDP, mbox by TCP, unless there is another ``prefix``: then they set nothing."""
         mbox = f'type = "{self.mbox}"\ncharset = "iso-8859-15"\n'
         store = f'hosts = ["http://127.0.0.1:{free_port()}"]' if is_away else self._store
-        section = "elasticsearch" if "hosts" in store else "sqlite"
+        section = _SECTIONS[store.partition(" ")[0]]
         self.config.write_text(
             f'shutdown_timeout = {PATIENCE}\n[index]\nprefix = "{prefix or self.mail}"\n'
             f"[[inputs.udp]]\nport = {self.udp}\n"
@@ -93,6 +99,9 @@ async def told(settings: Settings, only: str | None = None) -> dict[str, Any]:
 @pytest.fixture(params=SEARCHED, ids=str)
 def site(request: pytest.FixtureRequest, tmp_path: Path) -> TypedSite:
     kind = request.param
+    if kind == "victorialogs":
+        url = request.getfixturevalue("victorialogs_server").url
+        return TypedSite(tmp_path, f'url = "{url}"')
     if not isinstance(kind, Kind):
         return TypedSite(tmp_path, f'directory = "{tmp_path / "mail"}"')
     url = request.getfixturevalue("search_servers")(kind).url
@@ -102,7 +111,9 @@ def site(request: pytest.FixtureRequest, tmp_path: Path) -> TypedSite:
 async def stored(settings: Settings, name: str) -> list[dict[str, Any]]:
     """What is stored under a type, in the order of time."""
     store = build_store(settings)
-    if not isinstance(store, ElasticStore):
+    if isinstance(store, VictoriaLogsStore):
+        found = [dict(one) for one in await of_victorialogs(store, name)]
+    elif not isinstance(store, ElasticStore):
         found = list(StoredDocuments(settings.sqlite_directory, name).find())
     else:
         async with store.connection().opened("all") as client:

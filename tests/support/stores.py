@@ -23,17 +23,20 @@ from mailingest.stores.opening import opened
 from mailingest.stores.protocol import CountingReader, Reader, Store
 from mailingest.stores.sqlite.reader import SqliteReader
 from mailingest.stores.sqlite.store import SqliteStore
+from mailingest.stores.victorialogs.store import VictoriaLogsStore
 from mailingest.wiring import build_store, line_reading
 from tests.support.elastic import searched
 from tests.support.lab.polling import PATIENCE
 from tests.support.logs import REFERENCE, SETTINGS, documents_below, lines_of
 from tests.support.servers import KINDS, Kind
 from tests.support.sqlite import StoredDocuments
+from tests.support.victorialogs import make_visible, stored
 
 SERVERS = [pytest.param(kind, marks=pytest.mark.servers) for kind in KINDS]
-STORES = ["sqlite", "ndjson", *SERVERS]
+VICTORIALOGS = pytest.param("victorialogs", marks=pytest.mark.servers)
+STORES = ["sqlite", "ndjson", *SERVERS, VICTORIALOGS]
 """All that documents can be written to."""
-SEARCHED = ["sqlite", *SERVERS]
+SEARCHED = ["sqlite", *SERVERS, VICTORIALOGS]
 """Those of them that can be searched."""
 
 MakeReader = Callable[[str | list[bytes]], Awaitable[Reader]]
@@ -65,6 +68,8 @@ class StoreCase:
             async with self.store.connection().opened("all") as client:
                 answer = await searched(client, f"{self.prefix}-*", size=10_000)
                 return [hit["_source"] for hit in answer["hits"]["hits"]]
+        if isinstance(self.store, VictoriaLogsStore):
+            return [dict(one) for one in await stored(self.store, self.prefix)]
         if self.settings.ndjson.path is not None:
             lines = Path(self.settings.ndjson.path).read_bytes().splitlines()
             return [orjson.loads(line) for line in lines]
@@ -79,6 +84,9 @@ def case_of(
     if isinstance(kind, Kind):
         url = request.getfixturevalue("search_servers")(kind).url
         return StoreCase(elastic_settings(url, prefix or f"mail-{uuid4().hex[:8]}"))
+    if kind == "victorialogs":
+        url = request.getfixturevalue("victorialogs_server").url
+        return StoreCase(victorialogs_settings(url, prefix or f"mail-{uuid4().hex[:8]}"))
     places: dict[str, Any] = {
         "sqlite": {"sqlite": {"directory": directory}},
         "ndjson": {"ndjson": {"path": str(directory / "out.ndjson")}},
@@ -97,6 +105,17 @@ def elastic_settings(url: str, prefix: str) -> Settings:
     )
 
 
+def victorialogs_settings(url: str, prefix: str) -> Settings:
+    """Settings of a store on a VictoriaLogs server."""
+    return Settings.model_validate(
+        {
+            "syslog": {"timezone": "UTC"},
+            "index": {"prefix": prefix},
+            "victorialogs": {"url": url, "timeout": PATIENCE},
+        }
+    )
+
+
 async def fill(store: Store, documents: Iterable[Document]) -> None:
     """Store the documents, for a reader to find."""
     async with opened(store.writer()) as writer:
@@ -104,6 +123,10 @@ async def fill(store: Store, documents: Iterable[Document]) -> None:
     if isinstance(store, ElasticStore):
         async with store.connection().opened("all") as client:
             await searched(client, ",".join(f"{name}-*" for name in store.types), size=0)
+    if isinstance(store, VictoriaLogsStore):
+        connection = store.connection()
+        await make_visible(connection)
+        await connection.close()
 
 
 async def sqlite_reader(directory: Path, documents: Iterable[Document]) -> SqliteReader:

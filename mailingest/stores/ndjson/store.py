@@ -30,7 +30,7 @@ class NdjsonStore:
     def reader(self, progress: Progress = no_progress) -> NoReturn:
         raise UsageError(
             "ndjson.path: lines of JSON cannot be searched: name log files with --file, or set "
-            "sqlite.directory or elasticsearch.hosts"
+            "sqlite.directory, elasticsearch.hosts or victorialogs.url"
         )
 
     async def check(self, warn: Callable[[str], None]) -> str:

@@ -8,6 +8,7 @@ import sys
 
 from tests.support import client7, debian_host
 from tests.support.servers import KINDS, WANTED_KINDS, ServerProblem, fetch, make_archive
+from tests.support.servers.victorialogs import fetch_victorialogs
 
 
 def main(arguments: list[str]) -> int:
@@ -19,6 +20,7 @@ def main(arguments: list[str]) -> int:
             print(f"{kind}: {fetch(kind)}")
         for kind in KINDS:
             make_archive(kind)
+        print(f"victorialogs: {fetch_victorialogs()}")
         print(f"client 7.10: {client7.fetch()}")
         print(f"wheels: {debian_host.fetch_wheels()}")
         _fetch_debian()
