@@ -12,6 +12,7 @@ import orjson
 
 from mailingest.postfix.event import Event
 from mailingest.syslog.repeats import Repeats
+from mailingest.syslog.sources import Source
 
 ACKNOWLEDGED: Final = 1 << 63
 """Added to the number of a stream whose sender is told what was accepted."""
@@ -75,6 +76,8 @@ class DocumentMaker:
         self._recent: dict[bytes, int] = {}
         self._older: dict[bytes, int] = {}
         self.repeats = Repeats()
+        self.source = Source(default_type)
+        """Where the lines that come now are from."""
         self._stream = 0
         # The first occurrence in that stream; most lines are one, and share this object.
         self._first = 1
@@ -121,10 +124,18 @@ class DocumentMaker:
                 ]
             )
 
-    def identify(self, event: Event, stream: int = 0, peer: str = "", frame: bytes = b"") -> str:
+    def identify(
+        self,
+        event: Event,
+        stream: int = 0,
+        peer: str = "",
+        frame: bytes = b"",
+        received_at: float = 0.0,
+    ) -> str:
         """The id of an event; asked for once, and in the order in which lines came.
 
-        ``frame`` is what ``peer`` has sent over the ``stream``.
+        ``frame`` is what ``peer`` has sent over the ``stream``; here it does not matter when it was
+        received, in seconds since 1970.
 
         So the ids are the same again when the same lines come again from a snapshot on.
         """

@@ -15,7 +15,7 @@ from mailingest.postfix.enrichment import QueueMap
 from mailingest.postfix.event import Event
 from mailingest.postfix.interpretation import WITH_REASON, interpret
 from mailingest.postfix.outcome import Outcome
-from mailingest.postfix.parser import EventParser, by_program
+from mailingest.postfix.parser import by_program
 from mailingest.postfix.reason_classes import NO_CLASS, reason_class
 from mailingest.postfix.spreading import Share
 from mailingest.postfix.tls_sessions import TLS_AGENTS, TlsSessions
@@ -82,6 +82,12 @@ class PipelineCounters:
         """Count what a line says became of something."""
         key = (outcome, reason_class(fields) if outcome in WITH_REASON else NO_CLASS)
         self.outcomes[key] = self.outcomes.get(key, 0) + 1
+
+
+class Parser(Protocol):
+    """Makes events of records: all that a line says, or what is needed to pass it on."""
+
+    def parse(self, record: Record, event_type: str, /) -> Event: ...
 
 
 class Cell(Protocol):
@@ -153,7 +159,7 @@ class Pipeline:
     def __init__(
         self,
         decoder: RecordDecoder,
-        parser: EventParser,
+        parser: Parser,
         queue_map: QueueMap,
         maker: DocumentMaker,
         *,
@@ -200,7 +206,7 @@ class Pipeline:
 
     def use(self, source: Source) -> None:
         """The frames that follow are from that source."""
-        self._type, self._decoder.charset = source
+        self._type, self._decoder.charset = self._maker.source = source
         self._believed = self._believed_of.get(self._type, self._believed_else)
 
     def feed(
@@ -225,7 +231,7 @@ class Pipeline:
         event = self._parser.parse(record, self._type)
         self._describe(event, reference, peer)
         if self._wanted is None or self._wanted(event):
-            event.id = self._maker.identify(event, stream, peer, payload)
+            event.id = self._maker.identify(event, stream, peer, payload, reference)
         if not is_believed:
             self._file_by_arrival(event, reference)
         self._interpret(event)
@@ -350,7 +356,13 @@ class Pipeline:
                 self._describe(event, block.reference, block.peer)
                 if self._wanted is None or self._wanted(event):
                     event.id = (
-                        self._maker.identify(event, block.stream, block.peer, block.payloads[place])
+                        self._maker.identify(
+                            event,
+                            block.stream,
+                            block.peer,
+                            block.payloads[place],
+                            block.reference,
+                        )
                         if with_ids
                         else _WITHOUT_ID
                     )
@@ -525,7 +537,7 @@ class Pipeline:
         if peer:
             fields["syslog_peer"] = peer
         event = Event(moment.seconds, peer, "", "", None, "", fields, type=self._type)
-        event.id = self._maker.identify(event, stream, peer, payload)
+        event.id = self._maker.identify(event, stream, peer, payload, received_at)
         document = self._maker.make(event)
         self.counters.documents += 1
         return document

@@ -123,19 +123,20 @@ def build_pipeline(
     """The core as one object; raises UsageError if a pattern is wrong.
 
     With ``everything``, a document is made of each event, whatever the store is set to want.
-    Live, no line waits for its pattern to be compiled.  ``wait`` is how long an event may be held,
-    in seconds; None: as long as the queue map has it.  Workers that each have a ``share`` of the
-    lines have a share of the memory for mails as well.
+    Live, no line waits for its pattern to be compiled; at an edge, whose lines go to a topic, none
+    is parsed, and documents are what a record of it says.  ``wait`` is how long an event may be
+    held, in seconds; None: as long as the queue map has it.  Workers that each have a ``share`` of
+    the lines have a share of the memory for mails as well.
     """
     from mailingest.documents import DocumentMaker
-    from mailingest.pipeline import Pipeline
+    from mailingest.forwarding.lines import LineMaker, LineParser
+    from mailingest.pipeline import Parser, Pipeline
     from mailingest.postfix.enrichment import WAIT, QueueMap
     from mailingest.postfix.selection import is_of_a_mail
     from mailingest.syslog.peers import Peers
 
-    parser = build_parser(settings)
-    if live:
-        parser.compile()
+    is_edge = live and bool(settings.kafka.servers)
+    parser: Parser = LineParser() if is_edge else _compiled(build_parser(settings), live=live)
     is_selecting = settings.index.events == "deliveries" and not everything
     workers = 1 if share is None else share.of
     return Pipeline(
@@ -147,9 +148,11 @@ def build_pipeline(
             max_bytes=settings.correlation.max_bytes // workers,
             lifetime=settings.correlation.lifetime_days * SECONDS_OF_A_DAY,
         ),
-        DocumentMaker(settings.index.prefix),
+        LineMaker(settings.index.prefix, settings.kafka.key)
+        if is_edge
+        else DocumentMaker(settings.index.prefix),
         live=live,
-        wanted=is_of_a_mail if is_selecting else None,
+        wanted=is_of_a_mail if is_selecting and not is_edge else None,
         believed=_believed_times(settings, settings.retention.days),
         believed_of={
             name: _believed_times(settings, days) for name, days in settings.retention_days.items()
@@ -158,6 +161,12 @@ def build_pipeline(
         source=settings.default_source,
         share=share,
     )
+
+
+def _compiled(parser: "EventParser", *, live: bool) -> "EventParser":
+    if live:
+        parser.compile()
+    return parser
 
 
 def _believed_times(settings: Settings, days: int | None) -> BelievedTimes:
@@ -255,6 +264,8 @@ def build_store(settings: Settings, only: str | None = None) -> Store:
         from mailingest.stores.victorialogs.store import VictoriaLogsStore
 
         return VictoriaLogsStore(settings.victorialogs, types, settings.retention_days)
+    if settings.kafka.servers:
+        return _kafka_store(settings)
     if settings.ndjson.path is not None:
         from mailingest.stores.ndjson.store import NdjsonStore
 
@@ -262,6 +273,16 @@ def build_store(settings: Settings, only: str | None = None) -> Store:
     from mailingest.stores.sqlite.store import SqliteStore
 
     return SqliteStore(settings.sqlite_directory, types)
+
+
+def _kafka_store(settings: Settings) -> Store:
+    try:
+        from mailingest.stores.kafka.store import KafkaStore
+    except ImportError as error:
+        raise UsageError(
+            f"kafka.servers: {error}: install the client with `pip install 'mailingest[kafka]'`"
+        ) from None
+    return KafkaStore(settings.kafka)
 
 
 def embedded_store(settings: Settings, only: str | None = None) -> "SqliteStore":
@@ -277,6 +298,8 @@ def embedded_store(settings: Settings, only: str | None = None) -> "SqliteStore"
 def store_place(settings: Settings) -> str:
     """Where the store is, for people."""
     hosts = ", ".join(settings.elasticsearch.hosts)
+    if settings.kafka.servers:
+        return f"topic {settings.kafka.topic} of {', '.join(settings.kafka.servers)}"
     return (
         hosts or settings.victorialogs.url or settings.ndjson.path or str(settings.sqlite_directory)
     )

@@ -21,6 +21,7 @@ from tests.support.servers import (
     Kind,
     SearchServer,
 )
+from tests.support.servers.kafka import Broker
 from tests.support.servers.starting import Servers
 from tests.support.servers.victorialogs import VictoriaLogsServer
 from tests.support.stores import (
@@ -119,6 +120,13 @@ def search_server(
 ) -> SearchServer:
     """A running server; the test runs once for each kind."""
     return search_servers(request.param)
+
+
+@pytest.fixture(scope="session")
+def broker() -> Iterator[Broker]:
+    """A running broker of Kafka, for topics of each test's own."""
+    with Broker() as running:
+        yield running
 
 
 @pytest.fixture(

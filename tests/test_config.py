@@ -375,8 +375,8 @@ def test_all_mistakes_are_reported_at_once(tmp_path: Path, monkeypatch: pytest.M
         "environment: MAILINGEST_INPUTS__UDP",
         'log.level: "loud"',
         "oops: no such setting; there are inputs, syslog, grok, correlation, index, types, "
-        "retention, batch, sqlite, ndjson, elasticsearch, victorialogs, state, spool, trace, web, "
-        "metrics, log, shutdown_timeout",
+        "retention, batch, sqlite, ndjson, elasticsearch, victorialogs, kafka, state, spool, "
+        "trace, web, metrics, log, shutdown_timeout",
     ]
 
 

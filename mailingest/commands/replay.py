@@ -30,6 +30,11 @@ def run(
 
     Raises UsageError if it cannot start, and MailingestError if one of several processes fails.
     """
+    if settings.store_kind == "kafka":
+        raise UsageError(
+            "kafka.servers: old lines are not for a topic, whose lines are taken for new ones: "
+            "replay them where the workers store"
+        )
     files = log_files(settings, arguments, year)
     checkpoint = Checkpoint(settings.state.directory, files, settings.default_source)
     if restart:

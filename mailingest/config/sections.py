@@ -18,6 +18,7 @@ from pydantic_core import PydanticCustomError
 from mailingest.config.places import default_state_directory
 from mailingest.config.values import (
     AbsolutePath,
+    BrokerAddress,
     CertificateName,
     Charset,
     Days,
@@ -32,6 +33,7 @@ from mailingest.config.values import (
     ServerName,
     Since,
     Size,
+    TopicName,
     TypeName,
     WholeDays,
     Zone,
@@ -428,6 +430,59 @@ class VictoriaLogs(_Section):
             raise ValueError("set https:// in url, or take out ca_certs: http:// has none")
         if not self.verify_certs and self.ca_certs:
             raise ValueError("verify_certs = false trusts all: take out ca_certs")
+        return self
+
+
+class Kafka(_Section):
+    """A topic that lines go to as they came, for workers on other machines to parse."""
+
+    servers: tuple[BrokerAddress, ...] = Field(
+        (), description="some of the brokers, as name:port; the client finds the others"
+    )
+    topic: TopicName = Field("mail-lines", description="topic of the lines")
+    key: Literal["host", "queue_id"] = Field(
+        "host", description="what is never spread over partitions: lines of a host, or a queue ID"
+    )
+    compression: Literal["off", "gzip", "snappy", "lz4", "zstd"] = Field(
+        "zstd", description="compression of records"
+    )
+    tls: bool = Field(False, description="true encrypts the connections")
+    ca_certs: Path | None = Field(None, description="file with the certificates to trust (PEM)")
+    client_cert: Path | None = Field(None, description="file with the own certificate (PEM)")
+    client_key: Path | None = Field(
+        None, description="file with its key (PEM), if it is not in client_cert"
+    )
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "SCRAM-SHA-512", description="how a username logs in"
+    )
+    username: str | None = Field(None, description="user name")
+    password: SecretStr | None = Field(None, description="password; better in password_file")
+    password_file: Path | None = Field(
+        None, description="file with the password; a bare name is a systemd credential"
+    )
+    timeout: Duration = Field(
+        60.0, ge=1.0, description="time that brokers may take to confirm a line"
+    )
+    partitions: int = Field(
+        12, ge=1, le=10_000, description="partitions of a topic that `mailingest setup` makes"
+    )
+    replication: int = Field(3, ge=1, le=100, description="brokers that have each of them")
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Kafka":
+        if self.password and self.password_file:
+            raise ValueError("set password or password_file, not both")
+        has_password = self.password is not None or self.password_file is not None
+        if has_password != (self.username is not None):
+            raise ValueError("username and password go together: set password_file, or neither")
+        if self.username and self.sasl_mechanism == "PLAIN" and not self.tls:
+            raise ValueError("PLAIN sends the password as it is: set tls = true")
+        for_tls = {name: getattr(self, name) for name in ("ca_certs", "client_cert", "client_key")}
+        given = [name for name, file in for_tls.items() if file]
+        if given and not self.tls:
+            raise ValueError(f"set tls = true, or take out {', '.join(given)}")
+        if self.client_key and not self.client_cert:
+            raise ValueError("a client_key needs a client_cert: set client_cert")
         return self
 
 

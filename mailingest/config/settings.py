@@ -21,6 +21,7 @@ from mailingest.config.sections import (
     Grok,
     Index,
     Inputs,
+    Kafka,
     Listener,
     Log,
     Metrics,
@@ -68,6 +69,7 @@ class Settings(BaseSettings):
     ndjson: Ndjson = Ndjson()
     elasticsearch: Elasticsearch = Elasticsearch()
     victorialogs: VictoriaLogs = VictoriaLogs()
+    kafka: Kafka = Kafka()
     state: State = Field(default_factory=State)
     spool: Spool = Spool()
     trace: Trace = Trace()
@@ -85,6 +87,7 @@ class Settings(BaseSettings):
             "ndjson.path": self.ndjson.path,
             "elasticsearch.hosts": self.elasticsearch.hosts,
             "victorialogs.url": self.victorialogs.url,
+            "kafka.servers": self.kafka.servers,
         }
         given = [key for key, value in stores.items() if value]
         if len(given) > 1:
@@ -177,6 +180,8 @@ class Settings(BaseSettings):
             return "elasticsearch"
         if self.victorialogs.url is not None:
             return "victorialogs"
+        if self.kafka.servers:
+            return "kafka"
         return "sqlite" if self.ndjson.path is None else "ndjson"
 
     @property

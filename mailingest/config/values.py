@@ -20,6 +20,7 @@ from mailingest.syslog.sources import TYPE_NAME
 
 _DNS_NAME = re.compile(r"(?:\*\.)?[\w-]+(?:\.[\w-]+)*", re.ASCII)
 _JOURNAL_MATCH = re.compile(r"[A-Z0-9_]{1,64}=[^\0\n]{0,1000}")
+_TOPIC_NAME = re.compile(r"[A-Za-z0-9._-]{1,249}", re.ASCII)
 _OWN_FIELD = re.compile(r"@?[A-Za-z_][\w-]*(?:\.[\w@-]+)*", re.ASCII)
 
 # ASCII that some codecs take for more: the first of these is ASCII in no codec that has escapes
@@ -117,6 +118,22 @@ def _server(url: str) -> str:
     return url
 
 
+def _broker_address(text: str) -> str:
+    """As `host_name` writes it, with its port."""
+    name, _, port = text.rpartition(":")
+    found = host_name(name)
+    if found is None or not port.isdecimal() or not 0 < int(port) <= 65_535:
+        raise ValueError("must be a name or address with a port, such as kafka1.example.net:9092")
+    return f"[{found}]:{port}" if ":" in found else f"{found}:{port}"
+
+
+def _topic_name(name: str) -> str:
+    """Apache Kafka: org.apache.kafka.common.internals.Topic."""
+    if _TOPIC_NAME.fullmatch(name) is None or name in (".", ".."):
+        raise ValueError("must have 1 to 249 letters, digits, dots, dashes and underscores")
+    return name
+
+
 def _server_name(name: str) -> str:
     """As `host_name` writes it."""
     found = address_name(name.removeprefix("[").removesuffix("]"))
@@ -185,6 +202,8 @@ MailDomain = Annotated[str, AfterValidator(_mail_domain)]
 """As `MailDomains.read` takes it, or ``*`` for all."""
 CertificateName = Annotated[str, AfterValidator(_certificate_name)]
 Server = Annotated[str, AfterValidator(_server)]
+BrokerAddress = Annotated[str, AfterValidator(_broker_address)]
+TopicName = Annotated[str, AfterValidator(_topic_name)]
 Fingerprint = Annotated[str, AfterValidator(_fingerprint)]
 Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]
 Zone = Annotated[str, AfterValidator(_zone)]

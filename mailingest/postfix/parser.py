@@ -22,7 +22,7 @@ from mailingest.postfix.programs import (
     postfix_program,
 )
 from mailingest.postfix.replies import add_links
-from mailingest.syslog.header import HEADER_NOMATCH, PROGRAM_NOMATCH
+from mailingest.syslog.header import missing_part
 from mailingest.syslog.records import Record
 from mailingest.syslog.sources import DEFAULT_TYPE
 
@@ -142,7 +142,7 @@ class EventParser:
         ):
             _add_rarities(record, fields)
         service = program.service
-        nomatch = "" if record.program else _header_tag(tags)
+        nomatch = "" if record.program else missing_part(tags)
         if program.kind:
             fields["program_kind"] = program.kind
         if program.matchers:
@@ -275,11 +275,6 @@ def _nomatch_tag(service: str) -> str:
     # The name of an unknown daemon comes from the line, so it may be anything.
     name = service if _SERVICE_NAME.fullmatch(service) else "other"
     return f"_grok_postfix_{name}_nomatch"
-
-
-def _header_tag(tags: Sequence[str]) -> str:
-    """What a line without a program counts as; sysklogd repeats lines without naming one."""
-    return next((tag for tag in (HEADER_NOMATCH, PROGRAM_NOMATCH) if tag in tags), "")
 
 
 def _add_rarities(record: Record, fields: dict[str, Any]) -> None:

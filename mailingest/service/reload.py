@@ -118,6 +118,11 @@ class Reloader:
                 f"state.directory: {self.settings.state.directory} is in use, and cannot be "
                 "changed without a restart"
             )
+        if "kafka" in {settings.store_kind, self.settings.store_kind} and (
+            settings.store_kind != self.settings.store_kind
+        ):
+            # What is on its way would be lines for a store, or documents for workers.
+            raise UsageError("kafka.servers: a store is not changed for a topic without a restart")
         settings = within_limits(settings)
         definitions, pipeline, store, mark = await in_thread(lambda: _built(settings))
         writer = None if mark == self._store_mark else await _opened(store)
@@ -188,22 +193,28 @@ async def _opened(store: Store) -> Writer:
 
 def _store_mark(settings: Settings) -> object:
     """What is another one if the store has to be opened anew: its settings and their files."""
-    elastic = settings.elasticsearch
-    files = [
-        elastic.password_file,
-        elastic.api_key_file,
-        elastic.bearer_token_file,
-        elastic.ca_certs,
-        elastic.client_cert,
-        elastic.client_key,
-    ]
+    elastic, victoria, kafka = settings.elasticsearch, settings.victorialogs, settings.kafka
+    files = {
+        "elasticsearch": (
+            elastic.password_file,
+            elastic.api_key_file,
+            elastic.bearer_token_file,
+            elastic.ca_certs,
+            elastic.client_cert,
+            elastic.client_key,
+        ),
+        "victorialogs": (victoria.password_file, victoria.bearer_token_file, victoria.ca_certs),
+        "kafka": (kafka.password_file, kafka.ca_certs, kafka.client_cert, kafka.client_key),
+    }
     return (
         elastic,
+        victoria,
+        kafka,
         settings.ndjson,
         settings.sqlite_directory,
         settings.type_names,
         settings.grok.fields,
-        [_digest(file) for file in files if elastic.hosts and file is not None],
+        [_digest(file) for file in files.get(settings.store_kind, ()) if file is not None],
     )
 
 

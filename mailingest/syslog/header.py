@@ -225,6 +225,14 @@ class RecordDecoder:
         return record
 
 
+def missing_part(problems: Sequence[str]) -> str:
+    """The tag of a line without a program, "" of one that stands for others.
+
+    sysklogd repeats lines without naming one.
+    """
+    return next((tag for tag in (HEADER_NOMATCH, PROGRAM_NOMATCH) if tag in problems), "")
+
+
 def _is_wrapper(record: Record) -> bool:
     """Whether a tag may be that of what only passes the line on."""
     tag, msg = record.program, record.msg

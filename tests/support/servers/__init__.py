@@ -14,7 +14,7 @@ import tempfile
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -158,16 +158,30 @@ def java_program(kind: Kind, name: str = "java") -> str:
 
 
 def fetch(kind: Kind) -> Path:
-    """The folder with the server's jars, filled by Maven unless a former run has filled it.
-
-    The copy of the pom beside the jars is written last: it says for which pom they are whole.
-    """
+    """The folder with the server's jars, filled by Maven unless a former run has filled it."""
     pom = HERE / f"pom-{kind.release}.xml"
     wanted = pom.read_bytes()
     if kind.is_modern:
         wanted += (HERE / "RootPlugin.java").read_bytes()
+
+    def unpack(jars: Path) -> None:
+        for archive in jars.glob("*.zip"):
+            _unpack(archive, jars)
+        if kind.is_modern:
+            _make_modules(kind, jars)
+
+    return fetch_jars(kind.release, pom, wanted, unpack)
+
+
+def fetch_jars(
+    name: str, pom: Path, wanted: bytes, finish: Callable[[Path], None] = lambda _: None
+) -> Path:
+    """The folder of a name with the jars of a pom; ``finish`` is called when Maven has filled it.
+
+    The copy of what was ``wanted`` beside the jars is written last: it says what they are whole of.
+    """
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    place = cache / "mailingest-tests" / kind.release
+    place = cache / "mailingest-tests" / name
     jars, done = place / "lib", place / "pom.xml"
     place.mkdir(parents=True, exist_ok=True)
     with (place / "lock").open("w") as lock:
@@ -185,11 +199,8 @@ def fetch(kind: Kind) -> Path:
             text=True,
         )
         if maven.returncode != 0:
-            raise ServerProblem(f"Maven could not fetch {kind}:\n{maven.stdout}")
-        for archive in jars.glob("*.zip"):
-            _unpack(archive, jars)
-        if kind.is_modern:
-            _make_modules(kind, jars)
+            raise ServerProblem(f"Maven could not fetch {name}:\n{maven.stdout}")
+        finish(jars)
         done.write_bytes(wanted)
     return jars
 

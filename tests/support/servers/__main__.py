@@ -7,7 +7,7 @@ and tried in.
 import sys
 
 from tests.support import client7, debian_host
-from tests.support.servers import KINDS, WANTED_KINDS, ServerProblem, fetch, make_archive
+from tests.support.servers import KINDS, WANTED_KINDS, ServerProblem, fetch, kafka, make_archive
 from tests.support.servers.victorialogs import fetch_victorialogs
 
 
@@ -21,6 +21,7 @@ def main(arguments: list[str]) -> int:
         for kind in KINDS:
             make_archive(kind)
         print(f"victorialogs: {fetch_victorialogs()}")
+        print(f"{kafka.RELEASE}: {kafka.fetch()}")
         print(f"client 7.10: {client7.fetch()}")
         print(f"wheels: {debian_host.fetch_wheels()}")
         _fetch_debian()

@@ -1,0 +1,1 @@
+"""What an edge passes on to the workers that parse."""

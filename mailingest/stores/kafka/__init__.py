@@ -1,0 +1,1 @@
+"""A topic of Kafka, for workers on other machines to read."""
