@@ -79,7 +79,7 @@ class Reloader:
         self._snapshots = snapshots
         self._read = read
         self._definitions: Sequence[Definition] = tuple(read_definitions(settings))
-        self._store_mark = _store_mark(settings)
+        self._store_mark = store_mark(settings)
         self._one_at_a_time = asyncio.Lock()
         self._is_over = False
 
@@ -173,7 +173,7 @@ def _built(settings: Settings) -> tuple[tuple[Definition, ...], Pipeline, Store,
         tuple(read_definitions(settings)),
         build_pipeline(settings, live=True),
         build_store(settings),
-        _store_mark(settings),
+        store_mark(settings),
     )
 
 
@@ -191,7 +191,7 @@ async def _opened(store: Store) -> Writer:
     return writer
 
 
-def _store_mark(settings: Settings) -> object:
+def store_mark(settings: Settings) -> object:
     """What is another one if the store has to be opened anew: its settings and their files."""
     elastic, victoria, kafka = settings.elasticsearch, settings.victorialogs, settings.kafka
     files = {
