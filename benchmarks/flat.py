@@ -3,7 +3,8 @@
 A real daemon with the embedded store takes made-up lines over TCP, and some by a followed file, as
 fast as it stores them, while it is reloaded and the file rotated.  The times of the lines pass
 through several days.  Its memory is sampled all the time, and printed at each tenth; in the end
-the store must have every line.
+the store must have every line, and one of those that are identical and came both ways within a
+second, which have one id.
 
 The columns, in MB: what is resident, of that not of files (``anon``), what is used and free of the
 heap of the C library and mapped beside it.  ``blocks`` are those that Python has given out, in
@@ -200,10 +201,14 @@ def main() -> None:
             cpu, took = running.cpu() - cpu, time.monotonic() - began
         # The daemon has ended: what it still held is written now.
         stored, rejected = store.stored(directory), store.rejected(directory)
+        end = json.loads((directory / "state/spool/state").read_bytes())["counters"]
+    twice = end["documents_duplicate"]
+    lost = run.sent - stored - twice - rejected
     samples = run.samples
     at = [samples[len(samples) * part // _PARTS] for part in range(1, _PARTS)]
     notes = [
-        f"{run.sent:,} lines sent, {stored:,} stored, {rejected:,} rejected, in {took:,.0f} s;"
+        f"{run.sent:,} lines sent = {stored:,} stored + {twice:,} that came both ways in one second"
+        f" + {rejected:,} rejected + {lost:,} lost; {took:,.0f} s,"
         f" {cpu / run.sent * 1e6:.1f} us of CPU each; {run.reloads} reloads and rotations",
         "growth in MB for a million lines, after the first part: "
         + ", ".join(f"{name} {slope(samples, name) / 1e6:+.2f}" for name in _SIZES),
