@@ -53,10 +53,8 @@ _LEAST_GROWTH: Final = 1.5
 _MARGIN: Final = 1.25
 # A mail passes a handful of queue IDs; each step finds those that the last one named.
 _MOST_STEPS: Final = 12
-# A session began, and its lines were displaced, by less than this; one that was broken off ends
-# soon.
-_BEFORE: Final = timedelta(minutes=1)
-_SESSION: Final = timedelta(minutes=30)
+# So soon after a mail got its queue ID, or was to be held, its session has ended.
+_ENDED_AFTER: Final = timedelta(minutes=30)
 # Each is a question of its own.
 _MOST_IN_ADVANCE: Final = 50
 _LINES_OF_A_CLIENT: Final = 1000
@@ -402,8 +400,8 @@ async def _follow_sessions(source: Reader, events: Collected) -> None:
     ]
     if not unfinished:
         return
-    since = min(time for _, time in unfinished) - _BEFORE
-    until = max(time for _, time in unfinished) + _SESSION
+    since = min(time for _, time in unfinished) - INTENDED_BEFORE - _REORDERED
+    until = max(time for _, time in unfinished) + _ENDED_AFTER
     sessions = {session for session, _ in unfinished}
     await events.add(await source.of_sessions(sessions, since, until, events.most))
 

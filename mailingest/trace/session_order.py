@@ -123,7 +123,7 @@ class _Visit:
         before = self.mails[number - 1].line if number else self.begin
         for intent, line in enumerate(self.intents):
             is_between = _second(before) <= _second(line) <= _second(mail.line)
-            if is_between and self.has(line) and _may_be_of(line, mail.queue):
+            if is_between and self.has(line) and _may_be_intended(line, mail.queue):
                 yield intent
 
     @cached_property
@@ -421,7 +421,7 @@ class _Findings:
         return (chosen for chosen in every if needing <= set(chosen))
 
 
-def _may_be_of(line: SessionLine, queue: Queue) -> bool:
+def _may_be_intended(line: SessionLine, queue: Queue) -> bool:
     """Whether a mail may be one that was to be held or discarded."""
     if queue.is_not_taken:
         return True

@@ -38,9 +38,9 @@ from mailingest.trace.session_order import settle_by_order
 
 _REORDERED: Final = timedelta(seconds=REORDERED_SECONDS)
 # So long smtpd waits for a client's next command or line (smtpd_timeout).
-_SESSION: Final = timedelta(minutes=5)
+_COMMAND_WITHIN: Final = timedelta(minutes=5)
 # And then for a policy server (smtpd_policy_service_timeout), before it takes a recipient.
-INTENDED_BEFORE: Final = _SESSION + timedelta(seconds=100)
+INTENDED_BEFORE: Final = _COMMAND_WITHIN + timedelta(seconds=100)
 """So long before a mail gets its queue ID smtpd may say what is to become of it."""
 _SECOND: Final = timedelta(seconds=1)
 _MANY: Final = 50
@@ -132,7 +132,7 @@ class Sessions:
         for queue in strays:
             event = queue.intents[0]
             earliest = time_of(event) - _REORDERED
-            latest = time_of(event) + _SESSION
+            latest = time_of(event) + _COMMAND_WITHIN
             times = broken.get((queue.key.host, event.get(CLIENT_IP)), [])
             if any(earliest <= time <= latest for time in times):
                 _doubt([queue])
@@ -266,7 +266,7 @@ def _settle_in_order(visit: _Visit) -> None:
         elif line.queue is not None:
             accepted.append(line.queue)
             _intend(line, line.queue, waiting, visit)
-            if announced is not None and _may_be_of(announced, line, line.queue, visit):
+            if announced is not None and _may_be_said_of(announced, line, line.queue, visit):
                 line.queue.announce(announced)
             waiting, announced = [], None
         elif line.kind != "begin":
@@ -292,12 +292,12 @@ def _leave_to_refusals(intents: Iterable[Refusal]) -> None:
 
 def _intend(line: SessionLine, queue: Queue, waiting: Sequence[Refusal], visit: _Visit) -> None:
     """Tell intentions by the mail that gets its queue ID next, if they may be about it."""
-    own = [one for one in waiting if _may_be_of(one.event, line, queue, visit)]
+    own = [one for one in waiting if _may_be_said_of(one.event, line, queue, visit)]
     intend([queue], own)
     _leave_to_refusals(waiting)
 
 
-def _may_be_of(event: StoredEvent, line: SessionLine, queue: Queue, visit: _Visit) -> bool:
+def _may_be_said_of(event: StoredEvent, line: SessionLine, queue: Queue, visit: _Visit) -> bool:
     """Whether what was said before a mail had a queue ID is about this one.
 
     Between the lines of one session, only the sender may tell of another mail whose line with the

@@ -440,6 +440,13 @@ HELD = """
 24T10:00:00 mx1 postfix/smtpd: AAAAAA1: client=pc[192.0.2.7]
 24T10:00:00 mx1 postfix/cleanup: AAAAAA1: message-id=<one@example.com>
 """
+# A client may take five minutes for a command, and a policy server 100 seconds.
+DISCARDED_LATE = """
+24T10:00:00 mx1 postfix/smtpd: connect from pc[192.0.2.7]
+24T10:00:20 mx1 postfix/smtpd: NOQUEUE: discard: RCPT from pc[192.0.2.7]: <a@example.com>: Sender address; from=<a@example.com> to=<b@example.net> proto=ESMTP helo=<pc>
+24T10:06:40 mx1 postfix/smtpd: AAAAAA1: client=pc[192.0.2.7]
+24T10:06:41 mx1 postfix/smtpd: disconnect from pc[192.0.2.7] ehlo=1 mail=1 rcpt=1 data=1 quit=1 commands=5
+"""
 SCENARIOS = [
     pytest.param(LOG, id="two days"),
     pytest.param(CHAIN, id="a filter and two hosts"),
@@ -459,6 +466,7 @@ SCENARIOS = [
         id="broken off",
     ),
     pytest.param(HELD, id="held"),
+    pytest.param(DISCARDED_LATE, id="discarded, with a client that takes its time"),
     pytest.param(SENT_AFTER_DAYS, id="sent after days"),
     pytest.param(DOUBLE_BOUNCE, id="a bounce of a bounce"),
     pytest.param(TWO_INSTANCES, id="two instances with the same queue ID"),
@@ -517,6 +525,24 @@ async def test_a_mail_that_an_access_map_holds_is_found_by_its_recipient(
     reader = await make_reader(HELD)
     [story] = (await trace(reader, Criteria(recipient=address_term("b@example.net")))).stories
     assert (story.verdict, story_to_json(story)["queue_id"]) == ("held", "AAAAAA1")
+
+
+@pytest.mark.parametrize(
+    "criteria",
+    [
+        pytest.param(Criteria(queue_id="AAAAAA1"), id="queue ID"),
+        pytest.param(Criteria(verdicts=frozenset({"discarded"})), id="verdict"),
+        pytest.param(Criteria(recipient=address_term("b@example.net")), id="recipient"),
+        pytest.param(Criteria(sender=address_term("a@example.com")), id="sender"),
+    ],
+)
+async def test_a_mail_is_found_that_got_its_queue_id_long_after_it_was_to_be_discarded(
+    make_reader: MakeReader, criteria: Criteria
+) -> None:
+    reader = await make_reader(DISCARDED_LATE)
+    [story] = (await trace(reader, criteria)).stories
+    assert (story.verdict, story.recipient) == ("discarded", "b@example.net")
+    assert story_to_json(story)["queue_id"] == "AAAAAA1"
 
 
 async def test_the_newest_are_given_although_few_events_are_looked_at_first(
