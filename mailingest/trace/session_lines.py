@@ -96,7 +96,7 @@ def is_same_recipient(one: StoredEvent, other: StoredEvent) -> bool:
 
 def counts_commands(event: StoredEvent) -> bool:
     """Whether the end of a session says how many mails there were (Postfix 3.0 and later)."""
-    return f"{COMMANDS}mail" in event
+    return f"{COMMANDS}count" in event
 
 
 def completed_mails(event: StoredEvent) -> int:
@@ -105,6 +105,11 @@ def completed_mails(event: StoredEvent) -> int:
         accepted_commands(event, "mail"),
         accepted_commands(event, "data") + accepted_commands(event, "bdat"),
     )
+
+
+def refused_recipients(event: StoredEvent) -> int:
+    """How many recipients a session named and did not get."""
+    return int(event.get(f"{COMMANDS}rcpt", 0)) - accepted_commands(event, "rcpt")
 
 
 def accepted_commands(event: StoredEvent, command: str) -> int:

@@ -6,13 +6,14 @@ mails of a process are a row that its sessions cut into pieces.  Every way to do
 allow is looked at: what is the same in all of them is true, and of the rest nobody can know.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations, islice, product
 from typing import Final, NamedTuple
 
+from mailingest.postfix.names import SMTP_STAGE
 from mailingest.postfix.queue_times import possible_times
 from mailingest.trace.facts import Queue, Refusal
 from mailingest.trace.lines import is_hold
@@ -25,23 +26,28 @@ from mailingest.trace.session_lines import (
     intend,
     is_same_recipient,
     never_came,
+    refused_recipients,
     was_waiting,
 )
 
 # What takes more to try is left to the numbers.
-_MOST_ORDERS: Final = 16
+_MOST_ORDERS: Final = 256
 _MOST_SESSIONS: Final = 400
-_MOST_STATES: Final = 4000
+_MOST_STATES: Final = 20_000
 _MOST_ASSIGNMENTS: Final = 2000
 
 
 @dataclass(eq=False)
 class _Mail:
-    """A mail that was begun: the line with its queue ID, and when that was made, in seconds."""
+    """A mail that was begun: the line with its queue ID, and when that was made, in seconds.
+
+    ``refused`` is how many of its recipients lines tell of that were refused.
+    """
 
     line: SessionLine
     queue: Queue
     began_at: float
+    refused: int = 0
 
     @cached_property
     def is_open(self) -> bool:
@@ -77,6 +83,17 @@ class _End:
         return range(self.completed, most + 1)
 
     @cached_property
+    def refused(self) -> int:
+        """How many recipients were refused."""
+        return refused_recipients(self.line.event)
+
+    @cached_property
+    def alike(self) -> tuple[object, ...]:
+        """What tells it from other ends of its second."""
+        counts = self.begun, self.completed, self.with_queue_id, self.refused
+        return self.line.client, self.is_reset, *counts
+
+    @cached_property
     def is_reset(self) -> bool:
         """Whether a mail may have been given up before the end (RFC 5321 4.1.1.5, 4.1.4)."""
         greetings = sum(accepted_commands(self.line.event, name) for name in ("ehlo", "helo"))
@@ -108,6 +125,8 @@ class _Visit:
     @cached_property
     def _fits(self) -> bool:
         begins_at = _second(self.begin)
+        if sum(mail.refused for mail in self.mails) > self.end.refused:
+            return False
         for mail in self.mails:
             if mail.began_at < begins_at or not self.has(mail.line):
                 return False
@@ -167,13 +186,22 @@ def settle_by_order(lines: Sequence[SessionLine]) -> bool:
         return False
     findings = _Findings(intents)
     try:
-        ways = _Ways(begins, ends, _Row(list(mails.values())), intents)
+        row = _Row(list(mails.values()), _refused_recipients(lines))
+        ways = _Ways(begins, ends, row, intents)
         for step in ways.possible():
             findings.add(step.visit, step.outcome)
         findings.write(lines)
     except _TooManyError:
         return False
     return bool(findings.is_complete)
+
+
+def _refused_recipients(lines: Sequence[SessionLine]) -> Counter[int]:
+    """How many recipients of each mail were refused under its queue ID, by its `id`."""
+    refused = [line for line in lines if line.refusal and line.event.get(SMTP_STAGE) == "RCPT"]
+    # A line may have come twice.
+    each = {(id(one.refusal.queue), one.event.get("message")) for one in refused if one.refusal}
+    return Counter(queue for queue, _ in each)
 
 
 def _second(line: SessionLine) -> int:
@@ -215,14 +243,15 @@ class _Row:
     logged in one second, some may be the first or the last.
     """
 
-    def __init__(self, lines: Sequence[SessionLine]) -> None:
+    def __init__(self, lines: Sequence[SessionLine], refused: Counter[int]) -> None:
         """Raises `_TooManyError` if an ID does not tell when it was made."""
         of_second: dict[int, list[list[_Mail]]] = defaultdict(list)
         for line in lines:
             times = possible_times(line.queue.key.queue_id, line.time) if line.queue else ()
             if line.queue is None or not times:
                 raise _TooManyError
-            found = [_Mail(line, line.queue, time.timestamp()) for time in times]
+            few = refused[id(line.queue)]
+            found = [_Mail(line, line.queue, time.timestamp(), few) for time in times]
             of_second[_second(line)].append(found)
         self._orders = [_orders(of_second[second]) for second in sorted(of_second)]
         self.end = _Place(len(self._orders))
@@ -316,11 +345,10 @@ class _Ways:
         over_at = ends[0].second if state.ends else self._end_before(state.seconds)
         seen = set()
         for number, end in enumerate(ends):
-            text = end.line.event.get("message")
-            if number in state.ends or text in seen:
+            if number in state.ends or end.alike in seen:
                 continue
-            # Those that say the same can change places.
-            seen.add(text)
+            # Those that allow the same can change places.
+            seen.add(end.alike)
             begin = self._begin_of(end, state)
             if begin is None or not over_at <= _second(begin) <= end.second:
                 continue
@@ -399,7 +427,7 @@ class _Findings:
             if is_taken == {False}:
                 break_off([queue], [self._end_of[number].event])
             else:
-                queue.is_doubtful = bool(queue.intents) and False in is_taken
+                queue.is_doubtful = not queue.intents or False in is_taken
 
     def _tell(self, intent: Refusal, queue: Queue | None) -> None:
         if queue is None:

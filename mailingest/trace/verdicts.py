@@ -103,7 +103,7 @@ class Verdicts:
             yield from _intended(queue, with_(base, verdict="discarded", evidence=discarded))
         elif queue.held is not None:
             yield from _intended(queue, _held(base, queue.held))
-        elif self._is_refused(queue):
+        elif not queue.is_active and self._is_refused(queue):
             return
         elif queue.ended is not None:
             yield with_(base, note=Note("no_recipient"))

@@ -38,6 +38,11 @@ def intent(second: int, what: str = "discard", name: str = "ann", client: str = 
     )
 
 
+def refuse(second: int, queue_id: str) -> str:
+    told = f"{queue_id}: reject: RCPT from {CLIENT}: 554 5.7.1 <eve@example.net>: Access denied"
+    return line(second, "smtpd", f"{told}; from=<x@example.org> to=<eve@example.net> proto=ESMTP")
+
+
 def end(second: int, counts: str, client: str = CLIENT) -> str:
     return line(second, "smtpd", f"disconnect from {client} {counts}")
 
@@ -83,7 +88,8 @@ def answers(lines: Sequence[str], seed: int) -> dict[str, str]:
     documents = documents_of([each.encode() for each in shuffled])
     events = [{**orjson.loads(one.body), "_id": one.id} for one in documents]
     rows: list[dict[str, Any]] = [story_to_json(one) for one in build_stories(gather(events))]
-    found = {row["chain"][-1]["queue_id"]: row["verdict"] for row in rows if row["chain"]}
+    mails = [row for row in rows if row["chain"] and row["verdict"] != "rejected"]
+    found = {row["chain"][-1]["queue_id"]: row["verdict"] for row in mails}
     return {one: verdict for one, verdict in found.items() if "AB" in one}
 
 
@@ -165,21 +171,23 @@ def test_what_all_orders_have_in_common_is_told(
 
 @dataclass(frozen=True)
 class Counts:
-    """What the end of a session counts: mails begun and completed, and RSET."""
+    """What the end of a session counts: mails begun and completed, RSET, recipients refused."""
 
     mail: int
     data: int
     rset: int
+    refused: int
 
     def line(self) -> str:
         rset = f" rset={self.rset}" if self.rset else ""
-        return end(
-            AT, f"ehlo=1 mail={self.mail} rcpt={self.mail} data={self.data}{rset} commands=9"
-        )
+        rcpt = f"{self.mail}/{self.mail + self.refused}" if self.refused else f"{self.mail}"
+        return end(AT, f"ehlo=1 mail={self.mail} rcpt={rcpt} data={self.data}{rset} commands=9")
 
 
-Row = Sequence[tuple[str, bool]]
-"""Queue IDs in their order, and whether other lines tell that the mail was taken."""
+Row = Sequence[tuple[str, bool, int]]
+"""Queue IDs in their order, whether other lines tell that the mail was taken, and how many of its
+recipients were refused under its queue ID.
+"""
 
 
 def truths(sessions: Sequence[Counts], row: Row, intents: int) -> dict[str, set[str]]:
@@ -205,20 +213,22 @@ def truths(sessions: Sequence[Counts], row: Row, intents: int) -> dict[str, set[
 
 
 def outcomes(counts: Counts, part: Row) -> Iterator[list[tuple[str, str]]]:
-    undecided = [queue_id for queue_id, is_taken in part if not is_taken]
+    if sum(refused for *_, refused in part) > counts.refused:
+        return
+    undecided = [queue_id for queue_id, is_taken, _ in part if not is_taken]
     missing = counts.data - (len(part) - len(undecided))
     for some in combinations(undecided, missing) if missing >= 0 else ():
         given_up = [one for one in undecided if one not in some]
         if counts.rset or all(one == part[-1][0] for one in given_up):
             verdict = {one: "discarded" if one in some else "not_accepted" for one in undecided}
-            yield [(queue_id, verdict.get(queue_id, "handed_over")) for queue_id, _ in part]
+            yield [(queue_id, verdict.get(queue_id, "handed_over")) for queue_id, *_ in part]
 
 
 @pytest.mark.parametrize("seed", range(60))
 def test_what_is_unknown_is_what_several_histories_may_have_left(seed: int) -> None:
     chance = random.Random(seed)
     lines: list[str] = []
-    row: list[tuple[str, bool]] = []
+    row: list[tuple[str, bool, int]] = []
     sessions: list[Counts] = []
     intents = 0
     for _ in range(chance.choice((2, 3))):
@@ -229,6 +239,7 @@ def test_what_is_unknown_is_what_several_histories_may_have_left(seed: int) -> N
         if chance.random() < 0.3:
             kinds[-1] = "lost"
         lines.append(begin(AT))
+        refused = 0
         for number, kind in enumerate(kinds):
             if kind == "discarded" and intents:
                 kinds[number] = kind = "taken"
@@ -238,9 +249,13 @@ def test_what_is_unknown_is_what_several_histories_may_have_left(seed: int) -> N
                 intents += 1
             lines.append(accept(AT, queue_id))
             lines += sent(AT, queue_id) if kind == "taken" else ()
-            row.append((queue_id, kind == "taken"))
+            # Of a recipient that is refused before there is a queue ID, nobody knows whose it was.
+            early, late = chance.choice([(0, 0), (0, 0), (0, 1), (1, 0)])
+            lines += [refuse(AT, "NOQUEUE")] * early + [refuse(AT, queue_id)] * late
+            refused += early + late
+            row.append((queue_id, kind == "taken", late))
         completed = sum(kind in ("taken", "discarded") for kind in kinds)
-        sessions.append(Counts(len(kinds), completed, kinds.count("reset")))
+        sessions.append(Counts(len(kinds), completed, kinds.count("reset"), refused))
         lines.append(sessions[-1].line())
     expected = {
         queue_id: verdicts.pop() if len(verdicts) == 1 else "unknown"
