@@ -17,10 +17,13 @@ from typing import Final, NamedTuple
 
 import orjson
 
+from mailingest.syslog.apple_logs import read_apple_head
+from mailingest.syslog.key_values import read_fluent_bit, read_pairs
 from mailingest.syslog.levels import LEVEL, is_level_name, is_marked, pri_of
 from mailingest.syslog.markers import is_mark
+from mailingest.syslog.pasted import without_marks
 from mailingest.syslog.stamps import Stamp, is_zone, read_stamp
-from mailingest.syslog.structured_lines import read_object
+from mailingest.syslog.structured_lines import StructuredLine, read_object, read_values
 
 # A container's line that a relay wrapped, shipped as JSON by two others, has five.
 _MOST_LAYERS: Final = 8
@@ -30,23 +33,26 @@ _HIGHEST_PRI: Final = 191
 
 # Colours of a terminal, as they are or as syslog daemons escape them.
 _COLOURS = r"(?:(?:\x1b|#033|\\033|\\x1b|\^\[)\[[\d;]{0,16}m)*"
-_LEADING = re.compile(r"(?:[\s\ufeff]|(?:\x1b|#033|\\033|\\x1b|\^\[)\[[\d;]{0,16}m)+")
+_LEADING = re.compile(
+    r"(?:[\s\ufeff\u200b-\u200f\u2060]|(?:\x1b|#033|\\033|\\x1b|\^\[)\[[\d;]{0,16}m)+"
+)
 # Some count their messages.
 _PRI = re.compile(r"<(\d{1,3})>(?:\d{1,10}: )?(?:(?=\S)| ?)", re.ASCII)
 _COMPOSE = re.compile(rf"[\w][\w.@:/-]{{0,127}} *{_COLOURS}\|{_COLOURS} ?", re.ASCII)
-# kubectl logs --prefix, stern and the like.
+# kubectl logs --prefix, stern and the like; services that put a stream's name before a line.
 _POD = re.compile(
-    r"\[(?:pod/)?[\w.-]{1,253}(?:/[\w.-]{1,253})*\] |[\w.-]{1,253} [\w.-]{1,253} (?=\d{4}-\d\d-)"
+    r"\[(?:pod/)?[\w.-]{1,253}(?:/[\w.-]{1,253})*\] "
+    r"|[\w.-]{1,253} [\w.-]{1,253} (?=\d{4}-\d\d-)|/[\w./-]{1,253} [\w./-]{1,253} (?=\w)"
 )
 # grep with the names of files, or the numbers of lines.
 _FOUND_IN = re.compile(
-    r"(?:[\w.@+~/-]{0,255}[./][\w.@+~/-]{0,255}[:-])?(?:\d{1,9}[:-](?!\d\d[:-]))?", re.ASCII
+    r"(?:(?:[A-Za-z]:)?[\w.@+~/\\-]{0,255}[./\\][\w.@+~/\\-]{0,255}[:-])?"
+    r"(?:\d{1,9}[:-](?!\d\d[:-]))?",
+    re.ASCII,
 )
-# What only stands before a whole line: the number of its octets (RFC 6587), a quotation's or list's
-# mark, the host that a remote shell for many of them names, the number of a line (cat, nl).
-_BEFORE_A_LINE = re.compile(
-    r"\d{1,5} (?=<\d{1,3}>)|(?:> ?){1,8}|[-+*] ?|[\w.-]{1,253}: |\d{1,9}[\t ]\s{0,8}", re.ASCII
-)
+# What only stands before a whole line, beside what `pasted` knows: the number of its octets (RFC
+# 6587), the host that a remote shell for many of them names.
+_BEFORE_A_LINE = re.compile(r"\d{1,5} (?=<\d{1,3}>)|[\w.-]{1,253}: ", re.ASCII)
 # The relays of AIX, Solaris and BSD: the host behind it is the origin.
 _FORWARDED = re.compile(r"(?:Message )?[Ff]orwarded from ([^\s:\[\]<>]{1,255}): ?")
 _STREAM = re.compile(r"std(?:out|err) [FP](?::\S{0,32})? ", re.ASCII)
@@ -68,6 +74,10 @@ _TAG = re.compile(
 )
 # With the process id, as those write it into APP-NAME who know no better.
 _WHOLE_TAG = re.compile(rf"({_NAME})(?:\[(\d{{0,10}})\]|\((\d{{1,10}})\))?:?", re.ASCII)
+# What stands there if the tag is lost: a digit is what tells it from a name in capitals.
+_QUEUE_ID = re.compile(
+    r"(?=[A-F]{0,16}\d)[0-9A-F]{8,16}|[0-9B-DF-HJ-NP-TV-Zb-df-hj-np-tv-z]{10}z[\w]{1,20}", re.ASCII
+)
 _ODD_TAG = re.compile(rf".*\s.*|{_NAME}(?:\[\d{{0,10}}\]:?|\(\d{{1,10}}\):?|:)", re.ASCII)
 # RFC 5424 without PRI and version, as the files of NetBSD's syslogd have it.
 _REST_OF_RFC5424 = re.compile(rf"({_NAME}) (\d{{1,10}}|-) (?:-|[\w.]{{1,32}}) - ", re.ASCII)
@@ -79,6 +89,7 @@ _HOST = re.compile(
     r"|\[?(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f:.]{0,45}(?:%[\w.-]{1,32})?\]?"
     r"|(?a:\d{1,3}(?:\.\d{1,3}){3}):\d{1,5})(?=[ \t])"
 )
+_HOST_NAME = re.compile(r"[A-Za-z][\w-]{0,62}(?:\.[\w-]{1,63}){0,8}", re.ASCII)
 _HOST_IN_BRACKETS = re.compile(r"\[([A-Za-z][\w.-]{0,254})\] ", re.ASCII)
 _ADDRESS_OR_DOMAIN = re.compile(r"(?=.*[A-Za-z:])[^\s]+[.:][^\s.:]+(?:[.:][^\s.:]+)*\Z|[\d.]+\Z")
 # Solaris: the number of the message, then facility and level.
@@ -153,8 +164,15 @@ def is_plain_tag(tag: str) -> bool:
     """
     if _ODD_TAG.fullmatch(tag) is not None:
         return False
+    if is_queue_id(tag):
+        return False
     is_name = tag[:1].isalpha() and not tag.endswith(".service") and not is_zone(tag)
     return is_own_tag(tag) or is_name
+
+
+def is_queue_id(tag: str) -> bool:
+    """Whether what stands in the place of a tag is a queue ID, so that there is none."""
+    return _QUEUE_ID.fullmatch(tag) is not None
 
 
 def without_message_id(msg: str) -> str:
@@ -187,8 +205,20 @@ def _peel(text: str, depth: int) -> Peeled | None:
 def _object(text: str, depth: int) -> Peeled | None:
     if cookie := _COOKIE.match(text):
         text = text[cookie.end() :]
-    if not text.startswith("{") or (found := read_object(text)) is None:
+    found = read_object(text) if text.startswith("{") else None
+    return None if found is None else _structured(found, depth)
+
+
+def _pairs(text: str, depth: int) -> Peeled | None:
+    """logfmt or Fluent Bit's, which stand for themselves: in a text, they are anybody's."""
+    if depth:
         return None
+    values = read_fluent_bit(text) if text.startswith("[") else read_pairs(text)
+    found = None if values is None else read_values(values)
+    return None if found is None else _structured(found, depth)
+
+
+def _structured(found: StructuredLine, depth: int) -> Peeled | None:
     layer = _Layer(
         [found.host] if found.host else [],
         [found.stamp] if found.stamp is not None else [],
@@ -232,27 +262,66 @@ def _csv_row(text: str, layer: _Layer) -> Peeled | None:
 
 
 def _row(fields: Sequence[str], layer: _Layer) -> Peeled | None:
-    for each in fields:
-        stamp = read_stamp(each)
-        if stamp is not None and stamp.end == len(each):
-            layer.stamps.append(stamp)
+    layer.stamps += (stamp for each in fields if (stamp := _whole_stamp(each)) is not None)
     # What the others say may be anything, also what looks like a line.
     found = [inner for each in fields[:_MOST_FIELDS] if (inner := _peel(each, 1)) and inner.stamps]
+    if not found and layer.stamps and (columns := _columns(fields[:_MOST_FIELDS], layer)):
+        return columns
     if not found and layer.stamps:
         some = (_after_stamp(each, _Layer(), 1) for each in fields[:_MOST_FIELDS])
         found = [inner for inner in some if inner is not None]
     return _within(layer, found[0]) if len(found) == 1 else None
 
 
+def _columns(fields: Sequence[str], layer: _Layer) -> Peeled | None:
+    """A row that has Postfix's tag in a field of its own; the longest one behind it is the text."""
+    for number, each in enumerate(fields):
+        tag, procid = _split_tag(each, "")
+        others = fields[number + 1 :] or fields[:number]
+        others = [one for one in others if _whole_stamp(one) is None]
+        if not is_own_tag(tag) or not others:
+            continue
+        text = max(others, key=len)
+        if not procid and others[0].isdecimal() and others[0] != text:
+            procid = others[0]
+        host = next((one for one in fields[:number] if _is_host_name(one)), "")
+        # The first time is when it was written, others are when it came.
+        row = _Layer([host] if host else [], layer.stamps[:1])
+        return _peeled(row, tag, procid, text)
+    return None
+
+
+def _whole_stamp(text: str) -> Stamp | None:
+    """The time that a text is; None if it is something else, or more than that."""
+    stamp = read_stamp(text)
+    return stamp if stamp is not None and stamp.end == len(text) else None
+
+
+def _is_host_name(word: str) -> bool:
+    return _HOST_NAME.fullmatch(word) is not None and not is_level_name(word)
+
+
+def _apple(text: str, depth: int) -> Peeled | None:
+    """What macOS shows of its log."""
+    head = read_apple_head(text) if not depth else None
+    stamp = None if head is None else read_stamp(head.stamp)
+    if head is None or stamp is None:
+        return None
+    return _peeled(_Layer([], [stamp]), head.tag, head.procid, text[head.end :])
+
+
 def _prefixed(text: str, depth: int) -> Peeled | None:
     """What stands before the line, and is not syslog's."""
-    for prefix in (_COMPOSE, _POD, _FOUND_IN, *([_BEFORE_A_LINE] if not depth else [])):
-        match = prefix.match(text)
-        if match is not None and match.end():
-            inner = _peel(text[match.end() :], depth + 1)
-            # Whatever stands there, only a whole header makes it a prefix.
-            if inner is not None and inner.stamps:
-                return inner
+    prefixes = (_COMPOSE, _POD, _FOUND_IN, *([_BEFORE_A_LINE] if not depth else []))
+    found = [match for prefix in prefixes if (match := prefix.match(text)) is not None]
+    lines = [text[match.end() :] for match in found if match.end()]
+    if not depth and (line := without_marks(text)) is not None:
+        lines.append(line)
+    for line in lines:
+        inner = _peel(line, depth + 1)
+        # Whatever stands there, only a whole header makes it a prefix.
+        if inner is not None and inner.stamps:
+            return inner
     return None
 
 
@@ -367,6 +436,8 @@ def _tag_of(text: str, layer: _Layer) -> _Tag | None:
     tag = _Tag(name, procid or number or "", match.end())
     if procid is not None or number is not None:
         return tag if tag.procid.isdecimal() or text[match.end() - 1] == ":" else None
+    if is_queue_id(name):
+        return None
     # `INFO:` before a tag.
     if is_level_name(name) and (level or _BARE_TAG.match(text, match.end() + 1)):
         return None
@@ -458,9 +529,11 @@ _Form = Callable[[str, int], Peeled | None]
 _FORMS: Final[Sequence[_Form]] = (
     _object,
     _rfc5424,
+    _apple,
     _stamped,
     _leveled,
     _bare,
     _quoted,
+    _pairs,
     _prefixed,
 )

@@ -15,6 +15,7 @@ from mailingest.syslog.envelopes import (
     Peeled,
     is_own_tag,
     is_plain_tag,
+    is_queue_id,
     may_have_header,
     peel,
     program_of_unit,
@@ -22,6 +23,7 @@ from mailingest.syslog.envelopes import (
 )
 from mailingest.syslog.levels import is_level
 from mailingest.syslog.markers import is_marker
+from mailingest.syslog.pasted import without_entities
 from mailingest.syslog.records import REPEATED, REPEATS, Record, unwrap
 from mailingest.syslog.stamps import Stamp, is_zone, moment_of_stamp
 from mailingest.syslog.timestamps import Clock, FileSpan, Moment, moment_of
@@ -54,6 +56,7 @@ _COLOURS = re.compile(r"\x1b\[[\d;]{0,16}[mK]")
 # What RFC 3164 (section 4.1.3) allows for a tag; rsyslog keeps to it when it forwards.
 _CUT_TAG = 32
 _BOM = "\ufeff"
+_NO_BREAK = "\xa0"
 _BOM_AS_LATIN_1 = "\xef\xbb\xbf"
 
 
@@ -85,6 +88,8 @@ class RecordDecoder:
             text, is_lossless = payload.decode("ascii").rstrip(_TRAILING), True
         else:
             text, is_lossless = self._text(payload)
+        if "&" in text:
+            text = without_entities(text)
         record = self._usual.read(text, reference) if is_lossless else None
         if record is None:
             record = self._look_closely(payload, text, reference, peer, is_lossless=is_lossless)
@@ -93,6 +98,7 @@ class RecordDecoder:
     def decode_closely(self, payload: bytes, *, reference: float, peer: str = "") -> Record:
         """The same in the way that all lines can be read, which takes longer."""
         text, is_lossless = self._text(payload)
+        text = without_entities(text)
         return self._look_closely(payload, text, reference, peer, is_lossless=is_lossless)
 
     def _look_closely(
@@ -115,6 +121,9 @@ class RecordDecoder:
         if record is not None and is_plain and record.program and not _is_wrapper(record):
             return record
         found = peel(text)
+        if found is None and _NO_BREAK in text and (record is None or not record.program):
+            # Web pages keep blanks together.
+            found = peel(text.replace(_NO_BREAK, " "))
         if found is not None:
             if record is not None and is_plain and _is_same(record, found):
                 record.program = found.program
@@ -128,6 +137,7 @@ class RecordDecoder:
         return record
 
     def _unwrapped(self, found: Peeled, reference: float, peer: str) -> Record:
+        msg = without_entities(found.msg)
         hosts = found.hosts or (peer,)
         host = hosts[-1]
         moment = self._innermost(found.stamps, host, reference)
@@ -136,15 +146,15 @@ class RecordDecoder:
             host,
             found.program,
             found.procid,
-            found.msg,
-            found.msg,
+            msg,
+            msg,
             found.pri,
             found.msgid,
             found.structured_data,
             problems=() if moment else (TIME_NOMATCH,),
             relay=next((one for one in reversed(hosts) if one != host), ""),
         )
-        if REPEATS in found.msg:
+        if REPEATS in msg:
             unwrap(record)
         return record
 
@@ -187,6 +197,8 @@ class RecordDecoder:
             return None
         if program is None:
             program, msg = _cut_tag(msg)
+        elif procid is None and is_queue_id(program):
+            program, msg = "", f"{program}: {msg}"
         # A blank, a message id of Solaris, or nothing.
         if msg[:1] in " [":
             msg = without_message_id(msg.lstrip(" "))

@@ -9,7 +9,14 @@ import re
 from typing import Final
 
 # journalctl -x also explains some messages, in lines that begin as its others do.
-_MARKER: Final = re.compile(r"(?:--|░░)(?: .*)?|==> .* <==", re.DOTALL)
+# rsyslog's RSYSLOG_DebugFormat has a line of a message in its ``rawmsg``, and what it knows of it
+# in the lines around.  Behind a language or nothing, ``` begins and ends code in Markdown.
+_MARKER: Final = re.compile(
+    r"(?:--|░░)(?: .*)?|==> .* <==|`{3}\w{0,16}"
+    r"|Debug line with all properties:|(?:FROMHOST: |syslogtag |TIMESTAMP: |(?:escaped )?msg: )'.*"
+    r"|\$[!./]: ?.*",
+    re.DOTALL,
+)
 _MARK: Final = re.compile(r"-{2,3} MARK -{2,3}")
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import orjson
 
+from mailingest.syslog.apple_logs import POSTFIX_PATH
 from mailingest.syslog.stamps import Stamp, epoch_stamp, read_stamp
 
 # Each first where it stands for the message's own value, not for that of the machine that ships it.
@@ -18,15 +19,24 @@ _TEXTS: Final = (
     *("MESSAGE", "message", "short_message", "msg", "log", "line", "textPayload", "MSG"),
     *("full_message", "@message", "_raw", "raw", "rawmsg", "body", "content", "text"),
     *("original", "SyslogMessage", "Message", "Body", "stringValue", "event"),
+    "eventMessage",
 )
 _PROGRAMS: Final = (
     *("SYSLOG_IDENTIFIER", "syslogtag", "PROGRAM", "program", "ident", "appname", "app-name"),
     *("app_name", "APP-NAME", "syslog_program", "SourceName", "_SourceName", "application_name"),
     *("_application_name", "_program", "identifier", "process_name", "programname", "tag"),
-    *("log.syslog.appname", "syslog.appname", "process.name", "ProcessName", "process"),
+    *(
+        "log.syslog.appname",
+        "syslog.appname",
+        "attributes.syslog.appname",
+        "process.name",
+        "ProcessName",
+        "process",
+    ),
 )
 _PROCIDS: Final = (
     *("SYSLOG_PID", "PID", "pid", "procid", "PROCID", "syslog_pid", "ProcessID", "_ProcessID"),
+    "processID",
     *("process_id", "_process_id", "log.syslog.procid", "syslog.procid", "process.pid", "_PID"),
 )
 _HOSTS: Final = (
@@ -66,9 +76,13 @@ class StructuredLine:
 def read_object(line: str) -> StructuredLine | None:
     """The message of a line that is a JSON object; None if it is none, or without a text."""
     try:
-        values = orjson.loads(line)
+        return read_values(orjson.loads(line))
     except ValueError:
         return None
+
+
+def read_values(values: Any) -> StructuredLine | None:
+    """The message that the values of an object say; None if they do not have any."""
     for _ in range(_MOST_LEVELS):
         if not isinstance(values, dict):
             return None
@@ -76,7 +90,7 @@ def read_object(line: str) -> StructuredLine | None:
         if text is not None:
             return StructuredLine(
                 text,
-                _first(values, _PROGRAMS) or "",
+                _first(values, _PROGRAMS) or _program_of_path(values),
                 _first(values, _PROCIDS) or "",
                 _host(values),
                 _stamp(values),
@@ -84,6 +98,13 @@ def read_object(line: str) -> StructuredLine | None:
             )
         values = next((values[key] for key in _WRAPPED if isinstance(values.get(key), dict)), None)
     return None
+
+
+def _program_of_path(values: Mapping[str, Any]) -> str:
+    """The tag of a process of macOS, "" if there is none."""
+    path = _text(values.get("processImagePath")) or ""
+    directory, _, name = path.rpartition("/")
+    return f"postfix/{name}" if f"{directory}/" == POSTFIX_PATH else name
 
 
 def _first(values: Mapping[str, Any], keys: Iterable[str]) -> str | None:
