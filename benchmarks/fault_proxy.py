@@ -1,4 +1,4 @@
-"""An HTTP proxy before a search server that fails on demand, as servers and networks do."""
+"""An HTTP proxy before a server that fails on demand, as servers and networks do."""
 
 import http.client
 import json
@@ -14,15 +14,18 @@ _BUSY: Final = {"type": "es_rejected_execution_exception", "reason": "injected"}
 _TIMEOUT_SECONDS: Final = 120.0
 
 _STORMS: Final = ("401 storm", "429 storm", "503 storm")
-MODES: Final = (*_STORMS, "half-failed bulks", "lost answers")
+WHOLE_MODES: Final = (*_STORMS, "lost answers")
+"""Those that are about requests as a whole."""
+MODES: Final = (*WHOLE_MODES, "half-failed bulks")
+_WRITES: Final = ("/_bulk", "/insert/jsonline")
 
 
 class Proxy:
     """Listens on a port of 127.0.0.1 and passes everything on to ``server_port``.
 
-    ``mode`` is "" or one of MODES, which are about bulk requests: they are refused whole; or every
-    other document, picked at random, is refused and the rest passed on; or all are passed on and
-    the connection is cut instead of an answer.  ``failures`` counts the requests that met one.
+    ``mode`` is "" or one of MODES, which are about requests that write: they are refused whole; or
+    every other document, picked at random, is refused and the rest passed on; or all are passed on
+    and the connection is cut instead of an answer.  ``failures`` counts the requests that met one.
     """
 
     def __init__(self, server_port: int, seed: int) -> None:
@@ -62,7 +65,7 @@ class Proxy:
     def serve(self, request: BaseHTTPRequestHandler) -> None:
         """Answer one request."""
         body = request.rfile.read(int(request.headers.get("content-length") or 0))
-        mode = self.mode if request.path.partition("?")[0].endswith("/_bulk") else ""
+        mode = self.mode if request.path.partition("?")[0].endswith(_WRITES) else ""
         self.failures += bool(mode)
         if mode in _STORMS:
             status = int(mode[:3])
@@ -94,7 +97,7 @@ class Proxy:
             "127.0.0.1", self._server_port, timeout=_TIMEOUT_SECONDS
         )
         try:
-            kept = ("accept", "content-type")
+            kept = ("accept", "content-type", "content-encoding")
             headers = {
                 name: value for name, value in request.headers.items() if name.lower() in kept
             }

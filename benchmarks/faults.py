@@ -7,9 +7,10 @@ delivery knows its mail.  What each round does is the mode:
 
 ``mixed``
     Something breaks for a moment, or two things at once: the daemon or the server is killed or
-    restarted, the server is frozen, a proxy before it answers 401, 429 or 503, refuses half of each
-    bulk request or cuts the connection instead of an answer, the disk of the spool is full, today's
-    index is blocked, closed or mapped otherwise (`benchmarks.fault_index`).
+    restarted, the server is frozen, its disk is full (VictoriaLogs), a proxy before it answers
+    401, 429 or 503, refuses half of each bulk request or cuts the connection instead of an answer,
+    the disk of the spool is full, today's index is blocked, closed or mapped otherwise
+    (`benchmarks.fault_index`).
 ``kills``
     The daemon is killed, while more hosts send with hardly a pause.
 ``damage``
@@ -26,7 +27,8 @@ delivery knows its mail.  What each round does is the mode:
     sync, and another one starts on what a disk may have then (`benchmarks.fault_power`).  It needs
     strace(1), and takes no notice of ``--store``.
 
-As root the spool is on a small file system of its own.  Needs java and mvn, but for SQLite.
+As root the spool is on a small file system of its own.  Needs java and mvn for Elasticsearch and
+OpenSearch, and go for VictoriaLogs.
 """
 
 import argparse
@@ -66,6 +68,7 @@ from benchmarks.fault_shippers import (
     inputs_config,
     shipper_faults,
 )
+from benchmarks.fault_victorialogs import VictoriaLogsSide
 from benchmarks.measure import Figures, MeasurementError, show
 from mailingest.delivery.deadletters import read_lines
 from tests.support.lab.daemon import Daemon
@@ -75,7 +78,7 @@ from tests.support.servers import ELASTICSEARCH, OPENSEARCH, SearchServer
 from tests.support.sqlite import count_stored, stored_bodies
 
 MODES: Final = ("mixed", "kills", "damage", *SHIPPED_MODES, "power")
-STORES: Final = ("elasticsearch", "opensearch", "sqlite")
+STORES: Final = ("elasticsearch", "opensearch", "victorialogs", "sqlite")
 _KINDS: Final = {"elasticsearch": ELASTICSEARCH, "opensearch": OPENSEARCH}
 
 _CONFIG: Final = """
@@ -171,6 +174,7 @@ class Campaign:
             self.damage = SpoolDamage(directory / "state", self._random)
         self._daemon = Daemon(self._config)
         self._index_faults: IndexFaults | None = None
+        self._victorialogs: VictoriaLogsSide | None = None
         self.letters_sent_again = 0
         hosts, pause = _KILLS_LOAD if mode == "kills" else _LOAD
         if mode in SHIPPED_MODES:
@@ -208,6 +212,11 @@ class Campaign:
                 server = self._server or stack.enter_context(SearchServer(_KINDS[self._store]))
                 self._url = server.url
                 output = stack.enter_context(self._behind_a_proxy(server))
+            elif self._store == "victorialogs":
+                side = VictoriaLogsSide(self._directory, _PREFIX, self._seed)
+                output = stack.enter_context(side.running())
+                self._faults |= side.faults
+                self._victorialogs = side
             else:
                 self._faults["store locked"] = self._store_locked
             text = _CONFIG.format(
@@ -276,6 +285,8 @@ class Campaign:
 
     def events(self) -> Iterator[Event]:
         """All that is in the store."""
+        if self._victorialogs is not None:
+            return self._victorialogs.events()
         return _in_sqlite(self._directory) if self._store == "sqlite" else self._in_server()
 
     def check(self) -> Comparison:
@@ -287,6 +298,8 @@ class Campaign:
         figures = {"lines accepted": expected, "documents": len(events)}
         if self._index_faults is not None:
             figures["dead letters sent again"] = self.letters_sent_again
+        if self._victorialogs is not None:
+            figures["further copies on its disk"] = self._victorialogs.copies
         if self.damage is None:
             found = compare(events, accepted, [], [])
             return Comparison(figures | found.figures, found.wrong)
@@ -414,6 +427,8 @@ class Campaign:
             yield f'[elasticsearch]\nhosts = ["http://127.0.0.1:{proxy.port}"]\ntimeout = 5.0\n'
 
     def _count(self) -> int:
+        if self._victorialogs is not None:
+            return self._victorialogs.count()
         if self._store != "sqlite":
             self._ask(f"/{INDICES}/_refresh", {})
             return int(self._ask(f"/{INDICES}/_count", {"query": {"match_all": {}}})["count"])

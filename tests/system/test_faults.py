@@ -63,6 +63,13 @@ def test_whoever_is_killed_what_real_shippers_send_is_stored_once(
 
 
 @pytest.mark.servers
+def test_the_same_holds_with_a_server_that_has_no_ids_and_answers_from_memory(
+    tmp_path: Path, seed: int
+) -> None:
+    check(run_campaign(tmp_path, "victorialogs", 7, seed, most=MOST | {"server killed": 3}))
+
+
+@pytest.mark.servers
 def test_the_same_holds_with_a_cluster(
     tmp_path: Path, seed: int, search_servers: Callable[[Kind], SearchServer]
 ) -> None:

@@ -117,6 +117,10 @@ class VictoriaLogsServer:
         except (urllib.error.URLError, OSError):
             return False
 
+    def has_ended(self) -> bool:
+        """Whether it has ended by itself, as it does when it cannot write."""
+        return self._running().poll() is not None
+
     def stop(self) -> None:
         """End it in good order, as an operator's restart does."""
         process = self._running()
