@@ -12,7 +12,7 @@ from mailingest.postfix.index_keys import UNMATCHED
 from mailingest.postfix.names import MESSAGE_ID, QUEUE_ID
 from mailingest.stores.breakdown import Breakdown
 from mailingest.stores.counts import Counts, TimeBuckets
-from mailingest.stores.criteria import FIELDS_OF, Criteria, may_be_about, terms_of
+from mailingest.stores.criteria import FIELDS_OF, Criteria, Evidence, may_be_about, terms_of
 from mailingest.stores.events import StoredEvent, is_of_sessions, time_of
 from mailingest.stores.gaps import summed
 from mailingest.stores.protocol import Found, Progress, Span, no_progress
@@ -21,11 +21,11 @@ from mailingest.stores.sqlite.blocks import Blocks
 from mailingest.stores.sqlite.bounds import Bounds
 from mailingest.stores.sqlite.counts import add_day
 from mailingest.stores.sqlite.hours import add_hours
-from mailingest.stores.sqlite.keys import LINKED, Lookup, by_term, by_values
+from mailingest.stores.sqlite.keys import LINKED, by_term, by_values
 from mailingest.stores.sqlite.schema import has_blocks, has_earlier_documents
-from mailingest.stores.sqlite.searching import how_many, look_up, scan
+from mailingest.stores.sqlite.searching import Alternative, how_many, look_up, scan
 from mailingest.stores.sqlite.visiting import Days
-from mailingest.stores.sqlite.wanted import EVERY, Wanted, of_evidence, of_term
+from mailingest.stores.sqlite.wanted import EVERY, of_evidence, of_term
 from mailingest.stores.threads import in_thread
 
 T = TypeVar("T")
@@ -178,8 +178,8 @@ def _breakdown(days: Days, buckets: TimeBuckets, progress: Progress) -> Breakdow
 def _find(days: Days, criteria: Criteria, limit: int, progress: Progress) -> Found:
     """Events of the term that the fewest lines meet, so that few are left out."""
     bounds = Bounds(criteria.since, criteria.until)
-    quick: list[list[Lookup]] = []
-    slow: list[list[Lookup]] = []
+    quick: list[Alternative] = []
+    slow: list[Alternative] = []
     if criteria.queue_id is not None:
         queue_id = [criteria.queue_id]
         quick.append([by_values(QUEUE_ID, queue_id), by_values(LINKED, queue_id)])
@@ -189,31 +189,44 @@ def _find(days: Days, criteria: Criteria, limit: int, progress: Progress) -> Fou
         lookups = [by_term(column, term) for column in FIELDS_OF[name]]
         (quick if term.comparison in ("equals", "starts") else slow).append(lookups)
     if not quick and not slow:
-        return scan(days, _wanted(criteria), bounds, limit, progress)
-    return look_up(days, _rarest(days, quick, slow, bounds, limit), bounds, limit)
+        return _read_through(days, criteria, limit, progress)
+    if criteria.evidence is not None:
+        quick.append(criteria.evidence)
+    rarest = _rarest(days, quick, slow, bounds, limit)
+    if isinstance(rarest, Evidence):
+        return scan(days, of_evidence(rarest), bounds, limit, progress)
+    return look_up(days, rarest, bounds, limit)
+
+
+def _read_through(days: Days, criteria: Criteria, limit: int, progress: Progress) -> Found:
+    """Events by what no index has, or by evidence, if fewer of the newest lines are that."""
+    bounds = Bounds(criteria.since, criteria.until)
+    terms = [of_term(name, term) for name, term in terms_of(criteria).items()]
+    wanted = terms[0] if terms else EVERY
+    if criteria.evidence is not None:
+        found = scan(days, of_evidence(criteria.evidence), bounds, limit, progress)
+        if not (terms and found.is_cut):
+            return found
+        newest = Bounds(time_of(found.events[-1]), criteria.until)
+        if scan(days, wanted, newest, limit, progress).is_cut:
+            return found
+    return scan(days, wanted, bounds, limit, progress)
 
 
 def _rarest(
     days: Days,
-    quick: Sequence[list[Lookup]],
-    slow: Sequence[list[Lookup]],
+    quick: Sequence[Alternative],
+    slow: Sequence[Alternative],
     bounds: Bounds,
     limit: int,
-) -> list[Lookup]:
-    """Those of the look-ups that the fewest documents meet; slow ones are not tried in vain."""
+) -> Alternative:
+    """The alternative that the fewest documents meet; slow ones are not tried in vain."""
     if len(quick) + len(slow) == 1:
         return [*quick, *slow][0]
-    counted: list[tuple[int, list[Lookup]]] = []
+    counted: list[tuple[int, Alternative]] = []
     for several in (quick, slow):
         counts = how_many(days, several, bounds, limit + 1) if several else []
         counted += zip(counts, several, strict=True)
         if any(count <= limit for count, _ in counted):
             break
     return min(counted, key=lambda one: one[0])[1]
-
-
-def _wanted(criteria: Criteria) -> Wanted:
-    """What is looked for in the documents where no index helps."""
-    for name, term in terms_of(criteria).items():
-        return of_term(name, term)
-    return of_evidence(criteria.evidence) if criteria.evidence is not None else EVERY

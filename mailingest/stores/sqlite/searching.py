@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
+from mailingest.stores.criteria import Evidence
 from mailingest.stores.events import StoredEvent, newest_first
 from mailingest.stores.protocol import Found, Progress
 from mailingest.stores.sqlite import blocks, earlier
@@ -15,6 +16,9 @@ from mailingest.stores.sqlite.keys import Lookup, by_evidence
 from mailingest.stores.sqlite.schema import has_blocks, has_earlier_documents, has_endings
 from mailingest.stores.sqlite.visiting import Days
 from mailingest.stores.sqlite.wanted import Wanted
+
+Alternative = Sequence[Lookup] | Evidence
+"""What documents may be found by: any of the look-ups, or that they may decide."""
 
 
 class _Gathered:
@@ -64,10 +68,8 @@ def look_up(days: Days, lookups: Sequence[Lookup], bounds: Bounds, limit: int) -
     return gathered.found(days)
 
 
-def how_many(
-    days: Days, several: Sequence[Sequence[Lookup]], bounds: Bounds, limit: int
-) -> list[int]:
-    """For each of several alternatives, about how many documents meet any of its look-ups.
+def how_many(days: Days, several: Sequence[Alternative], bounds: Bounds, limit: int) -> list[int]:
+    """For each of several alternatives, about how many documents meet it.
 
     There are as many blocks at least, counted up to ``limit``; none means that there are none.
     """
@@ -76,17 +78,28 @@ def how_many(
     def ask(path: Path, connection: sqlite3.Connection) -> bool:
         reading = Blocks(connection, days.go_on) if has_blocks(connection) else None
         has_earlier = has_earlier_documents(connection)
-        for number, lookups in enumerate(several):
+        for number, one in enumerate(several):
             if reading is not None:
-                places = reading.places(bounds, reading.with_keys(lookups))
-                counts[number] += sum(1 for _ in places)
-            if has_earlier:
-                found = (earlier.rows(connection, one, bounds, limit) for one in lookups)
+                counts[number] += sum(1 for _ in _may_have(reading, one, bounds, connection))
+            if not has_earlier:
+                continue
+            if isinstance(one, Evidence):
+                counts[number] += limit  # no index tells
+            else:
+                found = (earlier.rows(connection, each, bounds, limit) for each in one)
                 counts[number] += len(set(chain.from_iterable(found)))
         return any(count < limit for count in counts)
 
     days.visit(days.within(bounds), ask)
     return counts
+
+
+def _may_have(
+    reading: Blocks, one: Alternative, bounds: Bounds, connection: sqlite3.Connection
+) -> Iterator[Place]:
+    if isinstance(one, Evidence):
+        return _places(reading, one, bounds, has_endings=has_endings(connection))
+    return reading.places(bounds, reading.with_keys(one))
 
 
 def scan(days: Days, wanted: Wanted, bounds: Bounds, limit: int, progress: Progress) -> Found:
@@ -133,17 +146,20 @@ def _scan_blocks(
         report((last - place.last) / (last - first + 1))
 
     reading = Blocks(connection, days.go_on)
-    places = _places(reading, wanted, bounds, has_endings=has_endings(connection))
+    places = (
+        reading.places(bounds)
+        if wanted.evidence is None
+        else _places(reading, wanted.evidence, bounds, has_endings=has_endings(connection))
+    )
     return blocks.scan(reading, wanted, places, bounds, limit, progress)
 
 
 def _places(
-    reading: Blocks, wanted: Wanted, bounds: Bounds, *, has_endings: bool
+    reading: Blocks, evidence: Evidence, bounds: Bounds, *, has_endings: bool
 ) -> Iterator[Place]:
-    """The blocks that may have what is wanted, newest first."""
-    evidence = wanted.evidence
-    lookup = by_evidence(evidence, has_endings=has_endings) if evidence is not None else None
-    if evidence is None or lookup is None:
+    """The blocks that may have lines that may decide, newest first."""
+    lookup = by_evidence(evidence, has_endings=has_endings)
+    if lookup is None:
         return reading.places(bounds)
     numbers: Collection[int] = reading.with_keys([lookup])
     if evidence.since is None:

@@ -25,6 +25,7 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "proof": ("The line that proves it", "Die Zeile, die es belegt"),
     "own_lines": ("Log lines of this recipient", "Logzeilen zu diesem Empfänger"),
     "mail_lines": ("Log lines of the mail", "Logzeilen zur Mail"),
+    "sending_server": ("Sending server", "Einliefernder Server"),
     "the_mail": ("The mail", "Die Mail"),
     "all_recipients": ("{count} recipients", "{count} Empfänger"),
     "find_recipient": ("A recipient of this mail", "Ein Empfänger dieser Mail"),
