@@ -65,6 +65,10 @@ class _End:
     line: SessionLine
 
     @cached_property
+    def client(self) -> str | None:
+        return self.line.client
+
+    @cached_property
     def second(self) -> int:
         return _second(self.line)
 
@@ -91,7 +95,7 @@ class _End:
     def alike(self) -> tuple[object, ...]:
         """What tells it from other ends of its second."""
         counts = self.begun, self.completed, self.with_queue_id, self.refused
-        return self.line.client, self.is_reset, *counts
+        return self.client, self.is_reset, *counts
 
     @cached_property
     def is_reset(self) -> bool:
@@ -120,7 +124,7 @@ class _Visit:
     def has(self, line: SessionLine) -> bool:
         """Whether a line may be one of it."""
         is_within = _second(self.begin) <= _second(line) <= self.end.second
-        return is_within and line.client == self.end.line.client
+        return is_within and line.client == self.end.client
 
     @cached_property
     def _fits(self) -> bool:
@@ -295,6 +299,7 @@ class _Ways:
     ) -> None:
         self._row = row
         self._intents = intents
+        self._known_visits: dict[tuple[int, int, _Place], list[tuple[_Visit, _Place]]] = {}
         self._begins: dict[str | None, list[SessionLine]] = defaultdict(list)
         for begin in begins:
             self._begins[begin.client].append(begin)
@@ -307,7 +312,7 @@ class _Ways:
         for some in self._ends:
             count = dict(self._over[-1])
             for end in some:
-                count[end.line.client] = count.get(end.line.client, 0) + 1
+                count[end.client] = count.get(end.client, 0) + 1
             self._over.append(count)
 
     def possible(self) -> list[_Step]:
@@ -343,23 +348,42 @@ class _Ways:
             return
         ends = self._ends[state.seconds]
         over_at = ends[0].second if state.ends else self._end_before(state.seconds)
+        over_now = Counter(ends[number].client for number in state.ends)
         seen = set()
         for number, end in enumerate(ends):
             if number in state.ends or end.alike in seen:
                 continue
             # Those that allow the same can change places.
             seen.add(end.alike)
-            begin = self._begin_of(end, state)
+            over = self._over[state.seconds].get(end.client, 0) + over_now[end.client]
+            begin = self._begin_of(end.client, over)
             if begin is None or not over_at <= _second(begin) <= end.second:
                 continue
             used = state.ends | {number}
-            for size in end.with_queue_id:
-                for mails, place in self._row.runs(state.mails, size):
-                    visit = _Visit(begin, end, mails, self._intents)
-                    for outcome in visit.outcomes:
-                        if not outcome.reasons & state.reasons:
-                            reasons = state.reasons | outcome.reasons
-                            yield _Step(visit, outcome, self._after(state, used, place, reasons))
+            for visit, place in self._visits(begin, end, state.mails):
+                for outcome in visit.outcomes:
+                    if not outcome.reasons & state.reasons:
+                        reasons = state.reasons | outcome.reasons
+                        yield _Step(visit, outcome, self._after(state, used, place, reasons))
+
+    def _visits(
+        self, begin: SessionLine, end: _End, place: _Place
+    ) -> Sequence[tuple[_Visit, _Place]]:
+        """The session with the mails that may come next, and the place behind them.
+
+        Many states are at the same place, and differ in what the sessions before have come to.
+        """
+        key = (id(begin), id(end), place)
+        found = self._known_visits.get(key)
+        if found is None:
+            visits = [
+                (_Visit(begin, end, mails, self._intents), after)
+                for size in end.with_queue_id
+                for mails, after in self._row.runs(place, size)
+            ]
+            found = [(visit, after) for visit, after in visits if visit.outcomes]
+            self._known_visits[key] = found
+        return found
 
     def _after(
         self, state: _State, ends: frozenset[int], mails: _Place, reasons: frozenset[int]
@@ -374,12 +398,10 @@ class _Ways:
     def _end_before(self, seconds: int) -> int:
         return self._ends[seconds - 1][0].second if seconds else 0
 
-    def _begin_of(self, end: _End, state: _State) -> SessionLine | None:
-        client = end.line.client
-        now = sum(self._ends[state.seconds][one].line.client == client for one in state.ends)
-        number = self._over[state.seconds].get(client, 0) + now
+    def _begin_of(self, client: str | None, over: int) -> SessionLine | None:
+        """The first line of a client's next session, when so many are over."""
         begins = self._begins[client]
-        return begins[number] if number < len(begins) else None
+        return begins[over] if over < len(begins) else None
 
 
 @dataclass
