@@ -1,5 +1,6 @@
 """`mailingest trace` as a process: on log files and on the embedded store."""
 
+import atexit
 import csv
 import errno
 import gzip
@@ -8,10 +9,13 @@ import json
 import os
 import pty
 import re
+import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -48,7 +52,7 @@ class Asked:
         )
         self.file = ["--file", str(self.log)] if where == "file" else []
         if where == "store":
-            self.mailingest("replay", str(self.log))
+            shutil.copytree(_stored_log(), directory / "state")
 
     def mailingest(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         program = [sys.executable, "-m", "mailingest", command, "-c", str(self.config)]
@@ -58,6 +62,16 @@ class Asked:
 
     def trace(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return self.mailingest("trace", *self.file, *arguments)
+
+
+@cache
+def _stored_log() -> Path:
+    """The state directory of a store that has the log: replayed once, and copied for each test."""
+    made = TemporaryDirectory()
+    atexit.register(made.cleanup)
+    site = Asked(Path(made.name), "nowhere")
+    site.mailingest("replay", str(site.log))
+    return Path(made.name, "state")
 
 
 @pytest.fixture(params=["file", "store"])

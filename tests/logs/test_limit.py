@@ -138,7 +138,7 @@ def test_half_frames_and_broken_connections_do_not_flood_the_log(tmp_path: Path)
         for number in range(300):
             half_frame(site, number)
             reset(site)
-        wait_until(lambda: len(site.stored()) >= 300, "the halves are stored")
+        wait_until(lambda: site.count_stored() >= 300, "the halves are stored")
     rows = [json.loads(line) for line in daemon.log.read_text().splitlines()]
     events = Counter(row["event"] for row in rows)
     assert events["tcp connection ended within a frame"] == 10
@@ -159,7 +159,7 @@ def test_made_up_hosts_and_clocks_do_not_flood_the_log(tmp_path: Path) -> None:
     ]
     with Daemon(site.config) as daemon:
         site.hand_over(*lines)
-        wait_until(lambda: len(site.stored()) == len(lines), "all is stored")
+        wait_until(lambda: site.count_stored() == len(lines), "all is stored")
         wait_until(lambda: "clock is wrong" in daemon.log.read_text(), "it is logged")
     rows = [json.loads(line) for line in daemon.log.read_text().splitlines()]
     assert max(Counter(row["event"] for row in rows).values()) <= 10

@@ -113,7 +113,7 @@ def test_they_are_in_the_log_and_in_the_status_of_the_spool(tmp_path: Path) -> N
         site.send_udp(*LIFE[3:])
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             sender.sendto(b"\r\n", ("127.0.0.1", site.udp))
-        wait_until(lambda: len(site.stored()) == 5, "all is stored")
+        wait_until(lambda: site.count_stored() == 5, "all is stored")
 
         def status(*options: str) -> str:
             command = [sys.executable, "-m", "mailingest", "spool", "status", *options]

@@ -33,7 +33,7 @@ def site(tmp_path: Path) -> Site:
 def test_a_delivery_event_has_what_the_other_daemons_said(site: Site, way: str) -> None:
     with Daemon(site.config):
         getattr(site, way)(*LIFE)
-        wait_until(lambda: len(site.stored()) == len(LIFE), "all is stored")
+        wait_until(lambda: site.count_stored() == len(LIFE), "all is stored")
     event = site.delivery()
     assert event["postfix_from"] == "ann@example.com"
     assert event["postfix_size"] == 389
@@ -48,17 +48,17 @@ def test_a_delivery_line_that_overtakes_its_qmgr_line_waits_for_it(site: Site) -
     client, message_id, active, delivery, removed = LIFE
     with Daemon(site.config):
         site.send_udp(delivery, client, message_id, removed, active)
-        wait_until(lambda: len(site.stored()) == len(LIFE), "all is stored")
+        wait_until(lambda: site.count_stored() == len(LIFE), "all is stored")
     assert site.delivery()["postfix_from"] == "ann@example.com"
 
 
 def test_queue_ids_survive_a_restart(site: Site) -> None:
     with Daemon(site.config):
         site.send_tcp(*LIFE[:3])
-        wait_until(lambda: len(site.stored()) == 3, "the first lines are stored")
+        wait_until(lambda: site.count_stored() == 3, "the first lines are stored")
     with Daemon(site.config):
         site.send_tcp(*LIFE[3:])
-        wait_until(lambda: len(site.stored()) == len(LIFE), "all is stored")
+        wait_until(lambda: site.count_stored() == len(LIFE), "all is stored")
     assert site.delivery()["postfix_from"] == "ann@example.com"
 
 
@@ -89,7 +89,7 @@ def test_every_line_is_stored_whatever_it_is(site: Site) -> None:
     lines = ["", "   ", "rubbish", "\x00\xff\xfe", "<999>Nov 24 15:41:22 mx1 a: b", *LIFE]
     with Daemon(site.config) as daemon:
         site.send_tcp(*lines)
-        wait_until(lambda: len(site.stored()) == len(lines) - 2, "all but the empty are stored")
+        wait_until(lambda: site.count_stored() == len(lines) - 2, "all but the empty are stored")
     counters = site.counters(daemon.log)
     assert counters["lines_unmatched"] == {"_syslog_header_nomatch": 3}
 
@@ -164,11 +164,11 @@ def test_a_killed_daemon_loses_nothing_that_it_accepted(site: Site) -> None:
     with Daemon(site.config) as daemon:
         site.hand_over(*lines)
         daemon.kill()
-    assert len(site.stored()) < len(lines)
+    assert site.count_stored() < len(lines)
     site.config.write_text(config)
     with Daemon(site.config):
         site.hand_over(*LIFE[3:])
-        wait_until(lambda: len(site.stored()) == 5000 + len(LIFE), "all is stored")
+        wait_until(lambda: site.count_stored() == 5000 + len(LIFE), "all is stored")
     assert site.messages() == texts([*lines, *LIFE[3:]])
     assert site.delivery()["postfix_from"] == "ann@example.com"
 
@@ -178,7 +178,7 @@ def test_a_delivery_line_that_waits_survives_a_kill(site: Site) -> None:
         site.hand_over(LIFE[3])
         daemon.kill()
     with Daemon(site.config):
-        wait_until(lambda: len(site.stored()) == 1, "the line is stored")
+        wait_until(lambda: site.count_stored() == 1, "the line is stored")
     assert site.messages() == texts([LIFE[3]])
 
 
@@ -191,7 +191,7 @@ def test_lines_sent_again_after_a_kill_are_stored_once(site: Site) -> None:
     with Daemon(site.config):
         site.hand_over(*lines)
         site.hand_over(*numbered(200, 1))
-        wait_until(lambda: len(site.stored()) == 102, "all is stored")
+        wait_until(lambda: site.count_stored() == 102, "all is stored")
     assert site.messages() == texts([*lines, *numbered(200, 1)])
 
 
@@ -199,15 +199,15 @@ def test_what_is_stored_is_not_read_again_after_the_next_snapshot(tmp_path: Path
     site = Site(tmp_path, "snapshot_interval = 0.2\n[log]\nreport_interval = 0.2\n")
     with Daemon(site.config) as daemon:
         site.hand_over(*numbered(0, 1000), *LIFE[:3])
-        wait_until(lambda: len(site.stored()) == 1003, "the first lines are stored")
+        wait_until(lambda: site.count_stored() == 1003, "the first lines are stored")
         site.wait_for_snapshot()
         site.hand_over(*numbered(1000, 1))
-        wait_until(lambda: len(site.stored()) == 1004, "the last line is stored")
+        wait_until(lambda: site.count_stored() == 1004, "the last line is stored")
         site.wait_for_snapshot()
         daemon.kill()
     with Daemon(site.config) as daemon:
         site.hand_over(*LIFE[3:])
-        wait_until(lambda: len(site.stored()) == 1001 + len(LIFE), "all is stored")
+        wait_until(lambda: site.count_stored() == 1001 + len(LIFE), "all is stored")
     assert site.counters(daemon.log)["documents_duplicate"] == 0
     assert site.delivery()["postfix_from"] == "ann@example.com"
 
@@ -216,12 +216,12 @@ def test_while_the_store_is_away_lines_are_accepted_and_survive_a_stop(tmp_path:
     site = Site(tmp_path, "[batch]\ncapacity = 1000\n", shutdown_timeout=0.5)
     with Daemon(site.config):
         site.hand_over(*numbered(0, 1))
-        wait_until(lambda: len(site.stored()) == 1, "the store is there")
+        wait_until(lambda: site.count_stored() == 1, "the store is there")
         with site.store_locked():
             site.hand_over(*numbered(1, 10_000))
             site.send_udp(*numbered(20_000, 1))
     with Daemon(site.config):
-        wait_until(lambda: len(site.stored()) == 10_002, "all is stored")
+        wait_until(lambda: site.count_stored() == 10_002, "all is stored")
     assert site.messages() == texts([*numbered(0, 10_001), *numbered(20_000, 1)])
 
 
@@ -240,7 +240,7 @@ def test_a_full_disk_makes_senders_wait_and_ends_nothing(tmp_path: Path) -> None
     site = Site(tmp_path, "[log]\nreport_interval = 0.2\n")
     with Daemon(site.config) as daemon:
         site.hand_over(*numbered(0, 10_000))
-        wait_until(lambda: len(site.stored()) == 10_000, "all is stored")
+        wait_until(lambda: site.count_stored() == 10_000, "all is stored")
         [segment] = (site.state / "spool").glob("*.journal")
         # No file may grow beyond what the spool's has now; the log is far below.
         before = resource.prlimit(
@@ -256,9 +256,9 @@ def test_a_full_disk_makes_senders_wait_and_ends_nothing(tmp_path: Path) -> None
             site.send_udp(*numbered(20_000, 5))
             wait_until(lambda: counts("datagrams_dropped", 5), "datagrams are counted")
             resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE, before)
-            wait_until(lambda: len(site.stored()) == 10_100, "what waited is stored")
+            wait_until(lambda: site.count_stored() == 10_100, "what waited is stored")
         site.hand_over(*numbered(30_000, 1))
-        wait_until(lambda: len(site.stored()) == 10_101, "it goes on")
+        wait_until(lambda: site.count_stored() == 10_101, "it goes on")
     assert site.messages() == texts([*numbered(0, 10_100), *numbered(30_000, 1)])
     log = daemon.log.read_text()
     assert log.count("the spool is full") == log.count("the spool has room again") == 1

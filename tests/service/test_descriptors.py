@@ -57,7 +57,7 @@ def test_with_few_all_that_is_accepted_is_stored_and_the_rest_is_refused(tmp_pat
             connection.sendall(b"".join(f"{line}\n".encode() for line in numbered(0, 10)))
             connection.shutdown(socket.SHUT_WR)
             assert connection.recv(1) == b""
-        wait_until(lambda: len(site.stored()) == 10, "what was accepted is stored")
+        wait_until(lambda: site.count_stored() == 10, "what was accepted is stored")
     assert site.messages() == texts(numbered(0, 10))
     assert "Traceback" not in daemon.log.read_text()
 

@@ -36,7 +36,7 @@ def test_a_second_signal_ends_it_at_once_and_what_is_not_stored_stays(
 ) -> None:
     with Daemon(site.config) as daemon:
         site.hand_over(*numbered(0, 1))
-        wait_until(lambda: len(site.stored()) == 1, "the store is there")
+        wait_until(lambda: site.count_stored() == 1, "the store is there")
         with site.store_locked():
             site.hand_over(*numbered(1, 5000))
             os.kill(daemon.pid, number)
@@ -47,7 +47,7 @@ def test_a_second_signal_ends_it_at_once_and_what_is_not_stored_stays(
     assert log.count('"event": "stopping"') == 1
     assert "ended at once by a second signal; lines are in the spool until the next start" in log
     with Daemon(site.config):
-        wait_until(lambda: len(site.stored()) == 5001, "all is stored")
+        wait_until(lambda: site.count_stored() == 5001, "all is stored")
     assert site.messages() == texts(numbered(0, 5001))
 
 
@@ -58,7 +58,7 @@ def test_signals_that_come_together_are_one(site: Site) -> None:
             os.kill(daemon.pid, number)
         assert daemon.wait() == 0
     assert '"event": "stopped"' in daemon.log.read_text()
-    assert len(site.stored()) == 100
+    assert site.count_stored() == 100
 
 
 # Faults
@@ -101,7 +101,7 @@ async def test_a_part_that_fails_ends_all_with_its_error(
     await asyncio.to_thread(site.hand_over_when_up, *numbered(0, 3))
     os.kill(os.getpid(), signal.SIGTERM)
     assert await asyncio.wait_for(running, PATIENCE) == 0
-    assert len(site.stored()) == 3
+    assert site.count_stored() == 3
 
 
 async def test_a_part_that_fails_while_it_drains_ends_all_with_its_error(

@@ -47,7 +47,7 @@ def test_a_line_that_takes_too_long_is_set_aside_and_the_daemon_lives_on(site: S
     others = numbered(0, 20)
     with Daemon(site.config) as daemon:
         site.hand_over(*others[:10], ENDLESS, *others[10:])
-        wait_until(lambda: len(site.stored()) == len(others), "all others are stored")
+        wait_until(lambda: site.count_stored() == len(others), "all others are stored")
         wait_until(lambda: letters(site), "it is a dead letter")
     assert site.messages() == texts(others)
     [letter] = letters(site)
@@ -86,7 +86,7 @@ def test_a_line_that_the_process_died_with_twice_is_set_aside(site: Site) -> Non
             wait_until(lambda: worked_on(site) == 11, "it works on that line")
             daemon.kill()
     with Daemon(site.config) as daemon:
-        wait_until(lambda: len(site.stored()) == len(others), "all others are stored")
+        wait_until(lambda: site.count_stored() == len(others), "all others are stored")
         wait_until(lambda: letters(site), "it is a dead letter")
     assert site.messages() == texts(others)
     [letter] = letters(site)
@@ -108,7 +108,7 @@ def test_a_death_between_lines_is_none_of_theirs(site: Site) -> None:
             wait_until(lambda: worked_on(site) == 0, "nothing is worked on")
             daemon.kill()
     with Daemon(site.config):
-        wait_until(lambda: len(site.stored()) == 3, "all are stored")
+        wait_until(lambda: site.count_stored() == 3, "all are stored")
     assert not letters(site)
 
 
@@ -131,7 +131,7 @@ def test_the_watchdog_ends_a_daemon_that_a_line_holds_up_and_restarts_end_that(
             if supervised(process, notified, site):
                 deaths += 1
                 assert process.wait(PATIENCE) == -signal.SIGABRT
-        wait_until(lambda: len(site.stored()) == len(others), "all others are stored")
+        wait_until(lambda: site.count_stored() == len(others), "all others are stored")
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE) == 0
     assert deaths >= 2

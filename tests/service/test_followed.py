@@ -117,7 +117,7 @@ def test_nothing_is_lost_or_doubled_through_rotations_and_kills(tmp_path: Path, 
                 wait_until(partial(has_more, writer.written.total()), "it writes")
                 rotate(writer)
     with Daemon(site.config):
-        wait_until(lambda: len(site.stored()) >= writer.written.total(), "all is stored")
+        wait_until(lambda: site.count_stored() >= writer.written.total(), "all is stored")
     assert site.messages() == writer.written
 
 

@@ -32,7 +32,7 @@ def test_what_is_accepted_afterwards_survives_the_end_of_the_daemon(
     site = Site(tmp_path)
     with Daemon(site.config) as daemon:
         site.hand_over(*numbered(0, 10))
-        wait_until(lambda: len(site.stored()) == 10, "the first lines are stored")
+        wait_until(lambda: site.count_stored() == 10, "the first lines are stored")
         take_away(site.state)
         site.hand_over(*numbered(10, 10))
         daemon.kill()
@@ -51,7 +51,7 @@ def test_without_a_place_for_another_one_senders_wait(tmp_path: Path) -> None:
     blocked = "its directory cannot be made"
     with Daemon(site.config) as daemon:
         site.hand_over(*numbered(0, 1))
-        wait_until(lambda: len(site.stored()) == 1, "it is stored")
+        wait_until(lambda: site.count_stored() == 1, "it is stored")
         kept = site.state.rename(tmp_path / "renamed")
         # Not even root can make a directory below a file.
         site.state.write_text(blocked)
@@ -59,6 +59,6 @@ def test_without_a_place_for_another_one_senders_wait(tmp_path: Path) -> None:
         site.send_tcp(*numbered(1, 1))
         site.state.unlink()
         kept.rename(site.state)
-        wait_until(lambda: len(site.stored()) == 2, "what waited is stored")
+        wait_until(lambda: site.count_stored() == 2, "what waited is stored")
     assert site.messages() == texts(numbered(0, 2))
     assert "Traceback" not in daemon.log.read_text()

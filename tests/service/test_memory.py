@@ -72,7 +72,7 @@ def test_the_service_has_one_heap(tmp_path: Path) -> None:
     site = Site(tmp_path)
     with Daemon(site.config) as daemon:
         site.send_tcp(*LIFE)
-        wait_until(lambda: len(site.stored()) == len(LIFE), "threads have stored something")
+        wait_until(lambda: site.count_stored() == len(LIFE), "threads have stored something")
         assert heaps_of_threads(Path(f"/proc/{daemon.pid}/maps").read_text()) == 0
 
 
@@ -99,7 +99,7 @@ async def test_reloads_leave_nothing_behind(
     serving = asyncio.create_task(daemon.main())
     await until(lambda: listens_at(site.tcp), "the listener is open")
     await asyncio.to_thread(site.hand_over, *LIFE)
-    await until(lambda: len(site.stored()) == len(LIFE), "all is stored, and its file is open")
+    await until(lambda: site.count_stored() == len(LIFE), "all is stored, and its file is open")
 
     async def reload_with(number: int) -> None:
         (patterns / "own.grok").write_text(f"OWN{number} [a-z]+\n")

@@ -32,7 +32,7 @@ def test_an_event_says_which_peer_its_line_came_from(site: Site, tmp_path: Path)
     with Daemon(site.config):
         site.hand_over(LIFE[0])
         send_from("127.0.0.2", site, LIFE[1])
-        wait_until(lambda: len(site.stored()) == 2, "both are stored")
+        wait_until(lambda: site.count_stored() == 2, "both are stored")
     assert sorted(str(one["syslog_peer"]) for one in site.stored()) == ["127.0.0.1", "127.0.0.2"]
     (tmp_path / "other").mkdir()
     other = Site(tmp_path / "other")
@@ -45,10 +45,10 @@ def test_a_line_about_a_queue_id_from_a_peer_that_is_not_the_hosts_is_marked(sit
     forged = LIFE[4].replace("removed", "from=<x@example.org>, status=expired, returned to sender")
     with Daemon(site.config):
         site.hand_over(*LIFE[:4])
-        wait_until(lambda: len(site.stored()) == 4, "the host's own lines are stored")
+        wait_until(lambda: site.count_stored() == 4, "the host's own lines are stored")
     with Daemon(site.config) as daemon:
         send_from("127.0.0.66", site, forged, *numbered(0, 1))
-        wait_until(lambda: len(site.stored()) == 6, "all is stored")
+        wait_until(lambda: site.count_stored() == 6, "all is stored")
         wait_until(lambda: "did not send for it before" in daemon.log.read_text(), "it is logged")
     marked = [one for one in site.stored() if "_syslog_peer_unknown" in str(one["tags"])]
     assert [(one["syslog_peer"], one["service"]) for one in marked] == [("127.0.0.66", "qmgr")]
@@ -61,7 +61,7 @@ def test_hosts_over_the_bound_of_a_peer_are_marked_and_stored(tmp_path: Path) ->
     lines = [LIFE[0].replace("mx1", f"mx{number}") for number in range(5)]
     with Daemon(site.config) as daemon:
         site.hand_over(*lines)
-        wait_until(lambda: len(site.stored()) == 5, "all are stored")
+        wait_until(lambda: site.count_stored() == 5, "all are stored")
     marked = [one for one in site.stored() if "_syslog_peer_hosts_exceeded" in str(one["tags"])]
     assert {one["host"] for one in marked} == {"mx3", "mx4"}
     assert site.counters(daemon.log)["lines_peer_hosts_exceeded"] == 2
@@ -83,7 +83,7 @@ def test_only_networks_that_are_allowed_may_send(tmp_path: Path) -> None:
         # A reset: what it has sent is not to be taken for accepted.
         with pytest.raises(ConnectionResetError), connected_from("127.0.0.3", site) as connection:
             connection.recv(1)
-        wait_until(lambda: len(site.stored()) == 3, "what is allowed is stored")
+        wait_until(lambda: site.count_stored() == 3, "what is allowed is stored")
     assert {str(one["syslog_peer"]) for one in site.stored()} == {"127.0.0.9", "127.0.0.10"}
     counters = site.counters(daemon.log)
     assert (counters["datagrams_not_allowed"], counters["connections_not_allowed"]) == (50, 1)

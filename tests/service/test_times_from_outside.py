@@ -38,7 +38,7 @@ def test_a_thousand_days_ahead_are_filed_under_their_arrival(site: Site) -> None
     lines = dated(range(10, 1010))
     with Daemon(site.config) as daemon:
         site.send_udp(*lines)
-        wait_until(lambda: len(site.stored()) == len(lines), "all are stored")
+        wait_until(lambda: site.count_stored() == len(lines), "all are stored")
     stored = site.stored()
     assert len(days_on_disk(site)) <= 2  # it may be midnight
     assert {line.partition(" ")[0] for line in lines} == {
@@ -54,7 +54,7 @@ def test_days_that_are_over_when_they_come_in_are_filed_under_their_arrival(
     site = Site(tmp_path, "[retention]\ndays = 7\n")
     with Daemon(site.config):
         site.hand_over(*dated(range(-40, 0)))
-        wait_until(lambda: len(site.stored()) == 40, "all are stored")
+        wait_until(lambda: site.count_stored() == 40, "all are stored")
     assert 7 <= len(days_on_disk(site)) <= 9
 
 
@@ -63,7 +63,7 @@ def test_a_batch_of_any_number_of_days_is_stored_with_few_descriptors(site: Site
     with Daemon(site.config) as daemon:
         resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (64, 64))
         site.hand_over(*lines)
-        wait_until(lambda: len(site.stored()) == len(lines), "all are stored")
+        wait_until(lambda: site.count_stored() == len(lines), "all are stored")
     assert len(days_on_disk(site)) == 300
 
 
@@ -72,12 +72,12 @@ def test_what_waits_in_the_spool_is_judged_by_when_it_arrived(site: Site) -> Non
     lines = dated(range(3))
     with Daemon(site.config) as daemon:
         site.hand_over(lines[0])
-        wait_until(lambda: len(site.stored()) == 1, "there is a store")
+        wait_until(lambda: site.count_stored() == 1, "there is a store")
         with site.store_locked():
             site.hand_over(*lines[1:])
             daemon.kill()
     with Daemon(site.config):
-        wait_until(lambda: len(site.stored()) == 3, "all are stored")
+        wait_until(lambda: site.count_stored() == 3, "all are stored")
     assert not any("syslog_timestamp" in one for one in site.stored())
 
 
@@ -97,7 +97,7 @@ def test_a_mail_that_is_filed_under_its_arrival_is_found_with_its_lines_in_order
     with Daemon(site.config):
         site.hand_over(*life[:3])
         site.hand_over(*life[3:])
-        wait_until(lambda: len(site.stored()) == len(life), "all is stored")
+        wait_until(lambda: site.count_stored() == len(life), "all is stored")
     command = [sys.executable, "-m", "mailingest", "trace", "--config", str(site.config)]
     asked = subprocess.run(
         [*command, "--to", "bob@example.net", "--since", f"{NOW:%Y-%m-%d}", "--json"],

@@ -73,6 +73,10 @@ class Site:
     def stored(self) -> list[dict[str, object]]:
         return list(StoredDocuments(self.state / "mail", "mail").find(limit=100_000))
 
+    def count_stored(self) -> int:
+        """How many documents are stored; to wait for them, since it reads none of them."""
+        return StoredDocuments(self.state / "mail", "mail").count()
+
     def messages(self) -> Counter[object]:
         return Counter(one["message"] for one in self.stored())
 

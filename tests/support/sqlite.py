@@ -50,6 +50,16 @@ class StoredDocuments:
                         if limit <= 0:
                             return
 
+    def count(self) -> int:
+        """How many there are in files of this version."""
+        found = 0
+        for path in day_files(self._directory, [self._prefix]):
+            connection = open_for_reading(path)
+            if connection is not None:
+                with closing(connection):
+                    found += count_stored(connection)
+        return found
+
 
 def stored_bodies(connection: sqlite3.Connection) -> Iterator[tuple[str, dict[str, Any]]]:
     """Ids and bodies of the documents of an open file."""

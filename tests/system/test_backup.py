@@ -41,7 +41,7 @@ def test_a_day_that_is_written_is_copied_whole_and_can_be_put_back(tmp_path: Pat
 
     with Daemon(site.config):
         site.hand_over(*sent[:1])
-        wait_until(lambda: len(site.stored()) == 1, "the first line is stored")
+        wait_until(lambda: site.count_stored() == 1, "the first line is stored")
         [day] = (site.state / "mail").glob("*.sqlite")
         for begin in range(0, len(sent), 250):
             to = tmp_path / f"copy-{len(copies)}"
@@ -49,7 +49,7 @@ def test_a_day_that_is_written_is_copied_whole_and_can_be_put_back(tmp_path: Pat
                 site.hand_over(*sent[begin : begin + 250])
             assert copy.returncode == 0
             copies.append(stored(to))
-        wait_until(lambda: len(site.stored()) == len(sent), "all is stored")
+        wait_until(lambda: site.count_stored() == len(sent), "all is stored")
     assert copies == sorted(copies)
 
     for path in day.parent.iterdir():
@@ -57,5 +57,5 @@ def test_a_day_that_is_written_is_copied_whole_and_can_be_put_back(tmp_path: Pat
     shutil.copy(tmp_path / f"copy-{len(copies) // 2}", day)
     with Daemon(site.config):
         site.hand_over(*sent)
-        wait_until(lambda: len(site.stored()) == len(sent), "what is missing is stored")
+        wait_until(lambda: site.count_stored() == len(sent), "what is missing is stored")
     assert site.messages() == texts(sent)
