@@ -19,6 +19,8 @@ from mailingest.web.users import Users, hash_password
 from tests.web import serving
 from tests.web.serving import Page
 
+pytestmark = pytest.mark.usefixtures("cheap_hashes")
+
 
 async def served(directory: Path, access: Access) -> AsyncIterator[Page]:
     """The pages over a store that is empty."""

@@ -8,18 +8,14 @@ from pathlib import Path
 import pytest
 
 from mailingest.stores.sqlite.reader import SqliteReader
-from mailingest.web import logins, users
+from mailingest.web import logins
 from mailingest.web.access import Access
 from mailingest.web.logins import network_of
 from mailingest.web.users import Users, hash_password
 from tests.web import serving
 from tests.web.serving import Page
 
-
-@pytest.fixture(autouse=True)
-def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is counted here is not how long a hash takes."""
-    monkeypatch.setitem(users._COST, "n", 16)
+pytestmark = pytest.mark.usefixtures("cheap_hashes")
 
 
 @pytest.fixture
