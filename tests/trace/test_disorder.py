@@ -212,7 +212,7 @@ def test_a_queue_id_that_comes_again_is_another_mail(lines: Lines, rows: list[Ro
     for answer, count in answers_of(rows).items():
         chain = tuple(names.get(one, one) for one in answer[0])  # type: ignore[attr-defined]
         expected[chain, *answer[1:]] += count
-    for lines_then in (reused, displaced(reused, random.Random(3))):
+    for lines_then in (reused, shuffled(reused, random.Random(3))):
         assert not wrong_among(rows_of(lines_then), expected)
 
 
