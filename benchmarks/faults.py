@@ -13,6 +13,10 @@ delivery knows its mail.  What each round does is the mode:
     (`benchmarks.fault_index`).
 ``kills``
     The daemon is killed, while more hosts send with hardly a pause.
+``workers``
+    As ``mixed``, with three processes that work on the lines: one of them is killed as well, while
+    the others and the one that receives go on, or all of them, or the daemon starts again with
+    another number of them.
 ``damage``
     As ``mixed``, but each second round kills the daemon and changes a byte of the newest file of
     its spool, or cuts it.  Then every accepted line is there exactly once or was in a damaged
@@ -35,6 +39,7 @@ import argparse
 import json
 import os
 import resource
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -44,7 +49,7 @@ import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -77,11 +82,12 @@ from tests.support.ports import free_port
 from tests.support.servers import ELASTICSEARCH, OPENSEARCH, SearchServer
 from tests.support.sqlite import count_stored, stored_bodies
 
-MODES: Final = ("mixed", "kills", "damage", *SHIPPED_MODES, "power")
+MODES: Final = ("mixed", "kills", "workers", "damage", *SHIPPED_MODES, "power")
 STORES: Final = ("elasticsearch", "opensearch", "victorialogs", "sqlite")
 _KINDS: Final = {"elasticsearch": ELASTICSEARCH, "opensearch": OPENSEARCH}
 
 _CONFIG: Final = """
+workers = {workers}
 shutdown_timeout = 0.5
 [index]
 prefix = "{prefix}"
@@ -103,6 +109,9 @@ _PREFIX: Final = "faults"
 INDICES: Final = f"{_PREFIX}-*"
 _DAMAGED: Final = "spool damaged"
 _KILLED: Final = "daemon killed"
+_LOCKED: Final = "store locked"
+_CHANGED: Final = "workers changed"
+_WORKERS: Final = 3
 # How many hosts send, and for how many seconds they pause between two bursts.
 _LOAD: Final = (2, 0.1)
 _KILLS_LOAD: Final = (6, 0.05)
@@ -196,6 +205,14 @@ class Campaign:
             "daemon restarted": self._daemon_restarted,
             "full disk": self._full_disk,
         }
+        self._workers = 1
+        if mode == "workers":
+            self._workers = _WORKERS
+            self._faults |= {
+                "worker killed": partial(self._workers_killed, 1),
+                "all workers killed": partial(self._workers_killed, _WORKERS),
+                _CHANGED: self._workers_changed,
+            }
         if self._shipped:
             self._faults |= shipper_faults(
                 mode, self._shipped, self._random, self._note, self._wait_until_stored
@@ -218,11 +235,9 @@ class Campaign:
                 self._faults |= side.faults
                 self._victorialogs = side
             else:
-                self._faults["store locked"] = self._store_locked
-            text = _CONFIG.format(
-                prefix=_PREFIX, inputs=self._inputs, directory=self._directory, output=output
-            )
-            self._config.write_text(text)
+                self._faults[_LOCKED] = self._store_locked
+            self._output = output
+            self._write_config()
             self._daemon.__enter__()
             stack.enter_context(ended_after(self._shipped))
             try:
@@ -239,6 +254,16 @@ class Campaign:
             finally:
                 self._daemon.__exit__(None, None, None)
 
+    def _write_config(self) -> None:
+        text = _CONFIG.format(
+            workers=self._workers,
+            prefix=_PREFIX,
+            inputs=self._inputs,
+            directory=self._directory,
+            output=self._output,
+        )
+        self._config.write_text(text)
+
     def round(self) -> None:
         """Break something for a moment, mostly a second thing meanwhile."""
         possible = [
@@ -252,6 +277,8 @@ class Campaign:
         names.sort(key=_order)
         if self._only_kills:
             names = [_KILLED]
+        if {_LOCKED, _CHANGED} <= {*names}:
+            names.remove(_CHANGED)  # its start waits for the store
         self._rounds += 1
         if self.damage is not None and self._rounds % 2 == 0:
             names[-1:] = [_DAMAGED]
@@ -348,6 +375,18 @@ class Campaign:
         self._daemon.kill()
         time.sleep(self._random.uniform(0.0, 0.3))
         self._start_daemon()
+
+    def _workers_killed(self, most: int) -> None:
+        """Kill so many at once, of those that there are."""
+        pids = workers_of(self._daemon.pid)
+        for pid in self._random.sample(pids, min(most, len(pids))):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def _workers_changed(self) -> None:
+        self._workers = self._random.choice([one for one in (1, 2, 3) if one != self._workers])
+        self._write_config()
+        self._daemon_restarted()
 
     def _spool_damaged(self) -> None:
         assert self.damage is not None
@@ -465,6 +504,17 @@ class Campaign:
                 if error.code != HTTPStatus.SERVICE_UNAVAILABLE or time.monotonic() > end:
                     raise
                 time.sleep(0.2)
+
+
+def workers_of(pid: int) -> list[int]:
+    """The processes that work on the lines which a daemon receives."""
+    found = []
+    with suppress(FileNotFoundError):
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            with suppress(FileNotFoundError):
+                if b"mailingest.service.worker" in Path(f"/proc/{child}/cmdline").read_bytes():
+                    found.append(int(child))
+    return found
 
 
 def run_campaign(

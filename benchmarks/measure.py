@@ -99,14 +99,14 @@ class Daemon:
             last = self._log.read_text(errors="replace").strip().rpartition("\n")[2]
             raise MeasurementError(f"mailingest run ended with {self._process.returncode}: {last}")
 
-    def _pids(self) -> list[int]:
+    def pids(self) -> list[int]:
         """The daemon and its worker processes."""
         children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text()
         return [self._process.pid, *map(int, children.split())]
 
     def cpu(self) -> float:
         """Seconds of CPU used until now, by all its processes."""
-        return sum(map(cpu_seconds, self._pids()))
+        return sum(map(cpu_seconds, self.pids()))
 
     def memory(self) -> dict[str, int]:
         """Bytes resident now (``rss``), at most (``peak``), shared pages split up (``pss``).
@@ -115,7 +115,7 @@ class Daemon:
         """
         names = {"VmRSS": "rss", "VmHWM": "peak", "Pss": "pss", "RssAnon": "anon"}
         totals = dict.fromkeys(names.values(), 0)
-        for pid in self._pids():
+        for pid in self.pids():
             for file in ("status", "smaps_rollup"):
                 for line in Path(f"/proc/{pid}/{file}").read_text().splitlines():
                     name, _, value = line.partition(":")

@@ -1,6 +1,8 @@
-"""What more processes bring: ``python -m benchmarks.workers [--lines 500000] [FILE]``.
+"""What more processes bring: ``python -m benchmarks.workers [--service] [--lines 500000] [FILE]``.
 
-``mailingest replay --jobs N`` of the same log for several N, in turns, into a new store each time.
+``mailingest replay --jobs N`` of the same log for several N, in turns, into a new store each time;
+with ``--service``, ``mailingest run`` with ``workers = N``, which gets the log by one TCP
+connection.  Its start does not count there, and beside several workers there is one that receives.
 ``CPU s`` is that of all processes, start included, and ``busiest`` that of the process that used
 most.  ``times`` is how many times faster it is where each process has a core of its own: the CPU
 time of one process, over that of the busiest one.  ``wall`` only means something on a machine with
@@ -8,6 +10,7 @@ nothing else to do.  A process has threads that store, which may keep a second c
 """
 
 import argparse
+import socket
 import tempfile
 import time
 from collections.abc import Sequence
@@ -17,10 +20,23 @@ from subprocess import DEVNULL, Popen
 from typing import Final
 
 from benchmarks.generate import generate, write
-from benchmarks.measure import MAILINGEST, MeasurementError, Usage, cpu_seconds, finish, show
+from benchmarks.measure import (
+    MAILINGEST,
+    MeasurementError,
+    Usage,
+    cpu_seconds,
+    daemon,
+    finish,
+    free_port,
+    show,
+)
+from mailingest.spool.status_socket import ask
 
 _STORES: Final = {"sqlite": "", "ndjson": '[ndjson]\npath = "{directory}/mail.ndjson"\n'}
 _POLL_SECONDS: Final = 0.02
+# Each answer costs as much as some lines.
+_LOOK_SECONDS: Final = 1.0
+_ANSWER_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +66,29 @@ def replayed(log: Path, jobs: int, store: str) -> Run:
     return Run(usage, busiest)
 
 
+def received(log: Path, workers: int, store: str) -> Run:
+    """Send a log to a service with so many workers, and wait until all is in a new store."""
+    with tempfile.TemporaryDirectory() as directory:
+        place, port = Path(directory), free_port("tcp")
+        config = (
+            f"workers = {workers}\n[inputs]\nudp = []\n[[inputs.tcp]]\nport = {port}\n"
+            f'[state]\ndirectory = "{directory}/state"\n{_STORES[store]}'
+        ).format(directory=directory)
+        lines = log.read_bytes()
+        with daemon(config, place, port, "tcp") as running:
+            before = {pid: cpu_seconds(pid) for pid in running.pids()}
+            began = time.perf_counter()
+            with socket.create_connection(("127.0.0.1", port)) as connection:
+                connection.sendall(lines)
+            count = lines.count(b"\n")
+            while ask(place / "state", _ANSWER_SECONDS)["counters"]["documents_stored"] < count:
+                running.check()
+                time.sleep(_LOOK_SECONDS)
+            wall = time.perf_counter() - began
+            used = {pid: cpu_seconds(pid) - before[pid] for pid in running.pids()}
+    return Run(Usage(wall, sum(used.values()), 0), max(used.values()))
+
+
 def _busiest(pid: int) -> float:
     """The most CPU time that one of a process and its workers has used, when they have ended."""
     used: dict[int, float] = {}
@@ -69,7 +108,8 @@ def rows(log: Path, lines: int, options: argparse.Namespace) -> list[dict[str, f
     best: dict[int, Run] = {}
     for _ in range(options.repeat):
         for jobs in options.jobs:
-            run = replayed(log, jobs, options.store)
+            measured = received if options.service else replayed
+            run = measured(log, jobs, options.store)
             if jobs not in best or run.usage.cpu < best[jobs].usage.cpu:
                 best[jobs] = run
     alone = best[options.jobs[0]]
@@ -90,6 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line, measure, print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.workers", description=__doc__)
     parser.add_argument("file", metavar="FILE", nargs="?", type=Path, help="a log (else made up)")
+    parser.add_argument("--service", action="store_true", help="of the service, not of a replay")
     parser.add_argument("--lines", type=int, default=500_000, help="length of a made-up log")
     parser.add_argument("--jobs", type=int, nargs="+", default=[1, 2, 4], metavar="N")
     parser.add_argument("--store", choices=_STORES, default="sqlite")
@@ -102,7 +143,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             write(log, generate(options.lines, 1))
         with log.open("rb") as file:
             lines = sum(1 for _ in file)
-        title = f"mailingest replay --jobs N of {lines:,} lines, store: {options.store}"
+        way = "run, workers = N," if options.service else "replay --jobs N"
+        title = f"mailingest {way} of {lines:,} lines, store: {options.store}"
         show(title, rows(log, lines, options), as_json=options.json)
 
 

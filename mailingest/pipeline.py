@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 import orjson
 
 from mailingest.documents import Document, DocumentMaker, body_of
-from mailingest.postfix.enrichment import QueueMap
+from mailingest.postfix.enrichment import QueueMap, mails_of_workers
 from mailingest.postfix.event import Event
 from mailingest.postfix.interpretation import WITH_REASON, interpret
 from mailingest.postfix.outcome import Outcome
@@ -152,8 +152,9 @@ class Pipeline:
     An event that is not ``wanted`` is parsed and correlated like any other, and counted, but no
     document is made of it; None wants all.
 
-    With a ``share``, in a replay, it is fed with all lines and works on those that it takes; the
-    pipelines of all shares together make the documents that one without would make.
+    With a ``share`` it is fed with all lines and works on those that it takes; the pipelines of all
+    shares together make the documents that one without would make.  What is known of hosts and
+    peers, all of them know.
     """
 
     def __init__(
@@ -184,7 +185,7 @@ class Pipeline:
         self._live = live
         self._share = share
         # What belongs to no share counts once.
-        self._is_first = share is None or share.is_first
+        self._is_first = share is None or share.number == 0
         self._wanted = wanted
         self._believed_else = believed
         self._believed_of = believed_of
@@ -222,12 +223,12 @@ class Pipeline:
         record = self._read(payload, reference, peer)
         if record is None:
             return []
+        is_believed = not self._live or self._judge_time(record, reference)
         share = self._share
         if share is not None and not self._takes(share, record, before):
-            if share.hears_of(record):
-                self._tls_sessions.feed(self._parser.parse(record, self._type))
+            if self._hears_of(share, record, peer):
+                self._overhear(self._parser.parse(record, self._type), peer)
             return self._documents(self._advance())
-        is_believed = not self._live or self._judge_time(record, reference)
         event = self._parser.parse(record, self._type)
         self._describe(event, reference, peer)
         if self._wanted is None or self._wanted(event):
@@ -309,7 +310,9 @@ class Pipeline:
                 if self._live and not self._judge_time(record, reference):
                     progress.unbelieved.add(place)
             except Exception as error:
-                if self._is_first:
+                # Live, another worker may have come to an end with it, and then it is not this
+                # one's: but nobody knows that here, and to lose it is worse than to keep it twice.
+                if self._is_first or self._live:
                     block.failed.append((place, error))
                 else:
                     self.counters.frames -= 1
@@ -317,7 +320,7 @@ class Pipeline:
             if self._is_tick_due():
                 progress.ticks.append((place, self._now))
             if share is not None and not self._takes(share, record, before):
-                if not share.hears_of(record):
+                if not self._hears_of(share, record, peer):
                     continue
                 progress.overheard.add(place)
             progress.records.append(record)
@@ -349,7 +352,7 @@ class Pipeline:
             cell[0] = first + place
             self._now = progress.times[at]
             if place in progress.overheard:
-                self._tls_sessions.feed(event)
+                self._overhear(event, block.peer)
                 events[at] = None
                 continue
             try:
@@ -450,6 +453,22 @@ class Pipeline:
             self.counters.frames -= 1
         return is_taken
 
+    def _hears_of(self, share: Share, record: Record, peer: str) -> bool:
+        """Whether a line of another pipeline's share says something for lines of this one."""
+        is_news_of_peer = bool(peer) and (peer, record.hostname) not in self.peers.usual
+        return is_news_of_peer or share.hears_of(record)
+
+    def _overhear(self, event: Event, peer: str) -> None:
+        """Learn from a line of another pipeline's share what it says for lines of this one."""
+        self._tls_sessions.feed(event)
+        if peer and (peer, event.hostname) not in self.peers.usual:
+            self._judge_peer(event, peer)
+
+    def _judge_peer(self, event: Event, peer: str) -> str:
+        return self.peers.judge(
+            peer, event.hostname, self._now, has_queue_id=event.queue_id is not None
+        )
+
     def _interpret(self, event: Event) -> None:
         """Write into an event how its connection was encrypted, and its outcome; count that."""
         if event.service in TLS_AGENTS:
@@ -480,12 +499,10 @@ class Pipeline:
         """Write into an event who sent it, and what is odd about that."""
         fields = event.fields
         fields["syslog_peer"] = peer
-        if (peer, event.hostname) not in self.peers.usual:
-            tag = self.peers.judge(
-                peer, event.hostname, self._now, has_queue_id=event.queue_id is not None
-            )
-            if tag:
-                fields["tags"].append(tag)
+        if (peer, event.hostname) not in self.peers.usual and (
+            tag := self._judge_peer(event, peer)
+        ):
+            fields["tags"].append(tag)
 
     def _count_unmatched(self, event: Event, reference: float) -> None:
         self.counters.count_unmatched(event.nomatch)
@@ -587,7 +604,7 @@ class Pipeline:
         if repeats or share is not None:
             parts += [[_SNAPSHOT_END_OF_PART], repeats.snapshot()]
         if share is not None:
-            parts += [[_SNAPSHOT_END_OF_PART], share.spreader.snapshot()]
+            parts += [[_SNAPSHOT_END_OF_PART], share.snapshot()]
         return parts
 
     def restore(self, lines: Iterable[bytes]) -> None:
@@ -623,7 +640,7 @@ class Pipeline:
         submitted = self.queue_map.submitted
         if self._live:
             for user, recipients in submitted:
-                self.watch.accounts.feed(user, recipients, event.seconds)
+                self.watch.submitted(user, recipients, event.seconds)
         submitted.clear()
 
     def _clocks_off(self) -> Iterator[Notice]:
@@ -654,6 +671,36 @@ class Pipeline:
         self.counters.documents += len(documents)
         self.counters.documents_left_out += left_out
         return documents
+
+
+def reshared(snapshots: Sequence[Sequence[bytes]], workers: int) -> list[list[bytes]]:
+    """The snapshots of all workers of the service at one place -> those of so many workers.
+
+    Mails are divided.  What is known of TLS sessions, peers and hosts all of them know; which lines
+    came before, too, for nobody can tell there whose they are.  Raises ValueError for what is no
+    snapshot.
+    """
+    found: list[list[list[bytes]]] = []
+    for lines in snapshots:
+        *rows, checksum = lines
+        if [*_with_checksum(rows)][-1] != checksum:
+            raise ValueError("not whole, or not as it was written")
+        found.append([rows[:1], *_parts(rows[1:])])
+    now = max(float(orjson.loads(parts[0][0])) for parts in found)
+    mails: list[list[bytes]] = [[] for _ in range(workers)]
+    for parts in found:
+        for one, row in mails_of_workers(parts[1], workers):
+            if row not in mails[one][:1]:  # its version
+                mails[one].append(row)
+    sessions, peers = found[0][2], found[0][4] if len(found[0]) > 4 else []
+    seen = [row for parts in found for row in parts[3]]
+    repeats = [row for parts in found if len(parts) > 5 for row in parts[5]]
+    later = [*_ended(sessions), *_ended(seen), *_ended(peers), *_ended(repeats)]
+    return [[*_with_checksum([orjson.dumps(now), *_ended(own), *later])] for own in mails]
+
+
+def _ended(rows: Sequence[bytes]) -> list[bytes]:
+    return [*rows, _SNAPSHOT_END_OF_PART]
 
 
 def _parts(rows: Sequence[bytes]) -> list[list[bytes]]:

@@ -105,11 +105,18 @@ def _parser(
     )
 
 
-def build_share(settings: Settings, number: int, of: int) -> "Share":
+def build_replay_share(settings: Settings, number: int, of: int) -> "Share":
     """The lines of one of several workers that read the same logs."""
-    from mailingest.postfix.spreading import Share
+    from mailingest.postfix.spreading import ReplayShare
 
-    return Share(number, of, settings.correlation.max_queue_ids)
+    return ReplayShare(number, of, settings.correlation.max_queue_ids)
+
+
+def build_service_share(number: int, of: int) -> "Share | None":
+    """The lines of one of several workers of the service; None if it is the only one."""
+    from mailingest.postfix.spreading import ServiceShare
+
+    return None if of == 1 else ServiceShare(number, of)
 
 
 def build_pipeline(

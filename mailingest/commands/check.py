@@ -1,6 +1,7 @@
 """Tries everything that a start of the daemon needs, and prints the result line by line."""
 
 import asyncio
+import os
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -17,6 +18,7 @@ from mailingest.inputs.rotated import opened
 from mailingest.ownership import foreign_files
 from mailingest.service.intake import build_tls
 from mailingest.spool.files import make_directory
+from mailingest.spool.layout import snapshot_paths, workers_of
 from mailingest.spool.status import Status, spool_status
 from mailingest.wiring import build_explanations, build_store, read_definitions
 
@@ -37,6 +39,7 @@ def check(settings: Settings, page: Callable[[], object] | None = None) -> bool:
             page()
         return addresses.of_page(web.host, web.port)
 
+    is_of_several = max(settings.workers, workers_of(settings.state.directory)) > 1
     checks: list[tuple[str, Callable[[], str]]] = [
         ("patterns", lambda: _patterns(settings, warnings)),
         *(
@@ -45,6 +48,7 @@ def check(settings: Settings, page: Callable[[], object] | None = None) -> bool:
             else ()
         ),
         ("state", lambda: _state(settings)),
+        *((("workers", lambda: _workers(settings, warnings)),) if is_of_several else ()),
         *(
             ("udp", partial(addresses.of_daemon, "udp", one.host, one.port))
             for one in settings.inputs.udp
@@ -97,6 +101,23 @@ def _patterns(settings: Settings, warnings: list[str]) -> str:
 
 def _explanations(settings: Settings) -> str:
     return f"{len(build_explanations(settings))} kinds of replies"
+
+
+def _workers(settings: Settings, warnings: list[str]) -> str:
+    cores = len(os.sched_getaffinity(0))
+    if settings.workers > cores:
+        warnings.append(
+            f"workers: {settings.workers} processes for {cores} cores: more than there are cores "
+            "only cost memory"
+        )
+    before = workers_of(settings.state.directory)
+    has_state = before > 1 or snapshot_paths(settings.state.directory, 1)[0].exists()
+    if before != settings.workers and has_state:
+        return (
+            f"{settings.workers}, and the state is for {before}: with the next start, what is in "
+            "the spool is stored, and the mails that are known are divided anew"
+        )
+    return f"{settings.workers} work on the lines"
 
 
 def _state(settings: Settings) -> str:

@@ -29,7 +29,7 @@ from mailingest.errors import MailingestError, UsageError
 from mailingest.inputs.files import LogFile
 from mailingest.logs.configuration import configure
 from mailingest.service import gc_tuning, heap
-from mailingest.wiring import build_share
+from mailingest.wiring import build_replay_share
 
 # The working directory is not searched for modules: anybody may have put them there.
 _START: Final = (
@@ -141,7 +141,7 @@ def work() -> None:
     task: _Task = pickle.load(sys.stdin.buffer)  # noqa: S301  this program itself wrote it
     configure(task.settings.log)
     heap.use_one_arena()
-    share = build_share(task.settings, task.number, task.of)
+    share = build_replay_share(task.settings, task.number, task.of)
     try:
         replay = Replay(task.settings, task.files, _Teller().tell, share)
         gc_tuning.tune()

@@ -120,7 +120,7 @@ class Replay:
     @property
     def _tells(self) -> bool:
         """Whether it is for this worker to tell of what all of them see."""
-        return self._share is None or self._share.is_first
+        return self._share is None or self._share.number == 0
 
     async def _store_all(self, batcher: Batcher, writer: Writer) -> None:
         for document in self._pipeline.flush():

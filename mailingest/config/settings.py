@@ -76,6 +76,12 @@ class Settings(BaseSettings):
     web: Web = Web()
     metrics: Metrics = Metrics()
     log: Log = Log()
+    workers: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="processes that work on the lines that `run` receives; 1: one that does all",
+    )
     shutdown_timeout: Duration = Field(
         30.0, gt=0, description="time for storing what is in the spool at the end"
     )
@@ -92,6 +98,16 @@ class Settings(BaseSettings):
         given = [key for key, value in stores.items() if value]
         if len(given) > 1:
             raise ValueError(f"there can be one store: set one of {', '.join(given)}")
+        return self
+
+    @model_validator(mode="after")
+    def _one_process_where_several_cannot(self) -> "Settings":
+        if self.workers > 1 and self.kafka.servers:
+            raise ValueError("workers: lines for a topic are not parsed here: one process does it")
+        if self.workers > 1 and self.ndjson.path == "-":
+            raise ValueError(
+                "workers: several cannot write to a pipe: set ndjson.path to a file, or workers = 1"
+            )
         return self
 
     @model_validator(mode="after")

@@ -2,6 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from typing import Any, Self
 
 
 class Histogram:
@@ -33,3 +34,23 @@ class Histogram:
         for bound, count in zip((*self._bounds, float("inf")), self._counts, strict=True):
             total += count
             yield bound, total
+
+    def plus(self, other: "Histogram") -> "Histogram":
+        """The observations of both, whose bounds are the same."""
+        both = Histogram(self._bounds)
+        pairs = zip(self._counts, other._counts, strict=True)
+        both._counts = [one + another for one, another in pairs]
+        both._sum = self._sum + other._sum
+        return both
+
+    def row(self) -> list[Any]:
+        """All of it as JSON can have it."""
+        return [self._bounds, self._counts, self._sum]
+
+    @classmethod
+    def of_row(cls, row: Sequence[Any]) -> Self:
+        """What `row` gave."""
+        bounds, counts, total = row
+        found = cls(bounds)
+        found._counts, found._sum = counts, total
+        return found

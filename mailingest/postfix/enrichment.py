@@ -32,6 +32,7 @@ from mailingest.postfix.lifecycle import (
     begins_another,
     step_of,
 )
+from mailingest.postfix.spreading import worker_of_mail
 from mailingest.syslog.peers import HOSTS_EXCEEDED
 
 CORRELATION_NOMATCH: Final = "_correlation_nomatch"
@@ -349,6 +350,24 @@ def _short(share: str, key: str) -> str:
 def _length(event: Event) -> int:
     """About how many bytes an event takes whose line is long."""
     return 2 * len(event.fields.get("message", ""))
+
+
+def mails_of_workers(lines: Iterable[bytes], workers: int) -> Iterator[tuple[int, bytes]]:
+    """The mails of a snapshot for so many workers of the service: the worker, and a line for it.
+
+    Raises ValueError if another version made it.
+    """
+    version, *rows = map(orjson.loads, lines)
+    if version != _VERSION:
+        raise ValueError("a snapshot of another version")
+    yield from ((one, orjson.dumps(_VERSION)) for one in range(workers))
+    for host, is_over, mails in rows:
+        own: list[list[list[Any]]] = [[] for _ in range(workers)]
+        for mail in mails:
+            own[worker_of_mail(mail[0], workers)].append(mail)
+        for one, some in enumerate(own):
+            if some:
+                yield one, orjson.dumps([host, is_over, some])
 
 
 def _of_first_version(row: list[Any]) -> list[Any]:

@@ -1,6 +1,9 @@
 """Which of several workers a line belongs to, so that each makes of its lines what one would make.
 
-Pure.  All lines of a mail are one worker's, and so are those of the session that it came in by:
+Pure.  There are two ways: that of a replay, whose workers all read the same lines from the first
+to the last, and that of the service, whose workers may lose what they know.
+
+In a replay, all lines of a mail are one worker's, and so are those of the session that it came by:
 what follows from their order (`mailingest.trace.sessions`) is the same in the store then.  Lines
 that are alike go to one worker, for they are counted (`mailingest.documents`).
 
@@ -13,12 +16,18 @@ that are alike go to one worker, for they are counted (`mailingest.documents`).
   those lines all workers have to hear of.
 
 All of that is told by the lines before, so who is given the same lines spreads them the same way.
+
+In the service a line alone tells whose it is (`worker_of_line`).  There a snapshot may be lost, a
+line be given up that ended a process, a disk damage what one worker has read and another has not:
+were it told by the lines before, a worker could take a line for another's, and nobody would work
+on it.
 """
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from itertools import chain
-from typing import Final
+from typing import Final, Protocol
 from zlib import crc32
 
 import orjson
@@ -39,7 +48,7 @@ _MOST_SESSIONS: Final = 50_000
 _MOST_ENDED: Final = 50_000
 # How much each worker has to do counts less and less the longer ago it was.
 _LINES_THAT_COUNT: Final = 100_000
-# Made-up tags must not fill the memory.
+# Made-up tags must not fill the memory, nor made-up mails.
 _MOST_TAGS: Final = 4096
 _ROWS: Final = 500
 
@@ -79,6 +88,42 @@ class _Places:
         return list({**self._old, **self._young}.items())
 
 
+@lru_cache(maxsize=_MOST_TAGS)
+def _instance_of(tag: str) -> str | None:
+    """The Postfix instance of a tag; None for what is not Postfix."""
+    found = postfix_program(tag)
+    return None if found is None else found.instance
+
+
+def _tells_all(record: Record) -> bool:
+    """Whether a line says something for mails of all workers."""
+    return (
+        _TLS_SESSION in record.text
+        and _instance_of(record.program) is not None
+        and _QUEUE_ID.match(record.text) is None
+    )
+
+
+def worker_of_line(record: Record, workers: int) -> int:
+    """The worker of a line in the service: by queue ID, by session, or by its text."""
+    text = record.text
+    instance = _instance_of(record.program)
+    if found := _QUEUE_ID.match(text):
+        text = found[1] if instance is None else f"{record.hostname} {instance} {found[1]}"
+    elif instance is not None and (client := _CLIENT.search(text)):
+        text = f"{record.hostname} {record.program} {record.procid} {client[0]}"
+    return _by_text(text, workers)
+
+
+def worker_of_mail(key: str, workers: int) -> int:
+    """The worker of a mail in the service, whose key is host, Postfix instance and queue ID."""
+    return _by_text(key, workers)
+
+
+def _by_text(text: str, workers: int) -> int:
+    return crc32(text.encode("utf-8", "surrogatepass")) % workers
+
+
 class Spreader:
     """Spreads the lines of all hosts over ``workers``, numbered from 0, in the order they came in.
 
@@ -87,8 +132,6 @@ class Spreader:
 
     def __init__(self, workers: int, most_mails: int) -> None:
         self._lines = [0] * workers
-        # The Postfix instance of each tag; None for what is not Postfix.
-        self._instances: dict[str, str | None] = {}
         self._mails = _Places(most_mails)
         self._ended = _Places(_MOST_ENDED)
         self._sessions = _Places(_MOST_SESSIONS)
@@ -105,14 +148,6 @@ class Spreader:
         if lines[worker] >= _LINES_THAT_COUNT:
             self._lines = [one // 2 for one in lines]
         return worker
-
-    def is_for_all(self, record: Record) -> bool:
-        """Whether all workers have to hear of a line, whichever of them it belongs to."""
-        return (
-            _TLS_SESSION in record.text
-            and self._instance(record.program) is not None
-            and _QUEUE_ID.match(record.text) is None
-        )
 
     def snapshot(self) -> Iterator[bytes]:
         """All that it knows, as lines of bytes, for `restore`."""
@@ -135,7 +170,7 @@ class Spreader:
     def _worker_of(self, record: Record, now: float, before: float) -> int:
         text = record.text
         found = _QUEUE_ID.match(text)
-        instance = self._instance(record.program)
+        instance = _instance_of(record.program)
         if instance is None:
             return self._of_alike(text if found is None else found[1])
         if found is None:
@@ -174,24 +209,36 @@ class Spreader:
         return place[0]
 
     def _of_alike(self, text: str) -> int:
-        return crc32(text.encode("utf-8", "surrogatepass")) % len(self._lines)
+        return _by_text(text, len(self._lines))
 
     def _least_busy(self) -> int:
         return self._lines.index(min(self._lines))
 
-    def _instance(self, tag: str) -> str | None:
-        try:
-            return self._instances[tag]
-        except KeyError:
-            found = postfix_program(tag)
-            if len(self._instances) >= _MOST_TAGS:
-                self._instances.clear()
-            instance = self._instances[tag] = None if found is None else found.instance
-            return instance
 
-
-class Share:
+class Share(Protocol):
     """The lines of one of several workers, its ``number`` from 0 ``of`` so many."""
+
+    number: int
+    of: int
+
+    def takes(self, record: Record, now: float, before: float) -> bool:
+        """Whether a line belongs to this worker; to be asked of each line once, in their order.
+
+        ``now`` is in seconds since 1970, and ``before`` what it was before the line.
+        """
+
+    def hears_of(self, record: Record) -> bool:
+        """Whether a line of another worker says something that lines of this one need."""
+
+    def snapshot(self) -> Iterator[bytes]:
+        """What it knows of earlier lines, as lines of bytes, for `restore`."""
+
+    def restore(self, lines: Iterable[bytes]) -> None:
+        """Take a snapshot, all of it or nothing; raises ValueError."""
+
+
+class ReplayShare:
+    """See `Share`: that of a worker of a replay."""
 
     def __init__(self, number: int, of: int, most_mails: int) -> None:
         self.number = number
@@ -199,24 +246,36 @@ class Share:
         self._most_mails = most_mails
         self.spreader = Spreader(of, most_mails)
 
-    @property
-    def is_first(self) -> bool:
-        """Whether what belongs to nobody is this worker's."""
-        return self.number == 0
+    def takes(self, record: Record, now: float, before: float) -> bool:
+        return self.spreader.worker_of(record, now, before) == self.number
+
+    def hears_of(self, record: Record) -> bool:
+        return _tells_all(record)
+
+    def snapshot(self) -> Iterator[bytes]:
+        return self.spreader.snapshot()
 
     def restore(self, lines: Iterable[bytes]) -> None:
-        """Take a snapshot of the spreader, all of it or nothing; raises ValueError."""
         spreader = Spreader(self.of, self._most_mails)
         spreader.restore(lines)
         self.spreader = spreader
 
-    def takes(self, record: Record, now: float, before: float) -> bool:
-        """Whether a line belongs to this worker; to be asked of each line once, in their order.
 
-        ``now`` is in seconds since 1970, and ``before`` what it was before the line.
-        """
-        return self.spreader.worker_of(record, now, before) == self.number
+class ServiceShare:
+    """See `Share`: that of a worker of the service, which need not know anything for it."""
+
+    def __init__(self, number: int, of: int) -> None:
+        self.number = number
+        self.of = of
+
+    def takes(self, record: Record, _now: float, _before: float) -> bool:
+        return worker_of_line(record, self.of) == self.number
 
     def hears_of(self, record: Record) -> bool:
-        """Whether a line of another worker says something that lines of this one need."""
-        return self.spreader.is_for_all(record)
+        return _tells_all(record)
+
+    def snapshot(self) -> Iterator[bytes]:
+        return iter(())
+
+    def restore(self, lines: Iterable[bytes]) -> None:
+        pass

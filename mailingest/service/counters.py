@@ -13,7 +13,7 @@ from mailingest.config.host_names import address_name
 from mailingest.delivery.histogram import Histogram
 from mailingest.logs.output import log_output
 from mailingest.postfix.programs import PROGRAMS
-from mailingest.service.parts import Parts
+from mailingest.service.parts import Figures, Parts
 from mailingest.syslog.header import HEADER_NOMATCH, PROGRAM_NOMATCH
 from mailingest.watching.notices import KINDS
 
@@ -22,6 +22,10 @@ Kind = Literal["counter", "gauge", "state", "histogram"]
 histogram sorts how long something took into buckets."""
 
 Unit = Literal["", "bytes", "seconds"]
+
+Of = Literal["receiver", "first", "sum", "largest"]
+"""Where several processes work on the lines: what the one that receives says, or the first of those
+that work, or all of them together, or the largest of what they say."""
 
 Labels = tuple[str, ...]
 
@@ -37,7 +41,7 @@ class Counter:
 
     With ``labels`` its reading is a number for each tuple of their values.  These come from closed
     lists, or are host names of which there is a bounded number; never addresses of people.
-    The name of one that has a ``unit`` ends with it.
+    The name of one that has a ``unit`` ends with it.  ``of`` is for a service of several processes.
     """
 
     name: str
@@ -46,11 +50,12 @@ class Counter:
     read: Callable[[Parts], Reading]
     unit: Unit = ""
     labels: Labels = ()
+    of: Of = "sum"
 
 
 def _of_inputs(name: str, help_text: str, kind: Kind = "counter") -> Counter:
     """What inputs count: the sum of those that have it."""
-    return Counter(name, kind, help_text, lambda parts: _sum(parts, name))
+    return Counter(name, kind, help_text, lambda parts: _sum(parts, name), of="receiver")
 
 
 def _sum(parts: Parts, name: str) -> int:
@@ -108,6 +113,7 @@ COUNTERS: Final = (
         "counter",
         "of these, not taken because the spool was full",
         lambda parts: _sum(parts, "datagrams_dropped") + parts.intake.datagrams_refused,
+        of="receiver",
     ),
     _of_inputs(
         "datagrams_dropped_by_kernel", "never seen by mailingest: the receive buffer was full"
@@ -171,6 +177,7 @@ COUNTERS: Final = (
         "bytes that the spool has on disk",
         lambda parts: parts.spool.size,
         unit="bytes",
+        of="receiver",
     ),
     Counter(
         "spool_limit_bytes",
@@ -178,30 +185,35 @@ COUNTERS: Final = (
         "bytes that it may have (`spool.max_bytes`)",
         lambda parts: parts.spool.max_bytes,
         unit="bytes",
+        of="receiver",
     ),
     Counter(
         "spool_frames",
         "gauge",
         "lines in it that wait for the store",
         lambda parts: parts.spool.frames,
+        of="receiver",
     ),
     Counter(
         "spool_full",
         "state",
         "why it takes no more, or null",
         lambda parts: parts.spool.full,
+        of="receiver",
     ),
     Counter(
         "spool_frames_lost",
         "counter",
         "lines that were in it and cannot be read: the disk has damaged them",
         lambda parts: parts.spool.frames_lost,
+        of="receiver",
     ),
     Counter(
         "spool_bytes_lost",
         "counter",
         "bytes at its end that cannot be read, of which nobody knows how many lines they were",
         lambda parts: parts.spool.bytes_lost,
+        of="receiver",
     ),
     Counter(
         "lines_unmatched",
@@ -222,6 +234,7 @@ COUNTERS: Final = (
         "counter",
         "lines that came more than a quarter of an hour after their own time",
         lambda parts: parts.pipeline.counters.late,
+        of="first",
     ),
     Counter(
         "lines_filed_by_arrival",
@@ -234,30 +247,35 @@ COUNTERS: Final = (
         "counter",
         "lines about queue IDs of a host from a peer new to it (`_syslog_peer_unknown`)",
         lambda parts: parts.pipeline.peers.lines_unknown,
+        of="first",
     ),
     Counter(
         "lines_peer_hosts_exceeded",
         "counter",
         "lines under more host names than `max_hosts_per_peer` (`_syslog_peer_hosts_exceeded`)",
         lambda parts: parts.pipeline.peers.lines_exceeded,
+        of="first",
     ),
     Counter(
         "hosts_tags_cut",
         "gauge",
         "hosts whose rsyslog cuts Postfix's tags (RFC 5424); the log names them",
         lambda parts: len(parts.pipeline.senders.cut),
+        of="first",
     ),
     Counter(
         "hosts_clock_off",
         "gauge",
         "hosts whose lines are dated far ahead of their arrival, or behind; the log names them",
         lambda parts: len(parts.pipeline.senders.off),
+        of="first",
     ),
     Counter(
         "hosts_watched",
         "gauge",
         "hosts whose lines are watched",
         lambda parts: len(parts.pipeline.watch.hosts.last_line),
+        of="first",
     ),
     Counter(
         "host_silence_seconds",
@@ -267,6 +285,7 @@ COUNTERS: Final = (
         _silences,
         unit="seconds",
         labels=("host",),
+        of="first",
     ),
     Counter(
         "notices",
@@ -287,6 +306,7 @@ COUNTERS: Final = (
         "counter",
         "lines of hosts, relays and accounts that there was no room to watch",
         lambda parts: parts.pipeline.watch.not_watched,
+        of="largest",
     ),
     Counter(
         "queue_ids",
@@ -405,6 +425,7 @@ COUNTERS: Final = (
         "between the time of the newest line of the last batch and its being stored",
         lambda parts: parts.batcher.lag or 0.0,
         unit="seconds",
+        of="largest",
     ),
     Counter(
         "store_stalled_seconds",
@@ -412,6 +433,7 @@ COUNTERS: Final = (
         "for how long the store has taken nothing of what waits; 0 if all is well",
         lambda parts: parts.batcher.stalled_seconds,
         unit="seconds",
+        of="largest",
     ),
     Counter(
         "dead_letters_bytes",
@@ -419,12 +441,28 @@ COUNTERS: Final = (
         "bytes of dead letters that are there",
         lambda parts: parts.dead_letters.size_bytes,
         unit="bytes",
+        of="largest",
     ),
     Counter(
         "ready",
         "gauge",
         "1 if it takes lines, else 0; `/readyz` says why",
         lambda parts: int(not parts.readiness.reasons),
+        of="receiver",
+    ),
+    Counter(
+        "workers",
+        "gauge",
+        "processes that work on lines now (`workers`)",
+        lambda parts: parts.workers.running,
+        of="receiver",
+    ),
+    Counter(
+        "workers_restarted",
+        "counter",
+        "times that one of several ended and was started again; see the log",
+        lambda parts: parts.workers.restarted,
+        of="receiver",
     ),
     Counter(
         "uptime_seconds",
@@ -432,20 +470,22 @@ COUNTERS: Final = (
         "since the start",
         lambda parts: time.monotonic() - parts.started_at,
         unit="seconds",
+        of="receiver",
     ),
     Counter(
         "log_lines_lost",
         "counter",
         "lines of mailingest's own log that could not be written, for want of disk space mostly",
         lambda _: log_output.lines_lost,
+        of="receiver",
     ),
 )
 
 
-def read_counters(parts: Parts) -> dict[str, Value]:
+def read_counters(figures: Figures) -> dict[str, Value]:
     """The values of now, by name, as the log and JSON have them."""
-    with parts.listeners.counted_once():
-        return {counter.name: _plain(counter.read(parts)) for counter in COUNTERS}
+    with figures.receiving.listeners.counted_once():
+        return {counter.name: _plain(figures.read(counter)) for counter in COUNTERS}
 
 
 def _plain(reading: Reading) -> Value:

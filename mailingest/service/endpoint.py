@@ -20,7 +20,7 @@ from mailingest.inputs.addresses import address_text
 from mailingest.inputs.sockets import refusal
 from mailingest.logs.logger import log
 from mailingest.service.exposition import CONTENT_TYPE, exposition
-from mailingest.service.parts import Parts
+from mailingest.service.parts import Figures
 
 # Many may scrape; the figures are made once in so many seconds.
 _FRESH_SECONDS: Final = 1.0
@@ -31,10 +31,10 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Endpoint:
-    """Answers requests with what the parts say now."""
+    """Answers requests with what the figures say now."""
 
-    def __init__(self, parts: Parts, names: frozenset[str]) -> None:
-        self._parts = parts
+    def __init__(self, figures: Figures, names: frozenset[str]) -> None:
+        self._figures = figures
         self._names = names
         self._text = b""
         self._made_at = -_FRESH_SECONDS
@@ -68,7 +68,7 @@ class Endpoint:
     async def _metrics(self, _: web.Request) -> web.Response:
         now = asyncio.get_running_loop().time()
         if now - self._made_at >= _FRESH_SECONDS:
-            self._text, self._made_at = exposition(self._parts), now
+            self._text, self._made_at = exposition(self._figures), now
         return web.Response(body=self._text, headers={"Content-Type": CONTENT_TYPE})
 
     async def _healthz(self, _: web.Request) -> web.Response:
@@ -76,20 +76,20 @@ class Endpoint:
         return web.Response(text="ok\n")
 
     async def _readyz(self, _: web.Request) -> web.Response:
-        if reasons := self._parts.readiness.reasons:
+        if reasons := self._figures.receiving.readiness.reasons:
             return web.Response(status=503, text="".join(f"{reason}\n" for reason in reasons))
         return web.Response(text="ready\n")
 
 
 @asynccontextmanager
-async def endpoint_of(section: Metrics, parts: Parts) -> AsyncIterator[None]:
+async def endpoint_of(section: Metrics, figures: Figures) -> AsyncIterator[None]:
     """Serve as long as the context lasts, if a port is set; raises UsageError if it is taken."""
     if section.port is None:
         yield
         return
     names = served_names(section.host, section.server_names)
     connections = Connections(most=_MOST_CONNECTIONS)
-    runner = runner_of(Endpoint(parts, names).application(connections))
+    runner = runner_of(Endpoint(figures, names).application(connections))
     await runner.setup()
     watching = None
     try:

@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 from mailingest import __version__
 from mailingest.delivery.histogram import Histogram
 from mailingest.service.counters import COUNTERS, Counter
-from mailingest.service.parts import Parts
+from mailingest.service.parts import Figures
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 _PREFIX: Final = "mailingest_"
@@ -26,14 +26,14 @@ _PREFIX: Final = "mailingest_"
 _process: Final = ProcessCollector(registry=None)
 
 
-def exposition(parts: Parts) -> bytes:
+def exposition(figures: Figures) -> bytes:
     """All counters of now, in the text format 0.0.4 of Prometheus."""
-    return generate_latest(_Of(parts))
+    return generate_latest(_Of(figures))
 
 
 class _Of(Collector):
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+    def __init__(self, figures: Figures) -> None:
+        self._figures = figures
 
     def collect(self) -> Iterator[Metric]:
         yield InfoMetricFamily(
@@ -41,7 +41,7 @@ class _Of(Collector):
         )
         yield from _process.collect()
         for counter in COUNTERS:
-            yield _family(counter, self._parts)
+            yield _family(counter, self._figures)
 
 
 def metric_name(counter: Counter) -> str:
@@ -49,9 +49,9 @@ def metric_name(counter: Counter) -> str:
     return f"{_PREFIX}{counter.name}{'_total' if counter.kind == 'counter' else ''}"
 
 
-def _family(counter: Counter, parts: Parts) -> Metric:
+def _family(counter: Counter, figures: Figures) -> Metric:
     name, help_text = f"{_PREFIX}{counter.name}", counter.help
-    reading = counter.read(parts)
+    reading = figures.read(counter)
     if isinstance(reading, Histogram):
         histogram = HistogramMetricFamily(name, help_text)
         buckets = [(_bound(bound), float(count)) for bound, count in reading.cumulative()]

@@ -64,3 +64,12 @@ def log_noticed(notice: Noticed, *, has_begun: bool) -> None:
         return
     since = datetime.fromtimestamp(notice.since, UTC).isoformat(timespec="seconds")
     log.warning(MEANINGS[notice.kind], **about, since=since, hint=notice.hint)
+
+
+def log_not_reopened(error: Exception) -> None:
+    """Log that the store's files are not opened anew after a rotation."""
+    log.error(
+        "the output cannot be opened anew after SIGHUP; it is tried again with each write, and "
+        "lines wait in the spool until then",
+        reason=str(error),
+    )

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from mailingest import __version__
 from mailingest.service.counters import Value, read_counters
-from mailingest.service.parts import Parts
+from mailingest.service.parts import Figures
 from mailingest.service.rates import Rates, Sample
 from mailingest.watching.notices import MEANINGS
 
@@ -23,36 +23,41 @@ _LOST: Final = (
 )
 
 
-def sample(parts: Parts, counters: Mapping[str, Value]) -> Sample:
+def sample(counters: Mapping[str, Value]) -> Sample:
     """What came in, was stored and lost until now; ``counters`` are those of now."""
-    lost = sum(value for name in _LOST if isinstance(value := counters[name], int))
-    return Sample(
-        time.monotonic(), parts.pipeline.counters.frames, parts.batcher.documents_stored, lost
-    )
+    received, stored = _number(counters, "frames_received"), _number(counters, "documents_stored")
+    lost = sum(_number(counters, name) for name in _LOST)
+    return Sample(time.monotonic(), received, stored, lost)
 
 
-def overview(parts: Parts, rates: Rates, store: str) -> dict[str, Any]:
+def _number(counters: Mapping[str, Value], name: str) -> int:
+    value = counters[name]
+    return int(value) if isinstance(value, int | float) else 0
+
+
+def overview(figures: Figures, rates: Rates, store: str) -> dict[str, Any]:
     """How the service is; ``store`` says where events go.
 
     ``problems`` are what needs an operator, with what to do about it; those that a notice is about
     are only in ``notices``.
     """
-    counters = read_counters(parts)
-    now = sample(parts, counters)
+    receiving, counters = figures.receiving, read_counters(figures)
+    spool = receiving.spool
+    now = sample(counters)
     received, stored = rates.a_second(now)
     lost = rates.lost(now)
-    hosts = parts.pipeline.watch.hosts.last_line
-    notices = parts.pipeline.watch.board.current
+    hosts = figures.hosts
+    notices = figures.notices
     silent = {one.subject for one in notices if one.kind == "host_silent"}
     order = sorted(hosts, key=lambda host: (host not in silent, host))
     return {
         "version": __version__,
         "pid": os.getpid(),
         "time": _iso(time.time()),
-        "uptime_seconds": round(time.monotonic() - parts.started_at),
-        "listens": parts.listeners.places,
-        "ready": not parts.readiness.reasons,
-        "problems": [{"what": what, "do": do} for what, do in _problems(parts, lost)],
+        "uptime_seconds": round(time.monotonic() - receiving.started_at),
+        "listens": receiving.listeners.places,
+        "ready": not receiving.readiness.reasons,
+        "problems": [{"what": what, "do": do} for what, do in _problems(figures, counters, lost)],
         "notices": [
             {
                 "kind": one.kind,
@@ -66,21 +71,21 @@ def overview(parts: Parts, rates: Rates, store: str) -> dict[str, Any]:
         ],
         "lines_per_second": {"received": round(received, 2), "stored": round(stored, 2)},
         "lost_in_the_last_hour": lost,
-        "lag_seconds": None if parts.batcher.lag is None else round(parts.batcher.lag, 1),
+        "lag_seconds": None if figures.lag is None else round(figures.lag, 1),
         "store": {
             "kind": store,
-            "stalled_seconds": round(parts.batcher.stalled_seconds),
-            "documents_pending": parts.batcher.pending,
-            "documents_held": parts.batcher.documents_held,
-            "held": parts.batcher.held,
+            "stalled_seconds": _number(counters, "store_stalled_seconds"),
+            "documents_pending": counters["documents_pending"],
+            "documents_held": counters["documents_held"],
+            "held": figures.held,
         },
         "spool": {
-            "bytes": parts.spool.size,
-            "max_bytes": parts.spool.max_bytes,
-            "frames_waiting": parts.spool.frames,
-            "full": parts.spool.full,
+            "bytes": spool.size,
+            "max_bytes": spool.max_bytes,
+            "frames_waiting": spool.frames,
+            "full": spool.full,
         },
-        "dead_letters_bytes": parts.dead_letters.size_bytes,
+        "dead_letters_bytes": counters["dead_letters_bytes"],
         "hosts": [
             {"host": host, "last_line": _iso(hosts[host]), "silent": host in silent}
             for host in order[:_MOST_HOSTS]
@@ -90,23 +95,25 @@ def overview(parts: Parts, rates: Rates, store: str) -> dict[str, Any]:
     }
 
 
-def _problems(parts: Parts, lost: int) -> Iterator[tuple[str, str]]:
-    for reason in parts.readiness.reasons:
+def _problems(
+    figures: Figures, counters: Mapping[str, Value], lost: int
+) -> Iterator[tuple[str, str]]:
+    for reason in figures.receiving.readiness.reasons:
         yield (
             f"takes no lines: {reason}",
             "make room on the disk or raise spool.max_bytes, and look after the store",
         )
-    if parts.batcher.held is not None:
-        yield f"held: {parts.batcher.held}", "it says what; then it goes on by itself"
-    if parts.batcher.stalled_seconds > _STALLED_SECONDS:
-        minutes = parts.batcher.stalled_seconds / 60
+    if figures.held is not None:
+        yield f"held: {figures.held}", "it says what; then it goes on by itself"
+    if (stalled := _number(counters, "store_stalled_seconds")) > _STALLED_SECONDS:
+        minutes = stalled / 60
         yield (
             f"the store has taken nothing for {minutes:.0f} minutes; lines wait in the spool",
             "see the log for its answer, and `mailingest check`",
         )
-    if parts.dead_letters.size_bytes:
+    if size := _number(counters, "dead_letters_bytes"):
         yield (
-            f"dead letters: {parts.dead_letters.size_bytes:,} bytes that the store refused",
+            f"dead letters: {size:,} bytes that the store refused",
             "`mailingest deadletter list`, then `retry` or `purge`",
         )
     if lost:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, Protocol
 
 from mailingest.delivery.batcher import Batcher
 from mailingest.delivery.receipts import Receipt
@@ -12,7 +12,6 @@ from mailingest.logs.logger import log
 from mailingest.pipeline import FrameBlock, Pipeline
 from mailingest.service.frame_limit import FrameTooSlow
 from mailingest.spool.frame_mark import FrameMark
-from mailingest.spool.queue import Spool
 from mailingest.spool.records import FrameBatch, Position
 from mailingest.spool.sources import Sources
 
@@ -37,6 +36,30 @@ def spool_receipt(position: Position) -> Receipt:
     return Receipt(SPOOL_STREAM, position.frames)
 
 
+GiveWay = Callable[[], Awaitable[None]]
+
+
+class FrameQueue(Protocol):
+    """A spool, as whoever takes from it sees it."""
+
+    @property
+    def position(self) -> Position:
+        """The place behind what was taken last."""
+
+    @property
+    def frames(self) -> int:
+        """How many frames wait to be taken."""
+
+    def take(self) -> FrameBatch | None:
+        """The next batch, None if there is none now."""
+
+    async def wait(self) -> None:
+        """Wait until there may be a batch to take."""
+
+    def settle(self, frames: int, /) -> None:
+        """The frames before a number are stored."""
+
+
 class Processor:
     """Takes from the spool, as long as the batcher has room.
 
@@ -52,10 +75,10 @@ class Processor:
 
     def __init__(
         self,
-        spool: Spool,
+        spool: FrameQueue,
         pipeline: Pipeline,
         batcher: Batcher,
-        give_way: Callable[[], Awaitable[None]],
+        give_way: GiveWay,
         mark: FrameMark,
         sources: Sources,
     ) -> None:

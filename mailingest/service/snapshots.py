@@ -14,7 +14,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from mailingest.delivery.receipts import Receipts
 from mailingest.errors import MailingestError
@@ -23,29 +23,50 @@ from mailingest.pipeline import Pipeline
 from mailingest.service.noticed import FILE, keep
 from mailingest.service.processor import spool_receipt
 from mailingest.spool.files import Replacement
-from mailingest.spool.positions import Positions
-from mailingest.spool.queue import Spool
+from mailingest.spool.records import Position
 from mailingest.spool.snapshot import position_row
 from mailingest.stores.threads import in_thread
 
 _POLL_SECONDS: Final = 0.5
 
 
+class TrimmedSpool(Protocol):
+    """A spool, as whoever takes snapshots sees it."""
+
+    @property
+    def position(self) -> Position:
+        """The place behind what was taken last."""
+
+    @property
+    def full(self) -> str | None:
+        """Why it takes no more, or None."""
+
+    def could_free(self, since: Position) -> bool:
+        """Whether what was taken since a position is about a whole file."""
+
+    def forget(self, position: Position, /) -> None:
+        """All before a position is stored, and in a snapshot."""
+
+
+async def save_nothing() -> None:
+    """Where there are no positions of what is read."""
+
+
 class Snapshots:
     """Writes snapshots to ``path`` and trims the spool accordingly.
 
     ``sync_store`` has what is stored survive a power failure, or raises MailingestError.
-    ``positions`` are in records of the spool as well, and are written down before it is trimmed.
+    ``save_positions`` writes down those that are in records of the spool, before it is trimmed.
     """
 
     def __init__(
         self,
         path: Path,
         pipeline: Pipeline,
-        spool: Spool,
+        spool: TrimmedSpool,
         receipts: Receipts,
         sync_store: Callable[[], Awaitable[None]],
-        positions: Positions,
+        save_positions: Callable[[], Awaitable[None]],
     ) -> None:
         self._path = path
         self._pipeline = pipeline
@@ -53,7 +74,7 @@ class Snapshots:
         self._receipts = receipts
         self._sync_store = sync_store
         self._is_wanted = False
-        self._positions = positions
+        self._save_positions = save_positions
 
     def hurry(self) -> None:
         """Let `keep` take the next one now."""
@@ -84,7 +105,7 @@ class Snapshots:
                     await in_thread(lambda row=row: file.write(row))  # type: ignore[misc]
                 await self._receipts.wait_for(spool_receipt(position))
                 await self._sync_store()
-                await self._positions.save()
+                await self._save_positions()
                 await in_thread(file.commit)
         except (OSError, MailingestError) as error:
             log.error("snapshot not written", path=str(self._path), reason=str(error))

@@ -3,23 +3,17 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from mailingest.logs.logger import log
 from mailingest.spool.control import ControlFile
+from mailingest.spool.reading import Unreadable
 from mailingest.spool.segments import Segment
 
 _SUFFIX: Final = ".damaged"
 # How many damaged files are kept, of 16 MiB each.
 _MOST_KEPT: Final = 4
 _HINT: Final = "`mailingest replay` of the mail server's own log files stores what is missing"
-
-
-class Unreadable(NamedTuple):
-    """Bytes of the journal that cannot be read, in a segment, or in a file that is missing."""
-
-    size: int
-    segment: Segment | None
 
 
 class DamageReport:

@@ -17,14 +17,15 @@ from typing import Final
 from mailingest.logs.logger import log
 from mailingest.ownership import open_own
 from mailingest.spool.control import ControlFile
-from mailingest.spool.damage import DamageReport, Unreadable
+from mailingest.spool.damage import DamageReport
+from mailingest.spool.following import Missing
+from mailingest.spool.reading import Unreadable, pieces, read_journal
 from mailingest.spool.records import FrameBatch, JournalRecord, Position, encode
 from mailingest.spool.recovery import find_end, find_start, first_record
 from mailingest.spool.segments import (
     Segment,
     find_segments,
     new_segment,
-    read_records,
     segment_header,
 )
 
@@ -75,6 +76,16 @@ class Journal:
         return self._segments[0].begin if self._segments else self.end.bytes
 
     @property
+    def segments(self) -> Sequence[Segment]:
+        """The files that are there, in order."""
+        return self._segments
+
+    @property
+    def last_begin(self) -> int:
+        """The place of the first byte of the last file; the end, if there is none."""
+        return self._segments[-1].begin if self._segments else self.end.bytes
+
+    @property
     def size(self) -> int:
         """How many bytes are on disk."""
         return self.end.bytes - self.begin
@@ -84,18 +95,20 @@ class Journal:
         self.max_bytes = max_bytes
         self.segment_bytes = min(self._usual_segment_bytes, max_bytes // _LEAST_SEGMENTS)
 
-    def open(self, position: Position | None) -> Position:
+    def open(self, position: Position | None, furthest: Position | None = None) -> Position:
         """Find what an earlier process left, and return where to read on.
 
         ``position`` is one that `append` or `read` gave, and all before it is stored; None is the
-        beginning.  A record that was being written when the process died is cut off.  Raises
-        OSError, and UsageError if a newer mailingest wrote here.
+        beginning.  ``furthest`` is up to where somebody has read, if that is more.  A record that
+        was being written when the process died is cut off.  Raises OSError, and UsageError if a
+        newer mailingest wrote here.
         """
         self._segments = find_segments(self.directory)
         self._control.open()
         if position is not None:
             self._control.losses.settle(position.frames)
-        found = find_end(self._segments, self._control.end, position or Position(self.begin))
+        known = furthest or position or Position(self.begin)
+        found = find_end(self._segments, self._control.end, known)
         self.end = found.position
         if found.torn_bytes:
             self._cut_off(self._segments[-1], found.torn_bytes)
@@ -165,27 +178,11 @@ class Journal:
 
         What is missing between two records is counted before the second is given.
         """
-        number = position.frames
-        gaps: list[Unreadable] = []
-        for piece in self._pieces(position.bytes):
-            if isinstance(piece, Unreadable):
-                gaps.append(piece)
-                continue
-            begin = piece.begin.frames
-            if begin < number:
-                continue  # it was taken before; or it is what a damaged record contains
-            if gaps or begin > number:
-                self.damage.missing(number, begin, gaps)
-                gaps = []
-            number = piece.end.frames
-            yield piece
-        if gaps or number < self.end.frames:
-            self.damage.missing(number, self.end.frames, gaps)
-        self.damage.finish()
+        return read_journal(self, position, self.damage)
 
     def intact(self, place: int) -> Iterator[FrameBatch]:
         """What can be read from a place on, between two records; nothing is counted or told."""
-        for piece in self._pieces(max(place, self.begin)):
+        for piece in pieces(self, max(place, self.begin)):
             if not isinstance(piece, Unreadable):
                 yield piece.batch
 
@@ -207,6 +204,18 @@ class Journal:
         if self._control.losses.settle(number):
             self._control.write_losses()
 
+    @property
+    def start(self) -> Position:
+        """Where to read on without a snapshot: all that is there is needed, and may be stored."""
+        return self._find_start(None)
+
+    def missing(self, missing: Missing) -> None:
+        """Somebody who follows this journal could not read some frames of it."""
+        by_name = {one.path.name: one for one in self._segments}
+        gaps = [Unreadable(size, by_name.get(name or "")) for size, name in missing.gaps]
+        self.damage.missing(missing.begin, missing.end, gaps)
+        self.damage.finish()
+
     def forget(self, position: Position) -> None:
         """All before a place is stored: remove the segments before it.  Raises OSError."""
         self.settle(position.frames)
@@ -221,25 +230,6 @@ class Journal:
         """Close the files; what is in them stays."""
         self._close_segment()
         self._control.close()
-
-    def _pieces(self, place: int) -> Iterator[JournalRecord | Unreadable]:
-        """All that there is from a place on up to the end, which may move on meanwhile."""
-        while place < self.end.bytes:
-            segment = next((one for one in self._segments if one.end > place), None)
-            following = self.end.bytes if segment is None else segment.begin
-            if following > place:
-                yield Unreadable(following - place, None)
-            if segment is None:
-                return
-            place = max(place, segment.first)
-            for record in read_records(segment, place):
-                if record.begin.bytes > place:
-                    yield Unreadable(record.begin.bytes - place, segment)
-                place = record.end.bytes
-                yield record
-            if segment.end > place:
-                yield Unreadable(segment.end - place, segment)
-                place = segment.end
 
     def _find_start(self, position: Position | None) -> Position:
         if position is not None:

@@ -20,6 +20,7 @@ from mailingest.logs.logger import log
 from mailingest.ownership import open_own
 from mailingest.spool.arrivals import Arrivals
 from mailingest.spool.files import make_directory
+from mailingest.spool.following import JournalEnd, Missing
 from mailingest.spool.journal import SEGMENT_BYTES, Journal
 from mailingest.spool.records import FrameBatch, JournalRecord, Position
 from mailingest.spool.syncing import GroupCommit
@@ -90,11 +91,14 @@ class Spool:
         """How many bytes at its end could not be read; nobody knows how many frames they were."""
         return self._journal.damage.bytes
 
-    def open(self, position: Position | None) -> None:
-        """Go on at a position, None for the beginning; raises UsageError."""
+    def open(self, position: Position | None, furthest: Position | None = None) -> None:
+        """Go on at a position, None for the beginning; raises UsageError.
+
+        ``furthest`` is up to where somebody has read before, if there are several who read.
+        """
         try:
             self._take_hold()
-            self.position = self._journal.open(position)
+            self.position = self._journal.open(position, furthest)
         except OSError as error:
             raise UsageError(f"{self._directory}: {error.strerror}") from None
         self._covered = self.position.bytes
@@ -107,6 +111,29 @@ class Spool:
     def end(self) -> Position:
         """The place behind the last batch that was appended."""
         return self._journal.end
+
+    @property
+    def begin(self) -> Position:
+        """The first place that is kept, and the number of the frames before it that are stored."""
+        return self._journal.start
+
+    @property
+    def journal_end(self) -> JournalEnd:
+        """The same, and what a process that follows it has to know besides."""
+        journal = self._journal
+        return JournalEnd(*journal.end, journal.last_begin, journal.segment_bytes, journal.full)
+
+    def passed(self, position: Position) -> None:
+        """Other processes have taken all before a position."""
+        self._end_reading()
+        self._tail.clear()
+        self._tail_bytes = 0
+        self.position = position
+        self._covered = position.bytes
+
+    def missing(self, missing: Missing) -> None:
+        """Another process, which follows this spool, could not read some frames of it."""
+        self._journal.missing(missing)
 
     def metadata_since(self, position: Position) -> Iterator[bytes]:
         """The metadata of all records behind a place, stored or not, as far as they are there."""

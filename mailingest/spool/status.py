@@ -15,12 +15,12 @@ from mailingest.config import Settings
 from mailingest.errors import UsageError
 from mailingest.ownership import why_unreadable
 from mailingest.spool.control import read_control
+from mailingest.spool.layout import earliest, snapshot_paths, snapshot_position, workers_of
 from mailingest.spool.losses import Losses
 from mailingest.spool.queue import STATE_BYTES, STATE_FILE
 from mailingest.spool.records import Position
 from mailingest.spool.recovery import find_end, first_record
 from mailingest.spool.segments import Segment, find_segments
-from mailingest.spool.snapshot import read_position
 
 # A batch is written every second or two; its oldest line may be this old.
 _ON_ITS_WAY: Final = timedelta(seconds=10)
@@ -65,7 +65,7 @@ def spool_status(settings: Settings) -> Status:
     """Look at the spool; raises UsageError if it cannot be read."""
     directory = settings.state.directory / "spool"
     try:
-        return _look(directory, settings.state.directory / "queue-ids", settings.spool.max_bytes)
+        return _look(directory, settings.state.directory, settings.spool.max_bytes)
     except PermissionError as error:
         raise UsageError(why_unreadable(Path(error.filename or directory))) from None
     except OSError as error:
@@ -92,12 +92,12 @@ async def backlog(settings: Settings) -> list[str]:
     ]
 
 
-def _look(directory: Path, snapshot: Path, max_bytes: int) -> Status:
+def _look(directory: Path, state: Path, max_bytes: int) -> Status:
     daemon = _daemon(directory)
     position = daemon.position
     segments = find_segments(directory)
     if not daemon.running:
-        position = _snapshot_position(snapshot)
+        position = earliest(map(snapshot_position, snapshot_paths(state, workers_of(state))))
     mark, losses = read_control(directory)
     losses = losses or Losses()
     begin = Position(segments[0].begin if segments else 0)
@@ -191,11 +191,3 @@ def _daemon(directory: Path) -> _Daemon:
         )
     except (ValueError, KeyError):
         return _Daemon(True)  # it has just been started, or is the version before
-
-
-def _snapshot_position(path: Path) -> Position | None:
-    try:
-        with path.open("rb") as file:
-            return read_position(file.readline())
-    except (FileNotFoundError, ValueError, TypeError):
-        return None  # the daemon is going to begin at the beginning

@@ -35,6 +35,8 @@ _TRIED: Final = "connect to "
 # What qmgr has the error or retry service say of a destination that it takes for dead.
 _SUSPENDED: Final = "delivery temporarily suspended: "
 _RESPONSES: Final = (names.SMTP_RESPONSE, names.ERROR_RESPONSE)
+FIELDS: Final = (names.RELAY_HOSTNAME, names.RELAY_SERVICE, names.RECIPIENT, *_RESPONSES)
+"""The fields of a line that are looked at."""
 
 
 @dataclass(slots=True)

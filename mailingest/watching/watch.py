@@ -46,6 +46,10 @@ class Watch:
         if names.RELAY in event.fields:
             self.relays.feed(event.hostname, event.queue_id, outcome, event.fields, event.seconds)
 
+    def submitted(self, user: str, recipients: int, seconds: int) -> None:
+        """A user who logged in has sent a mail to so many recipients."""
+        self.accounts.feed(user, recipients, seconds)
+
     def line_unmatched(self, event: Event, now: float) -> None:
         """No pattern matched a line."""
         if event.instance:

@@ -175,7 +175,7 @@ def test_what_needs_somebody_is_a_problem(tmp_path: Path) -> None:
 
     assert problems() == []
     parts.dead_letters.size_bytes = 7
-    rates.feed(sample(parts, read_counters(parts))._replace(at=time.monotonic() - 60, lost=-3))
+    rates.feed(sample(read_counters(parts))._replace(at=time.monotonic() - 60, lost=-3))
     assert problems() == [
         "dead letters: 7 bytes that the store refused",
         "3 lines were lost in the last hour",

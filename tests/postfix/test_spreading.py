@@ -16,7 +16,15 @@ from mailingest.documents import Document, DocumentMaker
 from mailingest.pipeline import FrameBlock, Pipeline
 from mailingest.postfix.enrichment import QueueMap
 from mailingest.postfix.parser import EventParser
-from mailingest.postfix.spreading import Share, Spreader
+from mailingest.postfix.spreading import (
+    ReplayShare,
+    ServiceShare,
+    Share,
+    Spreader,
+    worker_of_line,
+    worker_of_mail,
+)
+from mailingest.syslog.peers import Peers
 from mailingest.syslog.records import Record
 from mailingest.syslog.timestamps import moment_of
 from mailingest.wiring import build_decoder, build_parser
@@ -45,7 +53,7 @@ def pipeline(share: Share | None = None) -> Pipeline:
 
 
 def of_workers(number: int) -> list[Pipeline]:
-    return [pipeline(Share(one, number, MOST_MAILS)) for one in range(number)]
+    return [pipeline(ReplayShare(one, number, MOST_MAILS)) for one in range(number)]
 
 
 def stored(documents: Sequence[Document]) -> list[Stored]:
@@ -223,6 +231,115 @@ def test_a_worker_goes_on_from_a_snapshot_as_if_nothing_had_been(
     assert [document.id for document in fed(other, lines[place:], 1)] == expected
 
 
+# The service
+
+RECEIVED_AT = REFERENCE - 100_000
+
+
+def service_pipeline(share: Share | None = None) -> Pipeline:
+    decoder = build_decoder(SETTINGS, live=True)
+    peers = Peers(most_hosts=1)
+    return Pipeline(
+        decoder, parser(), QueueMap(), DocumentMaker("mail"), live=True, peers=peers, share=share
+    )
+
+
+def service_pipelines(number: int) -> list[Pipeline]:
+    return [service_pipeline(ServiceShare(one, number)) for one in range(number)]
+
+
+Received = tuple[float, str, int, list[bytes]]
+
+
+def received(one: Pipeline, batches: Sequence[Received]) -> list[Document]:
+    """What is made of lines that come in."""
+    documents: list[Document] = []
+    for at, peer, stream, lines in batches:
+        block = FrameBlock(lines, at, peer, stream)
+        documents += one.feed_all(block)
+        block.check()
+    return [*documents, *one.flush()]
+
+
+def check_same_in_service(batches: Sequence[Received], workers: int) -> None:
+    alone, shares = service_pipeline(), service_pipelines(workers)
+    expected = stored(received(alone, batches))
+    assert stored([one for share in shares for one in received(share, batches)]) == expected
+    assert counted(shares) == counted([alone])
+    for share in shares:
+        # What concerns hosts and peers, each of them knows.
+        assert list(share.peers.snapshot()) == list(alone.peers.snapshot())
+        assert share.peers.lines_exceeded == alone.peers.lines_exceeded
+        assert share.watch.hosts.last_line == alone.watch.hosts.last_line
+        assert share.counters.late == alone.counters.late
+
+
+@st.composite
+def arrivals(draw: st.DrawFn) -> list[Received]:
+    """Lines in batches, from peers that send for several hosts."""
+    lines, at = draw(logs()), RECEIVED_AT
+    batches: list[Received] = []
+    while lines:
+        count = draw(st.integers(1, 8))
+        some, lines = lines[:count], lines[count:]
+        at += draw(st.sampled_from((0.0, 0.2, 1.0, 2.5, 90.0)))
+        peer = draw(st.sampled_from(("", "192.0.2.77", "192.0.2.78")))
+        batches.append((at, peer, draw(st.integers(0, 2)), some))
+    return batches
+
+
+@given(arrivals(), st.integers(2, 4))
+def test_of_lines_that_come_in_all_make_what_one_makes(
+    batches: list[Received], workers: int
+) -> None:
+    check_same_in_service(batches, workers)
+
+
+def test_of_a_log_that_comes_in_all_make_what_one_makes() -> None:
+    lines = recorded("mail.log.gz")
+    batches = [
+        (RECEIVED_AT + start / 100, f"192.0.2.{start % 3}", 1, list(lines[start : start + 50]))
+        for start in range(0, len(lines), 50)
+    ]
+    check_same_in_service(batches, 3)
+
+
+@given(arrivals())
+def test_a_worker_without_its_snapshot_works_on_the_same_lines(batches: list[Received]) -> None:
+    """What it does not know is missing in its documents, but none of them is."""
+    half = len(batches) // 2
+    alone, informed, anew = service_pipeline(), *service_pipelines(2)
+    for one in (alone, informed):
+        received(one, batches[:half])
+    frames = sum(len(lines) for _, _, _, lines in batches[half:])
+    before = informed.counters.frames
+    received(informed, batches[half:])
+    received(anew, batches[half:])
+    assert informed.counters.frames - before + anew.counters.frames == frames
+
+
+def test_the_workers_of_the_service_have_about_as_much_to_do() -> None:
+    decoder = build_decoder(SETTINGS, live=False)
+    for workers in (2, 3, 4, 7):
+        places = Counter(
+            worker_of_line(decoder.decode(line.rstrip(b"\n"), reference=REFERENCE), workers)
+            for line in generate(10_000, 8)
+        )
+        assert min(places[one] for one in range(workers)) > 0.75 * places.total() / workers
+
+
+@pytest.mark.parametrize("workers", [2, 3, 8])
+def test_a_mail_is_where_the_map_of_queue_ids_says(workers: int) -> None:
+    """So a map can be given to another number of workers."""
+    for number in range(20):
+        queue_id = f"4AB12C{number:05X}"
+        for tag, instance in (("postfix/qmgr", "postfix"), ("postfix-out/qmgr", "postfix-out")):
+            places = {
+                worker_of_line(record(text.format(q=queue_id), tag), workers) for _, text in MAIL
+            }
+            assert places == {worker_of_mail(f"mx1 {instance} {queue_id}", workers)}
+
+
 # What belongs together
 
 
@@ -316,7 +433,7 @@ def test_clients_of_postscreen_are_spread() -> None:
 
 
 def test_lines_about_tls_sessions_with_relays_are_for_all() -> None:
-    share = Share(0, 2, MOST_MAILS)
+    share = ReplayShare(0, 2, MOST_MAILS)
     text = "Trusted TLS connection established to mx.example.net[198.51.100.9]:25: TLSv1.3 with"
     assert share.hears_of(record(text, "postfix/smtp"))
     assert not share.hears_of(record("connect from c[192.0.2.1]"))
@@ -363,7 +480,7 @@ def test_a_snapshot_that_is_cut_is_refused() -> None:
     spreader = Spreader(2, MOST_MAILS)
     spreader.worker_of(record("4AB12CD34: client=c[192.0.2.1]"), REFERENCE)
     rows = list(spreader.snapshot())
-    share = Share(0, 2, MOST_MAILS)
+    share = ReplayShare(0, 2, MOST_MAILS)
     before = share.spreader
     for end in range(len(rows)):
         with pytest.raises(ValueError, match=r"zero-length|unexpected"):

@@ -241,7 +241,7 @@ async def test_a_snapshot_becomes_valid_with_the_receipt_of_its_position() -> No
             made.spool,
             made.batcher.receipts,
             made.writer.sync,
-            positions,
+            positions.save,
         )
         async with asyncio.TaskGroup() as tasks:
             running = [
@@ -280,13 +280,13 @@ async def test_a_snapshot_is_not_valid_before_the_store_is_synced() -> None:
         receipts = made.batcher.receipts
         positions = Positions(Path(directory, "positions"), made.spool, syncs=False)
         with capture_logs() as events:
-            await Snapshots(path, made.pipeline, made.spool, receipts, fails, positions).take()
+            await Snapshots(path, made.pipeline, made.spool, receipts, fails, positions.save).take()
         assert not path.exists()
         assert [(one["event"], one["reason"]) for one in events] == [
             ("snapshot not written", "the disk cannot sync")
         ]
         sync = made.writer.sync
-        await Snapshots(path, made.pipeline, made.spool, receipts, sync, positions).take()
+        await Snapshots(path, made.pipeline, made.spool, receipts, sync, positions.save).take()
         assert path.exists()
 
 

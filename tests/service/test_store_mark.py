@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from mailingest.config import Settings
-from mailingest.service.reload import store_mark
+from mailingest.service.changing import store_mark
 
 SECTIONS: dict[str, dict[str, Any]] = {
     "elasticsearch": {"hosts": ["https://es1.example.net:9200"], "username": "mailingest"},

@@ -44,6 +44,12 @@ def test_whatever_moment_the_daemon_is_killed_in_naive_senders_lose_nothing(
     check(run_campaign(tmp_path, "sqlite", 8, seed, mode="kills"))
 
 
+def test_whichever_process_is_killed_naive_senders_lose_nothing(tmp_path: Path, seed: int) -> None:
+    """Workers, and the process that receives; and there are more of them or fewer after a start."""
+    most = MOST | {"workers changed": 2, "full disk": 1, "store locked": 1}
+    check(run_campaign(tmp_path, "sqlite", 8, seed, most=most, mode="workers"))
+
+
 def test_with_a_damaged_spool_exactly_what_is_counted_is_lost(tmp_path: Path, seed: int) -> None:
     result = run_campaign(tmp_path, "sqlite", 8, seed, most=MOST, mode="damage")
     check(result)
