@@ -127,7 +127,7 @@ class _Progress:
     ``records`` are those of the frames that are worked on, at ``places``, and ``times`` is the time
     of each; ``unbelieved`` are the places of those that are filed under their arrival, and
     ``overheard`` those of lines of other workers.  ``events`` are those of the records, None for
-    those that failed.  ``ticks`` are the places after which time passes, and how late it is then.
+    those that failed.  ``ticks`` are the places before which time passes, and how late it is then.
     """
 
     records: list[Record] = field(default_factory=list)
@@ -236,7 +236,8 @@ class Pipeline:
         if not is_believed:
             self._file_by_arrival(event, reference)
         self._interpret(event)
-        return self._documents([*self._correlate(event), *self._advance()])
+        # Time first: what waited long enough is let go before this line tells more, as it is live.
+        return self._documents([*self._advance(), *self._correlate(event)])
 
     def feed_all(self, block: FrameBlock) -> list[Document]:
         """Take the frames of a block, give the documents that are ready, in order.
@@ -387,8 +388,8 @@ class Pipeline:
         for event, place, self._now in zip(
             progress.events, progress.places, progress.times, strict=True
         ):
-            if ticks and ticks[0][0] < place:
-                self._let_pass(ticks, place, ready, places)
+            if ticks and ticks[0][0] <= place:
+                self._let_pass(ticks, place + 1, ready, places)
             if event is None:
                 continue
             cell[0] = first + place
@@ -403,7 +404,7 @@ class Pipeline:
     def _let_pass(
         self, ticks: deque[tuple[int, float]], end: int, ready: list[Event], places: list[int]
     ) -> None:
-        """Let the time pass that there was before a place; take what waited long enough."""
+        """Let the time of the lines before a place pass; take what waited long enough."""
         while ticks and ticks[0][0] < end:
             place, now = ticks.popleft()
             self._collect(self.queue_map.tick(now), place, ready, places)

@@ -464,7 +464,23 @@ def test_time_passes_while_frames_come() -> None:
     core = pipeline(live=True)
     core.feed(line("smtp", SENT), START)
     documents = core.feed(line("qmgr", "skipped, still being delivered", 5), START + 5)
-    assert ["postfix_status" in one.fields for one in documents] == [False, True]
+    assert ["postfix_status" in one.fields for one in documents] == [True, False]
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_a_line_tells_nothing_about_what_waited_long_enough_before_it(live: bool) -> None:
+    frames = [line("smtp", SENT), line("qmgr", ACTIVE, 5)]
+    one_by_one = pipeline(live=live)
+    documents = [
+        each
+        for frame, now in zip(frames, (START, START + 5), strict=True)
+        for each in one_by_one.feed(frame, now)
+    ]
+    assert [each.fields.get("postfix_from") for each in documents] == [None, "ann@example.org"]
+    if not live:
+        in_a_block = pipeline(live=False).feed_all(FrameBlock(frames, START + 5))
+        assert [each.id for each in in_a_block] == [each.id for each in documents]
+        assert [each.body for each in in_a_block] == [each.body for each in documents]
 
 
 def test_lines_that_match_nothing_are_counted_by_their_tag() -> None:
