@@ -23,7 +23,7 @@ from typing import Any, Final, Literal, get_args
 from mailingest.postfix.event import POSTFIX_SUCCESS
 from mailingest.postfix.lifecycle import OF_A_SESSION
 from mailingest.postfix.names import NOQUEUE
-from mailingest.postfix.reasons import REJECTS
+from mailingest.postfix.reasons import DEFERRING, REJECTS
 
 Outcome = Literal[
     "received", "sent", "passed_on", "deferred", "bounced", "expired", "discarded", "rejected"
@@ -73,7 +73,7 @@ def _of_delivery(service: str, fields: Mapping[str, Any]) -> Outcome | None:
             return "discarded" if disposition in _THROWN_AWAY else "bounced"
         goes_on = "postfix_forwarded_queueid" in fields or _is_hop(service, fields)
         return "passed_on" if goes_on else "sent"
-    if status == "deferred":
+    if status in DEFERRING:
         return "deferred"
     if status == "bounced":
         return "bounced"

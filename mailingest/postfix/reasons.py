@@ -13,6 +13,9 @@ from typing import Any, Final
 REJECTS: Final = frozenset({"reject", "milter-reject"})
 """The values of `postfix_action` of smtpd, postscreen and cleanup that refuse."""
 
+DEFERRING: Final = frozenset({"deferred", "SOFTBOUNCE"})
+"""The values of `postfix_status` of a mail that stays in the queue; the second with soft_bounce."""
+
 LONGEST_REASON: Final = 160
 """Characters; what comes later in a reply explains more than it tells apart."""
 # What is looked at.  Most replies are shorter.
@@ -54,7 +57,7 @@ def add_reason(fields: dict[str, Any]) -> None:
         status = fields["postfix_status"]
         if status == "sent":
             return
-        if status in ("deferred", "bounced"):
+        if status in DEFERRING or status == "bounced":
             text = next((fields[name] for name in _REPLIES if name in fields), "")
         else:
             # Anything else is about an address that was only probed.

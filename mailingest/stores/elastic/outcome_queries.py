@@ -28,7 +28,7 @@ from mailingest.postfix.names import (
     UID,
 )
 from mailingest.postfix.outcome import Outcome
-from mailingest.postfix.reasons import REJECTS
+from mailingest.postfix.reasons import DEFERRING, REJECTS
 from mailingest.stores.elastic.queries import Query, among, any_of
 
 _THIS_HOST: Final = ("127.0.0.1", "::1")
@@ -114,7 +114,7 @@ OUTCOME_QUERIES: Final[Mapping[Outcome, Query]] = {
     ),
     "sent": _all([_SENT], [_GOES_ON, _THROWN_AWAY, _SENT_BACK]),
     "passed_on": _all([_SENT, _GOES_ON], [_THROWN_AWAY, _SENT_BACK]),
-    "deferred": _is(STATUS, "deferred"),
+    "deferred": _is(STATUS, *sorted(DEFERRING)),
     "bounced": any_of([_is(STATUS, "bounced"), _all([_SENT, _SENT_BACK], [_THROWN_AWAY])]),
     "expired": _ends(STATUS, "expired"),
     "discarded": any_of(
