@@ -596,6 +596,17 @@ def test_no_secret_is_in_an_error(tmp_path: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "key", [key for key, field in FIELDS.items() if "SecretStr" in str(field.annotation)]
+)
+def test_no_secret_of_any_section_is_in_an_error(tmp_path: Path, key: str) -> None:
+    section, _, name = key.rpartition(".")
+    for text in (f'[{section}]\n{name} = ["{SECRET}"]', f'{section} = "{SECRET}"'):
+        lines = mistakes(written(tmp_path, text))
+        assert lines
+        assert SECRET not in str(lines)
+
+
+@pytest.mark.parametrize(
     ("variable", "value"),
     [
         ("MAILINGEST_ELASTICSEARCH__PASSWORD", SECRET),
@@ -789,3 +800,47 @@ def test_own_fields_and_programs_are_tables(tmp_path: Path) -> None:
 
     assert grok.fields == {"client.ip": "ip", "@x": "text"}
     assert grok.programs == {"mine": "MINE"}
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ('password = "x"\npassword_file = "y"', "set password or password_file, not both"),
+        (
+            'bearer_token = "x"\nbearer_token_file = "y"',
+            "set bearer_token or bearer_token_file, not both",
+        ),
+        ('password = "x"', "a password needs a username: set username"),
+        (
+            'username = "a"\npassword = "x"\nbearer_token = "y"',
+            "set username or bearer_token, not both",
+        ),
+        (
+            'url = "http://logs.example.net:9428"\nca_certs = "/x.pem"',
+            "set https:// in url, or take out ca_certs: http:// has none",
+        ),
+        (
+            'url = "https://logs.example.net:9428"\nca_certs = "/x.pem"\nverify_certs = false',
+            "verify_certs = false trusts all: take out ca_certs",
+        ),
+    ],
+)
+def test_victorialogs_has_one_way_to_log_in_and_to_trust(
+    tmp_path: Path, text: str, hint: str
+) -> None:
+    assert mistakes(written(tmp_path, f"[victorialogs]\n{text}")) == [f"victorialogs: {hint}"]
+
+
+def test_two_servers_are_no_store(tmp_path: Path) -> None:
+    text = (
+        '[elasticsearch]\nhosts = ["https://es1.example.net:9200"]\n'
+        '[victorialogs]\nurl = "http://logs.example.net:9428"'
+    )
+    assert mistakes(written(tmp_path, text)) == [
+        "there can be one store: set one of elasticsearch.hosts, victorialogs.url"
+    ]
+
+
+def test_a_server_can_be_set_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAILINGEST_VICTORIALOGS__URL", "http://logs.example.net:9428")
+    assert load(None).victorialogs.url == "http://logs.example.net:9428"

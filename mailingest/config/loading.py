@@ -8,7 +8,7 @@ import difflib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
@@ -20,9 +20,15 @@ from mailingest.config.toml_file import read_toml
 from mailingest.errors import UsageError
 
 ENV_CONFIG = "MAILINGEST_CONFIG"
-_SECRETS = tuple(
-    ("elasticsearch", name) for name in ("hosts", "password", "api_key", "bearer_token")
-)
+# Addresses may have a name and a password in them, which is refused.
+_ADDRESSES = {("elasticsearch", "hosts"), ("victorialogs", "url")}
+_SECRETS = _ADDRESSES | {
+    (section, name)
+    for section, field in Settings.model_fields.items()
+    for name, one in getattr(field.annotation, "model_fields", {}).items()
+    if SecretStr in (one.annotation, *get_args(one.annotation))
+}
+_WITH_SECRETS = {(section,) for section, _ in _SECRETS}
 
 
 class _Source(NamedTuple):
@@ -109,7 +115,7 @@ def _place(loc: Sequence[int | str], source: _Source | None, variable: str | Non
 
 def _is_secret(loc: Sequence[int | str]) -> bool:
     """Whether a value may hold a secret, be it at the wrong place."""
-    return loc == ("elasticsearch",) or loc[:2] in _SECRETS
+    return tuple(loc) in _WITH_SECRETS or tuple(loc[:2]) in _SECRETS
 
 
 def _did_you_mean(name: str, known: list[str]) -> str:
