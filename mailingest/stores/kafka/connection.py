@@ -10,7 +10,9 @@ from confluent_kafka.admin import AdminClient
 from mailingest.config import Kafka, cannot_read, credential, read_secret
 from mailingest.errors import MailingestError, StoreUnavailable, UsageError
 
-_ASK_SECONDS: Final = 10.0
+# A login that is refused is no answer: it is looked after each second.
+_ASK_SECONDS: Final = 1.0
+_ASKED: Final = 10
 _NOT_ALLOWED: Final = frozenset(
     {
         KafkaError.TOPIC_AUTHORIZATION_FAILED,
@@ -41,9 +43,14 @@ class Trouble:
 
     error: KafkaError | None = None
 
+    @property
+    def is_refusal(self) -> bool:
+        """Whether to ask again is of no use."""
+        return self.error is not None and self.error.code() in _REFUSED
+
     def note(self, error: KafkaError) -> None:
         """Take what the client tells; what is surely the cause is kept before a mere "down"."""
-        if self.error is None or self.error.code() not in _REFUSED:
+        if not self.is_refusal:
             self.error = error
 
 
@@ -101,20 +108,28 @@ def made(client: Callable[[dict[str, Any]], Client], options: dict[str, Any]) ->
 
 def partitions(settings: Kafka, trouble: Trouble) -> int:
     """How many partitions the topic has; raises UsageError or StoreUnavailable."""
-    admin = made(AdminClient, client_options(settings, trouble))
-    try:
-        # Asked for by name, a broker may make one, with one partition.
-        topics = admin.list_topics(timeout=_ASK_SECONDS).topics
-    except KafkaException as error:
-        # Why there is no connection is told by the callback only.
-        admin.poll(0)
-        raise explained(settings, trouble.error or error.args[0]) from None
+    topics = _topics(settings, made(AdminClient, client_options(settings, trouble)), trouble)
     topic = topics.get(settings.topic)
     if topic is None:
         raise missing(settings)
     if topic.error is not None:
         raise explained(settings, topic.error)
     return len(topic.partitions)
+
+
+def _topics(settings: Kafka, admin: AdminClient, trouble: Trouble) -> dict[str, Any]:
+    """What the cluster knows of its topics, by name."""
+    asked = 0
+    while True:
+        asked += 1
+        try:
+            # Asked for by name, a broker may make one, with one partition.
+            return admin.list_topics(timeout=_ASK_SECONDS).topics
+        except KafkaException as error:
+            # Why there is no connection is told by the callback only.
+            admin.poll(0)
+            if asked == _ASKED or trouble.is_refusal:
+                raise explained(settings, trouble.error or error.args[0]) from None
 
 
 def missing(settings: Kafka) -> UsageError:

@@ -12,7 +12,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from confluent_kafka import Consumer, KafkaException, Message
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
 from confluent_kafka.cimpl import NewTopic
@@ -158,12 +164,14 @@ class Broker:
         consumer = Consumer(
             {
                 "bootstrap.servers": self.address,
-                "group.id": str(uuid.uuid4()),
-                "auto.offset.reset": "earliest",
+                "group.id": "tests",
+                "enable.auto.commit": False,
                 "log_level": 0,
             }
         )
-        consumer.subscribe([topic])
+        # Without the protocol of groups, which takes seconds.
+        partitions = consumer.list_topics(topic, PATIENCE).topics[topic].partitions
+        consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in partitions])
         try:
             while (message := consumer.poll(PATIENCE)) is not None:
                 if message.error() is None:
