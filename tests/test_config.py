@@ -376,7 +376,7 @@ def test_all_mistakes_are_reported_at_once(tmp_path: Path, monkeypatch: pytest.M
         'log.level: "loud"',
         "oops: no such setting; there are inputs, syslog, grok, correlation, index, types, "
         "retention, batch, sqlite, ndjson, elasticsearch, victorialogs, kafka, state, spool, "
-        "trace, web, metrics, log, shutdown_timeout",
+        "trace, web, metrics, log, workers, shutdown_timeout",
     ]
 
 

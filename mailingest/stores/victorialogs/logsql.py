@@ -18,6 +18,9 @@ NOTHING: Final = "!*"
 # What stands for bytes that are no text.  v1.52 does not find a word that stands beside it (the
 # check of neighbours in `filter_phrase.go`), so those are left out of what is asked for.
 _UNKNOWN: Final = "\ufffd"
+# The server keeps a column of such texts as numbers, and gives 0.3 back as 0.30000000000000004, and
+# 2.10 as 2.1 (`values_encoder.go`).
+_LIKE_A_NUMBER: Final = re.compile(r"-?\d+\.\d+", re.ASCII)
 _SPECIAL: Final = re.compile(r'["\\\x00-\x1f\x7f]')
 _OF_REGEX: Final = re.compile(r"[^0-9A-Za-z_\x80-\U0010ffff]")
 
@@ -31,6 +34,15 @@ def quoted(text: str) -> str:
     return f'"{_SPECIAL.sub(_escaped, text)}"'
 
 
+def kept(text: str) -> str:
+    """A text as it is kept: in quotes if it looks like a number, for the server to leave it alone.
+
+    >>> kept("2.10"), kept("2.1.0")
+    ('"2.10"', '2.1.0')
+    """
+    return text if _LIKE_A_NUMBER.fullmatch(text) is None else f'"{text}"'
+
+
 def encodable(text: str) -> str:
     """Text that a request takes: what the command line could not decode is not in any line."""
     return text.encode("utf-8", "replace").decode("utf-8")
@@ -40,14 +52,14 @@ def equals(field: str, text: str) -> str:
     """Lines whose field is the text; of an empty one, lines without the field."""
     if _UNKNOWN in text:
         return among(field, [text])
-    return f"{quoted(field)}:={quoted(text)}"
+    return f"{quoted(field)}:={quoted(kept(text))}"
 
 
 def among(field: str, texts: Collection[str]) -> str:
     """Lines whose field is one of the texts."""
     if not texts:
         return NOTHING
-    return f"{quoted(field)}:in({','.join(map(quoted, texts))})"
+    return f"{quoted(field)}:in({','.join(quoted(kept(text)) for text in texts)})"
 
 
 def starts(field: str, text: str) -> str:

@@ -5,7 +5,8 @@ Beside its own fields, a document has these there:
 - ``event_id`` and ``event_type``: its id, and the type that names its index;
 - ``event_batch`` and ``event_place``: the request that it came with, and its place in there, which
   tell the order of what was written;
-- ``event_json``: the names of fields that were no text, or an empty one, and are kept as JSON;
+- ``event_json``: the names of fields that were no text, an empty one or one like a number, and are
+  kept as JSON; those of fractions have ``=`` behind them;
 - ``FIELD.lower`` of what is asked for in any case of letters, where it is in another one, and
   ``FIELD.domain`` of addresses.
 
@@ -24,6 +25,7 @@ from mailingest.postfix.names import ORIGINAL_RECIPIENT, RECIPIENT, SENDER
 from mailingest.stores.criteria import FIELDS_OF
 from mailingest.stores.days import type_of
 from mailingest.stores.events import StoredEvent
+from mailingest.stores.victorialogs import logsql
 
 ID: Final = "event_id"
 TYPE: Final = "event_type"
@@ -43,6 +45,10 @@ _NAMES: Final = {"message": TEXT, "@timestamp": TIME}
 _OWN: Final = frozenset({ID, TYPE, BATCH, PLACE, AS_JSON, TIME, "_stream", "_stream_id"})
 # A document without a text: the server would put a sentence in its place.
 _NO_TEXT: Final = "-"
+# Behind the name of a field whose value is one, in the list of those that are JSON.
+_FRACTION: Final = "="
+# What a decimal number has at most that the server's arithmetic does not change for good.
+_DIGITS: Final = ".15g"
 _EMPTY: Final = '""'
 # As `mailingest.syslog.timestamps` writes times: of microseconds, zeros are left out.
 _USUAL_TIME: Final = re.compile(
@@ -66,9 +72,11 @@ def encode(document: Document, batch: int, place: int) -> bytes:
     as_json: list[str] = []
     for name, value in document.fields.items():
         if type(value) is str and value:
-            row[name] = value
+            text = row[name] = logsql.kept(value)
+            if text is not value:
+                as_json.append(name)
         else:
-            as_json.append(name)
+            as_json.append(name + _FRACTION if type(value) is float else name)
             row[name] = _json(value)
             continue
         if name in FOLDED:
@@ -76,7 +84,7 @@ def encode(document: Document, batch: int, place: int) -> bytes:
             if folded != value:
                 row[lower_of(name)] = folded
             if name in ADDRESSES and "@" in folded:
-                row[domain_of(name)] = folded.rpartition("@")[2] or _EMPTY
+                row[domain_of(name)] = logsql.kept(folded.rpartition("@")[2]) or _EMPTY
     row[TEXT] = row.pop("message", _NO_TEXT)
     if "message" not in document.fields:
         as_json.append(f"-{TEXT}")
@@ -104,7 +112,10 @@ def decode(row: Mapping[str, str]) -> StoredEvent:
             name = "message"
             if f"-{TEXT}" in as_json:
                 continue
-        event[name] = orjson.loads(value) if name in as_json else value
+        if name + _FRACTION in as_json:
+            event[name] = float(format(float(value), _DIGITS))
+        else:
+            event[name] = orjson.loads(value) if name in as_json else value
     event["_id"] = row[ID]
     event["_position"] = int(row[BATCH]) + int(row[PLACE])
     return event

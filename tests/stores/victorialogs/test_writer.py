@@ -497,3 +497,36 @@ async def test_the_order_of_requests_is_told_by_numbers_that_grow(
     batches = [int(row[BATCH]) for row in rows]
     assert batches == sorted(batches)
     assert batches[1] - batches[0] >= 1000
+
+
+async def test_texts_and_fractions_that_look_like_numbers_stay_as_they_are(
+    victorialogs_server: VictoriaLogsServer, name: str
+) -> None:
+    """A column with nothing else becomes one of numbers there, if it has more than eight."""
+    texts = [f"{one / 10:.2f}" for one in range(30)]
+    fractions = [one / 100 for one in range(30)]
+    documents = [
+        document(
+            number,
+            prefix=name,
+            host="mx1",
+            program="postfix/smtp",
+            message=text,
+            postfix_queueid=text,
+            postfix_delay=fraction,
+        )
+        for number, (text, fraction) in enumerate(zip(texts, fractions, strict=True))
+    ]
+    store = store_of(victorialogs_server.url, name)
+    async with opened(store.writer()) as writer:
+        assert (await writer.write(documents)).stored == len(documents)
+    found = sorted(await stored(store, name), key=lambda one: one["number"])
+    assert [one["message"] for one in found] == texts
+    assert [one["postfix_queueid"] for one in found] == texts
+    assert [repr(one["postfix_delay"]) for one in found] == [repr(one) for one in fractions]
+    reader = store.reader()
+    try:
+        [one] = (await reader.of_mails(["2.10"], [], None, None, 10)).events
+        assert one["message"] == "2.10"
+    finally:
+        await reader.close()
