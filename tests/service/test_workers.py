@@ -121,9 +121,13 @@ def test_one_that_is_killed_is_started_again_and_loses_nothing(site: WorkersSite
             )
         site.hand_over(*LIFE[3:])
         site.wait_for(505)
+        # They say twice a second what they have counted.
+        wait_until(
+            lambda: json.loads(site.say("status", "--json"))["counters"]["documents_stored"] >= 505,
+            "all that is stored is counted",
+        )
         shown = json.loads(site.say("status", "--json"))
         assert shown["counters"]["workers_restarted"] == 4
-        assert shown["counters"]["documents_stored"] >= 505
     assert site.messages() == texts([*LIFE, *numbered(0, 500)])
     assert site.delivery()["postfix_from"] == "ann@example.com"
     log = daemon.log.read_text()

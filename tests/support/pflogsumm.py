@@ -24,6 +24,7 @@ GIVEN_BACK: Final = "given back by a filter, or requeued"
 ON_THE_WAY: Final = "to a filter, or discarded"
 MILTER_REJECTS: Final = "milter-reject of smtpd"
 PROXY_REJECTS: Final = "proxy-reject"
+SOFT_BOUNCES: Final = "SOFTBOUNCE (soft_bounce = yes)"
 NOT_READ: Final = "lines that pflogsumm does not read"
 
 # The names of our totals, in the order of theirs.
@@ -50,6 +51,7 @@ _ON_THE_WAY: Final = re.compile(
 )
 _MILTER_REJECT: Final = re.compile(rb"smtpd\[\d+\]: \w+: milter-reject: ")
 _PROXY_REJECT: Final = re.compile(rb": proxy-reject: ")
+_SOFT_BOUNCE: Final = re.compile(rb" status=SOFTBOUNCE ")
 _QUEUE_ID: Final = re.compile(rb"\]: ([0-9A-Za-z]+): ")
 _SIZE: Final = re.compile(rb"\]: ([0-9A-Za-z]+): from=<.*>, size=(\d+), nrcpt=")
 
@@ -114,7 +116,7 @@ def compared(log: Iterable[bytes], directory: Path) -> list[Total]:
         "received": {GIVEN_BACK: len(given_back)},
         "delivered": {ON_THE_WAY: len(on_the_way)},
         "forwarded": {},
-        "deferrals": {},
+        "deferrals": {SOFT_BOUNCES: -number(_SOFT_BOUNCE, lines)},
         "bounced": {},
         "rejected": {
             MILTER_REJECTS: -number(_MILTER_REJECT, lines),
