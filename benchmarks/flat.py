@@ -38,12 +38,15 @@ path = "{directory}/followed/mail.log"
 start = "beginning"
 [log]
 level = "{level}"
+# Documents that wait are not to be the largest part of the memory: what waits is in the spool.
+[batch]
+capacity = 2000
 """
 _LINES_A_WRITE: Final = 500
 # Of so many writes, one goes to the followed file.
 _FILE_SHARE: Final = 20
-# More that wait would make the documents in memory the largest part of all.
-_MOST_WAITING: Final = 4_000
+# Lines of more than a second, for so often the service tells what it has stored.
+_MOST_WAITING: Final = 60_000
 _POLL_SECONDS: Final = 0.02
 _SAMPLE_SECONDS: Final = 2.0
 _END_SECONDS: Final = 600.0
