@@ -1,29 +1,25 @@
 """Real Elasticsearch and OpenSearch servers for tests, from the jars that Maven Central has."""
 
 import base64
-import contextlib
 import fcntl
 import json
 import os
 import re
 import shutil
-import signal
 import ssl
 import subprocess
 import tempfile
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
-from tests.support.lab.polling import PATIENCE, wait_until
 from tests.support.ports import free_port
 from tests.support.servers.certificates import Certificates, make_certificates
 from tests.support.servers.launching import archive_of, launcher
+from tests.support.servers.process import ServerProblem, ServerProcess
 from tests.support.servers.security import ADMIN, PASSWORD, secure_elasticsearch, secure_opensearch
 
 HERE = Path(__file__).parent
@@ -46,10 +42,6 @@ appender.console.layout.pattern = %d{ISO8601} %-5p %c{1.} %m%n
 rootLogger.level = info
 rootLogger.appenderRef.console.ref = console
 """
-
-
-class ServerProblem(Exception):
-    """A test server cannot be fetched or started; the message says why and names the cure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +253,7 @@ def _unpack(archive: Path, jars: Path) -> None:
     archive.unlink()
 
 
-class SearchServer:
+class SearchServer(ServerProcess):
     """One single-node server on 127.0.0.1; its data live as long as the context.
 
     ``settings`` are added to its YAML file.  A secured server has ``certificates`` of its own;
@@ -280,13 +272,11 @@ class SearchServer:
         client_certificate: bool = False,
         makes_archive: Path | None = None,
     ) -> None:
+        super().__init__(str(kind))
         self.kind = kind
         self._makes_archive = makes_archive
-        self.home = Path(tempfile.mkdtemp(prefix=f"mailingest-{kind}-"))
-        self.log = self.home / "server.log"
         self.port = free_port()
         self._java_options = LARGE if large else SMALL
-        self._process: subprocess.Popen[bytes] | None = None
         self._settings = {
             "network.host": "127.0.0.1",
             "http.port": str(self.port),
@@ -320,22 +310,8 @@ class SearchServer:
             raise ServerProblem(f"{self.kind} has no certificates")
         return self._certificates
 
-    @property
-    def pid(self) -> int:
-        return self._running().pid
-
-    def start(self) -> None:
-        """Start the server and wait until it answers; raises ServerProblem with its log."""
-        self.begin()
-        try:
-            wait_until(self.is_ready, "it answers")
-        except TimeoutError:
-            raise self.no_answer() from None
-
     def begin(self) -> None:
         """Start the server, which will be ready later."""
-        if self._process is not None:
-            raise ServerProblem(f"{self.kind} runs already")
         java, jars = java_program(self.kind), fetch(self.kind)
         modules = self.home / "modules"
         if self.kind.is_modern:
@@ -363,10 +339,7 @@ class SearchServer:
         archive = archive_of(jar)
         return [f"-XX:SharedArchiveFile={archive}"] if archive.exists() else []
 
-    def is_ready(self) -> bool:
-        """Whether it answers; raises ServerProblem with its log if it has ended."""
-        if (code := self._running().poll()) is not None:
-            raise self._failure(f"ended with code {code}")
+    def _answers(self) -> bool:
         handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
         if self.kind.is_secured:
             made = self.certificates
@@ -388,81 +361,10 @@ class SearchServer:
     def stop(self) -> None:
         """Close the node in good order, as an operator's restart does."""
         process = self._running()
-        assert process.stdin is not None
-        process.stdin.close()
-        try:
-            process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            raise self._failure(f"does not stop within {PATIENCE:.0f} s") from None
+        super().stop()
         if process.returncode != 0:
             raise self._failure(f"stopped with code {process.returncode}")
-        self._process = None
 
-    def kill(self) -> None:
-        """End the server at once with SIGKILL, frozen or not."""
-        process = self._running()
-        process.kill()
-        process.wait()
+    def _ask_to_end(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdin is not None
         process.stdin.close()
-        self._process = None
-
-    def freeze(self) -> None:
-        """Stop its work (SIGSTOP): connections open, nothing is answered."""
-        os.kill(self.pid, signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        os.kill(self.pid, signal.SIGCONT)
-
-    @contextlib.contextmanager
-    def frozen(self) -> Iterator[None]:
-        self.freeze()
-        try:
-            yield
-        finally:
-            self.thaw()
-
-    @contextlib.contextmanager
-    def stopped(self) -> Iterator[None]:
-        self.stop()
-        try:
-            yield
-        finally:
-            self.start()
-
-    def close(self) -> None:
-        """End the server and remove its data."""
-        if self._process is not None:
-            self.kill()
-        shutil.rmtree(self.home, ignore_errors=True)
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def _running(self) -> subprocess.Popen[bytes]:
-        if self._process is None:
-            raise ServerProblem(f"{self.kind} does not run")
-        return self._process
-
-    def no_answer(self) -> ServerProblem:
-        """The problem of one that does not become ready; it is ended."""
-        return self._failure(f"does not answer after {PATIENCE:.0f} s")
-
-    def _failure(self, what: str) -> ServerProblem:
-        """The problem, with the end of the server's log; the server is ended."""
-        self.kill()
-        end = self.log.read_text(errors="replace")[-6000:]
-        return ServerProblem(f"{self.kind} {what}; the end of its log:\n{end}")

@@ -7,7 +7,8 @@ and tried in.
 import sys
 
 from tests.support import client7, debian_host
-from tests.support.servers import KINDS, WANTED_KINDS, ServerProblem, fetch, kafka, make_archive
+from tests.support.servers import KINDS, WANTED_KINDS, fetch, kafka, make_archive
+from tests.support.servers.process import ServerProblem
 from tests.support.servers.victorialogs import fetch_victorialogs
 
 

@@ -1,16 +1,11 @@
 """A real Kafka broker for tests, from the jars that Maven Central has."""
 
-import os
-import shutil
-import signal
 import subprocess
-import tempfile
 import uuid
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
@@ -23,10 +18,11 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
 from confluent_kafka.cimpl import NewTopic
 
-from tests.support.lab.polling import PATIENCE, wait_until
+from tests.support.lab.polling import PATIENCE
 from tests.support.ports import free_port
-from tests.support.servers import HERE, ServerProblem, command, fetch_jars
+from tests.support.servers import HERE, command, fetch_jars
 from tests.support.servers.certificates import make_certificates
+from tests.support.servers.process import ServerProblem, ServerProcess
 
 RELEASE: Final = "kafka-3.9.1"
 USER: Final = "edge"
@@ -42,7 +38,7 @@ def fetch() -> Path:
     return fetch_jars(RELEASE, pom, pom.read_bytes())
 
 
-class Broker:
+class Broker(ServerProcess):
     """One broker on 127.0.0.1, which is its own controller; its data live as long as the context.
 
     It listens for clients at two ports: as it comes, and with TLS and a login (`USER`, `PASSWORD`).
@@ -51,14 +47,12 @@ class Broker:
     """
 
     def __init__(self, settings: Mapping[str, str] | None = None) -> None:
-        self.home = Path(tempfile.mkdtemp(prefix="mailingest-kafka-"))
-        self.log = self.home / "broker.log"
+        super().__init__(RELEASE)
         self.port, self.secured_port, controller = free_port(), free_port(), free_port()
         self.certificates = make_certificates(self.home)
         server = self.certificates.server
         store = self.home / "keystore.pem"
         store.write_bytes(server.with_suffix(".key").read_bytes() + server.read_bytes())
-        self._process: subprocess.Popen[bytes] | None = None
         self._properties = self.home / "server.properties"
         clients = f"CLIENTS://127.0.0.1:{self.port},SECURED://127.0.0.1:{self.secured_port}"
         properties = {
@@ -99,8 +93,8 @@ class Broker:
     def secured_address(self) -> str:
         return f"127.0.0.1:{self.secured_port}"
 
-    def start(self) -> None:
-        """Start it and wait until it answers; raises ServerProblem with its log."""
+    def begin(self) -> None:
+        """Start the broker, which will be ready later."""
         if not (self.home / "data").exists():
             identity = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
             self._run_tool("kafka.tools.StorageTool", "format", f"--cluster-id={identity}")
@@ -112,31 +106,6 @@ class Broker:
                 stderr=subprocess.STDOUT,
                 cwd=self.home,
             )
-        try:
-            wait_until(self._answers, "the broker answers", pause=0.1)
-        except TimeoutError:
-            raise self._failure(f"does not answer after {PATIENCE:.0f} s") from None
-
-    def stop(self) -> None:
-        """End it in good order."""
-        process = self._running()
-        process.terminate()
-        process.wait(PATIENCE)
-        self._process = None
-
-    def kill(self) -> None:
-        """End it at once, frozen or not."""
-        process = self._running()
-        process.kill()
-        process.wait()
-        self._process = None
-
-    def freeze(self) -> None:
-        """Stop its work: connections open, nothing is answered."""
-        os.kill(self._running().pid, signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        os.kill(self._running().pid, signal.SIGCONT)
 
     def make_topic(self, name: str, partitions: int, **config: str) -> None:
         """Make a topic, and wait until it can be written to."""
@@ -180,28 +149,6 @@ class Broker:
         finally:
             consumer.close()
 
-    def close(self) -> None:
-        """End it and remove its data."""
-        if self._process is not None:
-            self.kill()
-        shutil.rmtree(self.home, ignore_errors=True)
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def _admin(self) -> AdminClient:
         return AdminClient({"bootstrap.servers": self.address, "log_level": 0})
 
@@ -219,20 +166,7 @@ class Broker:
             raise ServerProblem(f"{name} ended with {tool.returncode}:\n{tool.stdout}")
 
     def _answers(self) -> bool:
-        if (code := self._running().poll()) is not None:
-            raise self._failure(f"ended with code {code}")
         try:
             return bool(self._admin().list_topics(timeout=_ASK_SECONDS).brokers)
         except KafkaException:
             return False
-
-    def _running(self) -> subprocess.Popen[bytes]:
-        if self._process is None:
-            raise ServerProblem("the broker does not run")
-        return self._process
-
-    def _failure(self, what: str) -> ServerProblem:
-        if self._process is not None:
-            self.kill()
-        end = self.log.read_text(errors="replace")[-6000:]
-        return ServerProblem(f"{RELEASE} {what}; the end of its log:\n{end}")

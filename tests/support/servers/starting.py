@@ -5,7 +5,8 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from tests.support.lab.polling import wait_until
-from tests.support.servers import Kind, SearchServer, ServerProblem
+from tests.support.servers import Kind, SearchServer
+from tests.support.servers.process import ServerProblem
 
 
 class Servers:

@@ -8,16 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.servers import (
-    ELASTICSEARCH,
-    KINDS,
-    Kind,
-    SearchServer,
-    ServerProblem,
-    fetch,
-    java_program,
-)
+from tests.support.servers import ELASTICSEARCH, KINDS, Kind, SearchServer, fetch, java_program
 from tests.support.servers.launching import archive_of, launcher
+from tests.support.servers.process import ServerProblem
 from tests.support.servers.starting import Servers
 
 
