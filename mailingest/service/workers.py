@@ -163,6 +163,7 @@ class Workers:
         self._is_ending = False
         self._trimmable = asyncio.Event()
         self._requests = count(1)
+        self._starting = asyncio.Lock()
 
     @property
     def figures(self) -> Figures:
@@ -270,15 +271,8 @@ class Workers:
 
     async def _run(self, worker: _Worker) -> str:
         """Run a process to its end; says by what it ended."""
-        own, other = socket.socketpair()
-        with other:
-            other.set_inheritable(True)
-            process = worker.process = await asyncio.create_subprocess_exec(
-                *start_command(other.fileno()),
-                stdin=asyncio.subprocess.DEVNULL,
-                pass_fds=[other.fileno()],
-                env=environment(os.environ),
-            )
+        process, own = await self._started(worker)
+        watching = asyncio.ensure_future(_hear_no_more_after(process, own))
         try:
             task = Task(self._settings, worker.number, len(self._workers), self._begin, self._end)
             with suppress(ConnectionError):
@@ -293,12 +287,28 @@ class Workers:
             worker.kill()
             raise
         finally:
+            watching.cancel()
             worker.channel = None
             self._receiving.workers.running = sum(one.channel is not None for one in self._workers)
             for answer in worker.answers.values():
                 if not answer.done():
                     answer.set_result({"refused": "a worker has ended meanwhile: try again"})
         return f"signal {-code}" if code < 0 else f"exit code {code}"
+
+    async def _started(self, worker: _Worker) -> tuple[asyncio.subprocess.Process, socket.socket]:
+        """A new process, and our end of the pair of sockets that it has the other one of."""
+        # One after another: a process must not have the other end of another one's as well.
+        async with self._starting:
+            own, other = socket.socketpair()
+            with other:
+                other.set_inheritable(True)
+                process = worker.process = await asyncio.create_subprocess_exec(
+                    *start_command(other.fileno()),
+                    stdin=asyncio.subprocess.DEVNULL,
+                    pass_fds=[other.fileno()],
+                    env=environment(os.environ),
+                )
+        return process, own
 
     def _hear(self, worker: _Worker, message: Message) -> None:
         worker.heard_at = asyncio.get_running_loop().time()
@@ -444,6 +454,13 @@ class Workers:
         """Have none go on with other settings."""
         for one in self._workers:
             one.say(give_up=True)
+
+
+async def _hear_no_more_after(process: asyncio.subprocess.Process, own: socket.socket) -> None:
+    """Have what a process said come to its end when that has ended, whoever holds its socket."""
+    await process.wait()
+    with suppress(OSError):  # it is closed already
+        own.shutdown(socket.SHUT_RD)
 
 
 class _Prepared:

@@ -1,5 +1,6 @@
 """`workers = N`: several processes store what one would have stored, whichever of them ends."""
 
+import ctypes
 import gzip
 import json
 import os
@@ -153,6 +154,36 @@ def is_running(pid: int) -> bool:
         return " Z " not in Path(f"/proc/{pid}/stat").read_text()
     except FileNotFoundError:
         return False
+
+
+def test_one_that_is_killed_is_missed_though_another_process_holds_its_socket(
+    site: WorkersSite,
+) -> None:
+    """As one does that was started at the same moment."""
+    with Daemon(site.config) as daemon:
+        [pid, _] = workers_of(daemon.pid)
+        arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        held = held_too(pid, int(arguments[4]))
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: len({*workers_of(daemon.pid)} - {pid}) == 2, "it was started again")
+        site.hand_over(*numbered(0, 100))
+        site.wait_for(100)
+        os.close(held)
+
+
+# linux/asm-generic/unistd.h
+_PIDFD_GETFD = 438
+
+
+def held_too(pid: int, descriptor: int) -> int:
+    """A descriptor of another process, in this one (pidfd_getfd(2))."""
+    process = os.pidfd_open(pid)
+    try:
+        held: int = ctypes.CDLL(None, use_errno=True).syscall(_PIDFD_GETFD, process, descriptor, 0)
+    finally:
+        os.close(process)
+    assert held >= 0, os.strerror(ctypes.get_errno())
+    return held
 
 
 def test_one_that_never_gets_on_ends_the_service_with_a_reason(site: WorkersSite) -> None:
