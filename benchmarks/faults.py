@@ -110,6 +110,7 @@ INDICES: Final = f"{_PREFIX}-*"
 _DAMAGED: Final = "spool damaged"
 _KILLED: Final = "daemon killed"
 _LOCKED: Final = "store locked"
+_FULL: Final = "full disk"
 _CHANGED: Final = "workers changed"
 _WORKERS: Final = 3
 # How many hosts send, and for how many seconds they pause between two bursts.
@@ -203,7 +204,7 @@ class Campaign:
         self._faults: dict[str, Callable[[], Any]] = {
             _KILLED: self._daemon_killed,
             "daemon restarted": self._daemon_restarted,
-            "full disk": self._full_disk,
+            _FULL: self._full_disk,
         }
         self._workers = 1
         if mode == "workers":
@@ -277,8 +278,8 @@ class Campaign:
         names.sort(key=_order)
         if self._only_kills:
             names = [_KILLED]
-        if {_LOCKED, _CHANGED} <= {*names}:
-            names.remove(_CHANGED)  # its start waits for the store
+        if _CHANGED in names and not {_LOCKED, _FULL}.isdisjoint(names):
+            names.remove(_CHANGED)  # its start waits for the store, and makes files in the spool
         self._rounds += 1
         if self.damage is not None and self._rounds % 2 == 0:
             names[-1:] = [_DAMAGED]
