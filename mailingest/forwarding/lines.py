@@ -71,11 +71,10 @@ class LineMaker(DocumentMaker):
 
     def __init__(self, default_type: str, key: Key) -> None:
         super().__init__(default_type)
-        self._own_type = default_type
         self._key = key
 
     def anew(self) -> "LineMaker":
-        return LineMaker(self._own_type, self._key)
+        return LineMaker(self._default_type, self._key)
 
     def identify(
         self,

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +19,7 @@ class ServerProblem(Exception):
     """A test server cannot be fetched or started; the message says why and names the cure."""
 
 
-class ServerProcess:
+class ServerProcess(ABC):
     """One server, with a directory of its own (``home``) for as long as the context lasts.
 
     ``start`` and ``stop`` or ``kill`` may be called in turn: data and ports stay the same.
@@ -34,9 +35,9 @@ class ServerProcess:
     def pid(self) -> int:
         return self._running().pid
 
+    @abstractmethod
     def begin(self) -> None:
         """Start the server, which will be ready later."""
-        raise NotImplementedError
 
     def is_ready(self) -> bool:
         """Whether it answers; raises ServerProblem with its log if it has ended."""
@@ -44,8 +45,9 @@ class ServerProcess:
             raise self._failure(f"ended with code {code}")
         return self._answers()
 
+    @abstractmethod
     def _answers(self) -> bool:
-        raise NotImplementedError
+        """Whether one that runs answers."""
 
     def start(self) -> None:
         """Start the server and wait until it answers; raises ServerProblem with its log."""
